@@ -1,0 +1,32 @@
+//! Words of the house: what every floor above means by a UID, a set, a flag, a limit.
+//!
+//! ```text
+//! ids     AccountId MailboxId Uid Seq ModSeq UidValidity Guid ShardId LogPos
+//! name    UserName: checked once, then trusted
+//! set     IdSet: sorted, disjoint ranges of u32; the currency of every batch
+//! flags   Flags (system) and KeywordMask (per mailbox)
+//! error   Class: what kind of failure, one table per protocol turns it into a reply
+//! secret  Secret: a password, zeroed when dropped, never printed
+//! limits  every bound of the house, once, with its reason
+//! seam    Disk and Clock as traits, so that the store runs in a simulator
+//! sync    Notify Watermark Semaphore oneshot: waiting within one shard, on any executor
+//! ```
+//!
+//! Never here: I/O, clocks, wire syntax.
+
+mod error;
+mod flags;
+mod ids;
+pub mod limits;
+mod name;
+pub mod seam;
+mod secret;
+mod set;
+pub mod sync;
+
+pub use error::Class;
+pub use flags::{Flags, KeywordMask};
+pub use ids::{AccountId, Guid, LogPos, MailboxId, ModSeq, Seq, ShardId, Uid, UidValidity};
+pub use name::{UserName, UserNameError};
+pub use secret::Secret;
+pub use set::{IdSet, SetTooBig};

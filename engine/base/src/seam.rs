@@ -1,0 +1,57 @@
+//! The seams: what the log, accounts and merges ask of the world, so that they run unchanged on io_uring and in a
+//! seeded simulator. Static dispatch, no `Send`: each shard has its own.
+
+use std::future::Future;
+use std::io;
+use std::ops::Deref;
+use std::path::Path;
+
+/// Files, as the store needs them. Mutations are run by owner tasks to their end; a dropped future of this trait may
+/// or may not have happened.
+pub trait Disk: Clone + 'static {
+    /// An open file; clones share it.
+    type File: Clone + 'static;
+    /// A whole file mapped read-only. Mapped files are never truncated or rewritten, only replaced by rename.
+    type Map: Deref<Target = [u8]> + Clone + 'static;
+
+    /// Opens an existing file for reading and writing.
+    fn open(&self, path: &Path) -> impl Future<Output = io::Result<Self::File>>;
+    /// Creates a new file; `AlreadyExists` when there is one.
+    fn create(&self, path: &Path) -> impl Future<Output = io::Result<Self::File>>;
+    /// Bytes from `at`; fewer than `len` only at the end of the file.
+    fn read_at(&self, file: &Self::File, at: u64, len: usize) -> impl Future<Output = io::Result<Vec<u8>>>;
+    /// The same, at once and without waiting, when the page cache holds all of it; `None` when it might not.
+    fn read_cached(&self, file: &Self::File, at: u64, len: usize) -> Option<Vec<u8>>;
+    /// Writes all of `bytes` at `at` and gives the buffer back for reuse. Not durable before [`Disk::fdatasync`].
+    fn write_at(&self, file: &Self::File, at: u64, bytes: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>>;
+    /// Makes everything written to the file durable.
+    fn fdatasync(&self, file: &Self::File) -> impl Future<Output = io::Result<()>>;
+    /// Length in bytes.
+    fn len(&self, file: &Self::File) -> impl Future<Output = io::Result<u64>>;
+    /// Cuts a file. Only the log does so, to drop a torn tail before it writes on; never a mapped file.
+    fn truncate(&self, file: &Self::File, len: u64) -> impl Future<Output = io::Result<()>>;
+    /// Replaces `to` atomically. Durable after [`Disk::sync_dir`].
+    fn rename(&self, from: &Path, to: &Path) -> impl Future<Output = io::Result<()>>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> impl Future<Output = io::Result<()>>;
+    /// Makes a folder and its parents, durably.
+    fn create_dir_all(&self, path: &Path) -> impl Future<Output = io::Result<()>>;
+    /// Makes creations, renames and removals in a folder durable.
+    fn sync_dir(&self, path: &Path) -> impl Future<Output = io::Result<()>>;
+    /// Names in a folder, sorted; `NotFound` when there is no such folder.
+    fn list(&self, path: &Path) -> impl Future<Output = io::Result<Vec<String>>>;
+    /// Lets others have the core for a moment; long loops over what is in memory call it every hundred microseconds.
+    fn breathe(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+    /// Maps a file with its pages already present.
+    fn map(&self, path: &Path) -> impl Future<Output = io::Result<Self::Map>>;
+}
+
+/// Time, as the floors that keep none of their own are handed it.
+pub trait Clock: Clone + 'static {
+    /// Seconds since 1970-01-01T00:00:00Z.
+    fn unix_seconds(&self) -> i64;
+    /// Milliseconds from an arbitrary start, never going back.
+    fn monotonic_ms(&self) -> u64;
+}

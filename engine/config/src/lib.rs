@@ -1,0 +1,29 @@
+//! Settings: one table, TOML in, every problem at once.
+//!
+//! ```text
+//! table.rs   one row per setting: key, doc, unit, default, bounds, reloadable or not
+//!    │
+//!    ├──▶ Config            a typed struct, one field per row
+//!    ├──▶ Config::parse     TOML -> Config, or every problem with line, column and what to write
+//!    ├──▶ explain           what a key means
+//!    └──▶ defaults_text     a whole file with every setting, its doc and its default
+//! ```
+//!
+//! Never here: opening files (the text is an argument), the command line, what a setting does.
+
+mod check;
+mod explain;
+mod parse;
+mod problem;
+mod row;
+mod source;
+mod table;
+mod value;
+
+pub use explain::{defaults_text, explain};
+pub use problem::Problem;
+pub use row::{Kind, Reload, Row};
+pub use source::{Source, TemplateError, UserTemplate};
+pub use table::{
+    Auth, Config, Imap, Limits, Listeners, Lmtp, Log, LogFormat, LogLevel, PlaintextWithoutTls, ROWS, Store, Tls,
+};

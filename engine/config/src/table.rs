@@ -1,0 +1,142 @@
+//! The table. Add a setting here and nowhere else.
+
+use crate::row::{Kind, Reload, Row, Take, choice, settings};
+use crate::source::Source;
+use skein_base::limits;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+choice! {
+    /// Who may send a password over a connection without TLS.
+    PlaintextWithoutTls {
+        /// Clients on this machine only.
+        Loopback = "loopback",
+        /// Everyone: for closed networks and tests.
+        Always = "always",
+        /// Nobody.
+        Never = "never",
+    }
+}
+
+choice! {
+    /// Least severe event that is logged.
+    LogLevel {
+        /// What went wrong and needs a hand.
+        Error = "error",
+        /// And what may go wrong soon.
+        Warn = "warn",
+        /// And each login and delivery.
+        Info = "info",
+        /// And the steps of each command.
+        Debug = "debug",
+        /// And everything; slow.
+        Trace = "trace",
+    }
+}
+
+choice! {
+    /// Shape of a log line.
+    LogFormat {
+        /// For people.
+        Text = "text",
+        /// One JSON object a line, for machines.
+        Json = "json",
+    }
+}
+
+const fn count(min: u64, max: u64, unit: &'static str) -> Kind {
+    Kind::Integer { min, max, unit }
+}
+
+const DAY: u64 = 86_400;
+const GIB: u64 = 1 << 30;
+
+settings! {
+    {
+        /// Folder that holds all mail and state. One server at a time uses it.
+        data_dir: PathBuf = Kind::Path, "\"./skein-data\"", Restart;
+        /// Shards to run, one core each. 0 is one per core of the machine.
+        shards: u16 = count(0, 1024, "shards"), "0", Restart;
+        /// Name of this server in greetings and Received lines. Empty is the machine's own name.
+        hostname: String = Kind::Text { bytes_max: 255 }, "\"\"", Restart;
+    }
+    /// Addresses to listen on. An empty list turns a service off.
+    listeners: Listeners {
+        /// IMAP, with STARTTLS.
+        imap: Vec<SocketAddr> = Kind::Addresses, "[\"127.0.0.1:1143\"]", Restart;
+        /// IMAP inside TLS.
+        imaps: Vec<SocketAddr> = Kind::Addresses, "[\"127.0.0.1:1993\"]", Restart;
+        /// LMTP, for the mail transfer agent. Whoever reaches it can deliver: keep it on a private network.
+        lmtp: Vec<SocketAddr> = Kind::Addresses, "[\"127.0.0.1:1024\"]", Restart;
+        /// Health and metrics over HTTP. Private, like LMTP.
+        http: Vec<SocketAddr> = Kind::Addresses, "[\"127.0.0.1:1080\"]", Restart;
+    }
+    /// The server's certificate.
+    tls: Tls {
+        /// Certificate chain in PEM, the server's own first.
+        /// Empty together with tls.key: a self-signed one is made in the data folder at the first start.
+        cert: Option<PathBuf> = Kind::Path, "\"\"", Live;
+        /// Private key in PEM.
+        key: Option<PathBuf> = Kind::Path, "\"\"", Live;
+    }
+    /// Who may log in.
+    auth: Auth {
+        /// Where users and passwords come from. Each source that knows the user is tried, in this order.
+        /// driver = "passwd-file" with path: lines of user:{SCHEME}hash:uid:gid:gecos:home:shell:extra.
+        /// driver = "static" with users and password: the same password for all of "name" or "test{1..200}".
+        sources: Vec<Source> = Kind::Sources, "[]", Live;
+        /// Who may send a password without TLS.
+        plaintext_without_tls: PlaintextWithoutTls = Kind::Choice(PlaintextWithoutTls::WORDS), "\"loopback\"", Live;
+        /// How long a failed login waits for its answer, so that guessing is slow.
+        failure_delay_ms: u32 = count(0, 60_000, "milliseconds"), "2000", Live;
+        /// Logins that each shard remembers, so that a known client costs no hash. 0 turns the cache off.
+        cache_entries_max: usize = count(0, 10_000_000, "entries"), "20000", Live;
+        /// How long an accepted password is remembered. A reload forgets all.
+        cache_seconds: u32 = count(0, DAY, "seconds"), "3600", Live;
+        /// How long a refused password is remembered.
+        cache_negative_seconds: u32 = count(0, DAY, "seconds"), "60", Live;
+    }
+    /// What one client or user may take from the others.
+    limits: Limits {
+        /// Largest message, delivered or appended.
+        message_bytes_max: u64 = count(1024, limits::MESSAGE_BYTES_MAX_CEILING, "bytes"), "104857600", Live;
+        /// Connections of all services together. More are refused with a word why.
+        connections_max: usize = count(1, 10_000_000, "connections"), "100000", Live;
+        /// IMAP connections of one user. 0 is no limit.
+        connections_per_user_max: u32 = count(0, 1_000_000, "connections"), "50", Live;
+    }
+    /// IMAP sessions.
+    imap: Imap {
+        /// How long a client may take to log in.
+        login_seconds_max: u32 = count(1, 3600, "seconds"), "180", Live;
+        /// How long a logged-in client may be silent. RFC 3501 §5.4 asks for at least 30 minutes; IDLE counts as silence.
+        idle_seconds_max: u32 = count(60, 7 * DAY, "seconds"), "1800", Live;
+    }
+    /// Delivery over LMTP.
+    lmtp: Lmtp {
+        /// Recipients of one message. RFC 5321 §4.5.3.1.8 asks for at least 100.
+        recipients_max: usize = count(1, limits::LMTP_RECIPIENTS_MAX as u64, "recipients"), "1000", Live;
+        /// How long the sender may be silent. RFC 5321 §4.5.3.2.7 asks for at least 5 minutes.
+        idle_seconds_max: u32 = count(1, DAY, "seconds"), "300", Live;
+        /// True: where no user has the full address as name, the part before the @ is tried.
+        strip_domain: bool = Kind::Bool, "false", Live;
+        /// Characters that end the user's part of an address: user+detail@domain. Empty: none does.
+        recipient_delimiter: String = Kind::Text { bytes_max: 8 }, "\"+\"", Live;
+    }
+    /// What the server tells about itself.
+    log: Log {
+        /// Least severe event that is logged.
+        level: LogLevel = Kind::Choice(LogLevel::WORDS), "\"info\"", Live;
+        /// Shape of a line.
+        format: LogFormat = Kind::Choice(LogFormat::WORDS), "\"text\"", Restart;
+    }
+    /// The shard logs and snapshots.
+    store: Store {
+        /// Size at which a shard's log begins a new segment file. Smaller ones are drained sooner, larger ones cost fewer files.
+        segment_bytes: u64 = count(1 << 20, 2 * GIB, "bytes"), "268435456", Restart;
+        /// Changes to one account after which a snapshot is due, so that opening it replays no more.
+        snapshot_ops: u32 = count(1, 10_000_000, "changes"), "1000", Live;
+        /// Bytes of log after which every changed account is due, so that a start replays no more.
+        snapshot_log_bytes: u64 = count(1 << 20, 1024 * GIB, "bytes"), "1073741824", Live;
+    }
+}

@@ -1,0 +1,202 @@
+//! The value of one setting, checked against its row.
+
+use crate::problem::nearest;
+use crate::row::{Kind, Row, Value};
+use crate::source::{Source, UserTemplate};
+use skein_base::{Secret, UserName};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeArray, DeString, DeTable, DeValue};
+
+/// Addresses of one service.
+const ADDRESSES_MAX: usize = 64;
+/// Auth sources: each may be asked at each login.
+const SOURCES_MAX: usize = 64;
+
+/// One value that is not what its row asks for.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    pub(crate) span: Range<usize>,
+    pub(crate) key: String,
+    pub(crate) text: String,
+}
+
+/// Reading the value of one setting.
+pub(crate) struct Reading<'a> {
+    /// What relative paths start at.
+    pub(crate) folder: Option<&'a Path>,
+    pub(crate) key: &'a str,
+}
+
+impl Reading<'_> {
+    /// The value, when it is within the row's bounds; otherwise everything that is wrong with it.
+    pub(crate) fn value(&self, row: &Row, value: &Spanned<DeValue<'_>>) -> Result<Value, Vec<Wrong>> {
+        let one = |result: Result<Value, Wrong>| result.map_err(|w| vec![w]);
+        match row.kind {
+            Kind::Path => {
+                one(self.text(value).and_then(|text| self.path(value, text, row.default == "\"\"")).map(Value::Path))
+            }
+            Kind::Text { bytes_max } => one(self.bounded_text(value, bytes_max)),
+            Kind::Integer { min, max, unit } => one(self.integer(value, min, max, unit)),
+            Kind::Bool => one(self.bool(value)),
+            Kind::Choice(words) => one(self.choice(value, words)),
+            Kind::Addresses => self.addresses(value),
+            Kind::Sources => self.sources(value),
+        }
+    }
+
+    fn wrong(&self, value: &Spanned<DeValue<'_>>, text: impl Into<String>) -> Wrong {
+        Wrong { span: value.span(), key: self.key.to_owned(), text: text.into() }
+    }
+
+    fn text<'v>(&self, value: &'v Spanned<DeValue<'_>>) -> Result<&'v str, Wrong> {
+        match value.get_ref() {
+            DeValue::String(text) => Ok(text),
+            other => Err(self.wrong(value, format!("is of type {}: write text in \"quotes\"", other.type_str()))),
+        }
+    }
+
+    fn path(&self, value: &Spanned<DeValue<'_>>, text: &str, may_be_empty: bool) -> Result<PathBuf, Wrong> {
+        match text {
+            "" if may_be_empty => Ok(PathBuf::new()),
+            "" => Err(self.wrong(value, "is empty: write a path")),
+            text if text.contains('\0') => Err(self.wrong(value, "holds a NUL character, which no path may")),
+            text => Ok(self.folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text))),
+        }
+    }
+
+    fn bounded_text(&self, value: &Spanned<DeValue<'_>>, bytes_max: usize) -> Result<Value, Wrong> {
+        let text = self.text(value)?;
+        if text.len() > bytes_max || text.contains(|c: char| c.is_control()) {
+            return Err(self.wrong(value, format!("write at most {bytes_max} bytes, without control characters")));
+        }
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn integer(&self, value: &Spanned<DeValue<'_>>, min: u64, max: u64, unit: &str) -> Result<Value, Wrong> {
+        let bounds = format!("write a whole number of {unit} from {min} to {max}");
+        match value.get_ref() {
+            DeValue::Integer(n) => match i128::from_str_radix(n.as_str(), n.radix()) {
+                Ok(n) if n >= i128::from(min) && n <= i128::from(max) => Ok(Value::Integer(n as u64)),
+                _ => Err(self.wrong(value, format!("is out of bounds: {bounds}"))),
+            },
+            other => Err(self.wrong(value, format!("is of type {}: {bounds}", other.type_str()))),
+        }
+    }
+
+    fn bool(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, Wrong> {
+        match value.get_ref() {
+            DeValue::Boolean(truth) => Ok(Value::Bool(*truth)),
+            other => Err(self.wrong(value, format!("is of type {}: write true or false", other.type_str()))),
+        }
+    }
+
+    fn choice(&self, value: &Spanned<DeValue<'_>>, words: &[&str]) -> Result<Value, Wrong> {
+        let text = self.text(value)?;
+        let index = words.iter().position(|word| *word == text);
+        let list = || words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        index.map(Value::Choice).ok_or_else(|| self.wrong(value, format!("write one of {}", list())))
+    }
+
+    fn list<'v, 'd>(
+        &self,
+        value: &'v Spanned<DeValue<'d>>,
+        max: usize,
+        example: &str,
+    ) -> Result<&'v DeArray<'d>, Vec<Wrong>> {
+        match value.get_ref() {
+            DeValue::Array(list) if list.len() <= max => Ok(list),
+            DeValue::Array(_) => Err(vec![self.wrong(value, format!("is too long: write at most {max}"))]),
+            other => {
+                Err(vec![self.wrong(value, format!("is of type {}: write a list such as {example}", other.type_str()))])
+            }
+        }
+    }
+
+    fn addresses(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, Vec<Wrong>> {
+        let list = self.list(value, ADDRESSES_MAX, "[\"127.0.0.1:1143\", \"[::1]:1143\"]")?;
+        let read = |item: &Spanned<DeValue<'_>>| {
+            let text = self.text(item)?;
+            text.parse().map_err(|_| {
+                self.wrong(
+                    item,
+                    "is no address with port: write \"127.0.0.1:1143\" or \"[::1]:1143\"; names are not looked up",
+                )
+            })
+        };
+        gather(list.iter().map(read)).map(Value::Addresses)
+    }
+
+    fn sources(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, Vec<Wrong>> {
+        let list = self.list(value, SOURCES_MAX, "[{ driver = \"passwd-file\", path = \"users\" }]")?;
+        let mut sources = Vec::new();
+        let mut wrong = Vec::new();
+        for item in list.iter() {
+            match self.source(item) {
+                Ok(source) => sources.push(source),
+                Err(more) => wrong.extend(more),
+            }
+        }
+        if wrong.is_empty() { Ok(Value::Sources(sources)) } else { Err(wrong) }
+    }
+
+    fn source(&self, item: &Spanned<DeValue<'_>>) -> Result<Source, Vec<Wrong>> {
+        let DeValue::Table(table) = item.get_ref() else {
+            return Err(vec![self.wrong(item, "write a table such as { driver = \"passwd-file\", path = \"users\" }")]);
+        };
+        let driver = table
+            .get("driver")
+            .ok_or_else(|| vec![self.wrong(item, "lacks driver = \"static\" or \"passwd-file\"")])?;
+        let names: &[&str] = match self.text(driver).map_err(|w| vec![w])? {
+            "static" => &["driver", "users", "password"],
+            "passwd-file" => &["driver", "path"],
+            _ => return Err(vec![self.wrong(driver, "write driver = \"static\" or driver = \"passwd-file\"")]),
+        };
+        let field = |name: &str| {
+            let value = table.get(name).ok_or_else(|| self.wrong(item, format!("lacks {name} = \"...\"")))?;
+            Ok((value, self.text(value)?))
+        };
+        let mut wrong: Vec<Wrong> = self.strangers(table, names);
+        let source = if names.contains(&"path") {
+            field("path")
+                .and_then(|(value, text)| Ok(Source::PasswdFile { path: self.path(value, text, false)? }))
+                .map_err(|w| wrong.push(w))
+        } else {
+            let users = field("users").and_then(|(value, text)| self.template(value, text)).map_err(|w| wrong.push(w));
+            let password = field("password").map(|(_, text)| Secret::from(text)).map_err(|w| wrong.push(w));
+            users.and_then(|users| Ok(Source::Static { users, password: password? }))
+        };
+        source.ok().filter(|_| wrong.is_empty()).ok_or(wrong)
+    }
+
+    fn template(&self, value: &Spanned<DeValue<'_>>, text: &str) -> Result<UserTemplate, Wrong> {
+        let template = UserTemplate::parse(text).map_err(|e| self.wrong(value, e.to_string()))?;
+        // The braces' digits are the only letters of a template that no name could hold in its place.
+        UserName::new(&text.replace(['{', '}'], "")).map_err(|e| self.wrong(value, e.to_string()))?;
+        Ok(template)
+    }
+
+    /// Fields that the driver does not know.
+    fn strangers(&self, table: &DeTable<'_>, names: &[&str]) -> Vec<Wrong> {
+        let unknown = table.iter().filter(|(name, _)| !names.contains(&name.get_ref().as_ref()));
+        let wrong = |name: &Spanned<DeString<'_>>| {
+            let hint = nearest(name.get_ref(), names.iter().copied()).map(|n| format!("; did you mean {n}?"));
+            let text = format!("this driver has no {}{}", name.get_ref(), hint.unwrap_or_default());
+            Wrong { span: name.span(), key: self.key.to_owned(), text }
+        };
+        unknown.map(|(name, _)| wrong(name)).collect()
+    }
+}
+
+/// All good values, or everything that is wrong.
+fn gather<T>(results: impl Iterator<Item = Result<T, Wrong>>) -> Result<Vec<T>, Vec<Wrong>> {
+    let (mut good, mut wrong) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => good.push(value),
+            Err(w) => wrong.push(w),
+        }
+    }
+    if wrong.is_empty() { Ok(good) } else { Err(wrong) }
+}

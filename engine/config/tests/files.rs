@@ -1,0 +1,177 @@
+//! Settings files, right and wrong.
+
+use skein_config::{Config, Kind, PlaintextWithoutTls, ROWS, Source, defaults_text, explain};
+use std::path::{Path, PathBuf};
+
+const USERS: &str = "auth.sources = [{ driver = 'passwd-file', path = 'users' }]\n";
+
+fn parse(text: &str) -> Config {
+    Config::parse(text, Path::new("/etc/skein/skein.toml")).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+/// The problems, each as `line:column key text`.
+fn problems(text: &str) -> Vec<String> {
+    let problems = Config::parse(text, Path::new("skein.toml")).expect_err("a problem");
+    problems.iter().map(|p| format!("{}:{} {} {}", p.line, p.column, p.key, p.text)).collect()
+}
+
+/// Each expectation is the start of one problem, in order.
+fn check(text: &str, expect: &[&str]) {
+    let got = problems(text);
+    let same = got.len() == expect.len() && got.iter().zip(expect).all(|(got, expect)| got.starts_with(expect));
+    assert!(same, "{text}\n{got:#?}\n{expect:#?}");
+}
+
+#[test]
+fn the_demo() {
+    let demo = Config::embedded_default();
+    assert!(demo.demo && demo.lmtp.strip_domain);
+    assert_eq!(demo.data_dir, PathBuf::from("./skein-data"));
+    assert_eq!(demo.limits.connections_per_user_max, 0);
+    let ports = [&demo.listeners.imap, &demo.listeners.imaps, &demo.listeners.lmtp, &demo.listeners.http];
+    assert_eq!(
+        ports.map(|list| list[0].to_string()),
+        ["127.0.0.1:1143", "127.0.0.1:1993", "127.0.0.1:1024", "127.0.0.1:1080"]
+    );
+    let knows = |user: &str, word: &[u8]| {
+        demo.auth.sources.iter().any(|source| matches!(source, Source::Static { users, password } if users.matches(user) && password.expose() == word))
+    };
+    assert!(
+        knows("demo", b"demo") && knows("test1", b"pass") && knows("test200", b"pass") && !knows("test201", b"pass")
+    );
+}
+
+#[test]
+fn values_of_each_kind() {
+    let config = parse(
+        "shards = 0x10\ndata_dir = 'mail'\nhostname = 'mx.example.org'\n[tls]\ncert = '/tls/c.pem'\nkey = 'k.pem'\n\
+         [listeners]\nimap = ['[::1]:143', '10.0.0.1:143']\nlmtp = []\n[lmtp]\nstrip_domain = true\n\
+         [auth]\nsources = [{ driver = 'passwd-file', path = 'users' }]\nplaintext_without_tls = 'never'\n\
+         [limits]\nmessage_bytes_max = 50_000_000\n",
+    );
+    assert_eq!((config.shards, config.limits.message_bytes_max), (16, 50_000_000));
+    assert_eq!(config.data_dir, PathBuf::from("/etc/skein/mail"));
+    assert_eq!(config.tls.cert, Some(PathBuf::from("/tls/c.pem")));
+    assert_eq!(config.tls.key, Some(PathBuf::from("/etc/skein/k.pem")));
+    assert_eq!(config.listeners.imap.len(), 2);
+    assert!(config.listeners.lmtp.is_empty() && config.lmtp.strip_domain && !config.demo);
+    assert_eq!(config.auth.plaintext_without_tls, PlaintextWithoutTls::Never);
+    assert!(matches!(&config.auth.sources[..], [Source::PasswdFile { path }] if path == Path::new("/etc/skein/users")));
+}
+
+#[test]
+fn dotted_keys_and_table_arrays_are_toml_too() {
+    let config =
+        parse("imap.login_seconds_max = 5\n[[auth.sources]]\ndriver = 'static'\nusers = 'a'\npassword = 'b'\n");
+    assert_eq!((config.imap.login_seconds_max, config.auth.sources.len()), (5, 1));
+}
+
+#[test]
+fn every_problem_at_once_with_its_place() {
+    check(
+        "shards = 5000\ndatadir = 'x'\n\n[limits]\n  message_bytes_max = \"10M\"\n[auth]\nplaintext_without_tls = 'yes'\n\
+         failure_delay_ms = -1\n[nonsense]\na = 1\n[listeners]\nimap = ['localhost:143', 7]\nlmtp = '127.0.0.1:24'\n",
+        &[
+            "1:10 shards is out of bounds: write a whole number of shards from 0 to 1024",
+            "2:1 datadir there is no such setting; did you mean data_dir?",
+            "5:23 limits.message_bytes_max is of type string: write a whole number of bytes from 1024 to",
+            "7:25 auth.plaintext_without_tls write one of \"loopback\", \"always\", \"never\"",
+            "8:20 auth.failure_delay_ms is out of bounds",
+            "9:2 nonsense there is no such setting; `skein config explain`",
+            "12:9 listeners.imap is no address with port",
+            "12:26 listeners.imap is of type integer: write text",
+            "13:8 listeners.lmtp is of type string: write a list such as",
+        ],
+    );
+}
+
+#[test]
+fn wrong_sources() {
+    check("auth.sources = [{}]", &["1:17 auth.sources lacks driver"]);
+    check("auth.sources = ['x']", &["1:17 auth.sources write a table"]);
+    check("auth.sources = [{ driver = 'ldap' }]", &["1:28 auth.sources write driver = \"static\""]);
+    check(
+        "auth.sources = [{ driver = 'static', user = 'a', password = 1 }]",
+        &[
+            "1:17 auth.sources lacks users",
+            "1:38 auth.sources this driver has no user; did you mean users?",
+            "1:61 auth.sources is of type integer",
+        ],
+    );
+    check(
+        "auth.sources = [{ driver = 'static', users = 'a{2..1}', password = '' }]",
+        &["1:46 auth.sources write a user name"],
+    );
+    check(
+        "auth.sources = [{ driver = 'static', users = 'a b', password = '' }]",
+        &["1:46 auth.sources the user name holds ' '"],
+    );
+    check("auth.sources = [{ driver = 'passwd-file', path = '' }]", &["1:50 auth.sources is empty"]);
+}
+
+#[test]
+fn rules_between_settings() {
+    check("", &["1:1 auth.sources nobody could log in"]);
+    check(&format!("{USERS}tls.cert = 'x'"), &["2:12 tls.cert needs tls.key"]);
+    check(&format!("{USERS}tls.key = 'x'"), &["2:11 tls.key needs tls.cert"]);
+    check(
+        &format!("{USERS}listeners.lmtp = ['127.0.0.1:1143']"),
+        &["2:18 listeners.lmtp 127.0.0.1:1143 is taken by listeners.imap"],
+    );
+    parse(&format!("{USERS}listeners.lmtp = ['127.0.0.1:0']\nlisteners.imap = ['127.0.0.1:0']"));
+}
+
+#[test]
+fn no_toml() {
+    check("shards = \nhostname = 'x'\nimap = 3", &["1:10  string values must be quoted", "3:8 imap is a section"]);
+    assert!(problems("[[[[").iter().all(|p| !p.contains('\n')));
+    check(&"#".repeat(2 << 20), &["1:1  the file is larger"]);
+    assert!(!problems(&"a=[".repeat(5000)).is_empty());
+    assert!(!problems("\u{0}\u{fffd}ü = ü").is_empty());
+}
+
+#[test]
+fn no_secret_reaches_a_log() {
+    let config = parse("[[auth.sources]]\ndriver = 'static'\nusers = 'a'\npassword = 'hunter2'\n");
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+/// A problem quotes the key and what to write, never the value: it may be a password in the wrong place.
+#[test]
+fn no_secret_reaches_a_problem() {
+    let all = problems(
+        "auth.sources = [{ driver = 'static', users = 'hunter2{', password = 'hunter2', hunter = 'hunter2' }]",
+    )
+    .join("\n");
+    assert!(!all.contains("hunter2"), "{all}");
+}
+
+#[test]
+fn the_texts_follow_from_the_rows() {
+    let text = defaults_text();
+    let filled = text.replace("sources = []", "sources = [{ driver = 'passwd-file', path = 'users' }]");
+    let config = parse(&filled);
+    let plain = parse(USERS);
+    assert_eq!(format!("{:?}", config.limits), format!("{:?}", plain.limits));
+    assert_eq!(format!("{:?}", config.listeners), format!("{:?}", plain.listeners));
+    for row in ROWS {
+        let text = explain(row.key).unwrap();
+        assert!(text.starts_with(row.key) && text.contains(row.default), "{text}");
+        assert!(!row.doc.trim().is_empty() && row.doc.trim().ends_with('.'), "{}", row.key);
+    }
+    assert!(
+        explain("auth").unwrap().contains("auth.cache_seconds") && explain("auth.").is_none() && explain("x").is_none()
+    );
+    assert_eq!(explain("").unwrap().matches("default ").count(), ROWS.len());
+}
+
+#[test]
+fn both_ends_of_every_bound_fit_their_fields() {
+    for row in ROWS {
+        let Kind::Integer { min, max, .. } = row.kind else { continue };
+        let key = row.key;
+        parse(&format!("{USERS}{key} = {min}"));
+        parse(&format!("{USERS}{key} = {max}"));
+        assert!(problems(&format!("{USERS}{key} = {}", max + 1))[0].contains("out of bounds"));
+    }
+}

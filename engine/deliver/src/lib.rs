@@ -1,0 +1,16 @@
+//! Delivery: whose mail it is, and the trace headers it gets.
+//!
+//! ```text
+//! RCPT address ── resolve(rules, who is known) ──▶ user and detail
+//! message      ── write_trace ──▶ Return-Path, Delivered-To, Received + the message as it came
+//! ```
+//!
+//! Pure: names, addresses and the time are arguments. Never here: sockets, the store, the wire form of LMTP.
+
+mod date;
+mod recipient;
+mod trace;
+
+pub use date::write_date;
+pub use recipient::{Recipient, Rules, resolve};
+pub use trace::{Trace, write_trace};

@@ -1,0 +1,95 @@
+//! Whose mail an address is.
+
+use skein_base::UserName;
+use skein_proto::lmtp::Address;
+
+/// How addresses become users, from the settings of `[lmtp]`.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Where no user has the full address as name, the part before the `@` is tried.
+    pub strip_domain: bool,
+    /// Characters that end the user's part: `+` makes `anna+lists@x` anna's. Empty: none does.
+    pub delimiters: String,
+}
+
+/// Who gets the message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Recipient {
+    /// The user.
+    pub user: UserName,
+    /// What stood behind the delimiter, as it was written: Sieve and the choice of a folder may ask for it.
+    pub detail: Option<String>,
+}
+
+/// The user that an address names: the first of these that `know` knows. `None` when it knows none of them.
+///
+/// ```text
+/// anna+lists@x   the address as it stands
+/// anna@x         without the detail
+/// anna+lists     without the domain, when the rules strip it or the address has none
+/// anna           without both
+/// ```
+pub fn resolve(address: &Address, rules: &Rules, know: impl Fn(&UserName) -> bool) -> Option<Recipient> {
+    let (base, detail) = address.split_detail(&rules.delimiters);
+    let whole = (address.local.as_str(), None);
+    let cut = detail.map(|detail| (base, Some(detail)));
+    let domains = [address.domain.as_deref(), None];
+    let domains = if rules.strip_domain && address.domain.is_some() { &domains[..] } else { &domains[..1] };
+    for domain in domains {
+        for (local, detail) in [Some(whole), cut].into_iter().flatten() {
+            let found = user(local, *domain).filter(&know);
+            if let Some(user) = found {
+                return Some(Recipient { user, detail: detail.map(str::to_owned) });
+            }
+        }
+    }
+    None
+}
+
+/// `local@domain` as a user name, when it can be one.
+fn user(local: &str, domain: Option<&str>) -> Option<UserName> {
+    match domain {
+        Some(domain) => UserName::new(&format!("{local}@{domain}")).ok(),
+        None => UserName::new(local).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: [&str; 5] = ["test1", "anna@example.org", "anna", "odd+name@example.org", "+plus"];
+
+    fn check(address: &str, strip_domain: bool, expect: Option<(&str, Option<&str>)>) {
+        let rules = Rules { strip_domain, delimiters: "+".into() };
+        let address = Address::parse(address.as_bytes()).unwrap();
+        let got = resolve(&address, &rules, |user| KNOWN.contains(&user.as_str()));
+        let got = got.as_ref().map(|r| (r.user.as_str(), r.detail.as_deref()));
+        assert_eq!(got, expect, "{address} {strip_domain}");
+    }
+
+    #[test]
+    fn whose_mail_it_is() {
+        check("test1", false, Some(("test1", None)));
+        check("test1@anything", true, Some(("test1", None)));
+        check("test1@anything", false, None);
+        check("Test1+Box@Anything", true, Some(("test1", Some("Box"))));
+        check("test1+", false, Some(("test1", Some(""))));
+        check("Anna@Example.ORG", true, Some(("anna@example.org", None)));
+        check("anna+lists@example.org", false, Some(("anna@example.org", Some("lists"))));
+        check("anna+lists@example.net", true, Some(("anna", Some("lists"))));
+        check("odd+name@example.org", true, Some(("odd+name@example.org", None)));
+        check("+plus@x", true, Some(("+plus", None)));
+        check("nobody@example.org", true, None);
+        check("\"test1\"@x", true, Some(("test1", None)));
+        check("\"te st\"@x", true, None);
+        check("\"\"@x", true, None);
+    }
+
+    #[test]
+    fn without_delimiters_there_is_no_detail() {
+        let rules = Rules { strip_domain: true, delimiters: String::new() };
+        let address = Address::parse(b"anna+lists@example.org").unwrap();
+        assert_eq!(resolve(&address, &rules, |user| user.as_str().starts_with("anna@")), None);
+    }
+}

@@ -1,0 +1,34 @@
+//! MIME, as an IMAP server needs it: pure functions over the bytes of a message.
+//!
+//! ```text
+//! delivery ─▶ normalise ─▶ structure ─▶ render ─▶ cache      once, when the message arrives
+//! FETCH    ─▶ cache (ENVELOPE, BODYSTRUCTURE, fields)        copied as they are
+//!          ─▶ section (a range of the body to read)
+//! SEARCH   ─▶ text (decode, fold, find), date (Date: of the header)
+//! ```
+//!
+//! Input is mail: any bytes may come, none may panic. Never here: I/O, clocks, IMAP commands.
+//! The bytes of the cache: engine/docs/cache-format.md.
+
+mod cache;
+mod date;
+mod header;
+mod normalise;
+mod params;
+mod render;
+mod section;
+mod span;
+mod structure;
+mod text;
+mod token;
+
+pub use cache::{CACHE_BYTES_MAX, CACHED_FIELDS, Cache, CacheError, CacheRef, TooBig, is_cached_field};
+pub use date::{SentDate, parse_date};
+pub use header::{Field, Fields, fields, filter_header, header_len};
+pub use normalise::Crlf;
+pub use params::{ContentType, Disposition, Param};
+pub use render::{Address, addresses, body, bodystructure, envelope};
+pub use section::{PartTable, Place, Section, What, locate};
+pub use span::Span;
+pub use structure::{Kind, Part, PartFields, structure};
+pub use text::Needle;

@@ -1,0 +1,173 @@
+//! Finding a folded string in text that arrives in pieces.
+
+use super::fold::fold;
+use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8};
+use memchr::{memchr, memchr2, memmem};
+
+/// Bytes of decoded text that are folded and searched at a time.
+const TEXT_BYTES: usize = 8 * 1024;
+
+/// Bytes of a needle that is looked for by its rarest byte. That way is quadratic in the worst case; longer needles take the
+/// linear one.
+const ASCII_BYTES_MAX: usize = 128;
+
+/// A search string, folded, with what makes the search fast.
+#[derive(Clone, Debug)]
+pub(super) struct Finder {
+    folded: memmem::Finder<'static>,
+    ascii: bool,
+    /// Where the rarest byte of an ASCII needle is: the one to look for.
+    rare_at: usize,
+}
+
+impl Finder {
+    pub(super) fn new(text: &str) -> Finder {
+        let mut folded = text.to_owned();
+        fold(&mut folded);
+        let ascii = folded.is_ascii() && folded.len() <= ASCII_BYTES_MAX;
+        let rare_at = (0..folded.len()).min_by_key(|&i| commonness(folded.as_bytes()[i])).unwrap_or(0);
+        Finder { folded: memmem::Finder::new(folded.as_bytes()).into_owned(), ascii, rare_at }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.folded.needle().is_empty()
+    }
+
+    pub(super) fn is_ascii(&self) -> bool {
+        self.ascii
+    }
+
+    fn len(&self) -> usize {
+        self.folded.needle().len()
+    }
+
+    pub(super) fn is_in_folded(&self, text: &[u8]) -> bool {
+        self.folded.find(text).is_some()
+    }
+
+    /// Finds an ASCII needle in bytes of any case: looks for its rarest byte, then compares around it.
+    pub(super) fn is_in_ascii(&self, text: &[u8]) -> bool {
+        let needle = self.folded.needle();
+        if needle.is_empty() {
+            return true;
+        }
+        let Some(last) = text.len().checked_sub(needle.len()) else { return false };
+        let rare = needle[self.rare_at];
+        let upper = rare.to_ascii_uppercase();
+        let mut at = 0;
+        while at <= last {
+            let window = &text[at + self.rare_at..=last + self.rare_at];
+            let found = if rare == upper { memchr(rare, window) } else { memchr2(rare, upper, window) };
+            let Some(skip) = found else { return false };
+            at += skip;
+            if text[at..at + needle.len()].eq_ignore_ascii_case(needle) {
+                return true;
+            }
+            at += 1;
+        }
+        false
+    }
+}
+
+/// How common a byte is in mail, roughly: letters by their order in English text, digits and signs in between.
+fn commonness(byte: u8) -> usize {
+    const ORDER: &[u8] = b"qzjxkvbywgpfmucldrhsnioate ";
+    match ORDER.iter().position(|&b| b == byte) {
+        Some(place) => 20 + place * 4,
+        None if byte.is_ascii_digit() => 50,
+        None if matches!(byte, b'=' | b'-' | b'.' | b',' | b'<' | b'>' | b'"' | b'/') => 60,
+        None => 0,
+    }
+}
+
+/// What the bytes of a text mean.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Charset {
+    encoding: &'static Encoding,
+    /// ASCII bytes always mean themselves: no second byte of a letter, no shift.
+    extends_ascii: bool,
+}
+
+impl Charset {
+    /// Of a charset parameter. US-ASCII, none, and what is not known are read as UTF-8, which they most often are.
+    pub(super) fn of(label: Option<&[u8]>) -> Charset {
+        let label = label.unwrap_or_default();
+        let ascii = label.eq_ignore_ascii_case(b"us-ascii") || label.eq_ignore_ascii_case(b"ascii");
+        let encoding = if ascii { UTF_8 } else { Encoding::for_label(label).unwrap_or(UTF_8) };
+        let multibyte = !encoding.is_single_byte() && encoding != UTF_8;
+        Charset { encoding, extends_ascii: encoding.is_ascii_compatible() && !multibyte }
+    }
+}
+
+/// One search through one text.
+pub(super) struct Search<'n> {
+    finder: &'n Finder,
+    /// `None` when bytes are searched as they are.
+    decoder: Option<Decoder>,
+    /// The end of what was searched, too short for a match, and what came after.
+    window: Vec<u8>,
+}
+
+impl<'n> Search<'n> {
+    pub(super) fn new(finder: &'n Finder, charset: Charset) -> Search<'n> {
+        let raw = finder.is_ascii() && charset.extends_ascii;
+        let decoder = (!raw).then(|| charset.encoding.new_decoder_without_bom_handling());
+        Search { finder, decoder, window: Vec::new() }
+    }
+
+    /// Searches the next piece; true when the string is found.
+    pub(super) fn push(&mut self, piece: &[u8]) -> bool {
+        if self.decoder.is_some() {
+            return self.push_decoded(piece, false);
+        }
+        self.push_raw(piece)
+    }
+
+    /// The text is over: true when its last letters, completed, make a match.
+    pub(super) fn finish(&mut self) -> bool {
+        self.decoder.is_some() && self.push_decoded(b"", true)
+    }
+
+    fn push_raw(&mut self, piece: &[u8]) -> bool {
+        let keep = self.finder.len().saturating_sub(1);
+        // Matches that start in the window need at most `keep` bytes of the piece; the rest is searched without a copy.
+        let seam = piece.len().min(keep);
+        self.window.extend_from_slice(&piece[..seam]);
+        if self.finder.is_in_ascii(&self.window) || self.finder.is_in_ascii(piece) {
+            return true;
+        }
+        if piece.len() >= keep {
+            self.window.clear();
+            self.window.extend_from_slice(&piece[piece.len() - keep..]);
+        } else {
+            self.trim_window();
+        }
+        false
+    }
+
+    fn push_decoded(&mut self, mut piece: &[u8], last: bool) -> bool {
+        let mut text = String::with_capacity(TEXT_BYTES);
+        loop {
+            let Some(decoder) = &mut self.decoder else { return false };
+            let (result, read, _) = decoder.decode_to_string(piece, &mut text, last);
+            piece = &piece[read..];
+            fold(&mut text);
+            self.window.extend_from_slice(text.as_bytes());
+            if self.finder.is_in_folded(&self.window) {
+                return true;
+            }
+            self.trim_window();
+            text.clear();
+            text.reserve(TEXT_BYTES);
+            if result == CoderResult::InputEmpty {
+                return false;
+            }
+        }
+    }
+
+    fn trim_window(&mut self) {
+        let keep = self.finder.len().saturating_sub(1);
+        let drop = self.window.len().saturating_sub(keep);
+        self.window.drain(..drop);
+    }
+}

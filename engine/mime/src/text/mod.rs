@@ -1,0 +1,109 @@
+//! Text for SEARCH (RFC 3501 §6.4.4): is a string in a header, in a body, in a message?
+//!
+//! ```text
+//! body ─▶ base64 / quoted-printable ─▶ charset ─▶ fold ─▶ find    (window keeps the end of each piece)
+//!   └──── ASCII needle, charset that extends ASCII ─────▶ find
+//! ```
+//!
+//! Case is folded letter by letter: ASCII, and what Unicode maps one to one. Matches are found across line folding,
+//! encoded words, soft line breaks and pieces of base64.
+
+mod decode;
+mod find;
+mod fold;
+mod word;
+
+use crate::header::{fields, logical_lines};
+use crate::render::{Address, addresses};
+use crate::structure::{Kind, Part, structure};
+use decode::Transfer;
+use find::{Charset, Finder, Search};
+
+/// Fields that hold addresses: FROM and its like also find the address behind its comments.
+const ADDRESS_FIELDS: [&str; 6] = ["From", "To", "Cc", "Bcc", "Sender", "Reply-To"];
+
+/// A string to search for, folded once.
+#[derive(Clone, Debug)]
+pub struct Needle {
+    finder: Finder,
+}
+
+impl Needle {
+    /// Of a search string as the client sent it, in UTF-8. The empty string is in everything.
+    pub fn new(text: &str) -> Needle {
+        Needle { finder: Finder::new(text) }
+    }
+
+    /// True when it is in a field's value, unfolded and decoded.
+    pub fn matches_header_value(&self, value: &[u8]) -> bool {
+        if self.finder.is_ascii() && memchr::memchr2(b'\r', b'\n', value).is_none() && !word::has_encoded(value) {
+            return self.finder.is_in_ascii(value);
+        }
+        let mut text = word::decode(value);
+        fold::fold(&mut text);
+        self.finder.is_in_folded(text.as_bytes())
+    }
+
+    /// True when it is in a field of this name (`HEADER name string`), or in any line of the block, names included.
+    ///
+    /// The empty string asks whether there is such a field at all.
+    pub fn matches_header_block(&self, header: &[u8], name: Option<&str>) -> bool {
+        match name {
+            Some(name) => {
+                let of_addresses = ADDRESS_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
+                let found =
+                    |value: &[u8]| self.matches_header_value(value) || of_addresses && self.matches_addresses(value);
+                fields(header).any(|field| field.is(name) && found(field.value))
+            }
+            None => logical_lines(header).any(|line| self.matches_header_value(line.trim_ascii_end())),
+        }
+    }
+
+    /// True when it is in one of the addresses written plainly, `local@domain` without comments and spaces.
+    fn matches_addresses(&self, value: &[u8]) -> bool {
+        // Only comments and folding set the plain form apart from what has been looked into already.
+        if memchr::memchr3(b'(', b'\n', b'"', value).is_none() && memchr::memmem::find(value, b" @").is_none() {
+            return false;
+        }
+        addresses(value).iter().any(|address| match address {
+            Address::Mailbox { mailbox: Some(mailbox), domain: Some(domain), .. } => {
+                self.matches_header_value(&[mailbox, &b"@"[..], domain].concat())
+            }
+            _ => false,
+        })
+    }
+
+    /// True when it is in the text of the message: `BODY`, or `TEXT` with `include_headers`.
+    ///
+    /// Text are the text and message parts, decoded, and the headers of messages inside; attachments are not.
+    pub fn matches_message(&self, message: &[u8], include_headers: bool) -> bool {
+        if self.finder.is_empty() {
+            return true;
+        }
+        let parts = structure(message);
+        parts.iter().any(|part| {
+            let inside = part.parent.is_some_and(|p| parts[p as usize].kind == Kind::Message);
+            let header = include_headers || inside;
+            header && self.matches_header_block(part.header.of(message), None) || self.matches_body(message, part)
+        })
+    }
+
+    fn matches_body(&self, message: &[u8], part: &Part) -> bool {
+        let content = part.content_type(message);
+        let searched = content.as_ref().is_none_or(|c| c.is("text") || c.is("message"));
+        if part.kind != Kind::Leaf || !searched {
+            return false;
+        }
+        let label = content.and_then(|c| c.param("charset"));
+        let charset = Charset::of(label.as_deref());
+        let body = part.body.of(message);
+        let mut search = Search::new(&self.finder, charset);
+        match Transfer::of(part.encoding(message)) {
+            Transfer::Identity => search.push(body) || search.finish(),
+            encoded => encoded.decode(body, &mut |piece| search.push(piece)) || search.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

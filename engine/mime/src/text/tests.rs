@@ -1,0 +1,136 @@
+use super::*;
+
+fn value(needle: &str, value: &str) -> bool {
+    Needle::new(needle).matches_header_value(value.as_bytes())
+}
+
+#[test]
+fn header_values_are_unfolded_decoded_and_folded() {
+    for (needle, text, expect) in [
+        ("hello", "Hello World", true),
+        ("lo wo", "Hello\r\n World", true),
+        ("lo wo", "Hello\r\n\tWorld", true),
+        ("world!", "Hello World", false),
+        ("", "", true),
+        ("käse", "=?utf-8?Q?K=C3=84SE?=", true),
+        ("KÄSE", "=?iso-8859-1?b?a+RzZQ==?=", true),
+        ("käse brot", "=?utf-8?q?k=C3=A4se_?=\r\n =?UTF-8?B?QnJvdA==?=", true),
+        ("ä", "=?utf-8?q?=C3?= =?utf-8?q?=A4?=", true),
+        ("a b", "=?us-ascii?q?a?= b", true),
+        ("=?x", "=?x", true),
+        ("=?utf-8?q?x", "=?utf-8?q?x", true),
+        ("x?=", "=?no-such-charset?q?x?=", true),
+        ("привет", "=?koi8-r?B?8NLJ18XU?=", true),
+        ("привет", "ПРИВЕТ", true),
+        ("ς", "Σ", true),
+        ("en", "=?utf-8*en?q?Tent?=", true),
+    ] {
+        assert_eq!(value(needle, text), expect, "{needle:?} in {text:?}");
+    }
+    assert!(Needle::new("é").matches_header_value(b"caf\xe9"));
+}
+
+/// A header made of starts of encoded words once made the search for their ends quadratic.
+#[test]
+fn words_without_an_end_are_passed_in_one_go() {
+    for start in ["=?utf-8?q?", "=?", "=?no?q?", "=?utf-8?x?"] {
+        for end in ["", "?=", " needle"] {
+            let text = start.repeat(50_000) + end;
+            assert_eq!(value("needle", &text), end == " needle");
+        }
+    }
+}
+
+#[test]
+fn header_blocks_are_searched_by_field_or_whole() {
+    let block = b"From: Ann\r\nTo: bob@x\r\nX-Flag:\r\nno field\r\n\r\nTo: body\r\n";
+    let check = |needle: &str, name: Option<&str>| Needle::new(needle).matches_header_block(block, name);
+    assert!(check("ann", Some("FROM")) && !check("ann", Some("To")));
+    assert!(check("", Some("x-flag")) && !check("", Some("Cc")));
+    assert!(check("no f", None) && check("to: bob", None) && !check("body", None));
+}
+
+fn message(head: &str, body: &[u8]) -> Vec<u8> {
+    [head.as_bytes(), b"\r\n\r\n", body].concat()
+}
+
+fn body(needle: &str, head: &str, body: &[u8]) -> bool {
+    Needle::new(needle).matches_message(&message(head, body), false)
+}
+
+#[test]
+fn bodies_are_decoded() {
+    const QP: &str = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable";
+    const B64: &str = "Content-Type: text/html; charset=\"iso-8859-1\"\r\nContent-Transfer-Encoding: BASE64";
+    assert!(body("needle", "A: b", b"hay NEEdle hay"));
+    assert!(!body("needle", "A: needle", b"hay"));
+    assert!(body("needle", QP, b"nee=\r\ndle"));
+    assert!(body("needle", QP, b"nee=  \r\nd=6Ce"));
+    assert!(body("größe", QP, b"GR=C3=\r\n=96=C3=9FE"));
+    assert!(body("a=b", QP, b"a=b="));
+    assert!(body("needle", B64, b"bmVl\r\nZGxl\r\n"));
+    assert!(!body("née", B64, b"buk=\r\n") && body("né", B64, b"buk=\r\n"));
+    assert!(!body("needle", "Content-Type: image/png", b"needle"));
+    assert!(body("日本", "Content-Type: text/plain; charset=iso-2022-jp", b"\x1b$BF|K\\\x1b(B"));
+    // The second byte of this letter in Shift_JIS is an ASCII one.
+    assert!(!body("c", "Content-Type: text/plain; charset=shift_jis", b"\x83c"));
+    assert!(body("€", "Content-Type: text/plain; charset=windows-1252", b"\x80"));
+    assert!(body("é", "Content-Type: text/plain", "É".as_bytes()));
+}
+
+#[test]
+fn messages_inside_and_mime_headers() {
+    let nested = concat!(
+        "Content-Type: multipart/mixed; boundary=x\r\n\r\npreamble\r\n--x\r\nContent-Disposition: attachment; filename=fname\r\n\r\n",
+        "plain\r\n--x\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ndeep\r\n--x--\r\n"
+    );
+    let check = |needle: &str, headers| Needle::new(needle).matches_message(nested.as_bytes(), headers);
+    assert!(check("plain", false) && check("deep", false) && check("inner", false));
+    assert!(!check("fname", false) && check("fname", true));
+    assert!(!check("preamble", true));
+    assert!(check("", false));
+}
+
+/// Matches lie across every seam of the pieces that decoding makes.
+#[test]
+fn seams_hide_nothing() {
+    for lead in 8_180..8_200 {
+        let mut text = vec![b'n'; lead];
+        text.extend_from_slice(b"needle");
+        text.extend_from_slice(&[b'n'; 9_000]);
+        let qp: Vec<u8> = text.iter().flat_map(|b| format!("={b:02X}").into_bytes()).collect();
+        assert!(body("needle", "Content-Transfer-Encoding: quoted-printable\r\nMIME-Version: 1.0", &qp), "{lead}");
+        assert!(body("nneedlenn", "Content-Type: text/plain; charset=gbk", &text), "{lead}");
+        let mut wide: Vec<u8> = "ö".repeat(lead / 2).into_bytes();
+        wide.extend_from_slice("nadel ä".as_bytes());
+        assert!(body("nadel ä", "Content-Type: text/plain; charset=utf-8", &wide), "{lead}");
+    }
+}
+
+#[test]
+fn finding_agrees_with_the_plain_way() {
+    let text = b"Abracadabra, aab AAAB ab";
+    for start in 0..text.len() {
+        for end in start..=text.len() {
+            let needle = std::str::from_utf8(&text[start..end]).unwrap();
+            for from in 0..text.len() {
+                let hay = &text[from..];
+                let plain = hay
+                    .to_ascii_lowercase()
+                    .windows(needle.len().max(1))
+                    .any(|w| w == needle.to_ascii_lowercase().as_bytes());
+                assert_eq!(Finder::new(needle).is_in_ascii(hay), plain || needle.is_empty(), "{needle:?} from {from}");
+            }
+        }
+    }
+}
+
+/// The address behind a comment was not found: FROM looked at the field as written only.
+#[test]
+fn addresses_are_found_behind_their_comments() {
+    let header = b"From: <user-from (comment)@ (comment) domain.org>\r\nSubject: <a (b)@ c>\r\n\r\n";
+    let found = |needle: &str, name: &str| Needle::new(needle).matches_header_block(header, Some(name));
+    assert!(found("user-from@domain.org", "from") && found("(comment)", "FROM"));
+    assert!(!found("user-from@domain.com", "from"));
+    assert!(!found("a@c", "subject"), "only fields of addresses");
+}

@@ -1,0 +1,121 @@
+//! Encoded words of RFC 2047 in header values.
+
+use super::decode::Transfer;
+use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use memchr::memmem;
+
+/// True when there may be an encoded word, or 8-bit text, in `value`.
+pub(super) fn has_encoded(value: &[u8]) -> bool {
+    memmem::find(value, b"=?").is_some() || !value.is_ascii()
+}
+
+/// `value` unfolded and with its encoded words decoded. What can not be decoded stays as it is.
+pub(super) fn decode(value: &[u8]) -> String {
+    let value = unfold(value);
+    let mut out = String::with_capacity(value.len());
+    let mut pending: Option<Run> = None;
+    let mut rest = &value[..];
+    let shortest_tail = memmem::rfind(&value, b"?=").map_or(usize::MAX, |end| value.len() - end + 2);
+    while let Some(at) = memmem::find(rest, b"=?") {
+        // Without an end there is no word here nor further on; to look for it again at each start would be quadratic.
+        if rest.len() - at < shortest_tail {
+            break;
+        }
+        let Some((word, len)) = EncodedWord::parse(&rest[at..]) else {
+            flush(&mut pending, &mut out);
+            push_raw(&rest[..at + 2], &mut out);
+            rest = &rest[at + 2..];
+            continue;
+        };
+        // White space between two encoded words is not part of the text (RFC 2047 §6.2).
+        if pending.is_none() || !rest[..at].trim_ascii().is_empty() {
+            flush(&mut pending, &mut out);
+            push_raw(&rest[..at], &mut out);
+        }
+        add(word, &mut pending, &mut out);
+        rest = &rest[at + len..];
+    }
+    flush(&mut pending, &mut out);
+    push_raw(rest, &mut out);
+    out
+}
+
+/// Line ends are taken out; the white space that starts a continuation line becomes one space when it is a tab.
+fn unfold(value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len());
+    for (i, line) in value.split(|&b| b == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match line.split_first() {
+            Some((b'\t', text)) if i > 0 => {
+                out.push(b' ');
+                out.extend_from_slice(text);
+            }
+            _ => out.extend_from_slice(line),
+        }
+    }
+    out
+}
+
+/// Bytes of neighbouring words in one charset. They are decoded together: letters are often cut between words.
+struct Run {
+    charset: &'static Encoding,
+    bytes: Vec<u8>,
+}
+
+struct EncodedWord<'a> {
+    charset: &'static Encoding,
+    base64: bool,
+    text: &'a [u8],
+}
+
+impl EncodedWord<'_> {
+    /// The word at the start of `text`, and its length.
+    fn parse(text: &[u8]) -> Option<(EncodedWord<'_>, usize)> {
+        let mut pieces = text[2..].splitn(3, |&b| b == b'?');
+        let (charset, encoding, tail) = (pieces.next()?, pieces.next()?, pieces.next()?);
+        // A language may follow the charset (RFC 2231 §5).
+        let charset_known = Encoding::for_label(charset.split(|&b| b == b'*').next()?)?;
+        let base64 = match encoding {
+            b"b" | b"B" => true,
+            b"q" | b"Q" => false,
+            _ => return None,
+        };
+        // Last, because what was read up to an end that was found is not read again.
+        let end = memmem::find(tail, b"?=")?;
+        let len = 2 + charset.len() + 1 + encoding.len() + 1 + end + 2;
+        Some((EncodedWord { charset: charset_known, base64, text: &tail[..end] }, len))
+    }
+
+    fn bytes(&self, out: &mut Vec<u8>) {
+        let mut push = |piece: &[u8]| {
+            out.extend_from_slice(piece);
+            false
+        };
+        if self.base64 {
+            Transfer::Base64.decode(self.text, &mut push);
+        } else {
+            let text: Vec<u8> = self.text.iter().map(|&b| if b == b'_' { b' ' } else { b }).collect();
+            Transfer::QuotedPrintable.decode(&text, &mut push);
+        }
+    }
+}
+
+fn add(word: EncodedWord<'_>, pending: &mut Option<Run>, out: &mut String) {
+    if pending.as_ref().is_none_or(|run| run.charset != word.charset) {
+        flush(pending, out);
+    }
+    let run = pending.get_or_insert_with(|| Run { charset: word.charset, bytes: Vec::new() });
+    word.bytes(&mut run.bytes);
+}
+
+fn flush(pending: &mut Option<Run>, out: &mut String) {
+    if let Some(run) = pending.take() {
+        out.push_str(&run.charset.decode_without_bom_handling(&run.bytes).0);
+    }
+}
+
+/// 8-bit text without a charset: UTF-8 (RFC 6532) when it is, else what most old mail means.
+fn push_raw(text: &[u8], out: &mut String) {
+    let charset = if std::str::from_utf8(text).is_ok() { UTF_8 } else { WINDOWS_1252 };
+    out.push_str(&charset.decode_without_bom_handling(text).0);
+}

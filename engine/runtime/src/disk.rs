@@ -1,0 +1,230 @@
+//! The Disk seam on io_uring, the page cache and the blocking pool.
+//!
+//! ```text
+//! hot read           preadv2(RWF_NOWAIT)         1 µs, on the shard
+//! cold read, write   io_uring                    8-20 µs, the kernel's threads wait
+//! fdatasync          io_uring
+//! rename, mkdir, list, truncate, map    blocking pool: the kernel knows no waiting-free way
+//! ```
+
+use std::fs;
+use std::io::{self, IoSliceMut};
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use glommio::GlommioError;
+use glommio::io::{BufferedFile, OpenOptions};
+use memmap2::{Advice, Mmap};
+use rustix::io::{ReadWriteFlags, preadv2};
+use skein_base::limits::BODY_CHUNK_BYTES;
+use skein_base::seam::Disk;
+
+use crate::task::spawn_blocking;
+
+/// Nobody but the server reads mail.
+const FILE_MODE: u32 = 0o600;
+const FOLDER_MODE: u32 = 0o700;
+/// Bytes handed to the ring in one piece: the copy made for it stays in the second-level cache.
+const WRITE_PIECE_BYTES: usize = BODY_CHUNK_BYTES;
+
+/// The machine's file system. Only on a shard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+/// An open file; closed when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct DiskFile(Rc<BufferedFile>);
+
+/// A whole file in memory. Unlike files, maps may be sent to other threads.
+#[derive(Clone, Debug)]
+pub struct DiskMap(Option<Arc<Mmap>>);
+
+impl Deref for DiskMap {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |map| map)
+    }
+}
+
+impl Disk for RealDisk {
+    type File = DiskFile;
+    type Map = DiskMap;
+
+    async fn open(&self, path: &Path) -> io::Result<DiskFile> {
+        open(path, OpenOptions::new().read(true).write(true)).await
+    }
+
+    async fn create(&self, path: &Path) -> io::Result<DiskFile> {
+        open(path, OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE)).await
+    }
+
+    async fn read_at(&self, file: &DiskFile, at: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(len);
+        while bytes.len() < len {
+            let read = file.0.read_at(at + bytes.len() as u64, len - bytes.len()).await.map_err(keep_errno)?;
+            if read.is_empty() {
+                break;
+            }
+            bytes.extend_from_slice(&read);
+        }
+        Ok(bytes)
+    }
+
+    fn read_cached(&self, file: &DiskFile, at: u64, len: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; len];
+        let read = preadv2(file.fd(), &mut [IoSliceMut::new(&mut bytes)], at, ReadWriteFlags::NOWAIT).ok()?;
+        let complete = read == len || at + read as u64 >= file.len_now().ok()?;
+        bytes.truncate(read);
+        complete.then_some(bytes)
+    }
+
+    async fn write_at(&self, file: &DiskFile, at: u64, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        let mut written = 0;
+        while written < bytes.len() {
+            // The ring keeps what it writes from, so that it may outlive this future; it gets a copy and the caller
+            // keeps the original for what a short write left over.
+            let piece = bytes[written..bytes.len().min(written + WRITE_PIECE_BYTES)].to_vec();
+            match file.0.write_at(piece, at + written as u64).await.map_err(keep_errno)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => written += count,
+            }
+        }
+        Ok(bytes)
+    }
+
+    async fn fdatasync(&self, file: &DiskFile) -> io::Result<()> {
+        file.0.fdatasync().await.map_err(keep_errno)
+    }
+
+    async fn len(&self, file: &DiskFile) -> io::Result<u64> {
+        file.len_now()
+    }
+
+    async fn truncate(&self, file: &DiskFile, len: u64) -> io::Result<()> {
+        let descriptor = file.fd().try_clone_to_owned()?;
+        blocking(move || Ok(rustix::fs::ftruncate(descriptor, len)?)).await
+    }
+
+    async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        blocking(move || fs::rename(from, to)).await
+    }
+
+    async fn remove(&self, path: &Path) -> io::Result<()> {
+        let path = path.to_owned();
+        blocking(move || fs::remove_file(path)).await
+    }
+
+    async fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let path = path.to_owned();
+        blocking(move || make_folders(&path)).await
+    }
+
+    async fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let path = path.to_owned();
+        blocking(move || sync_folder(&path)).await
+    }
+
+    async fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let path = path.to_owned();
+        blocking(move || list(&path)).await
+    }
+
+    async fn breathe(&self) {
+        crate::task::bulk_yield().await;
+    }
+
+    async fn map(&self, path: &Path) -> io::Result<DiskMap> {
+        let path = path.to_owned();
+        blocking(move || map(&path)).await
+    }
+}
+
+impl DiskFile {
+    fn fd(&self) -> BorrowedFd<'_> {
+        let raw = self.0.as_raw_fd();
+        #[expect(unsafe_code, reason = "the file only hands out a bare number")]
+        // SAFETY: the descriptor stays open as long as the BufferedFile, which `self` keeps alive for the borrow.
+        unsafe {
+            BorrowedFd::borrow_raw(raw)
+        }
+    }
+
+    /// `fstat` of an open file never waits for the disk.
+    fn len_now(&self) -> io::Result<u64> {
+        let stat = rustix::fs::fstat(self.fd())?;
+        Ok(u64::try_from(stat.st_size).unwrap_or(0))
+    }
+}
+
+async fn open(path: &Path, options: &OpenOptions) -> io::Result<DiskFile> {
+    let file = options.buffered_open(path).await.map_err(keep_errno)?;
+    Ok(DiskFile(Rc::new(file)))
+}
+
+/// glommio's own conversion turns the errno into text; the store must tell ENOSPC from EIO.
+fn keep_errno(error: GlommioError<()>) -> io::Error {
+    match error {
+        GlommioError::EnhancedIoError { source, .. } => source,
+        other => other.into(),
+    }
+}
+
+async fn blocking<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    spawn_blocking(job).await.unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
+}
+
+/// Each new folder's own parent is synced, from the top down, so that a crash leaves no gap in the path.
+fn make_folders(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    make_folders(parent)?;
+    match fs::DirBuilder::new().mode(FOLDER_MODE).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made.and_then(|()| sync_folder(parent)),
+    }
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}
+
+fn list(path: &Path) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
+    // A name that is not UTF-8 is not one of ours.
+    let mut names: Vec<String> = names.filter_map(io::Result::transpose).collect::<io::Result<_>>()?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn map(path: &Path) -> io::Result<DiskMap> {
+    let file = fs::File::open(path)?;
+    if file.metadata()?.len() == 0 {
+        return Ok(DiskMap(None));
+    }
+    #[expect(unsafe_code, reason = "mapping is the point of this function")]
+    // SAFETY: the bytes stay as they are because mapped files are only ever replaced by rename (the contract of
+    // `Disk::map`, kept by the store, whose data folder `DataLock` keeps other processes of ours out of).
+    let map = unsafe { Mmap::map(&file)? };
+    if map.advise(Advice::PopulateRead).is_err() {
+        touch(&map);
+    }
+    Ok(DiskMap(Some(Arc::new(map))))
+}
+
+/// What MADV_POPULATE_READ does, for file systems that do not know it.
+fn touch(bytes: &[u8]) {
+    bytes.iter().step_by(4096).for_each(|byte| {
+        std::hint::black_box(*byte);
+    });
+}

@@ -1,0 +1,20 @@
+//! Wiring: in which order a server comes up, what each shard runs, and how it all ends.
+//!
+//! ```text
+//! run ─ signals ─ checks ─ data folder ─ certificate ─ users ─ ports ─ shards ─ "ready" ─ wait ─ stop
+//!                                                                │
+//!          shard:  scan its share of the log ─ exchange ─ recover ─ log, store, host ─ accept
+//! ```
+//!
+//! Never here: protocols, mail. Everything it wires is built elsewhere.
+
+mod boot;
+mod error;
+mod logging;
+mod observe;
+mod replay;
+mod shard;
+
+pub use boot::{Started, run};
+pub use error::ServerError;
+pub use logging::start as start_logging;

@@ -1,0 +1,42 @@
+//! What the store and the log count, copied to the metrics once a second.
+
+use skein_runtime::metrics::Gauge;
+use skein_runtime::sleep;
+use skein_serve::Store;
+use std::time::Duration;
+
+static ACCOUNTS_OPEN: Gauge = Gauge::new("skein_accounts_open", "Accounts in memory.");
+static OPS: Gauge = Gauge::new("skein_ops", "Changes committed since the start.");
+static OPS_REPLAYED: Gauge = Gauge::new("skein_ops_replayed", "Changes replayed from the log since the start.");
+static SNAPSHOTS: Gauge = Gauge::new("skein_snapshots_written", "Snapshots written since the start.");
+static REBUILT: Gauge = Gauge::new("skein_snapshots_rebuilt", "Snapshots found damaged and rebuilt since the start.");
+static LOG_RECORDS: Gauge = Gauge::new("skein_log_records", "Records appended to the log since the start.");
+static LOG_BYTES: Gauge = Gauge::new("skein_log_bytes", "Bytes written to the log since the start.");
+static LOG_BATCHES: Gauge = Gauge::new("skein_log_batches", "Batches written to the log since the start.");
+static LOG_SYNCS: Gauge = Gauge::new("skein_log_syncs", "Syncs of the log since the start.");
+
+pub(crate) fn register() {
+    skein_serve::metrics::register();
+    for gauge in
+        [&ACCOUNTS_OPEN, &OPS, &OPS_REPLAYED, &SNAPSHOTS, &REBUILT, &LOG_RECORDS, &LOG_BYTES, &LOG_BATCHES, &LOG_SYNCS]
+    {
+        gauge.register();
+    }
+}
+
+/// Runs on each shard for good.
+pub(crate) async fn watch(store: Store) {
+    loop {
+        let (kept, log) = (store.metrics(), store.log().metrics());
+        ACCOUNTS_OPEN.set(kept.accounts_open as i64);
+        OPS.set(kept.ops as i64);
+        OPS_REPLAYED.set(kept.ops_replayed as i64);
+        SNAPSHOTS.set(kept.snapshots_written as i64);
+        REBUILT.set(kept.snapshots_rebuilt as i64);
+        LOG_RECORDS.set(log.records as i64);
+        LOG_BYTES.set(log.bytes as i64);
+        LOG_BATCHES.set(log.batches as i64);
+        LOG_SYNCS.set(log.syncs as i64);
+        sleep(Duration::from_secs(1)).await;
+    }
+}

@@ -1,0 +1,177 @@
+//! What one shard runs, from the replay of the log to the last commit.
+
+use crate::replay::Exchange;
+use skein_auth::{Auth, Sources};
+use skein_config::{Config, PlaintextWithoutTls};
+use skein_proto::imap::ImapConfig;
+use skein_runtime::{Class, Inbox, Lanes, RealClock, RealDisk, ShardContext, oneshot, sleep, spawn_detached, timeout};
+use skein_serve::{Host, HostSettings, Store, ToShard};
+use skein_store::log::{Log, LogOptions, SEGMENT_BYTES_MAX, SegmentNumbers};
+use skein_transport::{BoundSocket, ConnectionLimit, Stopper, Tls};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use skein_base::seam::Clock;
+
+/// How long a stop waits for commands that run; then their connections break, and what was acknowledged is safe anyway.
+const STOP_PATIENCE: Duration = Duration::from_secs(20);
+/// How often it is looked whether the log has grown enough for a round of snapshots.
+const SNAPSHOT_LOOK: Duration = Duration::from_secs(5);
+
+/// What a socket is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Service {
+    Imap,
+    Imaps,
+    Lmtp,
+}
+
+/// What all shards are given.
+pub(crate) struct Common {
+    pub config: Config,
+    pub hostname: String,
+    pub log_dir: PathBuf,
+    pub sources: Arc<Sources>,
+    pub cache_key: [u8; 32],
+    pub run: [u8; 16],
+    pub tls: Arc<Tls>,
+    pub numbers: SegmentNumbers,
+    pub exchange: Exchange,
+    pub lanes: Lanes<ToShard>,
+    pub limit: ConnectionLimit,
+}
+
+/// What one shard alone is given.
+pub(crate) struct Own {
+    pub inbox: Inbox<ToShard>,
+    pub sockets: Vec<(Service, BoundSocket)>,
+    pub stop: flume::Receiver<()>,
+}
+
+/// Runs until told to stop.
+///
+/// # Errors
+/// The log can not be read or written, in words.
+pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -> Result<(), String> {
+    let tail = common.exchange.replay(context.id, &common.log_dir).await;
+    let tail = tail.map_err(|error| format!("the log can not be read: {error}"))?;
+    let mut options = LogOptions::new(context.id, common.run, Rc::new(|| RealClock.unix_seconds()));
+    options.segment_bytes = common.config.store.segment_bytes.min(SEGMENT_BYTES_MAX);
+    let log = Log::open(RealDisk, &common.log_dir, common.numbers.clone(), options);
+    let writer = log.clone();
+    spawn_detached(Class::Session, "log", async move { writer.run().await });
+
+    let store = Store::new(RealDisk, RealClock, &common.config.data_dir, log.clone(), tail);
+    store.set_checkpoint_ops(u64::from(common.config.store.snapshot_ops));
+    let auth = Auth::new(common.sources.clone(), &common.config.auth, common.cache_key);
+    let tls = Some(common.tls.clone());
+    let host = Host::new(context.id, store.clone(), common.lanes.clone(), auth, tls, settings(&common));
+    spawn_detached(Class::Session, "metrics", crate::observe::watch(store.clone()));
+    spawn_detached(Class::Bulk, "snapshots", snapshots(store.clone(), common.config.store.snapshot_log_bytes));
+    let lane_host = host.clone();
+    spawn_detached(Class::Session, "lane", async move { lane_host.serve_lane(own.inbox).await });
+
+    let mut accepting = Vec::new();
+    for (service, socket) in own.sockets {
+        accepting.push(accept(&host, &common, service, socket).map_err(|error| format!("no listener: {error}"))?);
+    }
+    context.signal_ready();
+    // All senders gone means the same as a word: stop.
+    let _ = own.stop.recv_async().await;
+    stop(&host, &store, accepting).await
+}
+
+async fn stop(host: &Host, store: &Store, accepting: Vec<(Stopper, oneshot::Receiver<()>)>) -> Result<(), String> {
+    for (stopper, ended) in accepting {
+        stopper.stop();
+        let _ = ended.await;
+    }
+    if timeout(STOP_PATIENCE, host.stop()).await.is_err() {
+        tracing::warn!(sessions = host.live(), "stopping without waiting longer");
+    }
+    for account in store.changed_accounts() {
+        if let Err(error) = store.checkpoint(&account).await {
+            tracing::warn!(user = %account.user(), %error, "no snapshot; the next start replays the log");
+        }
+    }
+    store.log().close().await.map_err(|error| format!("the log did not close: {error}"))
+}
+
+fn accept(
+    host: &Host,
+    common: &Arc<Common>,
+    service: Service,
+    socket: BoundSocket,
+) -> std::io::Result<(Stopper, oneshot::Receiver<()>)> {
+    let listener = socket.listen()?;
+    let stopper = listener.stopper();
+    let (done, ended) = oneshot::channel();
+    let (host, limit) = (host.clone(), common.limit.clone());
+    spawn_detached(Class::Session, "accept", async move {
+        let refusal: &[u8] = match service {
+            Service::Imap => b"* BYE [UNAVAILABLE] Too many connections, please try again later\r\n",
+            // Within TLS nobody could read a word.
+            Service::Imaps => b"",
+            Service::Lmtp => b"421 4.3.2 Too many connections, please try again later\r\n",
+        };
+        let serve = |conn| match service {
+            Service::Imap => host.serve_imap(conn, false),
+            Service::Imaps => host.serve_imap(conn, true),
+            Service::Lmtp => host.serve_lmtp(conn),
+        };
+        listener.run(limit, refusal, serve).await;
+        let _ = done.send(());
+    });
+    Ok((stopper, ended))
+}
+
+/// Writes all changed accounts out whenever the log has grown by so many bytes, so that a start replays little.
+async fn snapshots(store: Store, log_bytes: u64) {
+    let mut from = 0;
+    loop {
+        sleep(SNAPSHOT_LOOK).await;
+        let now = store.log().metrics().bytes;
+        if now - from < log_bytes {
+            continue;
+        }
+        from = now;
+        for account in store.changed_accounts() {
+            if let Err(error) = store.checkpoint(&account).await {
+                tracing::error!(user = %account.user(), %error, "no snapshot; the log keeps everything");
+            }
+            skein_runtime::bulk_yield().await;
+        }
+    }
+}
+
+fn settings(common: &Common) -> HostSettings {
+    let config = &common.config;
+    let plaintext = config.auth.plaintext_without_tls;
+    let imap = ImapConfig {
+        plaintext_login: plaintext != PlaintextWithoutTls::Never,
+        message_bytes_max: config.limits.message_bytes_max,
+        ..ImapConfig::default()
+    };
+    HostSettings {
+        imap: Arc::new(imap),
+        lmtp: skein_proto::lmtp::Settings {
+            hostname: common.hostname.clone(),
+            message_bytes_max: config.limits.message_bytes_max,
+            recipients_max: config.lmtp.recipients_max,
+            idle_ms_max: u64::from(config.lmtp.idle_seconds_max) * 1000,
+        },
+        recipients: skein_deliver::Rules {
+            strip_domain: config.lmtp.strip_domain,
+            delimiters: config.lmtp.recipient_delimiter.clone(),
+        },
+        hostname: common.hostname.clone(),
+        message_bytes_max: config.limits.message_bytes_max,
+        login_seconds_max: config.imap.login_seconds_max,
+        idle_seconds_max: config.imap.idle_seconds_max,
+        connections_per_user_max: config.limits.connections_per_user_max,
+        failure_delay_ms: config.auth.failure_delay_ms,
+        plaintext_on_loopback_only: plaintext == PlaintextWithoutTls::Loopback,
+    }
+}

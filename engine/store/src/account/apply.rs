@@ -1,0 +1,86 @@
+//! How ops change an account. Deterministic, never waits, never fails; live and replayed alike.
+
+use super::{Account, Entry};
+use crate::mailbox::Mailbox;
+use crate::op::Op;
+use skein_base::{LogPos, MailboxId};
+
+impl Account {
+    /// Applies the ops of the record that ends at `pos`.
+    ///
+    /// The tree and each mailbox know up to where they are true, so a record that some of them have seen changes only
+    /// the others. Ops on a mailbox that has since been deleted change nothing.
+    pub fn apply(&mut self, ops: &[Op], pos: LogPos) {
+        let tree_is_behind = pos > self.pos;
+        let mut touched = Vec::new();
+        for op in ops {
+            match op.messages_of() {
+                Some(id) => {
+                    if let Some(mailbox) = self.entries.get_mut(&id).and_then(|e| e.mailbox.as_mut())
+                        && pos > mailbox.pos()
+                    {
+                        mailbox.apply_part(op);
+                        touched.push(id);
+                    }
+                }
+                None if tree_is_behind => self.apply_to_tree(op),
+                None => {}
+            }
+        }
+        for id in touched {
+            if let Some(mailbox) = self.mailbox_mut(id) {
+                mailbox.reached(pos);
+            }
+        }
+        self.pos = self.pos.max(pos);
+    }
+
+    fn apply_to_tree(&mut self, op: &Op) {
+        self.dirty = true;
+        match op {
+            Op::CreateAccount { user, validity } => {
+                self.user = Some(user.clone());
+                self.add(MailboxId::INBOX, "INBOX", *validity);
+            }
+            Op::CreateMailbox { mailbox, name, validity } => self.add(*mailbox, name, *validity),
+            Op::DeleteMailbox { mailbox } => self.take_out(*mailbox),
+            Op::RenameMailbox { mailbox, name } => self.give_name(*mailbox, name),
+            Op::Subscribe { name, on: true } => {
+                self.subscriptions.insert(name.clone());
+            }
+            Op::Subscribe { name, on: false } => {
+                self.subscriptions.remove(name);
+            }
+            Op::Append { .. } | Op::Store { .. } | Op::Expunge { .. } | Op::ClaimRecent { .. } => {
+                unreachable!("an op of a mailbox's messages")
+            }
+        }
+    }
+
+    fn add(&mut self, id: MailboxId, name: &str, validity: skein_base::UidValidity) {
+        self.mailbox_last = self.mailbox_last.max(id.0);
+        self.validity_last = self.validity_last.max(validity.0);
+        self.names.insert(name.into(), id);
+        let mailbox = Some(self.expected.remove(&id).unwrap_or_else(|| Mailbox::new(id, validity)));
+        let snapshot = LogPos::default();
+        self.entries.entry(id).or_insert(Entry { name: name.into(), validity, snapshot, mailbox });
+    }
+
+    fn take_out(&mut self, id: MailboxId) {
+        let Some(entry) = self.entries.remove(&id) else { return };
+        self.names.remove(&entry.name);
+        if let Some(mailbox) = entry.mailbox.filter(|m| m.view_count() > 0) {
+            self.orphans.insert(id, mailbox);
+        }
+    }
+
+    fn give_name(&mut self, id: MailboxId, name: &str) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        // A whole branch is renamed by several ops: a name is only taken out while it is still this mailbox's.
+        if self.names.get(&entry.name) == Some(&id) {
+            self.names.remove(&entry.name);
+        }
+        entry.name = name.into();
+        self.names.insert(name.into(), id);
+    }
+}

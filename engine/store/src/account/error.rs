@@ -1,0 +1,89 @@
+//! Why an account refuses.
+
+use skein_base::Class;
+use std::fmt;
+
+/// Why an account refuses an operation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AccountError {
+    /// No mailbox has this name.
+    NoSuchMailbox,
+    /// A mailbox has this name already.
+    MailboxExists,
+    /// INBOX can neither be deleted nor take another name.
+    InboxStays,
+    /// The name has children but no messages of its own; there is nothing to delete, and the children stay.
+    HasChildren,
+    /// The name is empty, has an empty level, or holds a control character.
+    BadName {
+        /// What is wrong, for the client.
+        why: &'static str,
+    },
+    /// The name is longer than `max` bytes.
+    NameTooLong {
+        /// The bound.
+        max: usize,
+    },
+    /// The name has more than `max` levels.
+    NameTooDeep {
+        /// The bound.
+        max: usize,
+    },
+    /// A mailbox can not move below itself.
+    IntoItself,
+    /// The account has `max` mailboxes.
+    TooManyMailboxes {
+        /// The bound.
+        max: usize,
+    },
+    /// The mailbox would know more than `max` keywords.
+    TooManyKeywords {
+        /// The bound.
+        max: usize,
+    },
+    /// The mailbox has given out its last UID.
+    OutOfUids,
+    /// The mailbox is not in memory; the caller loads it first.
+    NotLoaded,
+}
+
+impl AccountError {
+    /// Its class.
+    pub fn class(&self) -> Class {
+        match self {
+            AccountError::NoSuchMailbox => Class::Missing,
+            AccountError::MailboxExists => Class::Exists,
+            AccountError::InboxStays
+            | AccountError::HasChildren
+            | AccountError::BadName { .. }
+            | AccountError::NameTooLong { .. }
+            | AccountError::NameTooDeep { .. }
+            | AccountError::IntoItself => Class::Invalid,
+            AccountError::TooManyMailboxes { .. } | AccountError::TooManyKeywords { .. } | AccountError::OutOfUids => {
+                Class::Limit
+            }
+            AccountError::NotLoaded => Class::Unavailable,
+        }
+    }
+}
+
+impl fmt::Display for AccountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccountError::NoSuchMailbox => f.write_str("No such mailbox"),
+            AccountError::MailboxExists => f.write_str("A mailbox of that name exists already"),
+            AccountError::InboxStays => f.write_str("INBOX can not be deleted"),
+            AccountError::HasChildren => f.write_str("That name only holds other mailboxes; delete those first"),
+            AccountError::BadName { why } => write!(f, "Bad mailbox name: {why}"),
+            AccountError::NameTooLong { max } => write!(f, "Mailbox names are at most {max} bytes long"),
+            AccountError::NameTooDeep { max } => write!(f, "Mailbox names have at most {max} levels"),
+            AccountError::IntoItself => f.write_str("A mailbox can not be moved below itself"),
+            AccountError::TooManyMailboxes { max } => write!(f, "An account has at most {max} mailboxes"),
+            AccountError::TooManyKeywords { max } => write!(f, "A mailbox knows at most {max} keywords"),
+            AccountError::OutOfUids => f.write_str("The mailbox has no UIDs left"),
+            AccountError::NotLoaded => f.write_str("The mailbox is not open yet"),
+        }
+    }
+}
+
+impl std::error::Error for AccountError {}

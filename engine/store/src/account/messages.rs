@@ -1,0 +1,194 @@
+//! Messages: what a session asks of them, checked and made into ops.
+
+use super::{Account, AccountError};
+use crate::mailbox::{Mailbox, Row};
+use crate::op::{NewMessage, Op, StoreMode};
+use skein_base::limits::KEYWORDS_PER_MAILBOX_MAX;
+use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid};
+
+/// What STORE wants.
+#[derive(Clone, Debug)]
+pub struct StoreRequest {
+    /// Which messages.
+    pub uids: IdSet,
+    /// How.
+    pub mode: StoreMode,
+    /// System flags named.
+    pub flags: Flags,
+    /// Keywords named.
+    pub keywords: Vec<Box<str>>,
+    /// Leave alone what changed after this (RFC 7162 §3.1.3).
+    pub unchanged_since: Option<ModSeq>,
+}
+
+/// Which messages were copied, and what they are called now; the two sets pair up in order (RFC 4315 §3).
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Copied {
+    /// UIDs in the source.
+    pub from: IdSet,
+    /// UIDs in the target.
+    pub to: IdSet,
+}
+
+impl Account {
+    /// Messages arrive; the first UID they get, and the op.
+    pub fn append(&self, id: MailboxId, messages: Vec<NewMessage>) -> Result<(Uid, Vec<Op>), AccountError> {
+        let mailbox = self.target(id)?;
+        messages.iter().try_for_each(|message| countable(&message.keywords))?;
+        has_room(mailbox, messages.iter().flat_map(|message| &message.keywords))?;
+        let first_uid = uids_for(mailbox, messages.len())?;
+        let ops = if messages.is_empty() { Vec::new() } else { vec![Op::Append { mailbox: id, first_uid, messages }] };
+        Ok((first_uid, ops))
+    }
+
+    /// Flags change. Also says which messages were left alone because they had changed since.
+    pub fn store(&self, id: MailboxId, request: StoreRequest) -> Result<(Vec<Op>, IdSet), AccountError> {
+        let mailbox = self.target(id)?;
+        countable(&request.keywords)?;
+        if request.mode != StoreMode::Remove {
+            has_room(mailbox, &request.keywords)?;
+        }
+        let StoreRequest { mut uids, mode, flags, keywords, unchanged_since } = request;
+        let mut modified = IdSet::new();
+        if let Some(since) = unchanged_since {
+            modified = mailbox.rows().among(&uids).filter(|r| r.modseq > since).map(|r| r.uid.0).collect();
+            uids = uids.difference(&modified);
+        }
+        let changes = mailbox.rows().among(&uids).any(|row| would_change(mailbox, &row, mode, flags, &keywords));
+        // A keyword begins with the first STORE that names it, as with Dovecot: even if no message is left to carry it, and
+        // even to be taken away. imaptest holds servers to it.
+        let begins = !mailbox.knows(&keywords) && mailbox.has_room_for(keywords.iter().map(|name| &**name));
+        if !changes && !begins {
+            return Ok((Vec::new(), modified));
+        }
+        Ok((vec![Op::Store { mailbox: id, uids, mode, flags, keywords }], modified))
+    }
+
+    /// Messages leave: those of the set that carry `\Deleted`, or all of it.
+    pub fn expunge(&self, id: MailboxId, uids: Option<&IdSet>) -> Result<Vec<Op>, AccountError> {
+        let deleted = self.target(id)?.rows().deleted();
+        let gone = match uids {
+            Some(uids) => deleted.intersection(uids),
+            None => deleted,
+        };
+        Ok(if gone.is_empty() { Vec::new() } else { vec![Op::Expunge { mailbox: id, uids: gone }] })
+    }
+
+    /// Live messages of one mailbox also become messages of another, or of the same.
+    pub fn copy(
+        &self,
+        from: MailboxId,
+        uids: &IdSet,
+        to: MailboxId,
+        now: i64,
+    ) -> Result<(Copied, Vec<Op>), AccountError> {
+        let source = self.mailbox(from).ok_or(AccountError::NotLoaded)?;
+        let target = self.target(to)?;
+        let rows: Vec<Row> = source.rows().among(uids).collect();
+        if rows.is_empty() {
+            return Ok((Copied::default(), Vec::new()));
+        }
+        if from != to {
+            let used = rows.iter().fold(0, |mask, row| mask | row.keywords.0);
+            has_room(target, &names(source, skein_base::KeywordMask(used)))?;
+        }
+        let first_uid = uids_for(target, rows.len())?;
+        let copied = Copied {
+            from: rows.iter().map(|row| row.uid.0).collect(),
+            to: IdSet::range(first_uid.0, first_uid.0 + rows.len() as u32 - 1),
+        };
+        let messages = rows.iter().map(|row| message(source, *row, now)).collect();
+        Ok((copied, vec![Op::Append { mailbox: to, first_uid, messages }]))
+    }
+
+    /// The same, and they leave where they were, in one record (RFC 6851).
+    pub fn move_to(
+        &self,
+        from: MailboxId,
+        uids: &IdSet,
+        to: MailboxId,
+        now: i64,
+    ) -> Result<(Copied, Vec<Op>), AccountError> {
+        self.target(from)?;
+        let (copied, mut ops) = self.copy(from, uids, to, now)?;
+        if !copied.from.is_empty() {
+            ops.push(Op::Expunge { mailbox: from, uids: copied.from.clone() });
+        }
+        Ok((copied, ops))
+    }
+
+    /// A session has taken what was unclaimed as `\Recent`.
+    pub fn claim_recent(&self, id: MailboxId) -> Vec<Op> {
+        match self.entries.get(&id).and_then(|e| e.mailbox.as_ref()) {
+            Some(mailbox) if mailbox.unclaimed() > 0 => {
+                vec![Op::ClaimRecent { mailbox: id, below: mailbox.uid_next() }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// A mailbox that may change: in the tree and in memory.
+    fn target(&self, id: MailboxId) -> Result<&Mailbox, AccountError> {
+        let entry = self.entries.get(&id).ok_or(AccountError::NoSuchMailbox)?;
+        entry.mailbox.as_ref().ok_or(AccountError::NotLoaded)
+    }
+}
+
+/// All messages of a mailbox as ops that move them into a mailbox just created.
+pub(super) fn move_all(source: &Mailbox, target: MailboxId) -> Vec<Op> {
+    let rows: Vec<Row> = source.rows().from_rank(0).collect();
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let messages = rows.iter().map(|row| message(source, *row, source.fixed(*row).save_date)).collect();
+    let uids = rows.iter().map(|row| row.uid.0).collect();
+    vec![Op::Append { mailbox: target, first_uid: Uid(1), messages }, Op::Expunge { mailbox: source.id(), uids }]
+}
+
+fn message(source: &Mailbox, row: Row, save_date: i64) -> NewMessage {
+    let fixed = source.fixed(row);
+    NewMessage {
+        flags: row.flags,
+        keywords: names(source, row.keywords),
+        internal_date: fixed.internal_date,
+        save_date,
+        size: fixed.size,
+        guid: fixed.guid,
+        body: fixed.body,
+    }
+}
+
+fn names(mailbox: &Mailbox, mask: skein_base::KeywordMask) -> Vec<Box<str>> {
+    mask.indexes().map(|i| mailbox.keywords()[i].clone()).collect()
+}
+
+fn would_change(mailbox: &Mailbox, row: &Row, mode: StoreMode, flags: Flags, keywords: &[Box<str>]) -> bool {
+    let mask = mailbox.mask(keywords);
+    let all_known = mailbox.knows(keywords);
+    match mode {
+        StoreMode::Replace => row.flags != flags || row.keywords != mask || !all_known,
+        StoreMode::Add => !row.flags.contains(flags) || row.keywords.0 & mask.0 != mask.0 || !all_known,
+        StoreMode::Remove => !(row.flags & flags).is_empty() || row.keywords.0 & mask.0 != 0,
+    }
+}
+
+/// More names for one message than a mailbox may know are refused, even if all of them are the same.
+fn countable(keywords: &[Box<str>]) -> Result<(), AccountError> {
+    if keywords.len() <= KEYWORDS_PER_MAILBOX_MAX { Ok(()) } else { Err(too_many_keywords()) }
+}
+
+fn has_room<'a>(mailbox: &Mailbox, keywords: impl IntoIterator<Item = &'a Box<str>>) -> Result<(), AccountError> {
+    let names = keywords.into_iter().map(|name| &**name);
+    if mailbox.has_room_for(names) { Ok(()) } else { Err(too_many_keywords()) }
+}
+
+fn too_many_keywords() -> AccountError {
+    AccountError::TooManyKeywords { max: KEYWORDS_PER_MAILBOX_MAX }
+}
+
+/// The first of `count` fresh UIDs. The last of the 32 bits is never given, so that UIDNEXT can always be told.
+fn uids_for(mailbox: &Mailbox, count: usize) -> Result<Uid, AccountError> {
+    let first = mailbox.uid_next();
+    let count = u32::try_from(count).map_err(|_| AccountError::OutOfUids)?;
+    first.0.checked_add(count).map(|_| first).ok_or(AccountError::OutOfUids)
+}

@@ -1,0 +1,175 @@
+//! One account as a state machine: `validate` makes ops, the log keeps them, `apply` makes them true.
+//!
+//! ```text
+//! create("Work", ..) ──▶ Result<Vec<Op>, AccountError>     reads, changes nothing
+//! apply(&ops, pos)                                         changes, never fails, never waits
+//! ```
+
+mod apply;
+mod error;
+mod messages;
+mod persist;
+mod tree;
+
+pub use error::AccountError;
+pub use messages::{Copied, StoreRequest};
+pub use persist::{AccountDamage, decode as decode_account, encode as encode_account};
+pub use tree::create_account;
+
+use crate::mailbox::Mailbox;
+use skein_base::{LogPos, MailboxId, UidValidity, UserName};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A mailbox of the tree.
+struct Entry {
+    name: Box<str>,
+    validity: UidValidity,
+    /// How far the mailbox's snapshot was true when the tree was written; an older one is not to be trusted.
+    snapshot: LogPos,
+    /// `None` until somebody looks into it.
+    mailbox: Option<Mailbox>,
+}
+
+/// What the tree says of a mailbox.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Named<'a> {
+    /// Its identity.
+    pub id: MailboxId,
+    /// Its full name.
+    pub name: &'a str,
+    /// Its UIDVALIDITY.
+    pub validity: UidValidity,
+}
+
+/// All of one user's state.
+pub struct Account {
+    user: Option<UserName>,
+    /// The log position up to which the tree is true.
+    pos: LogPos,
+    entries: BTreeMap<MailboxId, Entry>,
+    /// INBOX under its one spelling; the rest as created.
+    names: BTreeMap<Box<str>, MailboxId>,
+    subscriptions: BTreeSet<Box<str>>,
+    mailbox_last: u32,
+    validity_last: u32,
+    /// Deleted mailboxes that sessions still have open.
+    orphans: BTreeMap<MailboxId, Mailbox>,
+    /// While replaying: mailboxes read from disk that the tail is still to make.
+    expected: BTreeMap<MailboxId, Mailbox>,
+    dirty: bool,
+}
+
+impl Account {
+    /// Nobody's account: what there is before the first op.
+    pub fn unborn() -> Account {
+        Account {
+            user: None,
+            pos: LogPos::default(),
+            entries: BTreeMap::new(),
+            names: BTreeMap::new(),
+            subscriptions: BTreeSet::new(),
+            mailbox_last: 0,
+            validity_last: 0,
+            orphans: BTreeMap::new(),
+            expected: BTreeMap::new(),
+            dirty: false,
+        }
+    }
+
+    /// Whose it is; `None` before its first op.
+    pub fn user(&self) -> Option<&UserName> {
+        self.user.as_ref()
+    }
+
+    /// The log position up to which the tree is true.
+    pub fn pos(&self) -> LogPos {
+        self.pos
+    }
+
+    /// Whether the tree has changed since it was last written out.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Notes that the tree has been written out as it is now.
+    pub fn written(&mut self) {
+        self.dirty = false;
+    }
+
+    /// The mailboxes in the order of their names.
+    pub fn mailboxes(&self) -> impl Iterator<Item = Named<'_>> {
+        self.names.values().map(|id| self.named(*id))
+    }
+
+    /// The mailbox of this name. INBOX is found in any case (RFC 3501 §5.1).
+    pub fn find(&self, name: &str) -> Option<Named<'_>> {
+        self.names.get(&*tree::canonical(name)).map(|id| self.named(*id))
+    }
+
+    /// The subscribed names, sorted.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &str> {
+        self.subscriptions.iter().map(|name| &**name)
+    }
+
+    /// A mailbox that is in memory, deleted ones with open views included.
+    pub fn mailbox(&self, id: MailboxId) -> Option<&Mailbox> {
+        self.entries.get(&id).and_then(|e| e.mailbox.as_ref()).or_else(|| self.orphans.get(&id))
+    }
+
+    /// The same, to move its views. Its messages change through ops only.
+    pub fn mailbox_mut(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
+        match self.entries.get_mut(&id).and_then(|e| e.mailbox.as_mut()) {
+            Some(mailbox) => Some(mailbox),
+            None => self.orphans.get_mut(&id),
+        }
+    }
+
+    /// The mailboxes that are in memory and in the tree.
+    pub fn loaded(&self) -> impl Iterator<Item = &Mailbox> {
+        self.entries.values().filter_map(|e| e.mailbox.as_ref())
+    }
+
+    /// True when the mailbox is in the tree.
+    pub fn exists(&self, id: MailboxId) -> bool {
+        self.entries.contains_key(&id)
+    }
+
+    /// The log position behind which a snapshot of this mailbox can not be.
+    pub(crate) fn snapshot_of(&self, id: MailboxId) -> LogPos {
+        self.entries.get(&id).map_or(LogPos::default(), |entry| entry.snapshot)
+    }
+
+    /// Puts a mailbox that was read from disk in its place; one that is there already stays.
+    pub fn put(&mut self, mailbox: Mailbox) {
+        if let Some(entry) = self.entries.get_mut(&mailbox.id())
+            && entry.mailbox.is_none()
+        {
+            entry.mailbox = Some(mailbox);
+        }
+    }
+
+    /// Before a replay: puts a mailbox in its place, or keeps it until the tail makes its place.
+    pub(crate) fn expect(&mut self, mailbox: Mailbox) {
+        match self.entries.contains_key(&mailbox.id()) {
+            true => self.put(mailbox),
+            false => drop(self.expected.insert(mailbox.id(), mailbox)),
+        }
+    }
+
+    /// After a replay: what the tail did not make was deleted in it.
+    pub(crate) fn forget_expected(&mut self) {
+        self.expected.clear();
+    }
+
+    /// Lets go of a deleted mailbox once no view is open on it.
+    pub fn drop_orphan(&mut self, id: MailboxId) {
+        if self.orphans.get(&id).is_some_and(|m| m.view_count() == 0) {
+            self.orphans.remove(&id);
+        }
+    }
+
+    fn named(&self, id: MailboxId) -> Named<'_> {
+        let entry = &self.entries[&id];
+        Named { id, name: &entry.name, validity: entry.validity }
+    }
+}

@@ -1,0 +1,68 @@
+//! The tree as bytes: the payload of an account's own snapshot. Bytes: engine/docs/ops-format.md.
+
+use super::{Account, Entry};
+use crate::op::{Reader, Writer};
+use skein_base::{LogPos, MailboxId, UidValidity, UserName};
+use std::collections::BTreeMap;
+
+/// The payload was not written by [`encode`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AccountDamage {
+    /// Where reading stopped.
+    pub offset: usize,
+}
+
+/// The tree: user, mailboxes, subscriptions. Its log position travels in the file's header. To be put in place when the
+/// snapshots of its mailboxes are.
+pub fn encode(account: &Account) -> Vec<u8> {
+    let mut out = Writer(Vec::new());
+    out.text(account.user.as_ref().map_or("", UserName::as_str));
+    out.u32(account.mailbox_last);
+    out.u32(account.validity_last);
+    out.u32(account.entries.len() as u32);
+    for (id, entry) in &account.entries {
+        out.u32(id.0);
+        out.u32(entry.validity.0);
+        let snapshot = entry.mailbox.as_ref().map_or(entry.snapshot, |mailbox| mailbox.pos());
+        out.u64(snapshot.segment);
+        out.u64(snapshot.offset);
+        out.text(&entry.name);
+    }
+    out.u32(account.subscriptions.len() as u32);
+    account.subscriptions.iter().for_each(|name| out.text(name));
+    out.0
+}
+
+/// The tree back again, true to `pos`. Its mailboxes are not in memory yet.
+pub fn decode(payload: &[u8], pos: LogPos) -> Result<Account, AccountDamage> {
+    let mut input = Reader { bytes: payload, at: 0 };
+    let account = read(&mut input, pos);
+    account.filter(|_| input.at == payload.len()).ok_or(AccountDamage { offset: input.at })
+}
+
+fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
+    let user = Some(UserName::new(&input.text()?).ok()?);
+    let (mailbox_last, validity_last) = (input.u32()?, input.u32()?);
+    let (mut entries, mut names) = (BTreeMap::new(), BTreeMap::new());
+    for _ in 0..input.u32()? {
+        let (id, validity) = (MailboxId(input.u32()?), UidValidity(input.u32()?));
+        let snapshot = LogPos { segment: input.u64()?, offset: input.u64()? };
+        let name = input.text()?;
+        names.insert(name.clone(), id);
+        entries.insert(id, Entry { name, validity, snapshot, mailbox: None });
+    }
+    let subscriptions = (0..input.u32()?).map(|_| input.text()).collect::<Option<_>>()?;
+    let inbox_is_there = names.get("INBOX") == Some(&MailboxId::INBOX) && names.len() == entries.len();
+    inbox_is_there.then_some(Account {
+        user,
+        pos,
+        entries,
+        names,
+        subscriptions,
+        mailbox_last,
+        validity_last,
+        orphans: BTreeMap::new(),
+        expected: BTreeMap::new(),
+        dirty: false,
+    })
+}

@@ -1,0 +1,141 @@
+//! The mailbox tree: names in, ops out.
+//!
+//! `/` between levels. A name whose mailbox does not exist but which has children is listed as `\Noselect`; it needs
+//! no record of its own.
+
+use super::{Account, AccountError};
+use crate::op::Op;
+use skein_base::limits::{MAILBOX_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX, MAILBOXES_PER_ACCOUNT_MAX};
+use skein_base::{MailboxId, UidValidity, UserName};
+use std::borrow::Cow;
+
+const INBOX: &str = "INBOX";
+
+/// The one spelling of a name: INBOX, alone or as the first level, in upper case (RFC 3501 §5.1).
+pub(super) fn canonical(name: &str) -> Cow<'_, str> {
+    let (first, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
+    if first.eq_ignore_ascii_case(INBOX) && first != INBOX {
+        return Cow::Owned(format!("{INBOX}{rest}"));
+    }
+    Cow::Borrowed(name)
+}
+
+/// The first ops of an account. `now` in Unix seconds gives INBOX its UIDVALIDITY.
+pub fn create_account(user: &UserName, now: i64) -> Vec<Op> {
+    vec![Op::CreateAccount { user: user.clone(), validity: UidValidity(validity_from(now, 0)) }]
+}
+
+/// Above all before, and from the clock, so that an account that is begun anew does not repeat itself. A clock that is
+/// before 1970 or past 32 bits is wrong, and must not use up the numbers that are left.
+fn validity_from(now: i64, last: u32) -> u32 {
+    u32::try_from(now).unwrap_or(0).max(last.saturating_add(1))
+}
+
+impl Account {
+    /// A new mailbox. `now` in Unix seconds.
+    pub fn create(&self, name: &str, now: i64) -> Result<Vec<Op>, AccountError> {
+        let name = checked(name)?;
+        if self.names.contains_key(&*name) {
+            return Err(AccountError::MailboxExists);
+        }
+        if self.names.len() >= MAILBOXES_PER_ACCOUNT_MAX {
+            return Err(AccountError::TooManyMailboxes { max: MAILBOXES_PER_ACCOUNT_MAX });
+        }
+        let mailbox = MailboxId(self.mailbox_last + 1);
+        let validity = UidValidity(validity_from(now, self.validity_last));
+        Ok(vec![Op::CreateMailbox { mailbox, name: name.into(), validity }])
+    }
+
+    /// The end of a mailbox. Its children stay (RFC 3501 §6.3.4).
+    pub fn delete(&self, name: &str) -> Result<Vec<Op>, AccountError> {
+        let name = canonical(name);
+        if name == INBOX {
+            return Err(AccountError::InboxStays);
+        }
+        match self.names.get(&*name) {
+            Some(&mailbox) => Ok(vec![Op::DeleteMailbox { mailbox }]),
+            None if self.has_children(&name) => Err(AccountError::HasChildren),
+            None => Err(AccountError::NoSuchMailbox),
+        }
+    }
+
+    /// Another name for a mailbox and all below it. INBOX is not renamed here: see [`Account::empty_inbox_into`].
+    pub fn rename(&self, from: &str, to: &str) -> Result<Vec<Op>, AccountError> {
+        let (from, to) = (canonical(from), checked(to)?);
+        if from == INBOX {
+            return Err(AccountError::InboxStays);
+        }
+        if self.names.contains_key(&*to) {
+            return Err(AccountError::MailboxExists);
+        }
+        if to.strip_prefix(&*from).is_some_and(|rest| rest.starts_with('/')) {
+            return Err(AccountError::IntoItself);
+        }
+        let mut ops = Vec::new();
+        if let Some(&mailbox) = self.names.get(&*from) {
+            ops.push(Op::RenameMailbox { mailbox, name: (&*to).into() });
+        }
+        for (name, &mailbox) in self.below(&from) {
+            let moved = format!("{to}{}", &name[from.len()..]);
+            checked(&moved)?;
+            if self.names.contains_key(&*moved) {
+                return Err(AccountError::MailboxExists);
+            }
+            ops.push(Op::RenameMailbox { mailbox, name: moved.into() });
+        }
+        if ops.is_empty() { Err(AccountError::NoSuchMailbox) } else { Ok(ops) }
+    }
+
+    /// RENAME of INBOX: a new mailbox takes its messages, INBOX stays and is empty (RFC 3501 §6.3.5).
+    pub fn empty_inbox_into(&self, to: &str, now: i64) -> Result<Vec<Op>, AccountError> {
+        let mut ops = self.create(to, now)?;
+        let Some(Op::CreateMailbox { mailbox, .. }) = ops.first() else { unreachable!("create makes one op") };
+        let (target, inbox) = (*mailbox, self.mailbox(MailboxId::INBOX).ok_or(AccountError::NotLoaded)?);
+        ops.extend(super::messages::move_all(inbox, target));
+        Ok(ops)
+    }
+
+    /// Into or out of the subscriptions. A name need not exist to be subscribed (RFC 3501 §6.3.6).
+    pub fn subscribe(&self, name: &str, on: bool) -> Result<Vec<Op>, AccountError> {
+        let name = if on { checked(name)? } else { canonical(name) };
+        if on && self.subscriptions.len() >= MAILBOXES_PER_ACCOUNT_MAX {
+            return Err(AccountError::TooManyMailboxes { max: MAILBOXES_PER_ACCOUNT_MAX });
+        }
+        if self.subscriptions.contains(&*name) == on {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Op::Subscribe { name: name.into(), on }])
+    }
+
+    /// True when some mailbox is below this name.
+    pub fn has_children(&self, name: &str) -> bool {
+        self.below(name).next().is_some()
+    }
+
+    fn below<'a>(&'a self, name: &str) -> impl Iterator<Item = (&'a str, &'a MailboxId)> {
+        let prefix = format!("{name}/");
+        let from: Box<str> = prefix.as_str().into();
+        self.names.range(from..).take_while(move |(name, _)| name.starts_with(&prefix)).map(|(name, id)| (&**name, id))
+    }
+}
+
+/// A name fit to be created: canonical, within the bounds, no empty level, no control character.
+fn checked(name: &str) -> Result<Cow<'_, str>, AccountError> {
+    let name = canonical(name);
+    if name.is_empty() {
+        return Err(AccountError::BadName { why: "it is empty" });
+    }
+    if name.len() > MAILBOX_NAME_BYTES_MAX {
+        return Err(AccountError::NameTooLong { max: MAILBOX_NAME_BYTES_MAX });
+    }
+    if name.split('/').count() > MAILBOX_DEPTH_MAX {
+        return Err(AccountError::NameTooDeep { max: MAILBOX_DEPTH_MAX });
+    }
+    if name.split('/').any(str::is_empty) {
+        return Err(AccountError::BadName { why: "it has an empty level" });
+    }
+    if name.chars().any(char::is_control) {
+        return Err(AccountError::BadName { why: "it holds a control character" });
+    }
+    Ok(name)
+}

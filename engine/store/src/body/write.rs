@@ -1,0 +1,141 @@
+//! A body on its way into the log.
+
+use super::{BodyAddr, Place};
+use crate::log::{Log, LogError, ReadError, RecordKind};
+use skein_base::limits::BODY_CHUNK_BYTES;
+use skein_base::seam::Disk;
+use skein_base::{AccountId, LogPos};
+
+/// Bodies belong to no account: the messages of several may share one.
+const NOBODY: AccountId = AccountId([0; 16]);
+
+/// Takes a message in pieces of any size and puts it into the log. Holds at most one chunk in memory. Dropped before
+/// [`BodyWriter::finish`], what it wrote is dead weight in the log and goes with the segment.
+pub struct BodyWriter<D: Disk> {
+    log: Log<D>,
+    /// What came since the last full chunk.
+    chunk: Vec<u8>,
+    extents: Vec<Extent>,
+    bytes: u64,
+}
+
+/// Where one chunk is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Extent {
+    /// Start of the record.
+    pub record: LogPos,
+    /// Bytes of its payload.
+    pub bytes: u32,
+}
+
+/// Bytes of one row of the table of extents.
+pub(super) const EXTENT_BYTES: usize = 24;
+
+impl<D: Disk> BodyWriter<D> {
+    /// A message of no bytes yet.
+    pub fn new(log: &Log<D>) -> BodyWriter<D> {
+        BodyWriter { log: log.clone(), chunk: Vec::new(), extents: Vec::new(), bytes: 0 }
+    }
+
+    /// Takes more bytes. Waits for the log's room whenever a chunk is full.
+    ///
+    /// # Errors
+    /// Too big for 32 bits of size, or the log refuses.
+    pub async fn push(&mut self, mut bytes: &[u8]) -> Result<(), LogError> {
+        self.bytes += bytes.len() as u64;
+        if self.bytes > u64::from(u32::MAX) {
+            return Err(LogError::TooBig { bytes: self.bytes as usize, max: u32::MAX as usize });
+        }
+        while self.chunk.len() + bytes.len() > BODY_CHUNK_BYTES {
+            let (now, later) = bytes.split_at(BODY_CHUNK_BYTES - self.chunk.len());
+            self.chunk.extend_from_slice(now);
+            bytes = later;
+            self.log.room().await?;
+            self.flush()?;
+        }
+        self.chunk.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Bytes taken so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The whole message, as long as it is within one chunk.
+    pub fn whole(&self) -> Option<&[u8]> {
+        self.extents.is_empty().then_some(&self.chunk[..])
+    }
+
+    /// The whole message again, from memory and from the chunks that are in the log already.
+    ///
+    /// # Errors
+    /// A chunk does not read back.
+    pub async fn read_back(&self) -> Result<Vec<u8>, ReadError> {
+        let mut whole = Vec::with_capacity(self.bytes as usize);
+        for extent in &self.extents {
+            whole.extend_from_slice(&self.log.read(extent.record).await?.1);
+        }
+        whole.extend_from_slice(&self.chunk);
+        Ok(whole)
+    }
+
+    /// Waits for the log's room, as is polite before [`BodyWriter::finish`].
+    ///
+    /// # Errors
+    /// The log refuses.
+    pub async fn room(&self) -> Result<(), LogError> {
+        self.log.room().await
+    }
+
+    /// Appends what is left together with the rendered cache. At once, so that the op that names the address can
+    /// follow without an await between; wait for [`Log::room`] before. Durable with anything appended later.
+    ///
+    /// # Errors
+    /// The cache is too big, or the log refuses.
+    pub fn finish(mut self, cache: &[u8]) -> Result<BodyAddr, LogError> {
+        let chunked = !self.extents.is_empty();
+        let record = if chunked {
+            self.flush()?;
+            self.log.append(NOBODY, RecordKind::BodyIndex, &[&encode_extents(&self.extents), cache])?
+        } else {
+            self.log.append(NOBODY, RecordKind::Body, &[&self.chunk, cache])?
+        };
+        Ok(BodyAddr {
+            place: Place::Log(record.start.segment),
+            offset: record.start.offset,
+            bytes: self.bytes as u32,
+            cache_bytes: cache.len() as u32,
+            chunked,
+        })
+    }
+
+    fn flush(&mut self) -> Result<(), LogError> {
+        let at = self.log.append(NOBODY, RecordKind::BodyChunk, &[&self.chunk])?;
+        self.extents.push(Extent { record: at.start, bytes: self.chunk.len() as u32 });
+        self.chunk.clear();
+        Ok(())
+    }
+}
+
+fn encode_extents(extents: &[Extent]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(EXTENT_BYTES * extents.len());
+    for extent in extents {
+        out.extend_from_slice(&extent.record.segment.to_le_bytes());
+        out.extend_from_slice(&extent.record.offset.to_le_bytes());
+        out.extend_from_slice(&u64::from(extent.bytes).to_le_bytes());
+    }
+    out
+}
+
+/// Reads what [`encode_extents`] wrote for a message of `total` bytes.
+pub(super) fn decode_extents(table: &[u8], total: u32) -> Option<Vec<Extent>> {
+    let word = |row: &[u8], at: usize| u64::from_le_bytes(row[at..at + 8].try_into().expect("8 bytes"));
+    let extents = table.chunks(EXTENT_BYTES).map(|row| {
+        let bytes = (row.len() == EXTENT_BYTES).then(|| u32::try_from(word(row, 16)).ok())??;
+        Some(Extent { record: LogPos { segment: word(row, 0), offset: word(row, 8) }, bytes })
+    });
+    let extents = extents.collect::<Option<Vec<_>>>()?;
+    let sum: u64 = extents.iter().map(|e| u64::from(e.bytes)).sum();
+    (sum == u64::from(total)).then_some(extents)
+}

@@ -1,0 +1,32 @@
+//! Accounts, mailboxes, views and the shard log: what is durable, and what it means.
+//!
+//! ```text
+//!  session ──validate──▶ Vec<Op> ──commit──▶ Log ──▶ one sync for all ──▶ durable ──▶ the reply leaves
+//!                                   └─apply─▶ Account ─▶ Mailbox ─▶ View      (the same apply replays the log)
+//!                                                └──checkpoint──▶ snapshots (index)
+//! ```
+//!
+//! ```text
+//! op        one change, and its bytes           account   the tree; validate and apply
+//! log       the shard's log, scan, recovery     mailbox   rows, views, expunge history
+//! body      messages in the log                 store     open, commit, checkpoint
+//! sim       a disk that crashes, on purpose
+//! ```
+//!
+//! Never here: IMAP words, MIME, sockets. Bytes: engine/docs.
+
+pub mod account;
+mod account_handle;
+pub mod body;
+mod error;
+pub mod log;
+pub mod mailbox;
+pub mod op;
+pub mod sim;
+mod snapshot;
+mod store;
+
+pub use account::AccountError;
+pub use account_handle::AccountHandle;
+pub use error::StoreError;
+pub use store::{CHECKPOINT_OPS, Store, StoreMetrics};

@@ -1,0 +1,115 @@
+//! What can go wrong with the log.
+
+use skein_base::{Class, LogPos};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// Why a record was not, or will not become, durable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LogError {
+    /// A write or a sync failed before. What the disk holds is unknown, so nothing more is acknowledged until the log
+    /// was read again from the start.
+    Poisoned {
+        /// `"create"`, `"write"` or `"sync"`.
+        what: &'static str,
+        /// The system's own word.
+        error: Arc<str>,
+    },
+    /// The log was closed; nothing is accepted any more.
+    Closed,
+    /// A payload over [`crate::log::RECORD_BYTES_MAX`].
+    TooBig {
+        /// Bytes asked for.
+        bytes: usize,
+        /// Bytes allowed.
+        max: usize,
+    },
+}
+
+impl LogError {
+    /// What kind of failure it is.
+    pub fn class(&self) -> Class {
+        match self {
+            LogError::Poisoned { .. } | LogError::Closed => Class::Unavailable,
+            LogError::TooBig { .. } => Class::TooBig,
+        }
+    }
+
+    pub(super) fn poison(what: &'static str, error: &io::Error) -> LogError {
+        LogError::Poisoned { what, error: error.to_string().into() }
+    }
+}
+
+impl fmt::Display for LogError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LogError::Poisoned { what, error } => {
+                write!(f, "the log refuses since its {what} failed: {error}; restart to replay it")
+            }
+            LogError::Closed => f.write_str("the log is closed"),
+            LogError::TooBig { bytes, max } => write!(f, "a record of {bytes} bytes is over the limit of {max}"),
+        }
+    }
+}
+
+impl std::error::Error for LogError {}
+
+/// Why bytes could not be read back.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The segment's file is gone.
+    Missing {
+        /// Its number.
+        segment: u64,
+    },
+    /// What is there is not what was written there.
+    Damaged {
+        /// The record.
+        at: LogPos,
+    },
+    /// The address names storage this build does not have.
+    Unsupported,
+    /// The bytes never reached the disk.
+    Log(LogError),
+    /// The disk failed.
+    Io(io::Error),
+}
+
+impl ReadError {
+    /// What kind of failure it is.
+    pub fn class(&self) -> Class {
+        match self {
+            ReadError::Missing { .. } | ReadError::Damaged { .. } | ReadError::Unsupported => Class::Damaged,
+            ReadError::Log(_) | ReadError::Io(_) => Class::Unavailable,
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Missing { segment } => write!(f, "log segment {segment:016x} is gone"),
+            ReadError::Damaged { at } => {
+                write!(f, "the record at {} of log segment {:016x} is damaged", at.offset, at.segment)
+            }
+            ReadError::Unsupported => f.write_str("the address names storage this version does not know"),
+            ReadError::Log(error) => error.fmt(f),
+            ReadError::Io(error) => write!(f, "reading the log: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl From<LogError> for ReadError {
+    fn from(error: LogError) -> ReadError {
+        ReadError::Log(error)
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> ReadError {
+        ReadError::Io(error)
+    }
+}

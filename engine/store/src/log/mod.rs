@@ -1,0 +1,287 @@
+//! The shard log: every change of every account on this core, in order, on disk.
+//!
+//! ```text
+//! append ─▶ [ gathering ] ─▶ [ being written ] ─▶ one write, one sync for all ─▶ durable(pos) ─▶ answer
+//!            memory            memory               0000000000000001.seg [header|record|record|..|seal]
+//!                                                   0000000000000002.seg [header|record|..
+//! ```
+//!
+//! [`Log::append`] gives a record its place at once; [`Log::durable`] waits until that place is safe. While one batch
+//! is on its way to the disk the next gathers, so the cost of a sync is shared by all who came meanwhile.
+//!
+//! Never here: what an op means, IMAP words, object keys, sockets, clocks. Bytes: engine/docs/log-format.md.
+
+mod error;
+mod files;
+mod format;
+mod numbers;
+mod recover;
+mod scan;
+mod state;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use error::{LogError, ReadError};
+pub use format::{
+    LOG_VERSION, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader, RecordKind, SEGMENT_HEADER_BYTES, SegmentHeader,
+};
+pub use numbers::SegmentNumbers;
+pub use recover::recover;
+pub use scan::{Damage, Record, Scan, SegmentEnd, SegmentScan, scan, scan_segment, segments};
+pub use tail::{TailIndex, TailRecord};
+
+use files::Files;
+use skein_base::seam::Disk;
+use skein_base::sync::{Notify, Semaphore, Watermark};
+use skein_base::{AccountId, LogPos, ShardId};
+use state::State;
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// Bytes of a segment after which the next begins: large enough that a shard makes one every few seconds at most,
+/// small enough that draining gives space back in steps that nobody notices.
+pub const SEGMENT_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+/// Largest a segment may be set to: offsets of batches are kept in 32 bits, and a batch may overshoot.
+pub const SEGMENT_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// Bytes that may wait for the disk before [`Log::room`] holds writers back: about 30 ms of a SATA SSD's bandwidth,
+/// far more than one sync needs to be worth its while.
+pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Segment files a shard holds open for reading.
+pub const SEGMENT_FILES_OPEN_MAX: usize = 128;
+
+/// How a shard's log is set up.
+#[derive(Clone)]
+pub struct LogOptions {
+    /// The shard, for the segments' headers.
+    pub shard: ShardId,
+    /// Bytes after which the next segment begins; at most [`SEGMENT_BYTES_MAX`].
+    pub segment_bytes: u64,
+    /// Bytes waiting for the disk above which [`Log::room`] waits.
+    pub pending_bytes_max: usize,
+    /// 16 random bytes of this run, so that bytes of an earlier run never pass as this one's.
+    pub run: [u8; 16],
+    /// Unix seconds, for the segments' headers; asked once per segment.
+    pub now: Rc<dyn Fn() -> i64>,
+    /// Does it wrong on purpose, to see that the tests notice.
+    #[cfg(test)]
+    pub(crate) mutant: tests::Mutant,
+}
+
+impl LogOptions {
+    /// The defaults.
+    pub fn new(shard: ShardId, run: [u8; 16], now: Rc<dyn Fn() -> i64>) -> LogOptions {
+        LogOptions {
+            shard,
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            pending_bytes_max: PENDING_BYTES_MAX,
+            run,
+            now,
+            #[cfg(test)]
+            mutant: tests::Mutant::None,
+        }
+    }
+}
+
+/// Where a record came to lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Appended {
+    /// Its first byte.
+    pub start: LogPos,
+    /// The byte after it: durable once [`Log::durable`] of this resolves.
+    pub end: LogPos,
+}
+
+/// What the log did so far. Plain numbers; they only rise.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct LogMetrics {
+    /// Records appended.
+    pub records: u64,
+    /// Bytes written, headers and padding among them.
+    pub bytes: u64,
+    /// Batches written.
+    pub batches: u64,
+    /// Syncs of segment files.
+    pub syncs: u64,
+    /// Segments begun.
+    pub segments: u64,
+}
+
+/// One shard's log. Clones share it.
+pub struct Log<D: Disk>(Rc<Shared<D>>);
+
+struct Shared<D: Disk> {
+    disk: D,
+    dir: PathBuf,
+    options: LogOptions,
+    numbers: SegmentNumbers,
+    state: RefCell<State>,
+    /// Everything below is in the files, perhaps not yet safe.
+    written: Watermark<LogPos, LogError>,
+    durable: Watermark<LogPos, LogError>,
+    /// Records came, or the log is to close.
+    work: Notify,
+    /// Pending bytes went down.
+    drained: Notify,
+    /// Whoever waits for room waits in order, and only the first one is woken.
+    turns: Semaphore,
+    /// False until the writer has ended.
+    stopped: Watermark<bool, LogError>,
+    files: Files<D>,
+    metrics: Cell<LogMetrics>,
+}
+
+impl<D: Disk> Clone for Log<D> {
+    fn clone(&self) -> Self {
+        Log(self.0.clone())
+    }
+}
+
+impl<D: Disk> Log<D> {
+    /// A log that will write new segments into `dir`, the data folder's `log`, which exists. Touches no file before the first
+    /// record is written; [`Log::run`] must be spawned for anything to become durable.
+    pub fn open(disk: D, dir: &Path, numbers: SegmentNumbers, options: LogOptions) -> Log<D> {
+        assert!(options.segment_bytes <= SEGMENT_BYTES_MAX, "segments are bounded by the width of batch offsets");
+        // What earlier runs left was made safe by recovery; this log's first segment has a higher number than all of it.
+        let start = LogPos { segment: numbers.highest(), offset: u64::MAX };
+        Log(Rc::new(Shared {
+            files: Files::new(disk.clone(), dir.to_path_buf()),
+            disk,
+            dir: dir.to_path_buf(),
+            options,
+            numbers,
+            state: RefCell::default(),
+            written: Watermark::new(start),
+            durable: Watermark::new(start),
+            work: Notify::new(),
+            drained: Notify::new(),
+            turns: Semaphore::new(1),
+            stopped: Watermark::new(false),
+            metrics: Cell::default(),
+        }))
+    }
+
+    /// Gives a record its place after all others and hands it to the writer. `parts` are joined. Never waits;
+    /// appended is not durable: no reply may leave before [`Log::durable`] of its end.
+    ///
+    /// # Errors
+    /// Too big, poisoned or closed; then nothing was appended.
+    pub fn append(&self, account: AccountId, kind: RecordKind, parts: &[&[u8]]) -> Result<Appended, LogError> {
+        let bytes: usize = parts.iter().map(|p| p.len()).sum();
+        if bytes > RECORD_BYTES_MAX {
+            return Err(LogError::TooBig { bytes, max: RECORD_BYTES_MAX });
+        }
+        if let Some(poison) = self.0.durable.poisoned() {
+            return Err(poison);
+        }
+        let mut state = self.0.state.borrow_mut();
+        if state.closing {
+            return Err(LogError::Closed);
+        }
+        state.make_room(bytes, self.0.options.segment_bytes, || self.next_header());
+        let appended = state.put(kind, account, parts);
+        drop(state);
+        self.count(|m| m.records += 1);
+        self.0.work.notify_all();
+        Ok(appended)
+    }
+
+    /// Resolves once everything before `pos` is safe on the disk.
+    ///
+    /// # Errors
+    /// The log was poisoned first: whether the record survives is unknown until the log is read again.
+    pub async fn durable(&self, pos: LogPos) -> Result<(), LogError> {
+        self.0.durable.wait_until(pos).await
+    }
+
+    /// Everything before this is safe.
+    pub fn durable_pos(&self) -> LogPos {
+        self.0.durable.get()
+    }
+
+    /// Whether everything before `pos` is safe.
+    pub fn is_durable(&self, pos: LogPos) -> bool {
+        self.durable_pos() >= pos
+    }
+
+    /// The end of the last record appended; `durable(log.end())` waits for all that was appended so far.
+    pub fn end(&self) -> LogPos {
+        self.0.state.borrow().end().unwrap_or(self.durable_pos())
+    }
+
+    /// Waits, first come first served, while more than [`LogOptions::pending_bytes_max`] wait for the disk. Append at
+    /// once after it: the budget is looked at, not taken.
+    ///
+    /// # Errors
+    /// Poisoned or closed.
+    pub async fn room(&self) -> Result<(), LogError> {
+        if self.has_room()? {
+            return Ok(());
+        }
+        let _turn = self.0.turns.acquire(1).await;
+        while !self.has_room()? {
+            self.0.drained.notified().await;
+        }
+        Ok(())
+    }
+
+    /// Bytes appended and not yet written.
+    pub fn pending_bytes(&self) -> usize {
+        self.0.state.borrow().pending_bytes
+    }
+
+    /// What it was poisoned with.
+    pub fn poisoned(&self) -> Option<LogError> {
+        self.0.durable.poisoned()
+    }
+
+    /// Takes no more records, makes those it has durable, seals the segment and ends [`Log::run`].
+    ///
+    /// # Errors
+    /// Poisoned: some records may be lost.
+    pub async fn close(&self) -> Result<(), LogError> {
+        self.0.state.borrow_mut().closing = true;
+        self.0.work.notify_all();
+        self.0.drained.notify_all();
+        self.0.stopped.wait_until(true).await
+    }
+
+    /// The random bytes of this run.
+    pub fn run_id(&self) -> [u8; 16] {
+        self.0.options.run
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> LogMetrics {
+        self.0.metrics.get()
+    }
+
+    fn has_room(&self) -> Result<bool, LogError> {
+        if let Some(poison) = self.poisoned() {
+            return Err(poison);
+        }
+        let state = self.0.state.borrow();
+        if state.closing {
+            return Err(LogError::Closed);
+        }
+        Ok(state.pending_bytes <= self.0.options.pending_bytes_max)
+    }
+
+    fn next_header(&self) -> SegmentHeader {
+        let options = &self.0.options;
+        SegmentHeader {
+            shard: options.shard,
+            segment: self.0.numbers.take(),
+            created: (options.now)(),
+            run: options.run,
+        }
+    }
+
+    fn count(&self, change: impl FnOnce(&mut LogMetrics)) {
+        let mut metrics = self.0.metrics.get();
+        change(&mut metrics);
+        self.0.metrics.set(metrics);
+    }
+}

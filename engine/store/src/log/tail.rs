@@ -1,0 +1,69 @@
+//! Which records of the tail belong to whom, so that accounts replay one by one, when someone asks for them.
+
+use super::{Record, RecordKind};
+use skein_base::{AccountId, LogPos};
+use std::collections::HashMap;
+
+/// One op record of the tail. Its payload is read by position with [`crate::log::Log::read`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TailRecord {
+    /// Where the record starts.
+    pub start: LogPos,
+    /// Where the next one starts: the account is true to here once this one is applied.
+    pub end: LogPos,
+    /// Bytes of payload.
+    pub bytes: u32,
+}
+
+/// The op records of a scan by account, each account's in log order.
+#[derive(Clone, Default, Debug)]
+pub struct TailIndex {
+    accounts: HashMap<AccountId, Vec<TailRecord>>,
+}
+
+impl TailIndex {
+    /// Takes note of a record; those that are no ops are passed over. Records come in log order.
+    pub fn add(&mut self, record: &Record<'_>) {
+        if record.kind == RecordKind::Op {
+            let entry = TailRecord { start: record.start, end: record.end, bytes: record.payload.len() as u32 };
+            self.accounts.entry(record.account).or_default().push(entry);
+        }
+    }
+
+    /// Takes an account's records that start at or after `from`, the position its snapshots are true to.
+    pub fn take(&mut self, account: AccountId, from: LogPos) -> Vec<TailRecord> {
+        let mut records = self.accounts.remove(&account).unwrap_or_default();
+        records.drain(..records.partition_point(|r| r.start < from));
+        records
+    }
+
+    /// An account's records that start at or after `from`, which stay in the index.
+    pub fn of(&self, account: AccountId, from: LogPos) -> Vec<TailRecord> {
+        let records = self.accounts.get(&account).map_or(&[][..], Vec::as_slice);
+        records[records.partition_point(|r| r.start < from)..].to_vec()
+    }
+
+    /// Lets go of an account's records, once the account stands.
+    pub fn forget(&mut self, account: AccountId) {
+        self.accounts.remove(&account);
+    }
+
+    /// Puts each account's records in log order, after parts of several segments were merged out of order.
+    pub fn sort(&mut self) {
+        for records in self.accounts.values_mut() {
+            records.sort_unstable_by_key(|record| record.start);
+        }
+    }
+
+    /// The accounts with records.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountId> + '_ {
+        self.accounts.keys().copied()
+    }
+
+    /// The parts of several scans in one. Where an account's records interleave, [`TailIndex::sort`] follows.
+    pub fn merge(&mut self, later: TailIndex) {
+        for (account, records) in later.accounts {
+            self.accounts.entry(account).or_default().extend(records);
+        }
+    }
+}

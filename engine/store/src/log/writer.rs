@@ -1,0 +1,127 @@
+//! The one task that writes: everything that gathered, in one write and one sync, again and again.
+
+use super::state::{Piece, seal};
+use super::{Log, LogError};
+use skein_base::LogPos;
+use skein_base::seam::Disk;
+
+type Failed = (&'static str, std::io::Error);
+
+impl<D: Disk> Log<D> {
+    /// The writer. The host spawns it once, on the log's shard, and lets it run until [`Log::close`] ends it. Dropped
+    /// before that, the log is poisoned, so that nobody waits for ever.
+    ///
+    /// After any failed write or sync the log is poisoned and never tried again: the kernel may have marked the pages
+    /// clean, and a second sync would lie.
+    pub async fn run(&self) {
+        let guard = Guard(self);
+        let mut file = None;
+        let error = loop {
+            let changed = self.0.work.notified();
+            match self.next_piece() {
+                Next::Piece(piece) => {
+                    if let Err((what, error)) = self.write(&mut file, piece).await {
+                        break LogError::poison(what, &error);
+                    }
+                }
+                Next::Wait => changed.await,
+                Next::End => {
+                    self.0.stopped.advance(true);
+                    break LogError::Closed;
+                }
+            }
+        };
+        self.poison(error);
+        std::mem::forget(guard);
+    }
+
+    fn next_piece(&self) -> Next {
+        let mut state = self.0.state.borrow_mut();
+        match state.take() {
+            Some(piece) => Next::Piece(piece),
+            None if state.closing => state.take_last().map_or(Next::End, Next::Piece),
+            None => Next::Wait,
+        }
+    }
+
+    async fn write(&self, file: &mut Option<D::File>, piece: Piece) -> Result<(), Failed> {
+        let end = piece.end();
+        let (header, base, last) = (piece.header, piece.base, piece.last);
+        if file.is_none() {
+            *file = Some(self.begin(&piece).await?);
+        }
+        let open = file.as_ref().expect("just begun");
+        if !piece.bytes.is_empty() {
+            self.batch(open, base, piece.bytes, end).await?;
+        }
+        if last {
+            self.put(open, end.offset, seal(&header, end.offset)).await?;
+            self.sync(open).await?;
+            *file = None;
+        }
+        Ok(())
+    }
+
+    async fn batch(&self, file: &D::File, base: u64, bytes: Vec<u8>, end: LogPos) -> Result<(), Failed> {
+        #[cfg(test)]
+        if self.0.options.mutant == super::tests::Mutant::AckBeforeSync {
+            self.0.durable.advance(end);
+        }
+        self.count(|m| m.batches += 1);
+        let bytes = self.put(file, base, bytes).await?;
+        self.0.written.advance(end);
+        self.0.state.borrow_mut().give_back(bytes);
+        self.0.drained.notify_all();
+        self.sync(file).await?;
+        self.0.durable.advance(end);
+        Ok(())
+    }
+
+    /// Makes the segment's file. Its header and its name are safe before the first record is written, so that a
+    /// segment with records but without a header was damaged, not cut short.
+    async fn begin(&self, piece: &Piece) -> Result<D::File, Failed> {
+        let path = self.0.dir.join(super::format::segment_name(piece.header.segment));
+        let file = self.0.disk.create(&path).await.map_err(|e| ("create", e))?;
+        self.put(&file, 0, piece.header.encode().to_vec()).await?;
+        self.sync(&file).await?;
+        self.0.disk.sync_dir(&self.0.dir).await.map_err(|e| ("sync", e))?;
+        self.0.files.add(&piece.header, file.clone());
+        self.count(|m| m.segments += 1);
+        Ok(file)
+    }
+
+    async fn put(&self, file: &D::File, at: u64, bytes: Vec<u8>) -> Result<Vec<u8>, Failed> {
+        let len = bytes.len() as u64;
+        let bytes = self.0.disk.write_at(file, at, bytes).await.map_err(|e| ("write", e))?;
+        self.count(|m| m.bytes += len);
+        Ok(bytes)
+    }
+
+    async fn sync(&self, file: &D::File) -> Result<(), Failed> {
+        self.0.disk.fdatasync(file).await.map_err(|e| ("sync", e))?;
+        self.count(|m| m.syncs += 1);
+        Ok(())
+    }
+
+    fn poison(&self, error: LogError) {
+        self.0.durable.poison(error.clone());
+        self.0.written.poison(error.clone());
+        self.0.stopped.poison(error);
+        self.0.drained.notify_all();
+    }
+}
+
+enum Next {
+    Piece(Piece),
+    Wait,
+    End,
+}
+
+/// Poisons the log when the writer is dropped in the middle of its work.
+struct Guard<'a, D: Disk>(&'a Log<D>);
+
+impl<D: Disk> Drop for Guard<'_, D> {
+    fn drop(&mut self) {
+        self.0.poison(LogError::Poisoned { what: "writer", error: "it was stopped in the middle".into() });
+    }
+}

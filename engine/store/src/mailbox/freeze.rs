@@ -1,0 +1,109 @@
+//! Out of memory into a snapshot and back: what the checkpoint takes, and how a mailbox comes to stand on the result.
+
+use super::{Fixed, Mailbox, Row, Rows, Snapshot};
+use skein_base::{IdSet, LogPos, MailboxId, ModSeq, Uid, UidValidity};
+use skein_index::SnapshotHead;
+use std::rc::Rc;
+
+/// A mailbox as it was at one log position. Taking it copies no rows: chunks are shared until written.
+pub struct Frozen {
+    pub(crate) id: MailboxId,
+    pub(crate) validity: UidValidity,
+    pub(crate) uid_next: Uid,
+    pub(crate) modseq: ModSeq,
+    pub(crate) first_recent: Uid,
+    pub(crate) pos: LogPos,
+    pub(crate) keywords: Vec<Box<str>>,
+    pub(crate) rows: Rows,
+    pub(crate) expunged: Vec<(ModSeq, IdSet)>,
+    pub(crate) history_from: ModSeq,
+    base: Option<Rc<Snapshot>>,
+    tail: Vec<Fixed>,
+    ops: u64,
+}
+
+impl Frozen {
+    /// The fixed columns of one of its rows.
+    pub(crate) fn fixed(&self, row: Row) -> Fixed {
+        match &self.base {
+            Some(base) if row.source < base.rows() => crate::snapshot::fixed(base, row.source),
+            _ => self.tail[(row.source - self.base_rows()) as usize],
+        }
+    }
+
+    /// The rendered cache of one of its rows, when the snapshot before had it.
+    pub(crate) fn cache(&self, row: Row) -> Option<&[u8]> {
+        let base = self.base.as_ref().filter(|base| row.source < base.rows())?;
+        base.cache(row.source).ok().filter(|bytes| !bytes.is_empty())
+    }
+
+    fn base_rows(&self) -> u32 {
+        self.base.as_ref().map_or(0, |base| base.rows())
+    }
+}
+
+impl Mailbox {
+    /// Whether a snapshot of it would say anything new.
+    pub fn wants_snapshot(&self) -> bool {
+        self.base.is_none() || self.ops_since_snapshot > 0
+    }
+
+    /// The mailbox as it is now.
+    pub(crate) fn freeze(&self) -> Frozen {
+        Frozen {
+            id: self.id,
+            validity: self.validity,
+            uid_next: self.uid_next,
+            modseq: self.modseq,
+            first_recent: self.first_recent,
+            pos: self.pos,
+            keywords: self.keywords.clone(),
+            rows: self.rows.clone(),
+            expunged: self.expunged.iter().cloned().collect(),
+            history_from: self.history_from,
+            base: self.base.clone(),
+            tail: self.tail.clone(),
+            ops: self.ops_since_snapshot,
+        }
+    }
+
+    /// Stands on the snapshot that was made of `frozen`; what came since stays in the tail.
+    pub(crate) fn rebase(&mut self, frozen: &Frozen, snapshot: Rc<Snapshot>) {
+        let kept = frozen.tail.len();
+        let (old_rows, new_rows) = (self.base_rows(), snapshot.rows());
+        let mut at = 0;
+        self.rows.relocate(|row| {
+            if row.source >= old_rows + kept as u32 {
+                return row.source - old_rows - kept as u32 + new_rows;
+            }
+            while snapshot.uid(at) < row.uid {
+                at += 1;
+            }
+            at
+        });
+        self.tail.drain(..kept);
+        self.ops_since_snapshot -= frozen.ops;
+        self.base = Some(snapshot);
+    }
+
+    pub(crate) fn restore(&mut self, head: &SnapshotHead, keywords: Vec<Box<str>>) {
+        self.uid_next = head.uid_next;
+        self.modseq = head.modseq;
+        self.first_recent = head.first_recent;
+        self.pos = head.true_to;
+        self.keywords = keywords;
+    }
+
+    pub(crate) fn restore_row(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    pub(crate) fn restore_history(&mut self, from: ModSeq, steps: Vec<(ModSeq, IdSet)>) {
+        self.history_from = from;
+        self.expunged = steps.into();
+    }
+
+    pub(crate) fn stand_on(&mut self, snapshot: Rc<Snapshot>) {
+        self.base = Some(snapshot);
+    }
+}

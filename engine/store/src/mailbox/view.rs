@@ -1,0 +1,308 @@
+//! Views: what one session believes a mailbox contains, and how it catches up.
+//!
+//! A view is a few numbers, whatever the size of the mailbox: messages below `uid_next` that live, plus those expunged
+//! since (`zombies`), make the session's sequence numbers. It renumbers only in [`Mailbox::sync`], which the protocol
+//! calls when the RFC allows.
+
+use super::{Mailbox, Row};
+use skein_base::{IdSet, ModSeq, Seq, Uid};
+
+/// One session's view within its mailbox.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ViewId(u32);
+
+/// What one session believes.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Messages from this UID on are not known to the session yet.
+    uid_next: Uid,
+    /// Flag changes up to here have been told.
+    told: ModSeq,
+    /// Modseqs of this session's own changes after `told`, which it need not be told.
+    own: Vec<ModSeq>,
+    /// Expunged in the mailbox, still numbered in the view.
+    zombies: IdSet,
+    /// `\Recent` in this session.
+    recent: IdSet,
+    read_only: bool,
+}
+
+impl View {
+    /// Opened with EXAMINE.
+    pub fn read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// True when the message is `\Recent` here.
+    pub fn is_recent(&self, uid: Uid) -> bool {
+        self.recent.contains(uid.0)
+    }
+
+    /// Messages expunged in the mailbox that this view still numbers.
+    pub fn zombies(&self) -> &IdSet {
+        &self.zombies
+    }
+
+    pub(super) fn knows(&self, uid: Uid) -> bool {
+        uid < self.uid_next
+    }
+
+    pub(super) fn lose(&mut self, uids: &IdSet) {
+        if self.uid_next.0 > 1 {
+            let known = uids.intersection(&IdSet::range(1, self.uid_next.0 - 1));
+            self.zombies = self.zombies.union(&known);
+        }
+    }
+}
+
+/// A message as a view numbers it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Visible {
+    /// Its number.
+    pub seq: Seq,
+    /// Its row; that of the moment of expunge when it is gone.
+    pub row: Row,
+    /// Expunged, but the session has not been told.
+    pub gone: bool,
+}
+
+/// What a session is told when its view catches up, in this order.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Changes {
+    /// Numbers to be told as EXPUNGE, descending, so that each is right when it is told.
+    pub expunged: Vec<Seq>,
+    /// The UIDs of the same messages.
+    pub vanished: IdSet,
+    /// The new count, when messages arrived.
+    pub exists: Option<u32>,
+    /// The new count of `\Recent`, when messages arrived or recent ones left.
+    pub recent: Option<u32>,
+    /// Messages known before whose flags changed.
+    pub flags: IdSet,
+}
+
+impl Changes {
+    /// True when there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.expunged.is_empty() && self.exists.is_none() && self.flags.is_empty()
+    }
+}
+
+impl Mailbox {
+    /// A new view of everything there is now. The unclaimed messages are `\Recent` in it; when it is not read-only the
+    /// caller logs a `ClaimRecent` below the present UIDNEXT, so that they are recent in no other.
+    pub fn open_view(&mut self, read_only: bool) -> ViewId {
+        let mut recent = IdSet::new();
+        if self.first_recent < self.uid_next {
+            recent.push_range(self.first_recent.0, self.uid_next.0 - 1);
+        }
+        let view = View {
+            uid_next: self.uid_next,
+            told: self.modseq,
+            own: Vec::new(),
+            zombies: IdSet::new(),
+            recent,
+            read_only,
+        };
+        let free = self.views.iter().position(Option::is_none);
+        let at = free.unwrap_or_else(|| {
+            self.views.push(None);
+            self.views.len() - 1
+        });
+        self.views[at] = Some(view);
+        ViewId(at as u32)
+    }
+
+    /// Ends a view; what only it still showed is let go.
+    pub fn close_view(&mut self, id: ViewId) {
+        let view = self.views.get_mut(id.0 as usize).and_then(Option::take).expect("a view is closed once");
+        self.let_go(&view.zombies);
+        while self.views.last().is_some_and(Option::is_none) {
+            self.views.pop();
+        }
+    }
+
+    /// Open views.
+    pub fn view_count(&self) -> usize {
+        self.views.iter().flatten().count()
+    }
+
+    /// An open view.
+    pub fn view(&self, id: ViewId) -> &View {
+        self.views.get(id.0 as usize).and_then(Option::as_ref).expect("the view is open")
+    }
+
+    fn view_mut(&mut self, id: ViewId) -> &mut View {
+        self.views.get_mut(id.0 as usize).and_then(Option::as_mut).expect("the view is open")
+    }
+
+    /// Messages in the view.
+    pub fn exists(&self, id: ViewId) -> u32 {
+        let view = self.view(id);
+        self.rows.rank(view.uid_next) + view.zombies.count() as u32
+    }
+
+    /// `\Recent` messages in the view.
+    pub fn recent(&self, id: ViewId) -> u32 {
+        let view = self.view(id);
+        let live: u32 = view.recent.ranges().map(|r| self.rank_after(*r.end()) - self.rows.rank(Uid(*r.start()))).sum();
+        live + view.recent.intersection(&view.zombies).count() as u32
+    }
+
+    /// The highest UID in the view.
+    pub fn last_visible(&self, id: ViewId) -> Option<Uid> {
+        self.uid_of(id, Seq(self.exists(id)))
+    }
+
+    /// The number the view gives to this UID, or would give to the next one above it.
+    pub fn seq_of(&self, id: ViewId, uid: Uid) -> Seq {
+        let view = self.view(id);
+        let uid = uid.min(view.uid_next);
+        Seq(self.rows.rank(uid) + view.zombies.count_below(uid.0) as u32 + 1)
+    }
+
+    /// The UID behind a number of the view.
+    pub fn uid_of(&self, id: ViewId, seq: Seq) -> Option<Uid> {
+        let view = self.view(id);
+        if seq.0 == 0 || seq.0 > self.exists(id) {
+            return None;
+        }
+        if view.zombies.is_empty() {
+            return self.rows.at(seq.0 - 1).map(|row| row.uid);
+        }
+        // The lowest UID with `seq` messages at or below it.
+        let (mut low, mut high) = (1, view.uid_next.0 - 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let upto = self.rank_after(middle) + view.zombies.count_below(middle + 1) as u32;
+            if upto >= seq.0 { high = middle } else { low = middle + 1 }
+        }
+        Some(Uid(low))
+    }
+
+    /// Numbers of the view as ranges of UIDs. Numbers past the end are left out.
+    pub fn uids_of(&self, id: ViewId, seqs: &IdSet) -> IdSet {
+        let exists = self.exists(id);
+        let mut uids = IdSet::new();
+        for range in seqs.ranges() {
+            let (first, last) = (Seq((*range.start()).max(1)), Seq((*range.end()).min(exists)));
+            if let (Some(first), Some(last)) = (self.uid_of(id, first), self.uid_of(id, last))
+                && first <= last
+            {
+                uids.push_range(first.0, last.0);
+            }
+        }
+        uids
+    }
+
+    /// Up to `max` messages of the view with a UID in the set and not below `from`, ascending, appended to `out`.
+    pub fn visible(&self, id: ViewId, uids: &IdSet, from: Uid, max: usize, out: &mut Vec<Visible>) {
+        let view = self.view(id);
+        if from >= view.uid_next || max == 0 {
+            return;
+        }
+        let wanted = uids.intersection(&IdSet::range(from.0, view.uid_next.0 - 1));
+        let end = out.len() + max;
+        for range in wanted.ranges() {
+            let (first, last) = (*range.start(), *range.end());
+            let mut seq = self.seq_of(id, Uid(first)).0;
+            let mut live = self.rows.from_rank(self.rows.rank(Uid(first))).take_while(|r| r.uid.0 <= last).peekable();
+            let zombies = view.zombies.intersection(&IdSet::range(first, last));
+            let mut gone = zombies.iter().map(|uid| self.gone[&uid].row).peekable();
+            while out.len() < end {
+                let take_gone = match (live.peek(), gone.peek()) {
+                    (Some(a), Some(b)) => b.uid < a.uid,
+                    (None, Some(_)) => true,
+                    (Some(_), None) => false,
+                    (None, None) => break,
+                };
+                let row = if take_gone { gone.next() } else { live.next() };
+                out.push(Visible { seq: Seq(seq), row: row.expect("peeked"), gone: take_gone });
+                seq += 1;
+            }
+            if out.len() >= end {
+                return;
+            }
+        }
+    }
+
+    /// Notes that the change with the present modseq was this session's own, and that it has been told of it.
+    pub fn own_change(&mut self, id: ViewId) {
+        let modseq = self.modseq;
+        self.view_mut(id).own.push(modseq);
+    }
+
+    /// Whether [`Mailbox::sync`] would tell anything.
+    pub fn is_behind(&self, id: ViewId) -> bool {
+        let view = self.view(id);
+        !view.zombies.is_empty() || view.uid_next < self.uid_next || view.told < self.modseq
+    }
+
+    /// Catches the view up and says what to tell. Without `expunges` nothing is renumbered: expunged messages stay, and
+    /// so nothing new is told of as arrived either way but at the end, where it harms no number.
+    ///
+    /// New messages become `\Recent` here; unless the view is read-only the caller logs a `ClaimRecent`.
+    pub fn sync(&mut self, id: ViewId, expunges: bool) -> Changes {
+        let mut changes = Changes::default();
+        if !self.is_behind(id) {
+            return changes;
+        }
+        if expunges && !self.view(id).zombies.is_empty() {
+            let zombies = std::mem::take(&mut self.view_mut(id).zombies);
+            changes.expunged = self.numbers_of(id, &zombies);
+            let view = self.view_mut(id);
+            let lost_recent = !view.recent.intersection(&zombies).is_empty();
+            view.recent = view.recent.difference(&zombies);
+            self.let_go(&zombies);
+            changes.vanished = zombies;
+            changes.recent = lost_recent.then(|| self.recent(id));
+        }
+        let view = self.view(id);
+        let (known, told) = (view.uid_next, view.told);
+        if told < self.modseq {
+            let others = self.rows.changed_since(told).filter(|r| r.uid < known && !view.own.contains(&r.modseq));
+            changes.flags = others.map(|r| r.uid.0).collect();
+        }
+        let (modseq, uid_next, first_recent) = (self.modseq, self.uid_next, self.first_recent);
+        let view = self.view_mut(id);
+        view.told = modseq;
+        view.own.clear();
+        if known < uid_next {
+            view.uid_next = uid_next;
+            let first = known.max(first_recent);
+            if first < uid_next {
+                view.recent.push_range(first.0, uid_next.0 - 1);
+            }
+            if self.rows.rank(uid_next) > self.rows.rank(known) {
+                changes.exists = Some(self.exists(id));
+                changes.recent = Some(self.recent(id));
+            }
+        }
+        changes
+    }
+
+    /// Numbers of messages that have just left the view's zombies, descending.
+    fn numbers_of(&self, id: ViewId, left: &IdSet) -> Vec<Seq> {
+        let mut above = left.count() as u32;
+        let mut out = Vec::with_capacity(above as usize);
+        for uid in left.iter().rev() {
+            above -= 1;
+            out.push(Seq(self.rows.rank(Uid(uid).min(self.view(id).uid_next)) + above + 1));
+        }
+        out
+    }
+
+    fn rank_after(&self, uid: u32) -> u32 {
+        uid.checked_add(1).map_or(self.rows.count(), |next| self.rows.rank(Uid(next)))
+    }
+
+    fn let_go(&mut self, uids: &IdSet) {
+        for uid in uids.iter() {
+            let gone = self.gone.get_mut(&uid).expect("a view's zombies are kept");
+            gone.views -= 1;
+            if gone.views == 0 {
+                self.gone.remove(&uid);
+            }
+        }
+    }
+}

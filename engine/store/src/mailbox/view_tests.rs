@@ -1,0 +1,211 @@
+//! Views against the simplest client there is: one that keeps a list of UIDs and does what it is told.
+
+use super::{Mailbox, ViewId};
+use crate::body::{BodyAddr, Place};
+use crate::op::{NewMessage, Op, StoreMode};
+use proptest::prelude::*;
+use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, Seq, Uid, UidValidity};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append(u32),
+    Expunge { first: u32, len: u32 },
+    Flag { first: u32, len: u32, flags: u8, by: usize },
+    Open { slot: usize, read_only: bool },
+    Close { slot: usize },
+    Sync { slot: usize, expunges: bool },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (1u32..5).prop_map(Step::Append),
+        (1u32..60, 0u32..8).prop_map(|(first, len)| Step::Expunge { first, len }),
+        (1u32..60, 0u32..8, 0u8..32, 0usize..4).prop_map(|(first, len, flags, by)| Step::Flag {
+            first,
+            len,
+            flags,
+            by
+        }),
+        (0usize..4, any::<bool>()).prop_map(|(slot, read_only)| Step::Open { slot, read_only }),
+        (0usize..4).prop_map(|slot| Step::Close { slot }),
+        (0usize..4, any::<bool>()).prop_map(|(slot, expunges)| Step::Sync { slot, expunges }),
+    ]
+}
+
+/// A client that believes what it is told.
+struct Client {
+    view: ViewId,
+    read_only: bool,
+    /// UID of each number, learned with FETCH UID when EXISTS rises.
+    list: Vec<u32>,
+    flags: BTreeMap<u32, Flags>,
+    recent: BTreeSet<u32>,
+}
+
+struct World {
+    mailbox: Mailbox,
+    clients: [Option<Client>; 4],
+    logged: u64,
+    /// Messages that were `\Recent` in a session that could claim them.
+    claimed: BTreeSet<u32>,
+}
+
+impl World {
+    fn apply(&mut self, op: Op) {
+        self.logged += 1;
+        self.mailbox.apply(&op, LogPos { segment: 1, offset: self.logged });
+    }
+
+    fn claim(&mut self) {
+        let below = self.mailbox.uid_next();
+        self.apply(Op::ClaimRecent { mailbox: self.mailbox.id(), below });
+    }
+
+    fn open(&mut self, slot: usize, read_only: bool) {
+        self.close(slot);
+        let view = self.mailbox.open_view(read_only);
+        let rows: Vec<_> = self.mailbox.rows().from_rank(0).collect();
+        let list: Vec<u32> = rows.iter().map(|r| r.uid.0).collect();
+        let flags = rows.iter().map(|r| (r.uid.0, r.flags)).collect();
+        let mut client = Client { view, read_only, list, flags, recent: BTreeSet::new() };
+        let all = client.list.clone();
+        self.take_recent(&mut client, all);
+        self.clients[slot] = Some(client);
+    }
+
+    fn take_recent(&mut self, client: &mut Client, among: Vec<u32>) {
+        let recent: Vec<u32> =
+            among.into_iter().filter(|u| self.mailbox.view(client.view).is_recent(Uid(*u))).collect();
+        if !client.read_only {
+            for uid in &recent {
+                assert!(self.claimed.insert(*uid), "{uid} was recent in two sessions");
+            }
+            self.claim();
+        }
+        client.recent.extend(recent);
+    }
+
+    fn close(&mut self, slot: usize) {
+        if let Some(client) = self.clients[slot].take() {
+            self.mailbox.close_view(client.view);
+        }
+    }
+
+    fn flag(&mut self, first: u32, len: u32, flags: Flags, by: usize) {
+        let uids = IdSet::range(first, first + len);
+        let live: Vec<u32> = self.mailbox.rows().among(&uids).map(|r| r.uid.0).collect();
+        let op = Op::Store { mailbox: self.mailbox.id(), uids, mode: StoreMode::Replace, flags, keywords: Vec::new() };
+        self.apply(op);
+        if let Some(client) = &mut self.clients[by] {
+            // A session knows what it set itself.
+            let known: Vec<u32> = live.into_iter().filter(|u| client.list.contains(u)).collect();
+            client.flags.extend(known.iter().map(|u| (*u, flags)));
+            self.mailbox.own_change(client.view);
+        }
+    }
+
+    fn sync(&mut self, slot: usize, expunges: bool) {
+        let Some(mut client) = self.clients[slot].take() else { return };
+        let changes = self.mailbox.sync(client.view, expunges);
+        assert!(expunges || changes.expunged.is_empty());
+        for seq in &changes.expunged {
+            let uid = client.list.remove(seq.0 as usize - 1);
+            assert!(changes.vanished.contains(uid));
+            assert!(self.mailbox.rows().find(Uid(uid)).is_none(), "{uid} lives");
+            client.flags.remove(&uid);
+            client.recent.remove(&uid);
+        }
+        if let Some(exists) = changes.exists {
+            let from = client.list.len() as u32 + 1;
+            assert!(exists >= from, "EXISTS never shrinks a list");
+            let new: Vec<u32> =
+                (from..=exists).map(|n| self.mailbox.uid_of(client.view, Seq(n)).expect("it exists").0).collect();
+            for uid in &new {
+                client.flags.insert(*uid, self.mailbox.rows().find(Uid(*uid)).expect("new and live").flags);
+            }
+            client.list.extend(&new);
+            self.take_recent(&mut client, new);
+        }
+        if let Some(recent) = changes.recent {
+            assert_eq!(recent as usize, client.recent.len());
+        }
+        for uid in changes.flags.iter() {
+            client.flags.insert(uid, self.mailbox.rows().find(Uid(uid)).expect("told of a live one").flags);
+        }
+        for (uid, flags) in &client.flags {
+            if let Some(row) = self.mailbox.rows().find(Uid(*uid)) {
+                assert_eq!(row.flags, *flags, "flags of {uid}");
+            }
+        }
+        assert!(!self.mailbox.is_behind(client.view) || !expunges);
+        self.clients[slot] = Some(client);
+    }
+
+    fn check(&self) {
+        for client in self.clients.iter().flatten() {
+            let (m, view) = (&self.mailbox, client.view);
+            assert_eq!(m.exists(view) as usize, client.list.len());
+            assert_eq!(m.recent(view) as usize, client.recent.len());
+            assert_eq!(m.last_visible(view).map(|u| u.0), client.list.last().copied());
+            for (i, uid) in client.list.iter().enumerate() {
+                assert_eq!(m.uid_of(view, Seq(i as u32 + 1)), Some(Uid(*uid)));
+                assert_eq!(m.seq_of(view, Uid(*uid)), Seq(i as u32 + 1));
+            }
+            let mut seen = Vec::new();
+            let some = IdSet::from_ranges([(2, 9), (12, 40), (44, 300)]).unwrap();
+            m.visible(view, &some, Uid(5), usize::MAX >> 1, &mut seen);
+            let expect: Vec<u32> = client.list.iter().copied().filter(|u| some.contains(*u) && *u >= 5).collect();
+            assert_eq!(seen.iter().map(|v| v.row.uid.0).collect::<Vec<_>>(), expect);
+            for v in &seen {
+                assert_eq!(client.list[v.seq.0 as usize - 1], v.row.uid.0);
+                assert_eq!(v.gone, m.rows().find(v.row.uid).is_none());
+                assert_eq!(m.fixed(v.row).size, v.row.uid.0, "its columns are still at hand");
+            }
+            let seqs = IdSet::from_ranges([(1, 2), (4, 7), (9, 1000)]).unwrap();
+            let uids = m.uids_of(view, &seqs);
+            for (i, uid) in client.list.iter().enumerate() {
+                assert_eq!(uids.contains(*uid), seqs.contains(i as u32 + 1), "{uid}");
+            }
+        }
+    }
+}
+
+fn new_message(size: u32) -> NewMessage {
+    let body = BodyAddr { place: Place::Log(1), offset: 0, bytes: size, cache_bytes: 0, chunked: false };
+    let (flags, keywords) = (Flags::NONE, Vec::new());
+    NewMessage { flags, keywords, internal_date: 0, save_date: 0, size, guid: Guid::default(), body }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn a_client_that_believes_is_never_wrong(steps in prop::collection::vec(step(), 1..60)) {
+        let mailbox = Mailbox::new(MailboxId(1), UidValidity(1));
+        let mut world = World { mailbox, clients: [None, None, None, None], logged: 0, claimed: BTreeSet::new() };
+        for step in steps {
+            match step {
+                Step::Append(n) => {
+                    let (mailbox, first_uid) = (world.mailbox.id(), world.mailbox.uid_next());
+                    let messages = (0..n).map(|i| new_message(first_uid.0 + i)).collect();
+                    world.apply(Op::Append { mailbox, first_uid, messages });
+                }
+                Step::Expunge { first, len } => {
+                    let (mailbox, uids) = (world.mailbox.id(), IdSet::range(first, first + len));
+                    world.apply(Op::Expunge { mailbox, uids });
+                }
+                Step::Flag { first, len, flags, by } => world.flag(first, len, Flags(flags), by),
+                Step::Open { slot, read_only } => world.open(slot, read_only),
+                Step::Close { slot } => world.close(slot),
+                Step::Sync { slot, expunges } => world.sync(slot, expunges),
+            }
+            world.check();
+        }
+        for slot in 0..4 {
+            world.sync(slot, true);
+            world.check();
+            world.close(slot);
+        }
+        prop_assert!(world.mailbox.gone.is_empty(), "nothing is kept for nobody");
+    }
+}

@@ -1,0 +1,364 @@
+//! One logged change, and its bytes. A log record holds one or more ops of one account, applied together or not at all.
+//!
+//! Everything an op needs is in it: a copied message carries its columns, so that a mailbox replays without looking at
+//! any other. Bytes: engine/docs/ops-format.md.
+
+use crate::body::BodyAddr;
+use skein_base::{Flags, Guid, IdSet, MailboxId, Uid, UidValidity, UserName};
+
+/// What a message brings into a mailbox, but its UID.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewMessage {
+    /// System flags.
+    pub flags: Flags,
+    /// Keyword names; interned by the mailbox when applied.
+    pub keywords: Vec<Box<str>>,
+    /// INTERNALDATE, Unix seconds.
+    pub internal_date: i64,
+    /// When it came into this mailbox, Unix seconds.
+    pub save_date: i64,
+    /// RFC822.SIZE, bytes.
+    pub size: u32,
+    /// Identity, kept by copies.
+    pub guid: Guid,
+    /// Where the bytes are.
+    pub body: BodyAddr,
+}
+
+/// How STORE treats the flags it is given (RFC 3501 §6.4.6).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoreMode {
+    /// `FLAGS`
+    Replace,
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+}
+
+/// One change of one account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Op {
+    /// The account begins; INBOX is made with it.
+    CreateAccount {
+        /// Who owns it.
+        user: UserName,
+        /// UIDVALIDITY of INBOX.
+        validity: UidValidity,
+    },
+    /// A mailbox begins.
+    CreateMailbox {
+        /// Its identity for good.
+        mailbox: MailboxId,
+        /// Full name, UTF-8, `/` between levels.
+        name: Box<str>,
+        /// Its UIDVALIDITY.
+        validity: UidValidity,
+    },
+    /// A mailbox ends, and its messages with it.
+    DeleteMailbox {
+        /// Which.
+        mailbox: MailboxId,
+    },
+    /// A mailbox takes another name; its children are renamed by ops of their own in the same record.
+    RenameMailbox {
+        /// Which.
+        mailbox: MailboxId,
+        /// The new full name.
+        name: Box<str>,
+    },
+    /// A name enters or leaves the subscriptions, whether or not such a mailbox exists (RFC 3501 §6.3.6).
+    Subscribe {
+        /// Full name.
+        name: Box<str>,
+        /// In, or out.
+        on: bool,
+    },
+    /// Messages arrive with UIDs ascending from `first_uid`.
+    Append {
+        /// Where.
+        mailbox: MailboxId,
+        /// UID of the first.
+        first_uid: Uid,
+        /// The messages in UID order; never empty.
+        messages: Vec<NewMessage>,
+    },
+    /// Flags and keywords change.
+    Store {
+        /// Where.
+        mailbox: MailboxId,
+        /// Which messages.
+        uids: IdSet,
+        /// How.
+        mode: StoreMode,
+        /// System flags named.
+        flags: Flags,
+        /// Keywords named.
+        keywords: Vec<Box<str>>,
+    },
+    /// Messages leave.
+    Expunge {
+        /// Where.
+        mailbox: MailboxId,
+        /// Which.
+        uids: IdSet,
+    },
+    /// A session has taken the `\Recent` messages below this UID (RFC 3501 §2.3.2).
+    ClaimRecent {
+        /// Where.
+        mailbox: MailboxId,
+        /// The first UID that is still recent to the next session.
+        below: Uid,
+    },
+}
+
+/// Bytes that are no ops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BadOp {
+    /// Where in the payload reading stopped.
+    pub offset: usize,
+}
+
+impl Op {
+    /// The mailbox whose messages it changes, when it changes messages.
+    pub fn messages_of(&self) -> Option<MailboxId> {
+        match self {
+            Op::Append { mailbox, .. }
+            | Op::Store { mailbox, .. }
+            | Op::Expunge { mailbox, .. }
+            | Op::ClaimRecent { mailbox, .. } => Some(*mailbox),
+            _ => None,
+        }
+    }
+}
+
+const CREATE_ACCOUNT: u8 = 1;
+const CREATE_MAILBOX: u8 = 2;
+const DELETE_MAILBOX: u8 = 3;
+const RENAME_MAILBOX: u8 = 4;
+const SUBSCRIBE: u8 = 5;
+const APPEND: u8 = 6;
+const STORE: u8 = 7;
+const EXPUNGE: u8 = 8;
+const CLAIM_RECENT: u8 = 9;
+
+/// The payload of a record that holds these ops.
+pub fn encode(ops: &[Op]) -> Vec<u8> {
+    let mut out = Writer(Vec::with_capacity(128 * ops.len()));
+    for op in ops {
+        out.op(op);
+    }
+    out.0
+}
+
+/// The ops of a record's payload.
+pub fn decode(payload: &[u8]) -> Result<Vec<Op>, BadOp> {
+    let mut input = Reader { bytes: payload, at: 0 };
+    let mut ops = Vec::new();
+    while input.at < payload.len() {
+        let start = input.at;
+        ops.push(input.op().ok_or(BadOp { offset: start })?);
+    }
+    Ok(ops)
+}
+
+/// Little-endian fields into a buffer.
+pub(crate) struct Writer(pub Vec<u8>);
+
+impl Writer {
+    pub fn u8(&mut self, n: u8) {
+        self.0.push(n);
+    }
+    pub fn u16(&mut self, n: u16) {
+        self.0.extend_from_slice(&n.to_le_bytes());
+    }
+    pub fn u32(&mut self, n: u32) {
+        self.0.extend_from_slice(&n.to_le_bytes());
+    }
+    pub fn u64(&mut self, n: u64) {
+        self.0.extend_from_slice(&n.to_le_bytes());
+    }
+    pub fn text(&mut self, text: &str) {
+        self.u16(u16::try_from(text.len()).expect("names are bounded far below 64 KiB"));
+        self.0.extend_from_slice(text.as_bytes());
+    }
+    pub fn set(&mut self, set: &IdSet) {
+        self.u32(set.ranges().len() as u32);
+        for range in set.ranges() {
+            self.u32(*range.start());
+            self.u32(*range.end());
+        }
+    }
+    pub fn texts(&mut self, texts: &[Box<str>]) {
+        self.u8(u8::try_from(texts.len()).expect("keywords are bounded by 128"));
+        texts.iter().for_each(|t| self.text(t));
+    }
+
+    fn op(&mut self, op: &Op) {
+        match op {
+            Op::CreateAccount { user, validity } => {
+                self.u8(CREATE_ACCOUNT);
+                self.text(user.as_str());
+                self.u32(validity.0);
+            }
+            Op::CreateMailbox { mailbox, name, validity } => {
+                self.u8(CREATE_MAILBOX);
+                self.u32(mailbox.0);
+                self.text(name);
+                self.u32(validity.0);
+            }
+            Op::DeleteMailbox { mailbox } => {
+                self.u8(DELETE_MAILBOX);
+                self.u32(mailbox.0);
+            }
+            Op::RenameMailbox { mailbox, name } => {
+                self.u8(RENAME_MAILBOX);
+                self.u32(mailbox.0);
+                self.text(name);
+            }
+            Op::Subscribe { name, on } => {
+                self.u8(SUBSCRIBE);
+                self.text(name);
+                self.u8(u8::from(*on));
+            }
+            Op::Append { mailbox, first_uid, messages } => {
+                self.u8(APPEND);
+                self.u32(mailbox.0);
+                self.u32(first_uid.0);
+                self.u32(messages.len() as u32);
+                messages.iter().for_each(|m| self.message(m));
+            }
+            Op::Store { mailbox, uids, mode, flags, keywords } => {
+                self.u8(STORE);
+                self.u32(mailbox.0);
+                self.set(uids);
+                self.u8(match mode {
+                    StoreMode::Replace => 0,
+                    StoreMode::Add => 1,
+                    StoreMode::Remove => 2,
+                });
+                self.u8(flags.0);
+                self.texts(keywords);
+            }
+            Op::Expunge { mailbox, uids } => {
+                self.u8(EXPUNGE);
+                self.u32(mailbox.0);
+                self.set(uids);
+            }
+            Op::ClaimRecent { mailbox, below } => {
+                self.u8(CLAIM_RECENT);
+                self.u32(mailbox.0);
+                self.u32(below.0);
+            }
+        }
+    }
+
+    fn message(&mut self, m: &NewMessage) {
+        self.u8(m.flags.0);
+        self.texts(&m.keywords);
+        self.u64(m.internal_date as u64);
+        self.u64(m.save_date as u64);
+        self.u32(m.size);
+        self.0.extend_from_slice(&m.guid.0);
+        self.0.extend_from_slice(&m.body.encode());
+    }
+}
+
+/// Little-endian fields out of a buffer; `None` past its end or on a value that no writer wrote.
+pub(crate) struct Reader<'a> {
+    pub bytes: &'a [u8],
+    pub at: usize,
+}
+
+impl Reader<'_> {
+    pub fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let end = self.at.checked_add(N)?;
+        let field = self.bytes.get(self.at..end)?.try_into().ok()?;
+        self.at = end;
+        Some(field)
+    }
+    pub fn u8(&mut self) -> Option<u8> {
+        self.take::<1>().map(|b| b[0])
+    }
+    pub fn u16(&mut self) -> Option<u16> {
+        self.take().map(u16::from_le_bytes)
+    }
+    pub fn u32(&mut self) -> Option<u32> {
+        self.take().map(u32::from_le_bytes)
+    }
+    pub fn u64(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+    pub fn text(&mut self) -> Option<Box<str>> {
+        let len = usize::from(self.u16()?);
+        let end = self.at.checked_add(len)?;
+        let text = std::str::from_utf8(self.bytes.get(self.at..end)?).ok()?;
+        self.at = end;
+        Some(text.into())
+    }
+    pub fn texts(&mut self) -> Option<Vec<Box<str>>> {
+        let count = self.u8()?;
+        (0..count).map(|_| self.text()).collect()
+    }
+    pub fn set(&mut self) -> Option<IdSet> {
+        let (count, mut set) = (self.u32()?, IdSet::new());
+        let mut above = 0u32;
+        for _ in 0..count {
+            let (first, last) = (self.u32()?, self.u32()?);
+            if first < above || first > last {
+                return None;
+            }
+            set.push_range(first, last);
+            above = last;
+        }
+        Some(set)
+    }
+
+    fn op(&mut self) -> Option<Op> {
+        let mailbox = |r: &mut Self| r.u32().map(MailboxId);
+        Some(match self.u8()? {
+            CREATE_ACCOUNT => {
+                Op::CreateAccount { user: UserName::new(&self.text()?).ok()?, validity: UidValidity(self.u32()?) }
+            }
+            CREATE_MAILBOX => {
+                Op::CreateMailbox { mailbox: mailbox(self)?, name: self.text()?, validity: UidValidity(self.u32()?) }
+            }
+            DELETE_MAILBOX => Op::DeleteMailbox { mailbox: mailbox(self)? },
+            RENAME_MAILBOX => Op::RenameMailbox { mailbox: mailbox(self)?, name: self.text()? },
+            SUBSCRIBE => Op::Subscribe { name: self.text()?, on: self.u8()? != 0 },
+            APPEND => {
+                let (mailbox, first_uid, count) = (mailbox(self)?, Uid(self.u32()?), self.u32()?);
+                first_uid.0.checked_add(count).filter(|_| count > 0 && first_uid.0 > 0)?;
+                let messages = (0..count).map(|_| self.message()).collect::<Option<Vec<_>>>()?;
+                Op::Append { mailbox, first_uid, messages }
+            }
+            STORE => Op::Store {
+                mailbox: mailbox(self)?,
+                uids: self.set()?,
+                mode: match self.u8()? {
+                    0 => StoreMode::Replace,
+                    1 => StoreMode::Add,
+                    2 => StoreMode::Remove,
+                    _ => return None,
+                },
+                flags: Flags(self.u8()? & Flags::ALL.0),
+                keywords: self.texts()?,
+            },
+            EXPUNGE => Op::Expunge { mailbox: mailbox(self)?, uids: self.set()? },
+            CLAIM_RECENT => Op::ClaimRecent { mailbox: mailbox(self)?, below: Uid(self.u32()?) },
+            _ => return None,
+        })
+    }
+
+    fn message(&mut self) -> Option<NewMessage> {
+        Some(NewMessage {
+            flags: Flags(self.u8()? & Flags::ALL.0),
+            keywords: self.texts()?,
+            internal_date: self.u64()? as i64,
+            save_date: self.u64()? as i64,
+            size: self.u32()?,
+            guid: Guid(self.take()?),
+            body: BodyAddr::decode(&self.take()?)?,
+        })
+    }
+}

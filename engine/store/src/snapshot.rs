@@ -1,0 +1,82 @@
+//! A mailbox into its snapshot, and back.
+
+use crate::body::BodyAddr;
+use crate::mailbox::{Fixed, Frozen, Mailbox, Row, Snapshot};
+use skein_base::{IdSet, ModSeq};
+use skein_index::SnapshotHead;
+use std::rc::Rc;
+
+/// The fixed columns of a snapshot's row.
+pub(crate) fn fixed(snapshot: &Snapshot, row: u32) -> Fixed {
+    let body = BodyAddr::decode(&snapshot.body(row)).expect("checked when the snapshot was opened");
+    Fixed {
+        internal_date: snapshot.internal_date(row),
+        save_date: snapshot.save_date(row),
+        size: snapshot.size(row),
+        guid: snapshot.guid(row),
+        body,
+    }
+}
+
+/// Whether every body address in a snapshot is one.
+pub(crate) fn is_sound(snapshot: &Snapshot) -> bool {
+    snapshot.extra().len() == 8 && (0..snapshot.rows()).all(|row| BodyAddr::decode(&snapshot.body(row)).is_some())
+}
+
+/// The row that a snapshot keeps of a message.
+pub(crate) fn row(row: Row, fixed: Fixed) -> skein_index::Row {
+    skein_index::Row {
+        uid: row.uid,
+        flags: row.flags,
+        keywords: row.keywords,
+        modseq: row.modseq,
+        internal_date: fixed.internal_date,
+        save_date: fixed.save_date,
+        size: fixed.size,
+        body: fixed.body.encode(),
+        guid: fixed.guid,
+    }
+}
+
+/// The head of a frozen mailbox's snapshot.
+pub(crate) fn head(account: skein_base::AccountId, frozen: &Frozen) -> SnapshotHead {
+    SnapshotHead {
+        account,
+        mailbox: frozen.id,
+        true_to: frozen.pos,
+        uid_validity: frozen.validity,
+        uid_next: frozen.uid_next,
+        modseq: frozen.modseq,
+        first_recent: frozen.first_recent,
+    }
+}
+
+impl Mailbox {
+    /// The mailbox that a sound snapshot shows.
+    pub(crate) fn from_snapshot(snapshot: Rc<Snapshot>) -> Mailbox {
+        let head = *snapshot.head();
+        let mut mailbox = Mailbox::new(head.mailbox, head.uid_validity);
+        mailbox.restore(&head, snapshot.keyword_names().to_vec());
+        for at in 0..snapshot.rows() {
+            mailbox.restore_row(Row {
+                uid: snapshot.uid(at),
+                flags: snapshot.flags(at),
+                keywords: snapshot.keywords(at),
+                modseq: snapshot.modseq(at),
+                source: at,
+            });
+        }
+        let history_from = snapshot.extra().try_into().map_or(head.modseq, |bytes| ModSeq(u64::from_le_bytes(bytes)));
+        let mut steps: Vec<(ModSeq, IdSet)> = Vec::new();
+        for step in snapshot.expunged() {
+            if steps.last().is_none_or(|last| last.0 != step.modseq) {
+                steps.push((step.modseq, IdSet::new()));
+            }
+            let set = &mut steps.last_mut().expect("just pushed").1;
+            set.insert_range(step.first.0.min(step.last.0), step.last.0);
+        }
+        mailbox.restore_history(history_from, steps);
+        mailbox.stand_on(snapshot);
+        mailbox
+    }
+}

@@ -1,0 +1,186 @@
+//! One shard's store: its open accounts, its log, and how accounts come from disk and go back.
+//!
+//! ```text
+//! open(user) ── accounts/ab/ab12…/tree ── m1.idx m2.idx ── ops of the log's tail ──▶ AccountHandle
+//! commit(account, ops) ──▶ log.append ──▶ apply ──▶ changed        durable(account) ──▶ the reply may leave
+//! checkpoint(account) ──▶ m1.idx m2.idx tree
+//! ```
+
+mod checkpoint;
+mod open;
+mod paths;
+#[cfg(test)]
+mod tests;
+
+pub use checkpoint::CHECKPOINT_OPS;
+
+use crate::account_handle::AccountHandle;
+use crate::body::BodyAddr;
+use crate::error::StoreError;
+use crate::log::{Log, RecordKind, TailIndex};
+use crate::op::{self, Op};
+use skein_base::seam::{Clock, Disk};
+use skein_base::sync::Notify;
+use skein_base::{AccountId, Guid, LogPos};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// What the store counts. Plain numbers; they only rise, but for `accounts_open`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct StoreMetrics {
+    /// Accounts in memory.
+    pub accounts_open: u64,
+    /// Ops replayed from the log when accounts were opened.
+    pub ops_replayed: u64,
+    /// Ops committed.
+    pub ops: u64,
+    /// Snapshots written.
+    pub snapshots_written: u64,
+    /// Snapshots found damaged or missing and made again from the log.
+    pub snapshots_rebuilt: u64,
+}
+
+/// One shard's store. Clones share it.
+pub struct Store<D: Disk, C: Clock>(Rc<Shared<D, C>>);
+
+struct Shared<D: Disk, C: Clock> {
+    disk: D,
+    clock: C,
+    /// The data folder's `accounts`.
+    dir: PathBuf,
+    log_dir: PathBuf,
+    log: Log<D>,
+    tail: RefCell<TailIndex>,
+    accounts: RefCell<HashMap<AccountId, Slot>>,
+    metrics: Cell<StoreMetrics>,
+    checkpoint_ops: Cell<u64>,
+}
+
+enum Slot {
+    Opening(Notify),
+    Open(Rc<AccountHandle>),
+}
+
+impl<D: Disk, C: Clock> Clone for Store<D, C> {
+    fn clone(&self) -> Self {
+        Store(self.0.clone())
+    }
+}
+
+impl<D: Disk, C: Clock> Store<D, C> {
+    /// A store on the data folder `root`, with this shard's log and what a scan found of the accounts that live here.
+    pub fn new(disk: D, clock: C, root: &Path, log: Log<D>, tail: TailIndex) -> Store<D, C> {
+        Store(Rc::new(Shared {
+            disk,
+            clock,
+            dir: root.join("accounts"),
+            log_dir: root.join("log"),
+            log,
+            tail: RefCell::new(tail),
+            accounts: RefCell::default(),
+            metrics: Cell::default(),
+            checkpoint_ops: Cell::new(CHECKPOINT_OPS),
+        }))
+    }
+
+    /// Ops of an account after which a checkpoint pays; [`CHECKPOINT_OPS`] at first.
+    pub fn set_checkpoint_ops(&self, ops: u64) {
+        self.0.checkpoint_ops.set(ops);
+    }
+
+    /// This shard's log.
+    pub fn log(&self) -> &Log<D> {
+        &self.0.log
+    }
+
+    /// The time, as ops carry it.
+    pub fn now(&self) -> i64 {
+        self.0.clock.unix_seconds()
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> StoreMetrics {
+        let open = self.0.accounts.borrow().len() as u64;
+        StoreMetrics { accounts_open: open, ..self.0.metrics.get() }
+    }
+
+    /// Logs ops that the account has validated and applies them. No await lies between validation and this.
+    ///
+    /// # Errors
+    /// The log refuses; then nothing changed.
+    pub fn commit(&self, account: &AccountHandle, ops: &[Op]) -> Result<LogPos, StoreError> {
+        if ops.is_empty() {
+            return Ok(account.last());
+        }
+        let payload = op::encode(ops);
+        let appended = self.0.log.append(account.id(), RecordKind::Op, &[&payload])?;
+        account.with_mut(|state| state.apply(ops, appended.end));
+        account.logged(appended.end, ops.len() as u64);
+        self.count(|m| m.ops += ops.len() as u64);
+        Ok(appended.end)
+    }
+
+    /// The same for a change that no reply waits for, because losing it does no harm.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub fn commit_unwaited(&self, account: &AccountHandle, ops: &[Op]) -> Result<(), StoreError> {
+        let last = account.last();
+        self.commit(account, ops)?;
+        account.wait_no_further_than(last);
+        Ok(())
+    }
+
+    /// Waits until all that the account shows is durable: no reply leaves before.
+    ///
+    /// # Errors
+    /// The log failed; what was shown since the last success may be lost, and must not be told.
+    pub async fn durable(&self, account: &AccountHandle) -> Result<(), StoreError> {
+        let last = account.last();
+        if self.0.log.is_durable(last) {
+            return Ok(());
+        }
+        Ok(self.0.log.durable(last).await?)
+    }
+
+    /// Bytes of a message.
+    ///
+    /// # Errors
+    /// Gone, damaged, or the disk failed.
+    pub async fn read_body(&self, body: &BodyAddr, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        if let Some(bytes) = self.0.log.read_body_cached(body, range.clone()) {
+            return Ok(bytes);
+        }
+        Ok(self.0.log.read_body(body, range).await?)
+    }
+
+    /// The rendered cache behind a message's bytes.
+    ///
+    /// # Errors
+    /// Gone, damaged, or the disk failed.
+    pub async fn read_cache(&self, body: &BodyAddr) -> Result<Vec<u8>, StoreError> {
+        if let Some(bytes) = self.0.log.read_body_cache_cached(body) {
+            return Ok(bytes);
+        }
+        Ok(self.0.log.read_body_cache(body).await?)
+    }
+
+    /// An identity for a new message: its address in this data folder and the log's own random run make it unique.
+    pub fn guid(&self, body: &BodyAddr) -> Guid {
+        let mut hash = blake3::Hasher::new();
+        hash.update(&self.0.log.run_id());
+        hash.update(&body.encode());
+        let mut guid = [0; 16];
+        guid.copy_from_slice(&hash.finalize().as_bytes()[..16]);
+        Guid(guid)
+    }
+
+    fn count(&self, change: impl FnOnce(&mut StoreMetrics)) {
+        let mut metrics = self.0.metrics.get();
+        change(&mut metrics);
+        self.0.metrics.set(metrics);
+    }
+}

@@ -1,0 +1,194 @@
+//! How accounts come from disk: the tree, the snapshots that the log's tail speaks of, and the tail itself.
+
+use super::{Slot, Store, paths};
+use crate::account::{self, Account, create_account};
+use crate::account_handle::AccountHandle;
+use crate::error::StoreError;
+use crate::log::{Record, RecordKind, TailRecord, scan};
+use crate::mailbox::{Mailbox, SharedBytes, Snapshot};
+use crate::op::{self, Op};
+use crate::snapshot;
+use skein_base::seam::{Clock, Disk};
+use skein_base::sync::Notify;
+use skein_base::{AccountId, LogPos, MailboxId, UidValidity, UserName};
+use skein_index::AccountSnapshot;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+/// A record of the tail, read and understood.
+struct Logged {
+    end: LogPos,
+    ops: Vec<Op>,
+}
+
+impl<D: Disk, C: Clock> Store<D, C> {
+    /// The account of a user, begun if it is new. Whoever comes while it is being opened waits for the same one.
+    ///
+    /// # Errors
+    /// The disk or the log failed.
+    pub async fn open(&self, user: &UserName) -> Result<Rc<AccountHandle>, StoreError> {
+        let id = AccountId::of(user);
+        loop {
+            let waiting = match self.0.accounts.borrow().get(&id) {
+                Some(Slot::Open(handle)) => return Ok(handle.clone()),
+                Some(Slot::Opening(done)) => Some(done.notified()),
+                None => None,
+            };
+            match waiting {
+                Some(done) => done.await,
+                None => break,
+            }
+        }
+        let done = Notify::new();
+        self.0.accounts.borrow_mut().insert(id, Slot::Opening(done.clone()));
+        let opened = self.bring_up(id, user).await;
+        match &opened {
+            Ok(handle) => drop(self.0.accounts.borrow_mut().insert(id, Slot::Open(handle.clone()))),
+            Err(_) => drop(self.0.accounts.borrow_mut().remove(&id)),
+        }
+        done.notify_all();
+        opened
+    }
+
+    /// Brings a mailbox into memory, from its snapshot or, without a good one, from the log.
+    ///
+    /// # Errors
+    /// No such mailbox, or the disk failed.
+    pub async fn load(&self, handle: &AccountHandle, id: MailboxId) -> Result<(), StoreError> {
+        let known = handle.read(|account| match account.mailbox(id) {
+            Some(_) => None,
+            None => account.mailboxes().find(|m| m.id == id).map(|m| (m.validity, account.snapshot_of(id))),
+        });
+        let Some((validity, true_to)) = known else { return Ok(()) };
+        let folder = paths::account(&self.0.dir, handle.id());
+        let mailbox = match self.read_snapshot(handle.id(), id, &folder, true_to).await? {
+            Found::Good(snapshot) => Mailbox::from_snapshot(snapshot),
+            Found::Missing | Found::Damaged => self.rebuild(handle.id(), id, validity).await?,
+        };
+        handle.with_mut(|account| account.put(mailbox));
+        Ok(())
+    }
+
+    async fn bring_up(&self, id: AccountId, user: &UserName) -> Result<Rc<AccountHandle>, StoreError> {
+        let folder = paths::account(&self.0.dir, id);
+        let mut state = self.read_tree(id, &folder).await?;
+        let records = self.0.tail.borrow().of(id, state.pos());
+        let mut tail = Vec::with_capacity(records.len());
+        for record in &records {
+            tail.push(self.read_record(id, record).await?);
+        }
+        for (mailbox, validity) in spoken_of(&state, &tail) {
+            let in_tree = state.exists(mailbox);
+            let loaded = match self.read_snapshot(id, mailbox, &folder, state.snapshot_of(mailbox)).await? {
+                Found::Good(snapshot) => Mailbox::from_snapshot(snapshot),
+                Found::Missing if !in_tree => Mailbox::new(mailbox, validity),
+                Found::Missing | Found::Damaged => self.rebuild(id, mailbox, validity).await?,
+            };
+            state.expect(loaded);
+        }
+        let replayed: u64 = tail.iter().map(|record| record.ops.len() as u64).sum();
+        for record in &tail {
+            state.apply(&record.ops, record.end);
+        }
+        state.forget_expected();
+        self.count(|m| m.ops_replayed += replayed);
+        self.0.tail.borrow_mut().forget(id);
+        let handle = AccountHandle::new(id, user.clone(), state);
+        handle.ops_since_checkpoint.set(replayed);
+        if handle.read(|account| account.user().is_none()) {
+            self.commit(&handle, &create_account(user, self.now()))?;
+        }
+        Ok(handle)
+    }
+
+    /// The tree as last written, or nobody's: then the whole log is its tail.
+    async fn read_tree(&self, id: AccountId, folder: &Path) -> Result<Account, StoreError> {
+        let map = match self.0.disk.map(&paths::tree(folder)).await {
+            Ok(map) => map,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Account::unborn()),
+            Err(error) => return Err(error.into()),
+        };
+        let read = AccountSnapshot::decode(&map).ok().filter(|snapshot| snapshot.account == id);
+        let tree = read.and_then(|snapshot| account::decode_account(&snapshot.payload, snapshot.true_to).ok());
+        Ok(tree.unwrap_or_else(|| {
+            tracing::warn!(account = %id.hex(), "the tree's snapshot is damaged; it is made again from the log");
+            self.count(|m| m.snapshots_rebuilt += 1);
+            Account::unborn()
+        }))
+    }
+
+    /// A mailbox's snapshot, good when it is whole, this mailbox's, and true at least to where the tree says.
+    async fn read_snapshot(
+        &self,
+        id: AccountId,
+        mailbox: MailboxId,
+        folder: &Path,
+        true_to: LogPos,
+    ) -> Result<Found, StoreError> {
+        let map = match self.0.disk.map(&paths::mailbox(folder, mailbox)).await {
+            Ok(map) => map,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
+            Err(error) => return Err(error.into()),
+        };
+        let why = match Snapshot::open(SharedBytes::new(map)) {
+            Err(error) => error.to_string(),
+            Ok(found) if (found.head().account, found.head().mailbox) != (id, mailbox) => {
+                "it is another mailbox's".into()
+            }
+            Ok(found) if found.head().true_to < true_to => "it is older than the tree".into(),
+            Ok(found) if !snapshot::is_sound(&found) => "it holds what no mailbox does".into(),
+            Ok(found) => return Ok(Found::Good(Rc::new(found))),
+        };
+        tracing::warn!(account = %id.hex(), mailbox = mailbox.0, why, "a snapshot is damaged; it is made again from the log");
+        self.count(|m| m.snapshots_rebuilt += 1);
+        Ok(Found::Damaged)
+    }
+
+    /// A mailbox from nothing but the log, all of it.
+    async fn rebuild(&self, id: AccountId, mailbox: MailboxId, validity: UidValidity) -> Result<Mailbox, StoreError> {
+        // What was appended a moment ago is in no file yet.
+        self.0.log.durable(self.0.log.end()).await?;
+        let mut rebuilt = Mailbox::new(mailbox, validity);
+        let replay = |record: &Record<'_>| {
+            if record.kind == RecordKind::Op && record.account == id {
+                let ops = op::decode(record.payload).unwrap_or_default();
+                ops.iter().filter(|op| op.messages_of() == Some(mailbox)).for_each(|op| rebuilt.apply_part(op));
+                rebuilt.reached(record.end);
+            }
+        };
+        scan(&self.0.disk, &self.0.log_dir, 0, replay).await?;
+        Ok(rebuilt)
+    }
+
+    async fn read_record(&self, id: AccountId, record: &TailRecord) -> Result<Logged, StoreError> {
+        let (header, payload) = self.0.log.read(record.start).await?;
+        let ops = op::decode(&payload).ok().filter(|_| header.account == id);
+        let ops = ops.ok_or(StoreError::Damaged { account: id, mailbox: None })?;
+        Ok(Logged { end: record.end, ops })
+    }
+}
+
+/// What a look for a snapshot found.
+enum Found {
+    Good(Rc<Snapshot>),
+    Missing,
+    Damaged,
+}
+
+/// The mailboxes that the tail changes or makes, with their UIDVALIDITY.
+fn spoken_of(state: &Account, tail: &[Logged]) -> Vec<(MailboxId, UidValidity)> {
+    let mut known: Vec<(MailboxId, UidValidity)> = state.mailboxes().map(|m| (m.id, m.validity)).collect();
+    let mut touched = BTreeSet::new();
+    for op in tail.iter().flat_map(|record| &record.ops) {
+        match op {
+            Op::CreateAccount { validity, .. } => known.push((MailboxId::INBOX, *validity)),
+            Op::CreateMailbox { mailbox, validity, .. } => known.push((*mailbox, *validity)),
+            _ => {}
+        }
+        touched.extend(op.messages_of());
+    }
+    known.retain(|(id, _)| touched.contains(id));
+    known
+}

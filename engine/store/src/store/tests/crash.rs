@@ -1,0 +1,122 @@
+//! The promise: whenever the power goes, every account is what it was after some commit at or behind the last one that
+//! anybody was told of, and all accounts of the shard agree on which.
+//!
+//! One seed is several lives of a store: clients on a few accounts, checkpoints beside them, an end at any moment.
+
+use super::Seed;
+use super::client::Life;
+use super::world::{Perils, SimStore, USERS, World};
+use crate::sim::Faults;
+use std::cell::Cell;
+use std::rc::Rc;
+
+const LIVES: u64 = 3;
+const CLIENTS: u64 = 5;
+
+/// Seeds for a test: `SKEIN_SEEDS` when set, else what takes a few seconds.
+pub fn seeds(default: u64) -> u64 {
+    let default = if cfg!(debug_assertions) { default } else { default * 10 };
+    std::env::var("SKEIN_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
+/// How a seed went.
+#[derive(Default)]
+struct Went {
+    commits: u64,
+    snapshots: u64,
+}
+
+/// Runs one seed; `Err` tells how the promise was broken.
+fn run(seed: u64, perils: Perils) -> Result<Went, String> {
+    let (world, _seed) = (World::new(seed), Seed(seed));
+    let mut went = Went::default();
+    for _ in 0..LIVES {
+        let (scan, tail) = world.scan();
+        let store = world.store(&scan, tail);
+        live(&world, &store, perils);
+        went.commits += world.ledger.borrow().commits;
+        went.snapshots += store.metrics().snapshots_written;
+        drop(store);
+        if !world.rng.once_in(4) {
+            world.disk.crash();
+        }
+        world.recover(perils);
+        let hurt = world.check()?;
+        if hurt > 0 {
+            return Err(format!(
+                "the crash left {hurt} snapshots in place that are not whole, or older than their tree"
+            ));
+        }
+    }
+    Ok(went)
+}
+
+/// Clients come and work until chance says that it ends, or in peace until all is done and the log is closed.
+pub fn live(world: &World, store: &SimStore, perils: Perils) {
+    world.disk.set_faults(perils.faults);
+    let writer = store.log().clone();
+    world.executor.spawn(async move { writer.run().await });
+    let life = Life::new(world, store, faulty(&perils), perils.told_too_early);
+    for _ in 0..CLIENTS {
+        let client = life.clone().client(world.rng.below(USERS as u64) as usize, world.rng.below(16));
+        world.executor.spawn(client);
+    }
+    if world.rng.once_in(6) {
+        world.executor.run_until_stalled();
+        close(world, store);
+    } else {
+        for _ in 0..world.rng.below(12) {
+            world.executor.run_steps(world.rng.below(100));
+            world.clock.advance_ms(world.rng.below(1500));
+        }
+    }
+    world.executor.kill_all();
+    world.disk.set_faults(Faults::default());
+}
+
+/// Ends the log in order; what it says is safe counts as told.
+fn close(world: &World, store: &SimStore) {
+    let (log, closed) = (store.log().clone(), Rc::new(Cell::new(false)));
+    let done = closed.clone();
+    world.executor.spawn(async move { done.set(log.close().await.is_ok()) });
+    world.executor.run_until_stalled();
+    if closed.get() {
+        let ledger = &mut *world.ledger.borrow_mut();
+        (0..USERS).for_each(|who| ledger.tell(who, ledger.accounts[who].steps.len() - 1));
+    }
+}
+
+fn faulty(perils: &Perils) -> bool {
+    let f = &perils.faults;
+    f.read_one_in + f.write_one_in + f.sync_one_in + f.full_one_in > 0
+}
+
+fn must_hold(seeds: u64, perils: Perils) {
+    let mut all = Went::default();
+    for seed in 0..seeds {
+        let went = run(seed, perils).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        all.commits += went.commits;
+        all.snapshots += went.snapshots;
+    }
+    println!("{seeds} seeds, {} commits, {} snapshots", all.commits, all.snapshots);
+    assert!(all.commits > 20 * seeds && all.snapshots > seeds, "the clients did next to nothing");
+}
+
+#[test]
+fn no_crash_loses_what_was_told() {
+    must_hold(seeds(1000), Perils::default());
+}
+
+#[test]
+fn nor_does_a_disk_that_fails() {
+    let faults = Faults { read_one_in: 60, write_one_in: 150, sync_one_in: 150, full_one_in: 300, ..Faults::default() };
+    must_hold(seeds(1000), Perils { faults, ..Perils::default() });
+}
+
+/// The harness is worth nothing if replies before the sync pass it.
+#[test]
+fn replies_before_the_sync_are_caught() {
+    let perils = Perils { told_too_early: true, ..Perils::default() };
+    let caught = (0..60).filter(|&seed| run(seed, perils).is_err()).count();
+    assert!(caught > 10, "only {caught} of 60");
+}

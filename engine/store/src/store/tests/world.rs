@@ -1,0 +1,268 @@
+//! One seed's world: a disk, what was told to clients, and how a life of the store begins and ends.
+
+use super::model::State;
+use crate::account::Account;
+use crate::account_handle::AccountHandle;
+use crate::body::BodyAddr;
+use crate::log::{Log, LogOptions, RecordKind, Scan, SegmentNumbers, TailIndex, recover, scan};
+use crate::mailbox::CacheAt;
+use crate::op;
+use crate::sim::{Faults, SimClock, SimDisk, SimExecutor, SimRng, block_on};
+use crate::store::Store;
+use skein_base::seam::Disk;
+use skein_base::{AccountId, Guid, ShardId, UserName};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::rc::Rc;
+
+pub const ROOT: &str = "/data";
+const LOG: &str = "/data/log";
+pub const USERS: usize = 3;
+
+pub type SimStore = Store<SimDisk, SimClock>;
+
+/// A state that an account went through, with the number of the commit that brought it.
+pub type Step = (u64, Option<State>);
+
+/// What is known of one account.
+pub struct Known {
+    pub user: UserName,
+    /// Since the last start; the first is what that start found.
+    pub steps: Vec<Step>,
+    /// The client was told of everything up to this step.
+    pub told: usize,
+}
+
+/// What all clients know together.
+#[derive(Default)]
+pub struct Ledger {
+    pub accounts: Vec<Known>,
+    pub bodies: HashMap<BodyAddr, (Rc<[u8]>, Vec<u8>)>,
+    pub commits: u64,
+    /// Who a UID was told to be, by account, UIDVALIDITY and UID. For good.
+    names: HashMap<(usize, u32, u32), Guid>,
+    /// The highest UIDVALIDITY, UIDNEXT and HIGHESTMODSEQ told, by account and mailbox.
+    marks: HashMap<(usize, u32), (u32, u32, u64)>,
+}
+
+impl Ledger {
+    pub fn now(&self, who: usize) -> Option<&State> {
+        self.accounts[who].steps.last().expect("there is always one").1.as_ref()
+    }
+
+    pub fn push(&mut self, who: usize, state: State) {
+        self.commits += 1;
+        self.accounts[who].steps.push((self.commits, Some(state)));
+    }
+
+    /// Client `who` hears of everything up to a step.
+    pub fn tell(&mut self, who: usize, step: usize) {
+        let known = &mut self.accounts[who];
+        known.told = known.told.max(step);
+        let Some(state) = &known.steps[step].1 else { return };
+        for (id, folder) in &state.folders {
+            let mark = self.marks.entry((who, *id)).or_default();
+            *mark = (folder.validity, mark.1.max(folder.uid_next), mark.2.max(folder.modseq));
+            for (uid, message) in &folder.messages {
+                self.names.insert((who, folder.validity, *uid), message.guid);
+            }
+        }
+    }
+
+    /// Whether a state goes back on anything that was ever told.
+    fn keeps_word(&self, who: usize, state: &State) -> Result<(), String> {
+        for (id, folder) in &state.folders {
+            let (validity, uid_next, modseq) = self.marks.get(&(who, *id)).copied().unwrap_or_default();
+            if validity != 0 && validity != folder.validity || folder.uid_next < uid_next || folder.modseq < modseq {
+                return Err(format!("mailbox {id} went back behind {validity} {uid_next} {modseq}: {folder:?}"));
+            }
+            for (uid, message) in &folder.messages {
+                if self.names.get(&(who, folder.validity, *uid)).is_some_and(|guid| *guid != message.guid) {
+                    return Err(format!("UID {uid} of mailbox {id} names another message now"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What may go wrong in a life.
+#[derive(Clone, Copy, Default)]
+pub struct Perils {
+    pub faults: Faults,
+    /// The harness lies: it tells clients before the store says that all is durable.
+    pub told_too_early: bool,
+}
+
+pub struct World {
+    pub rng: SimRng,
+    pub disk: SimDisk,
+    pub executor: SimExecutor,
+    pub clock: SimClock,
+    pub ledger: Rc<RefCell<Ledger>>,
+    segment_bytes: u64,
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let rng = SimRng::new(seed);
+        let (disk, executor) = (SimDisk::new(&rng), SimExecutor::new(&rng));
+        block_on(disk.create_dir_all(Path::new(LOG))).unwrap();
+        let known = |n| Known {
+            user: UserName::new(&format!("user{n}@example.org")).unwrap(),
+            steps: vec![(0, None)],
+            told: 0,
+        };
+        let ledger = Ledger { accounts: (0..USERS).map(known).collect(), ..Ledger::default() };
+        let segment_bytes = [1500, 8000, 1 << 20][rng.below(3) as usize];
+        World { rng, disk, executor, clock: SimClock::new(), ledger: Rc::new(RefCell::new(ledger)), segment_bytes }
+    }
+
+    /// A store on what is on the disk. Its log writes only while [`Log::run`] does.
+    pub fn store(&self, scan: &Scan, tail: TailIndex) -> SimStore {
+        let run = self.rng.bytes(16).try_into().unwrap();
+        let mut options = LogOptions::new(ShardId(0), run, Rc::new(|| 1_767_225_600));
+        options.segment_bytes = self.segment_bytes;
+        let numbers = SegmentNumbers::above(scan.highest());
+        let log = Log::open(self.disk.clone(), Path::new(LOG), numbers, options);
+        Store::new(self.disk.clone(), self.clock.clone(), Path::new(ROOT), log, tail)
+    }
+
+    /// What a start reads.
+    pub fn scan(&self) -> (Scan, TailIndex) {
+        let mut tail = TailIndex::default();
+        let found = block_on(scan(&self.disk, Path::new(LOG), 0, |record| tail.add(record)));
+        (found.unwrap(), tail)
+    }
+
+    /// The same, with every account replayed from nothing.
+    fn read_log(&self) -> (Scan, TailIndex, BTreeMap<AccountId, Account>) {
+        let (mut tail, mut accounts) = (TailIndex::default(), BTreeMap::new());
+        let found = block_on(scan(&self.disk, Path::new(LOG), 0, |record| {
+            tail.add(record);
+            if record.kind == RecordKind::Op {
+                let ops = op::decode(record.payload).expect("what a store wrote reads back");
+                accounts.entry(record.account).or_insert_with(Account::unborn).apply(&ops, record.end);
+            }
+        }));
+        (found.unwrap(), tail, accounts)
+    }
+
+    /// Recovery, cut off and begun again at times; the power may go once more after it.
+    pub fn recover(&self, perils: Perils) {
+        while self.rng.once_in(4) {
+            let (disk, found) = (self.disk.clone(), self.scan().0);
+            self.disk.set_faults(perils.faults);
+            self.executor.spawn(async move { drop(recover(&disk, Path::new(LOG), &found).await) });
+            self.executor.run_steps(self.rng.below(30));
+            self.executor.kill_all();
+            self.disk.set_faults(Faults::default());
+        }
+        block_on(recover(&self.disk, Path::new(LOG), &self.scan().0)).unwrap();
+        if self.rng.once_in(2) {
+            self.disk.crash();
+        }
+    }
+
+    /// What a start finds, held against what the clients know, which it becomes. Returns how many snapshots did not check.
+    pub fn check(&self) -> Result<u64, String> {
+        let (found, tail, replayed) = self.read_log();
+        if let Some(damage) = found.damage().next() {
+            return Err(format!("a crash was taken for damage: {damage:?}"));
+        }
+        let store = self.store(&found, tail);
+        let mut states = Vec::new();
+        for who in 0..USERS {
+            let user = self.ledger.borrow().accounts[who].user.clone();
+            let state = match replayed.get(&AccountId::of(&user)) {
+                Some(replayed) => Some(self.open_and_look(&store, &user, replayed)?),
+                None => None,
+            };
+            if let Some(state) = &state {
+                self.ledger.borrow().keeps_word(who, state)?;
+            }
+            states.push(state);
+        }
+        self.explain(states)?;
+        Ok(store.metrics().snapshots_rebuilt)
+    }
+
+    /// The account as snapshots and the tail make it, which is how the whole log makes it.
+    fn open_and_look(&self, store: &SimStore, user: &UserName, replayed: &Account) -> Result<State, String> {
+        let handle = block_on(store.open(user)).map_err(|error| format!("{user} does not open: {error}"))?;
+        if handle.read(|a| a.user() != Some(user)) || replayed.user() != Some(user) {
+            return Err(format!("{user} finds somebody else's account"));
+        }
+        let ids: Vec<_> = handle.read(|account| account.mailboxes().map(|m| m.id).collect());
+        for id in ids {
+            block_on(store.load(&handle, id)).map_err(|error| format!("mailbox {id} of {user}: {error}"))?;
+        }
+        let state = handle.read(|account| State::of(account, None));
+        let other = State::of(replayed, None);
+        if state != other {
+            return Err(format!("{user} from snapshots:\n{state:?}\nfrom the log alone:\n{other:?}"));
+        }
+        self.look_at_bodies(store, &handle)?;
+        Ok(state)
+    }
+
+    fn look_at_bodies(&self, store: &SimStore, handle: &AccountHandle) -> Result<(), String> {
+        let all = handle.read(|account| {
+            let mut all = Vec::new();
+            for mailbox in account.loaded() {
+                all.extend(mailbox.rows().from_rank(0).map(|row| (mailbox.fixed(row).body, mailbox.cache(row))));
+            }
+            all
+        });
+        let ledger = self.ledger.borrow();
+        for (body, cache) in all {
+            let (bytes, rendered) = &ledger.bodies.get(&body).ok_or("a body that nobody wrote")?;
+            let is = block_on(store.read_body(&body, 0..u64::MAX)).map_err(|error| error.to_string())?;
+            if *is != **bytes {
+                return Err(format!("the body at {body:?} is another's"));
+            }
+            let CacheAt::Snapshot(snapshot, row, _) = cache else { continue };
+            if snapshot.cache(row).is_ok_and(|is| !is.is_empty() && is != rendered) {
+                return Err(format!("the cache of {body:?} is another's"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Some place of the log at which it may have been cut explains every account at once, and lies behind all that was
+    /// told. From there it goes on.
+    fn explain(&self, states: Vec<Option<State>>) -> Result<(), String> {
+        let ledger = &mut *self.ledger.borrow_mut();
+        let at = |known: &Known, cut: u64| known.steps.iter().rposition(|(commit, _)| *commit <= cut).unwrap_or(0);
+        let fits = |known: &Known, state: &Option<State>, cut: u64| {
+            let step = at(known, cut);
+            step >= known.told && known.steps[step].1 == *state
+        };
+        let mut cuts = (0..=ledger.commits).rev();
+        let cut = cuts.find(|&cut| ledger.accounts.iter().zip(&states).all(|(known, state)| fits(known, state, cut)));
+        if cut.is_none() {
+            return Err(tell_apart(&ledger.accounts, &states));
+        }
+        for (known, state) in ledger.accounts.iter_mut().zip(states) {
+            known.steps = vec![(0, state)];
+            known.told = 0;
+        }
+        ledger.commits = 0;
+        // What was read at a start is shown to whoever asks.
+        (0..USERS).for_each(|who| ledger.tell(who, 0));
+        Ok(())
+    }
+}
+
+fn tell_apart(accounts: &[Known], states: &[Option<State>]) -> String {
+    let mut out = String::from("no cut of the log explains what is there");
+    for (known, state) in accounts.iter().zip(states) {
+        let steps: Vec<usize> = (0..known.steps.len()).filter(|&s| known.steps[s].1 == *state).collect();
+        out += &format!("\n{}: told up to {}, found {steps:?}", known.user, known.told);
+        if !steps.iter().any(|&step| step >= known.told) {
+            out += &format!("\ntold  {:?}\nfound {state:?}", known.steps[known.told].1);
+        }
+    }
+    out
+}

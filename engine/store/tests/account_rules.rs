@@ -1,0 +1,437 @@
+//! What an account allows and what it makes of it, request by request.
+
+use skein_base::limits::{KEYWORDS_PER_MAILBOX_MAX, MAILBOX_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX};
+use skein_base::limits::{MAILBOXES_PER_ACCOUNT_MAX, SET_RANGES_MAX};
+use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, ModSeq, Uid, UidValidity, UserName};
+use skein_store::AccountError::{self, *};
+use skein_store::account::{Account, Copied, StoreRequest, create_account, decode_account, encode_account};
+use skein_store::body::{BodyAddr, Place};
+use skein_store::op::{NewMessage, Op, StoreMode, decode, encode};
+
+const NOW: i64 = 1_767_225_600;
+const INBOX: MailboxId = MailboxId::INBOX;
+
+/// An account that applies what it allows. Every op goes through its bytes on the way.
+struct World {
+    account: Account,
+    records: u64,
+}
+
+impl World {
+    fn new() -> World {
+        let mut world = World { account: Account::unborn(), records: 0 };
+        world.apply(create_account(&UserName::new("ann@example.org").unwrap(), NOW));
+        world
+    }
+
+    fn apply(&mut self, ops: Vec<Op>) {
+        self.records += 1;
+        let pos = LogPos { segment: 1, offset: self.records };
+        self.account.apply(&decode(&encode(&ops)).unwrap(), pos);
+    }
+
+    /// `create NAME`, `delete NAME`, `subscribe NAME`, `unsubscribe NAME` or `rename FROM > TO`.
+    fn tree(&mut self, line: &str) -> Result<(), AccountError> {
+        let (verb, rest) = line.split_once(' ').unwrap();
+        let ops = match verb {
+            "create" => self.account.create(rest, NOW)?,
+            "delete" => self.account.delete(rest)?,
+            "subscribe" => self.account.subscribe(rest, true)?,
+            "unsubscribe" => self.account.subscribe(rest, false)?,
+            "rename" => {
+                let (from, to) = rest.split_once(" > ").unwrap();
+                self.account.rename(from, to)?
+            }
+            "rename-inbox" => self.account.empty_inbox_into(rest, NOW)?,
+            _ => panic!("{line}"),
+        };
+        self.apply(ops);
+        Ok(())
+    }
+
+    fn names(&self) -> String {
+        self.account.mailboxes().map(|m| m.name).collect::<Vec<_>>().join(" ")
+    }
+
+    fn append(&mut self, to: MailboxId, messages: Vec<NewMessage>) -> Result<Uid, AccountError> {
+        let (first, ops) = self.account.append(to, messages)?;
+        self.apply(ops);
+        Ok(first)
+    }
+
+    /// `uid flags keywords modseq` of each message.
+    fn rows(&self, id: MailboxId) -> Vec<String> {
+        let mailbox = self.account.mailbox(id).unwrap();
+        let rows = mailbox.rows().from_rank(0);
+        let keywords =
+            |mask: skein_base::KeywordMask| mask.indexes().map(|i| &*mailbox.keywords()[i]).collect::<Vec<_>>();
+        rows.map(|r| format!("{} {} {} {}", r.uid, r.flags.0, keywords(r.keywords).join("+"), r.modseq)).collect()
+    }
+}
+
+fn message(flags: Flags, keywords: &[&str]) -> NewMessage {
+    let body = BodyAddr { place: Place::Log(1), offset: 64, bytes: 9, cache_bytes: 0, chunked: false };
+    NewMessage {
+        flags,
+        keywords: keywords.iter().map(|k| (*k).into()).collect(),
+        internal_date: NOW,
+        save_date: NOW,
+        size: 9,
+        guid: Guid([1; 16]),
+        body,
+    }
+}
+
+/// The names there are after these requests, all of which are allowed.
+#[test]
+fn trees() {
+    let long = "x".repeat(MAILBOX_NAME_BYTES_MAX);
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "INBOX"),
+        (&["create Work", "create b", "create a"], "INBOX Work a b"),
+        (&["create inbox/x", "create InBoX/y/z", "create Inboxes"], "INBOX INBOX/x INBOX/y/z Inboxes"),
+        (&["create a/b/c"], "INBOX a/b/c"),
+        (&["create a", "create a/b", "delete a"], "INBOX a/b"),
+        (&["create a/b", "create a", "delete a/b"], "INBOX a"),
+        (&["create a", "create a/b", "create a/b/c", "create ab", "rename a > z"], "INBOX ab z z/b z/b/c"),
+        (&["create a/b", "rename a > z"], "INBOX z/b"),
+        (&["create a", "create a/b", "rename a > b/c/d"], "INBOX b/c/d b/c/d/b"),
+        (&["create a", "rename a > inbox/a"], "INBOX INBOX/a"),
+        (&["create INBOX/a", "rename inbox/a > a"], "INBOX a"),
+        // A branch comes to lie beside what is below its new name already.
+        (&["create a", "create a/x", "create b/y", "rename a > b"], "INBOX b b/x b/y"),
+        // Up its own branch.
+        (&["create a/b", "create a/b/c", "rename a/b > a"], "INBOX a a/c"),
+        // RFC 3501 §6.3.5: names below INBOX are not renamed with it.
+        (&["create INBOX/a", "rename-inbox old"], "INBOX INBOX/a old"),
+        (&["rename-inbox INBOX/old"], "INBOX INBOX/old"),
+        (&["create Ärger", "create 日本/語", "rename 日本 > Ä"], "INBOX Ärger Ä/語"),
+        // Case matters but for INBOX.
+        (&["create a", "create A"], "INBOX A a"),
+        (&[&format!("create {long}"), &format!("delete {long}")], "INBOX"),
+    ];
+    for (requests, expect) in cases {
+        let mut world = World::new();
+        for line in *requests {
+            world.tree(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        let mut names: Vec<&str> = expect.split(' ').collect();
+        names.sort_unstable();
+        assert_eq!(world.names(), names.join(" "), "{requests:?}");
+        let again = decode_account(&encode_account(&world.account), world.account.pos()).unwrap();
+        assert!(again.mailboxes().eq(world.account.mailboxes()));
+    }
+}
+
+/// The last request is refused and changes nothing.
+#[test]
+fn refusals() {
+    let (long, levels) = ("x".repeat(MAILBOX_NAME_BYTES_MAX + 1), |n: usize| vec!["l"; n].join("/"));
+    let too_long = NameTooLong { max: MAILBOX_NAME_BYTES_MAX };
+    let too_deep = NameTooDeep { max: MAILBOX_DEPTH_MAX };
+    let (empty, control) = (BadName { why: "it has an empty level" }, BadName { why: "it holds a control character" });
+    let cases: &[(&[&str], AccountError)] = &[
+        (&["create INBOX"], MailboxExists),
+        (&["create inbox"], MailboxExists),
+        (&["create a", "create a"], MailboxExists),
+        (&["create Inbox/a", "create iNBOX/a"], MailboxExists),
+        (&["create "], BadName { why: "it is empty" }),
+        (&["create /"], empty.clone()),
+        (&["create a/"], empty.clone()),
+        (&["create /a"], empty.clone()),
+        (&["create a//b"], empty.clone()),
+        (&["create a\nb"], control.clone()),
+        (&["create a\u{85}b"], control.clone()),
+        (&[&format!("create {long}")], too_long.clone()),
+        (&[&format!("create {}", levels(MAILBOX_DEPTH_MAX + 1))], too_deep.clone()),
+        (&[&format!("subscribe {long}")], too_long.clone()),
+        (&["delete inbox"], InboxStays),
+        (&["delete a"], NoSuchMailbox),
+        (&["create a/b", "delete a"], HasChildren),
+        (&["rename a > b"], NoSuchMailbox),
+        (&["create a", "create b", "rename a > b"], MailboxExists),
+        (&["create a", "rename a > a"], MailboxExists),
+        (&["create a", "rename a > inbox"], MailboxExists),
+        (&["create a", "rename a > a/b"], IntoItself),
+        (&["create a", "rename a > b/"], empty),
+        (&["create a", "rename a > b\0"], control),
+        // All of a branch or nothing of it.
+        (&["create a", "create a/x", "create b/x", "rename a > b"], MailboxExists),
+        (&[&format!("create a/{}", levels(MAILBOX_DEPTH_MAX - 1)), "rename a > b/c"], too_deep),
+        (&[&format!("create a/{}", &long[3..]), "rename a > bcd"], too_long),
+        // Only its messages move: whoever renames INBOX asks for `empty_inbox_into`.
+        (&["rename inbox > b"], InboxStays),
+        (&["create a", "rename-inbox a"], MailboxExists),
+    ];
+    for (requests, expect) in cases {
+        let mut world = World::new();
+        let (last, before) = requests.split_last().unwrap();
+        before.iter().for_each(|line| world.tree(line).unwrap());
+        let names = world.names();
+        assert_eq!(world.tree(last).as_ref(), Err(expect), "{requests:?}");
+        assert_eq!(world.names(), names);
+    }
+}
+
+#[test]
+fn bounds_are_reached_and_not_passed() {
+    let mut world = World::new();
+    world.tree(&format!("create {}", vec!["l"; MAILBOX_DEPTH_MAX].join("/"))).unwrap();
+    for n in 2..MAILBOXES_PER_ACCOUNT_MAX {
+        world.tree(&format!("create m{n}")).unwrap();
+    }
+    let full = Err(TooManyMailboxes { max: MAILBOXES_PER_ACCOUNT_MAX });
+    assert_eq!(world.account.mailboxes().count(), MAILBOXES_PER_ACCOUNT_MAX);
+    assert_eq!(world.tree("create one-more"), full);
+    assert_eq!(world.tree("rename-inbox one-more"), full);
+    world.tree("rename m2 > m1").unwrap();
+    world.tree("delete m1").unwrap();
+    world.tree("create one-more").unwrap();
+}
+
+/// Neither a mailbox's number nor a UIDVALIDITY comes back, whatever the clock says.
+#[test]
+fn names_come_back_and_validities_do_not() {
+    let mut world = World::new();
+    let mut seen = vec![world.account.find("INBOX").unwrap().validity];
+    let mut ids = vec![INBOX];
+    for now in [NOW, NOW, NOW - 1_000_000, NOW + 50, NOW + 50, -5, i64::MAX - 1] {
+        let ops = world.account.create("a", now).unwrap();
+        world.apply(ops);
+        let made = world.account.find("a").unwrap();
+        assert!(made.validity > *seen.last().unwrap() && made.id > *ids.last().unwrap());
+        seen.push(made.validity);
+        ids.push(made.id);
+        world.tree("delete a").unwrap();
+    }
+    assert_eq!(seen[..4].iter().map(|v| v.0 - NOW as u32).collect::<Vec<_>>(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn subscriptions_need_no_mailbox() {
+    let mut world = World::new();
+    for line in ["subscribe b", "subscribe inbox/a", "subscribe b", "unsubscribe c", "subscribe a", "unsubscribe a"] {
+        world.tree(line).unwrap();
+    }
+    assert_eq!(world.account.subscriptions().collect::<Vec<_>>(), ["INBOX/a", "b"]);
+    assert!(world.account.subscribe("B", false).unwrap().is_empty());
+    // Out of the subscriptions goes even what could not come in.
+    assert!(world.account.subscribe(&"x/".repeat(5000), false).unwrap().is_empty());
+}
+
+fn three() -> World {
+    let mut world = World::new();
+    for flags in [Flags::NONE, Flags::SEEN, Flags::SEEN | Flags::DELETED] {
+        world.append(INBOX, vec![message(flags, &[])]).unwrap();
+    }
+    world
+}
+
+#[test]
+fn store() {
+    use StoreMode::{Add, Remove, Replace};
+    // Three messages with modseqs 2, 3 and 4 and flags 0, 8 and 12; flags in bits, then what became of them.
+    type Case = (StoreMode, (u32, u32), u8, &'static [&'static str], Option<u64>, [&'static str; 3], &'static str);
+    let cases: &[Case] = &[
+        (Add, (1, 3), 8, &[], None, ["1 8  5", "2 8  3", "3 12  4"], ""),
+        (Add, (2, 3), 8, &[], None, ["1 0  2", "2 8  3", "3 12  4"], ""),
+        (Add, (1, 1), 0, &["a", "b"], None, ["1 0 a+b 5", "2 8  3", "3 12  4"], ""),
+        (Add, (1, 1), 1, &["a", "A"], None, ["1 1 a 5", "2 8  3", "3 12  4"], ""),
+        (Remove, (1, 9), 8, &[], None, ["1 0  2", "2 0  5", "3 4  5"], ""),
+        (Remove, (1, 3), 0, &["a"], None, ["1 0  2", "2 8  3", "3 12  4"], ""),
+        (Replace, (1, 3), 12, &[], None, ["1 12  5", "2 12  5", "3 12  4"], ""),
+        (Replace, (3, 3), 0, &["a"], None, ["1 0  2", "2 8  3", "3 0 a 5"], ""),
+        (Add, (4, 9), 8, &["a"], None, ["1 0  2", "2 8  3", "3 12  4"], ""),
+        // RFC 7162 §3.1.3: those that changed since are left alone and told.
+        (Add, (1, 3), 1, &[], Some(3), ["1 1  5", "2 9  5", "3 12  4"], "3"),
+        (Add, (1, 3), 1, &[], Some(4), ["1 1  5", "2 9  5", "3 13  5"], ""),
+        (Add, (1, 3), 1, &[], Some(0), ["1 0  2", "2 8  3", "3 12  4"], "1:3"),
+        (Add, (2, 9), 8, &[], Some(2), ["1 0  2", "2 8  3", "3 12  4"], "2:3"),
+        (Replace, (1, 1), 0, &[], Some(u64::MAX), ["1 0  2", "2 8  3", "3 12  4"], ""),
+    ];
+    for (mode, (first, last), flags, keywords, since, expect, left) in cases {
+        let mut world = three();
+        let request = StoreRequest {
+            uids: IdSet::range(*first, *last),
+            mode: *mode,
+            flags: Flags(*flags),
+            keywords: keywords.iter().map(|k| (*k).into()).collect(),
+            unchanged_since: since.map(ModSeq),
+        };
+        let (ops, modified) = world.account.store(INBOX, request.clone()).unwrap();
+        let silent = ops.is_empty();
+        world.apply(ops);
+        assert_eq!(world.rows(INBOX), expect, "{request:?}");
+        assert_eq!(modified.to_string(), *left, "{request:?}");
+        assert_eq!(world.account.mailbox(INBOX).unwrap().modseq().0, if silent { 4 } else { 5 });
+    }
+}
+
+/// A client that was told of a keyword before (PERMANENTFLAGS, FLAGS) may use it on messages that have just gone.
+#[test]
+fn a_keyword_begins_with_its_first_store() {
+    let mut world = three();
+    let nobody = |mode, name: &str| StoreRequest {
+        uids: IdSet::one(9),
+        mode,
+        flags: Flags::NONE,
+        keywords: vec![name.into()],
+        unchanged_since: None,
+    };
+    for (mode, name) in
+        [(StoreMode::Add, "a"), (StoreMode::Replace, "b"), (StoreMode::Remove, "c"), (StoreMode::Add, "A")]
+    {
+        let (ops, _) = world.account.store(INBOX, nobody(mode, name)).unwrap();
+        world.apply(ops);
+    }
+    let mailbox = world.account.mailbox(INBOX).unwrap();
+    assert_eq!(mailbox.keywords(), ["a".into(), "b".into(), "c".into()]);
+    assert_eq!((world.rows(INBOX), mailbox.modseq()), (three().rows(INBOX), ModSeq(7)));
+}
+
+#[test]
+fn copies() {
+    let set = |a, b| IdSet::range(a, b);
+    // Into itself: new messages, which the command does not see.
+    let mut world = three();
+    let (copied, ops) = world.account.copy(INBOX, &set(1, u32::MAX), INBOX, NOW + 9).unwrap();
+    assert_eq!(copied, Copied { from: set(1, 3), to: set(4, 6) });
+    world.apply(ops);
+    assert_eq!(world.rows(INBOX), ["1 0  2", "2 8  3", "3 12  4", "4 0  5", "5 8  5", "6 12  5"]);
+    let mailbox = world.account.mailbox(INBOX).unwrap();
+    let dates: Vec<i64> = mailbox.rows().from_rank(0).map(|row| mailbox.fixed(row).save_date - NOW).collect();
+    assert_eq!(dates, [0, 0, 0, 9, 9, 9]);
+    // Moved into itself: new UIDs.
+    let (copied, ops) = world.account.move_to(INBOX, &set(1, 5), INBOX, NOW).unwrap();
+    assert_eq!(copied, Copied { from: set(1, 5), to: set(7, 11) });
+    world.apply(ops);
+    assert_eq!(world.rows(INBOX)[..2], ["6 12  5", "7 0  6"]);
+    assert_eq!(world.account.mailbox(INBOX).unwrap().modseq(), ModSeq(7));
+    // Nothing of what is named lives.
+    assert_eq!(world.account.move_to(INBOX, &set(1, 5), INBOX, NOW), Ok((Copied::default(), Vec::new())));
+    assert_eq!(world.account.copy(INBOX, &set(6, 6), MailboxId(9), NOW), Err(NoSuchMailbox));
+    assert_eq!(world.account.move_to(MailboxId(9), &set(6, 6), INBOX, NOW), Err(NoSuchMailbox));
+}
+
+/// A mailbox that knows `n` keywords, `k0` and on.
+fn with_keywords(n: usize) -> World {
+    let mut world = World::new();
+    let names: Vec<String> = (0..n).map(|i| format!("k{i}")).collect();
+    for half in names.chunks(100) {
+        let half: Vec<&str> = half.iter().map(String::as_str).collect();
+        world.append(INBOX, vec![message(Flags::NONE, &half)]).unwrap();
+    }
+    world
+}
+
+/// Appending several messages looked at each of them alone, so that together they could bring more keywords than a
+/// mailbox holds, and those past the bound were dropped without a word. A row of keywords longer than a record's field
+/// can count ended the shard.
+#[test]
+fn keywords_past_the_bound_are_refused() {
+    let full = TooManyKeywords { max: KEYWORDS_PER_MAILBOX_MAX };
+    let store = |world: &Account, mode, keywords: Vec<Box<str>>| {
+        let flags = Flags::SEEN;
+        world.store(INBOX, StoreRequest { uids: IdSet::one(1), mode, flags, keywords, unchanged_since: None })
+    };
+    let mut world = with_keywords(KEYWORDS_PER_MAILBOX_MAX - 1);
+    let two = vec![message(Flags::NONE, &["new"]), message(Flags::NONE, &["newer"])];
+    assert_eq!(world.append(INBOX, two), Err(full.clone()));
+    assert_eq!(store(&world.account, StoreMode::Add, vec!["new".into(), "newer".into()]), Err(full.clone()));
+    // The same name twice, in any case, is one keyword.
+    let both = vec![message(Flags::NONE, &["new", "NEW"]), message(Flags::NONE, &["New", "K1"])];
+    world.append(INBOX, both).unwrap();
+    assert_eq!(world.account.mailbox(INBOX).unwrap().keywords().len(), KEYWORDS_PER_MAILBOX_MAX);
+    assert_eq!(store(&world.account, StoreMode::Replace, vec!["newer".into()]), Err(full.clone()));
+    // What is known has room, and what is taken away needs none.
+    let ops = store(&world.account, StoreMode::Add, vec!["k126".into()]).unwrap().0;
+    world.apply(ops);
+    let ops = store(&world.account, StoreMode::Remove, vec!["newer".into(), "k126".into()]).unwrap().0;
+    world.apply(ops);
+    // More names than a mailbox may know are no use to anybody.
+    for mode in [StoreMode::Add, StoreMode::Remove, StoreMode::Replace] {
+        assert_eq!(store(&world.account, mode, vec!["k1".into(); 300]), Err(full.clone()));
+    }
+    assert_eq!(world.append(INBOX, vec![message(Flags::NONE, &["k1"; 300])]), Err(full.clone()));
+    // Copies bring only the keywords that their messages carry.
+    world.tree("create b").unwrap();
+    let b = world.account.find("b").unwrap().id;
+    let foreign: Vec<NewMessage> = ["x", "y"].map(|name| message(Flags::NONE, &[name])).into();
+    world.append(b, foreign).unwrap();
+    assert_eq!(world.account.copy(INBOX, &IdSet::range(1, 2), b, NOW), Err(full.clone()));
+    assert_eq!(world.account.move_to(b, &IdSet::one(1), INBOX, NOW), Err(full));
+    let (_, ops) = world.account.copy(INBOX, &IdSet::one(2), b, NOW).unwrap();
+    world.apply(ops);
+}
+
+#[test]
+fn the_last_uids() {
+    let mut world = World::new();
+    let near_the_end = Op::Append {
+        mailbox: INBOX,
+        first_uid: Uid(u32::MAX - 4),
+        messages: vec![message(Flags::DELETED, &[]), message(Flags::NONE, &[])],
+    };
+    world.apply(vec![near_the_end]);
+    let next = |world: &World| world.account.mailbox(INBOX).unwrap().uid_next();
+    assert_eq!(next(&world), Uid(u32::MAX - 2));
+    assert_eq!(world.append(INBOX, vec![message(Flags::NONE, &[]); 3]), Err(OutOfUids));
+    let all = IdSet::range(1, u32::MAX);
+    assert_eq!(
+        world.account.copy(INBOX, &all, INBOX, NOW).map(|(c, _)| c.to.to_string()).unwrap(),
+        "4294967293:4294967294"
+    );
+    assert_eq!(world.append(INBOX, vec![message(Flags::NONE, &[])]), Ok(Uid(u32::MAX - 2)));
+    assert_eq!(world.account.copy(INBOX, &all, INBOX, NOW), Err(OutOfUids));
+    assert_eq!(world.append(INBOX, vec![message(Flags::NONE, &[])]), Ok(Uid(u32::MAX - 1)));
+    // UIDNEXT can still be told, and nothing more comes in, not even by moving within.
+    assert_eq!(next(&world), Uid(u32::MAX));
+    assert_eq!(world.append(INBOX, vec![message(Flags::NONE, &[])]), Err(OutOfUids));
+    assert_eq!(world.account.move_to(INBOX, &all, INBOX, NOW), Err(OutOfUids));
+    let view = world.account.mailbox_mut(INBOX).unwrap().open_view(false);
+    let claim = world.account.claim_recent(INBOX);
+    world.apply(claim);
+    let ops = world.account.expunge(INBOX, Some(&all)).unwrap();
+    world.apply(ops);
+    let mailbox = world.account.mailbox_mut(INBOX).unwrap();
+    assert_eq!((mailbox.exists(view), mailbox.last_visible(view)), (4, Some(Uid(u32::MAX - 1))));
+    assert_eq!(mailbox.sync(view, true).vanished, IdSet::one(u32::MAX - 4));
+    // They can leave for another mailbox.
+    world.tree("rename-inbox old").unwrap();
+    let old = world.account.find("old").unwrap().id;
+    assert_eq!((world.rows(INBOX).len(), world.rows(old).len()), (0, 3));
+}
+
+#[test]
+fn ops_on_what_is_gone_change_nothing() {
+    let mut world = World::new();
+    world.tree("create a").unwrap();
+    let a = world.account.find("a").unwrap().id;
+    world.tree("delete a").unwrap();
+    world.apply(vec![
+        Op::Append { mailbox: a, first_uid: Uid(1), messages: vec![message(Flags::NONE, &[])] },
+        Op::Expunge { mailbox: a, uids: IdSet::range(1, 9) },
+        Op::DeleteMailbox { mailbox: a },
+        Op::RenameMailbox { mailbox: a, name: "b".into() },
+    ]);
+    assert_eq!(world.names(), "INBOX");
+    assert_eq!(world.account.append(a, vec![message(Flags::NONE, &[])]), Err(NoSuchMailbox));
+    assert_eq!(world.account.expunge(a, None), Err(NoSuchMailbox));
+    assert!(world.account.claim_recent(a).is_empty());
+}
+
+/// A set as scattered as a client may send it.
+#[test]
+fn scattered_sets() {
+    let mut world = World::new();
+    world.append(INBOX, vec![message(Flags::NONE, &[]); 300]).unwrap();
+    let uids = IdSet::from_ranges((0..SET_RANGES_MAX as u32).map(|i| (2 * i + 1, 2 * i + 1))).unwrap();
+    let flags = Flags::DELETED;
+    let request = StoreRequest { uids, mode: StoreMode::Add, flags, keywords: Vec::new(), unchanged_since: None };
+    let (ops, _) = world.account.store(INBOX, request).unwrap();
+    world.apply(ops);
+    let ops = world.account.expunge(INBOX, None).unwrap();
+    world.apply(ops);
+    assert_eq!(world.rows(INBOX).len(), 150);
+    assert_eq!(world.account.find("INBOX").unwrap().validity, UidValidity(NOW as u32));
+}

@@ -1,0 +1,292 @@
+//! The bytes of ops and of the tree: what is written reads back, what is not never panics, and version 1 stays readable.
+
+use proptest::prelude::*;
+use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, Uid, UidValidity, UserName};
+use skein_store::account::{Account, create_account, decode_account, encode_account};
+use skein_store::body::{BodyAddr, Place};
+use skein_store::op::{NewMessage, Op, StoreMode, decode, encode};
+use std::path::{Path, PathBuf};
+
+fn text() -> impl Strategy<Value = Box<str>> {
+    prop_oneof!["[a-zA-Z$/]{0,12}", "\\PC{0,40}", "x{1024}"].prop_map(Into::into)
+}
+
+fn user() -> impl Strategy<Value = UserName> {
+    "[a-zA-Zäß0-9@.-]{1,60}".prop_map(|name| UserName::new(&name).unwrap())
+}
+
+fn keywords() -> impl Strategy<Value = Vec<Box<str>>> {
+    prop_oneof![
+        9 => prop::collection::vec(text(), 0..4),
+        1 => Just(vec!["keyword".into(); 128]),
+    ]
+}
+
+fn set() -> impl Strategy<Value = IdSet> {
+    let number = || prop_oneof![0u32..50, any::<u32>(), u32::MAX - 3..=u32::MAX];
+    prop::collection::vec((number(), number()), 0..12).prop_map(|ranges| IdSet::from_ranges(ranges).unwrap())
+}
+
+fn body() -> impl Strategy<Value = BodyAddr> {
+    let place =
+        (0u8..3, 0u64..1 << 48).prop_map(|(kind, n)| [Place::Log, Place::Pack, Place::Object][kind as usize](n));
+    (place, any::<u64>(), any::<u32>(), any::<u32>(), any::<bool>()).prop_map(
+        |(place, offset, bytes, cache_bytes, chunked)| BodyAddr { place, offset, bytes, cache_bytes, chunked },
+    )
+}
+
+fn message() -> impl Strategy<Value = NewMessage> {
+    let dates = (any::<i64>(), any::<i64>());
+    (0u8..32, keywords(), dates, any::<u32>(), any::<[u8; 16]>(), body()).prop_map(
+        |(flags, keywords, (internal_date, save_date), size, guid, body)| NewMessage {
+            flags: Flags(flags),
+            keywords,
+            internal_date,
+            save_date,
+            size,
+            guid: Guid(guid),
+            body,
+        },
+    )
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let mailbox = || any::<u32>().prop_map(MailboxId);
+    let mode = prop_oneof![Just(StoreMode::Replace), Just(StoreMode::Add), Just(StoreMode::Remove)];
+    let validity = || any::<u32>().prop_map(UidValidity);
+    let messages = prop::collection::vec(message(), 1..4);
+    prop_oneof![
+        (user(), validity()).prop_map(|(user, validity)| Op::CreateAccount { user, validity }),
+        (mailbox(), text(), validity()).prop_map(|(mailbox, name, validity)| Op::CreateMailbox {
+            mailbox,
+            name,
+            validity
+        }),
+        mailbox().prop_map(|mailbox| Op::DeleteMailbox { mailbox }),
+        (mailbox(), text()).prop_map(|(mailbox, name)| Op::RenameMailbox { mailbox, name }),
+        (text(), any::<bool>()).prop_map(|(name, on)| Op::Subscribe { name, on }),
+        (mailbox(), 1u32..u32::MAX - 4, messages).prop_map(|(mailbox, first, messages)| Op::Append {
+            mailbox,
+            first_uid: Uid(first),
+            messages
+        }),
+        (mailbox(), set(), mode, 0u8..32, keywords()).prop_map(|(mailbox, uids, mode, flags, keywords)| Op::Store {
+            mailbox,
+            uids,
+            mode,
+            flags: Flags(flags),
+            keywords
+        }),
+        (mailbox(), set()).prop_map(|(mailbox, uids)| Op::Expunge { mailbox, uids }),
+        (mailbox(), any::<u32>()).prop_map(|(mailbox, below)| Op::ClaimRecent { mailbox, below: Uid(below) }),
+    ]
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    prop::collection::vec(op(), 0..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn what_is_written_reads_back(ops in ops()) {
+        prop_assert_eq!(decode(&encode(&ops)), Ok(ops));
+    }
+
+    /// What is cut off is either noticed or falls between two ops.
+    #[test]
+    fn a_cut_never_invents(ops in ops(), cut in any::<prop::sample::Index>()) {
+        let bytes = encode(&ops);
+        let at = cut.index(bytes.len() + 1);
+        match decode(&bytes[..at]) {
+            Ok(less) => prop_assert_eq!(&less[..], &ops[..less.len()]),
+            Err(bad) => prop_assert!(bad.offset <= at),
+        }
+    }
+
+    /// Bytes that read as ops are the bytes of some ops: writing those again reads the same.
+    #[test]
+    fn arbitrary_bytes_never_panic(
+        ops in ops(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        noise in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut bytes = encode(&ops);
+        for (at, byte) in changes.iter().filter(|_| !ops.is_empty()) {
+            let at = at.index(bytes.len());
+            bytes[at] = *byte;
+        }
+        for bytes in [bytes, noise] {
+            if let Ok(read) = decode(&bytes) {
+                prop_assert_eq!(decode(&encode(&read)), Ok(read));
+            }
+            let _ = decode_account(&bytes, LogPos::default());
+        }
+    }
+
+    #[test]
+    fn a_hurt_tree_never_panics(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let mut bytes = encode_account(&tree());
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Ok(account) = decode_account(&bytes, LogPos::default()) {
+            prop_assert!(account.find("inbox").is_some());
+            prop_assert_eq!(encode_account(&account).len(), bytes.len());
+        }
+    }
+}
+
+#[test]
+fn bytes_that_no_writer_wrote() {
+    let cases: &[(&[u8], usize)] = &[
+        (&[0], 0),
+        (&[10], 0),
+        (&[3, 1, 0, 0], 0),
+        // The second of two.
+        (&[3, 1, 0, 0, 0, 99], 5),
+        // A name that is no UTF-8.
+        (&[4, 1, 0, 0, 0, 1, 0, 0xff], 0),
+        // A user's name that is none.
+        (&[1, 1, 0, b' ', 0, 0, 0, 0], 0),
+        // No message, a message numbered 0, and more messages than there are UIDs.
+        (&[6, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], 0),
+        (&[6, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], 0),
+        (&[6, 1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255], 0),
+        // A set whose ranges descend, one whose range does, and one that is not there.
+        (&[8, 1, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0], 0),
+        (&[8, 1, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 8, 0, 0, 0], 0),
+        (&[8, 1, 0, 0, 0, 255, 255, 255, 255], 0),
+        // A fourth way to store.
+        (&[7, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0], 0),
+    ];
+    for (bytes, offset) in cases {
+        assert_eq!(decode(bytes).unwrap_err().offset, *offset, "{bytes:?}");
+    }
+}
+
+/// Ops of every kind, some with nothing in them, some full.
+fn golden_ops() -> Vec<Op> {
+    let addr = |place, chunked| BodyAddr { place, offset: 0x1122_3344, bytes: 1000, cache_bytes: 200, chunked };
+    let message = |flags, keywords: &[&str], body| NewMessage {
+        flags,
+        keywords: keywords.iter().map(|k| (*k).into()).collect(),
+        internal_date: 1_767_225_600,
+        save_date: -1,
+        size: 1000,
+        guid: Guid(*b"sixteen bytes id"),
+        body,
+    };
+    let uids = IdSet::from_ranges([(1, 3), (7, 7), (100, u32::MAX)]).unwrap();
+    let mailbox = MailboxId(0x0102_0304);
+    vec![
+        Op::CreateAccount { user: UserName::new("ann@example.org").unwrap(), validity: UidValidity(1_767_225_600) },
+        Op::CreateMailbox { mailbox, name: "Ärger/日本".into(), validity: UidValidity(7) },
+        Op::DeleteMailbox { mailbox },
+        Op::RenameMailbox { mailbox, name: "Play".into() },
+        Op::Subscribe { name: "INBOX/x".into(), on: true },
+        Op::Subscribe { name: "".into(), on: false },
+        Op::Append {
+            mailbox: MailboxId::INBOX,
+            first_uid: Uid(9),
+            messages: vec![
+                message(Flags::NONE, &[], addr(Place::Log(5), false)),
+                message(Flags::ALL, &["$Forwarded", "x"], addr(Place::Pack(6), true)),
+                message(Flags::SEEN, &["é"], addr(Place::Object((1 << 48) - 1), false)),
+            ],
+        },
+        Op::Store {
+            mailbox,
+            uids: uids.clone(),
+            mode: StoreMode::Replace,
+            flags: Flags::ANSWERED | Flags::FLAGGED,
+            keywords: Vec::new(),
+        },
+        Op::Store {
+            mailbox,
+            uids: IdSet::one(1),
+            mode: StoreMode::Add,
+            flags: Flags::DELETED,
+            keywords: vec!["a".into()],
+        },
+        Op::Store {
+            mailbox,
+            uids: IdSet::new(),
+            mode: StoreMode::Remove,
+            flags: Flags::DRAFT,
+            keywords: vec!["b".into()],
+        },
+        Op::Expunge { mailbox, uids },
+        Op::ClaimRecent { mailbox, below: Uid(12) },
+    ]
+}
+
+fn tree() -> Account {
+    let mut account = Account::unborn();
+    let pos = |offset| LogPos { segment: 1, offset };
+    account.apply(&create_account(&UserName::new("ann@example.org").unwrap(), 1_767_225_600), pos(1));
+    for (i, name) in ["Work", "Work/2026", "gone", "Ä"].iter().enumerate() {
+        let ops = account.create(name, 1_767_225_600).unwrap();
+        account.apply(&ops, pos(2 + i as u64));
+    }
+    let mut ops = account.delete("gone").unwrap();
+    ops.extend(account.rename("Work", "inbox/Work").unwrap());
+    ops.extend(account.subscribe("Ä", true).unwrap());
+    ops.extend(account.subscribe("never/was", true).unwrap());
+    account.apply(&ops, pos(9));
+    account
+}
+
+/// The file's bytes. With `SKEIN_WRITE_GOLDEN` it is written first: only for a new version.
+fn golden(name: &str, today: &[u8]) -> Vec<u8> {
+    let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/v1").join(name);
+    if std::env::var_os("SKEIN_WRITE_GOLDEN").is_some() {
+        std::fs::write(&path, today).unwrap();
+    }
+    std::fs::read(&path).unwrap()
+}
+
+#[test]
+fn version_1_of_ops() {
+    let today = encode(&golden_ops());
+    let bytes = golden("ops.bin", &today);
+    assert_eq!(decode(&bytes), Ok(golden_ops()));
+    assert_eq!(bytes, today, "the same version writes the same bytes");
+}
+
+#[test]
+fn version_1_of_the_tree() {
+    let today = encode_account(&tree());
+    let bytes = golden("tree.bin", &today);
+    let account = decode_account(&bytes, LogPos { segment: 1, offset: 9 }).unwrap();
+    let names: Vec<(u32, &str, u32)> =
+        account.mailboxes().map(|m| (m.id.0, m.name, m.validity.0 - 1_767_225_600)).collect();
+    assert_eq!(names, [(1, "INBOX", 0), (2, "INBOX/Work", 1), (3, "INBOX/Work/2026", 2), (5, "Ä", 4)]);
+    assert_eq!(account.subscriptions().collect::<Vec<_>>(), ["never/was", "Ä"]);
+    assert_eq!(account.user().unwrap().as_str(), "ann@example.org");
+    // Numbers go on where they were.
+    let next = account.create("next", 0).unwrap();
+    assert!(
+        matches!(&next[..], [Op::CreateMailbox { mailbox: MailboxId(6), validity, .. }] if validity.0 == 1_767_225_605)
+    );
+    assert_eq!(bytes, today, "the same version writes the same bytes");
+}
+
+/// The smallest ops, byte by byte as engine/docs/ops-format.md has them.
+#[test]
+fn small_ops_by_hand() {
+    let mailbox = MailboxId(0x0102_0304);
+    let cases: &[(Op, &[u8])] = &[
+        (Op::DeleteMailbox { mailbox }, &[3, 4, 3, 2, 1]),
+        (Op::RenameMailbox { mailbox, name: "ab".into() }, &[4, 4, 3, 2, 1, 2, 0, b'a', b'b']),
+        (Op::Subscribe { name: "a".into(), on: true }, &[5, 1, 0, b'a', 1]),
+        (Op::Expunge { mailbox, uids: IdSet::one(5) }, &[8, 4, 3, 2, 1, 1, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0]),
+        (Op::ClaimRecent { mailbox, below: Uid(6) }, &[9, 4, 3, 2, 1, 6, 0, 0, 0]),
+    ];
+    for (op, bytes) in cases {
+        assert_eq!(encode(std::slice::from_ref(op)), *bytes);
+        assert_eq!(decode(bytes).as_deref(), Ok(std::slice::from_ref(op)));
+    }
+}

@@ -1,0 +1,65 @@
+//! What an account was at one position of the log; the payload's meaning is the account layer's.
+
+use crate::SnapshotError;
+use crate::format::{array_at, u32_at, u64_at};
+use skein_base::{AccountId, LogPos};
+
+const MAGIC: &[u8; 8] = b"SKEINACC";
+const VERSION: u32 = 1;
+const HEADER_BYTES: usize = 64;
+const CRC_AT: usize = HEADER_BYTES - 4;
+
+/// An account's own snapshot: a payload and the position it is true to, checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccountSnapshot {
+    /// Whose.
+    pub account: AccountId,
+    /// Every record before this position is in the payload, and none after it.
+    pub true_to: LogPos,
+    /// The account layer's bytes.
+    pub payload: Vec<u8>,
+}
+
+impl AccountSnapshot {
+    /// The whole file.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER_BYTES + self.payload.len());
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&crc32c::crc32c(&self.payload).to_le_bytes());
+        out.extend_from_slice(&self.account.0);
+        out.extend_from_slice(&self.true_to.segment.to_le_bytes());
+        out.extend_from_slice(&self.true_to.offset.to_le_bytes());
+        out.extend_from_slice(&(self.payload.len() as u64).to_le_bytes());
+        out.resize(CRC_AT, 0);
+        let crc = crc32c::crc32c(&out);
+        out.extend_from_slice(&crc.to_le_bytes());
+        out.extend_from_slice(&self.payload);
+        out
+    }
+
+    /// Reads what [`AccountSnapshot::encode`] wrote.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the bytes.
+    pub fn decode(bytes: &[u8]) -> Result<AccountSnapshot, SnapshotError> {
+        if bytes.len() < HEADER_BYTES || bytes[..8] != *MAGIC {
+            return Err(SnapshotError::NotASnapshot);
+        }
+        let (header, payload) = bytes.split_at(HEADER_BYTES);
+        if u32_at(header, CRC_AT) != crc32c::crc32c(&header[..CRC_AT]) {
+            return Err(SnapshotError::Header);
+        }
+        if u32_at(header, 8) != VERSION {
+            return Err(SnapshotError::Version { found: u32_at(header, 8) });
+        }
+        if u64_at(header, 48) != payload.len() as u64 || u32_at(header, 12) != crc32c::crc32c(payload) {
+            return Err(SnapshotError::Section { id: 0 });
+        }
+        Ok(AccountSnapshot {
+            account: AccountId(array_at(header, 16)),
+            true_to: LogPos { segment: u64_at(header, 32), offset: u64_at(header, 40) },
+            payload: payload.to_vec(),
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! Snapshots into files: written beside, synced, and put in place by rename, so that a reader sees the old one or the
+//! new one, whole.
+
+use crate::{Row, SnapshotBuilder, SnapshotHead};
+use skein_base::seam::Disk;
+use skein_base::{ModSeq, Uid};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Bytes of cache heap gathered before they are written.
+const HEAP_WRITE_BYTES: usize = 1024 * 1024;
+
+/// Writes a snapshot row by row, holding little more than its columns in memory. Only one writer at a time may work
+/// on a path. Dropped before [`SnapshotWriter::finish`], it leaves a temporary file that the next writer replaces.
+pub struct SnapshotWriter<D: Disk> {
+    temporary: Temporary<D>,
+    builder: SnapshotBuilder,
+    buffer: Vec<u8>,
+}
+
+impl<D: Disk> SnapshotWriter<D> {
+    /// Begins a snapshot that will replace `path`.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn create(disk: &D, path: &Path, head: SnapshotHead) -> io::Result<SnapshotWriter<D>> {
+        let temporary = Temporary::create(disk, path).await?;
+        Ok(SnapshotWriter { temporary, builder: SnapshotBuilder::new(head), buffer: Vec::new() })
+    }
+
+    /// Adds a message and its rendered cache, as [`SnapshotBuilder::push`] does.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn push(&mut self, row: &Row, cache: &[u8]) -> io::Result<()> {
+        self.builder.push(row, cache);
+        if self.builder.heap_len() >= HEAP_WRITE_BYTES {
+            let (at, bytes) = self.builder.take_heap(std::mem::take(&mut self.buffer));
+            self.buffer = self.temporary.write(at, bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes room for so many rows at once.
+    pub fn reserve(&mut self, rows: usize) {
+        self.builder.reserve(rows);
+    }
+
+    /// As [`SnapshotBuilder::keyword_name`].
+    pub fn keyword_name(&mut self, name: &str) {
+        self.builder.keyword_name(name);
+    }
+
+    /// As [`SnapshotBuilder::expunged`].
+    pub fn expunged(&mut self, modseq: ModSeq, first: Uid, last: Uid) {
+        self.builder.expunged(modseq, first, last);
+    }
+
+    /// As [`SnapshotBuilder::extra`].
+    pub fn extra(&mut self, bytes: &[u8]) {
+        self.builder.extra(bytes);
+    }
+
+    /// Writes the rest, makes it durable and puts it in place. Returns the file's bytes.
+    ///
+    /// # Errors
+    /// The disk failed; the old snapshot is still there.
+    pub async fn finish(self) -> io::Result<u64> {
+        let ending = self.builder.finish();
+        let bytes = ending.tail_at + ending.tail.len() as u64;
+        self.temporary.write(ending.tail_at, ending.tail).await?;
+        self.temporary.write(0, ending.header.to_vec()).await?;
+        self.temporary.put_in_place().await?;
+        Ok(bytes)
+    }
+}
+
+/// Replaces a file by these bytes, durably and at once.
+///
+/// # Errors
+/// The disk failed; the old file is still there.
+pub async fn replace_file<D: Disk>(disk: &D, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
+    let temporary = Temporary::create(disk, path).await?;
+    temporary.write(0, bytes).await?;
+    temporary.put_in_place().await
+}
+
+/// A file that will take another's place.
+struct Temporary<D: Disk> {
+    disk: D,
+    file: D::File,
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl<D: Disk> Temporary<D> {
+    async fn create(disk: &D, path: &Path) -> io::Result<Temporary<D>> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let temporary = PathBuf::from(temporary);
+        let file = match disk.create(&temporary).await {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                disk.remove(&temporary).await?;
+                disk.create(&temporary).await?
+            }
+            other => other?,
+        };
+        Ok(Temporary { disk: disk.clone(), file, temporary, path: path.to_path_buf() })
+    }
+
+    async fn write(&self, at: u64, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        self.disk.write_at(&self.file, at, bytes).await
+    }
+
+    async fn put_in_place(self) -> io::Result<()> {
+        self.disk.fdatasync(&self.file).await?;
+        self.disk.rename(&self.temporary, &self.path).await?;
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        self.disk.sync_dir(folder).await
+    }
+}

@@ -1,0 +1,298 @@
+//! A snapshot read in place.
+
+use crate::format::{CACHE_ENTRY_BYTES, EXPUNGED_BYTES, SectionRow, array_at, decode_header, section, u32_at, u64_at};
+use crate::{BODY_ADDR_BYTES, SnapshotError, SnapshotHead};
+use skein_base::{Flags, Guid, KeywordMask, ModSeq, Uid};
+use std::ops::{Deref, Range};
+
+/// What a snapshot says of one message, but its rendered cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// The message.
+    pub uid: Uid,
+    /// System flags.
+    pub flags: Flags,
+    /// Keywords, by [`Snapshot::keyword_names`].
+    pub keywords: KeywordMask,
+    /// When it last changed.
+    pub modseq: ModSeq,
+    /// INTERNALDATE, Unix seconds.
+    pub internal_date: i64,
+    /// When it came into this mailbox, Unix seconds.
+    pub save_date: i64,
+    /// RFC822.SIZE, bytes.
+    pub size: u32,
+    /// Where the message's bytes are, encoded by the store.
+    pub body: [u8; BODY_ADDR_BYTES],
+    /// Identity.
+    pub guid: Guid,
+}
+
+/// Messages that left together: one row of the expunge history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Expunged {
+    /// When.
+    pub modseq: ModSeq,
+    /// Lowest UID.
+    pub first: Uid,
+    /// Highest UID.
+    pub last: Uid,
+}
+
+/// A mailbox as it was at [`SnapshotHead::true_to`]. Everything but the cache entries was checked when it was opened;
+/// those are checked one by one.
+#[derive(Clone, Debug)]
+pub struct Snapshot<M> {
+    map: M,
+    head: SnapshotHead,
+    rows: u32,
+    columns: Columns,
+    names: Vec<Box<str>>,
+}
+
+/// Where the sections are in the map.
+#[derive(Clone, Debug, Default)]
+struct Columns {
+    uid: Range<usize>,
+    flags: Range<usize>,
+    /// Empty while every mask is zero.
+    keywords: Range<usize>,
+    modseq: Range<usize>,
+    internal_date: Range<usize>,
+    save_date: Range<usize>,
+    size: Range<usize>,
+    body: Range<usize>,
+    cache_entry: Range<usize>,
+    guid: Range<usize>,
+    expunged: Range<usize>,
+    extra: Range<usize>,
+    heap: Range<usize>,
+}
+
+impl<M: Deref<Target = [u8]>> Snapshot<M> {
+    /// Checks a file's bytes and takes them.
+    ///
+    /// # Errors
+    /// Whatever is wrong with them; the map is dropped.
+    pub fn open(map: M) -> Result<Snapshot<M>, SnapshotError> {
+        let (head, rows, sections) = decode_header(&map)?;
+        let part = |id| find(&map, &sections, id);
+        let column = |id| column(&map, &sections, id, rows);
+        let need = |id| column(id)?.ok_or(SnapshotError::Section { id });
+        let columns = Columns {
+            uid: need(section::UID)?,
+            flags: need(section::FLAGS)?,
+            keywords: column(section::KEYWORDS)?.unwrap_or_default(),
+            modseq: need(section::MODSEQ)?,
+            internal_date: need(section::INTERNAL_DATE)?,
+            save_date: need(section::SAVE_DATE)?,
+            size: need(section::SIZE)?,
+            body: need(section::BODY)?,
+            cache_entry: need(section::CACHE_ENTRY)?,
+            guid: need(section::GUID)?,
+            expunged: part(section::EXPUNGED)?.unwrap_or_default(),
+            extra: part(section::EXTRA)?.unwrap_or_default(),
+            heap: part(section::CACHE)?.unwrap_or_default(),
+        };
+        let names = part(section::KEYWORD_NAMES)?.unwrap_or_default();
+        let bad = |id| SnapshotError::Section { id };
+        let names = decode_names(&map[names]).ok_or(bad(section::KEYWORD_NAMES))?;
+        let snapshot = Snapshot { map, head, rows, columns, names };
+        if !snapshot.uids().map(|uid| uid.0).is_sorted_by(|a, b| a < b) || snapshot.uids().next() == Some(Uid(0)) {
+            return Err(bad(section::UID));
+        }
+        if !snapshot.columns.expunged.len().is_multiple_of(EXPUNGED_BYTES) {
+            return Err(bad(section::EXPUNGED));
+        }
+        Ok(snapshot)
+    }
+
+    /// What it says of the whole mailbox.
+    pub fn head(&self) -> &SnapshotHead {
+        &self.head
+    }
+
+    /// Messages.
+    pub fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Bytes of the whole file.
+    pub fn file_bytes(&self) -> usize {
+        self.map.len()
+    }
+
+    /// One message. `row` is below [`Snapshot::rows`].
+    pub fn row(&self, row: u32) -> Row {
+        Row {
+            uid: self.uid(row),
+            flags: self.flags(row),
+            keywords: self.keywords(row),
+            modseq: self.modseq(row),
+            internal_date: self.internal_date(row),
+            save_date: self.save_date(row),
+            size: self.size(row),
+            body: self.body(row),
+            guid: self.guid(row),
+        }
+    }
+
+    /// The row of a UID.
+    pub fn find(&self, uid: Uid) -> Option<u32> {
+        let row = self.lower_bound(uid);
+        (row < self.rows && self.uid(row) == uid).then_some(row)
+    }
+
+    /// The first row whose UID is not below `uid`.
+    pub fn lower_bound(&self, uid: Uid) -> u32 {
+        let (mut low, mut high) = (0, self.rows);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.uid(middle) < uid { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    /// UID of a row.
+    pub fn uid(&self, row: u32) -> Uid {
+        Uid(u32::from_le_bytes(self.cell(&self.columns.uid, row)))
+    }
+
+    /// All UIDs, ascending.
+    pub fn uids(&self) -> impl ExactSizeIterator<Item = Uid> + '_ {
+        self.cells(&self.columns.uid).map(|cell| Uid(u32::from_le_bytes(cell)))
+    }
+
+    /// System flags of a row.
+    pub fn flags(&self, row: u32) -> Flags {
+        let [flags] = self.cell(&self.columns.flags, row);
+        Flags(flags & Flags::ALL.0)
+    }
+
+    /// All rows' system flags.
+    pub fn all_flags(&self) -> impl ExactSizeIterator<Item = Flags> + '_ {
+        self.cells(&self.columns.flags).map(|[flags]| Flags(flags & Flags::ALL.0))
+    }
+
+    /// Keywords of a row.
+    pub fn keywords(&self, row: u32) -> KeywordMask {
+        assert!(row < self.rows);
+        if self.columns.keywords.is_empty() {
+            return KeywordMask::default();
+        }
+        KeywordMask(u128::from_le_bytes(self.cell(&self.columns.keywords, row)))
+    }
+
+    /// Whether any row has a keyword.
+    pub fn has_keywords(&self) -> bool {
+        !self.columns.keywords.is_empty()
+    }
+
+    /// When a row last changed.
+    pub fn modseq(&self, row: u32) -> ModSeq {
+        ModSeq(u64::from_le_bytes(self.cell(&self.columns.modseq, row)))
+    }
+
+    /// When all rows last changed.
+    pub fn all_modseqs(&self) -> impl ExactSizeIterator<Item = ModSeq> + '_ {
+        self.cells(&self.columns.modseq).map(|cell| ModSeq(u64::from_le_bytes(cell)))
+    }
+
+    /// INTERNALDATE of a row, Unix seconds.
+    pub fn internal_date(&self, row: u32) -> i64 {
+        i64::from_le_bytes(self.cell(&self.columns.internal_date, row))
+    }
+
+    /// When a row came into this mailbox, Unix seconds.
+    pub fn save_date(&self, row: u32) -> i64 {
+        i64::from_le_bytes(self.cell(&self.columns.save_date, row))
+    }
+
+    /// RFC822.SIZE of a row, bytes.
+    pub fn size(&self, row: u32) -> u32 {
+        u32::from_le_bytes(self.cell(&self.columns.size, row))
+    }
+
+    /// Where a row's bytes are.
+    pub fn body(&self, row: u32) -> [u8; BODY_ADDR_BYTES] {
+        self.cell(&self.columns.body, row)
+    }
+
+    /// Identity of a row.
+    pub fn guid(&self, row: u32) -> Guid {
+        Guid(self.cell(&self.columns.guid, row))
+    }
+
+    /// The rendered cache of a row; empty when there is none.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Cache`] when it does not check: render it again.
+    pub fn cache(&self, row: u32) -> Result<&[u8], SnapshotError> {
+        let entry: [u8; CACHE_ENTRY_BYTES] = self.cell(&self.columns.cache_entry, row);
+        let (at, len, crc) = (u64_at(&entry, 0), u32_at(&entry, 8), u32_at(&entry, 12));
+        if len == 0 {
+            return Ok(&[]);
+        }
+        let heap = &self.map[self.columns.heap.clone()];
+        let bytes = usize::try_from(at).ok().and_then(|at| heap.get(at..)?.get(..len as usize));
+        bytes.filter(|bytes| crc32c::crc32c(bytes) == crc).ok_or(SnapshotError::Cache { row })
+    }
+
+    /// The keyword table; bit `i` of a mask is its `i`-th name.
+    pub fn keyword_names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// The expunge history, as it was written: ascending by modseq.
+    pub fn expunged(&self) -> impl ExactSizeIterator<Item = Expunged> + '_ {
+        self.cells::<EXPUNGED_BYTES>(&self.columns.expunged).map(|cell| Expunged {
+            modseq: ModSeq(u64_at(&cell, 0)),
+            first: Uid(u32_at(&cell, 8)),
+            last: Uid(u32_at(&cell, 12)),
+        })
+    }
+
+    /// The bytes kept beside the columns; empty when there were none.
+    pub fn extra(&self) -> &[u8] {
+        &self.map[self.columns.extra.clone()]
+    }
+
+    fn cell<const N: usize>(&self, column: &Range<usize>, row: u32) -> [u8; N] {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        array_at(&self.map, column.start + N * row as usize)
+    }
+
+    fn cells<const N: usize>(&self, column: &Range<usize>) -> impl ExactSizeIterator<Item = [u8; N]> + '_ {
+        self.map[column.clone()].chunks_exact(N).map(|cell| cell.try_into().expect("N bytes"))
+    }
+}
+
+/// A section's place, when there is one, checked unless it is the cache heap.
+fn find(map: &[u8], sections: &[SectionRow], id: u32) -> Result<Option<Range<usize>>, SnapshotError> {
+    let Some(row) = sections.iter().find(|s| s.id == id) else { return Ok(None) };
+    let range = row.range(map.len()).ok_or(SnapshotError::Section { id })?;
+    if id != section::CACHE && crc32c::crc32c(&map[range.clone()]) != row.crc {
+        return Err(SnapshotError::Section { id });
+    }
+    Ok(Some(range))
+}
+
+/// The same for a column, which has a cell for each row.
+fn column(map: &[u8], sections: &[SectionRow], id: u32, rows: u32) -> Result<Option<Range<usize>>, SnapshotError> {
+    let width = section::COLUMNS.iter().find(|(column, _)| *column == id).map_or(16, |(_, width)| *width);
+    match find(map, sections, id)? {
+        Some(range) if range.len() as u64 != u64::from(rows) * width as u64 => Err(SnapshotError::Section { id }),
+        other => Ok(other),
+    }
+}
+
+fn decode_names(mut bytes: &[u8]) -> Option<Vec<Box<str>>> {
+    let mut names = Vec::new();
+    while let Some((len, rest)) = bytes.split_first_chunk() {
+        let len = usize::from(u16::from_le_bytes(*len));
+        names.push(std::str::from_utf8(rest.get(..len)?).ok()?.into());
+        bytes = &rest[len..];
+    }
+    let bounded = names.len() <= skein_base::limits::KEYWORDS_PER_MAILBOX_MAX;
+    (bytes.is_empty() && bounded).then_some(names)
+}

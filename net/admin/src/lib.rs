@@ -1,0 +1,15 @@
+//! HTTP for operators, on the side runtime: is it alive, is it ready, what does it count.
+//!
+//! ```text
+//! GET /          one line with the links
+//! GET /healthz   200 while the process lives
+//! GET /readyz    200 once every shard serves, 503 before and while stopping
+//! GET /metrics   OpenMetrics text
+//! ```
+//!
+//! Never here: mail, sessions. Nothing in it can hold up a shard.
+
+mod pages;
+mod server;
+
+pub use server::{Admin, AdminConfig, start};

@@ -1,0 +1,31 @@
+//! Bounds of the IMAP machine. Those shared with the other crates are in [`skein_base::limits`].
+
+use skein_base::limits::{BODY_CHUNK_BYTES, COMMAND_LINE_PREAUTH_BYTES_MAX, LITERAL_BYTES_MAX};
+
+/// Bytes of one [`AppendChunk`](super::Request::AppendChunk): large enough to hide the cost of a question, small
+/// enough that a thousand slow uploads do not matter.
+pub const APPEND_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Fields of a client's ID (RFC 2971 §3.3).
+pub const ID_FIELDS_MAX: usize = 30;
+/// Items of one FETCH: each is looked up in the list before it is added, and answered for every message.
+pub const FETCH_ITEMS_MAX: usize = 256;
+/// Names in one HEADER.FIELDS.
+pub const FETCH_FIELDS_MAX: usize = 1024;
+/// Wrong commands in a row before login after which the connection closes (Dovecot: 3).
+pub const BAD_COMMANDS_PREAUTH_MAX: u8 = 3;
+/// Wrong commands in a row after login after which the connection closes (Dovecot: 20).
+pub const BAD_COMMANDS_MAX: u8 = 20;
+/// Bytes of all literals of one command before login: a user name and a password.
+pub const LITERALS_PREAUTH_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of one unwanted non-synchronising literal that are read and dropped (RFC 7888 §4). Beyond, closing the
+/// connection is cheaper for both sides. An unwanted message is dropped up to twice the message size limit.
+pub const LITERAL_DROPPED_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Seconds without a complete login after which the connection closes.
+pub const LOGIN_SECONDS_MAX: u64 = 60;
+/// Seconds of silence after login after which the connection closes (RFC 3501 §5.4 asks for 30 minutes at least).
+pub const IDLE_SECONDS_MAX: u64 = 30 * 60;
+
+const _: () = assert!(LITERALS_PREAUTH_BYTES_MAX <= LITERAL_BYTES_MAX);
+const _: () = assert!(APPEND_CHUNK_BYTES <= BODY_CHUNK_BYTES);
+const _: () = assert!(COMMAND_LINE_PREAUTH_BYTES_MAX < APPEND_CHUNK_BYTES);

@@ -1,0 +1,130 @@
+//! Answers into lines, and the news before the tagged one.
+
+use super::{Imap, Phase, Refusal, State, Waiting, Why};
+use crate::imap::response::{self, condition};
+use crate::imap::verb::{News, Verb};
+use crate::imap::{Code, Reply, Request};
+
+impl Imap {
+    pub(super) fn answered(&mut self, waiting: Waiting, reply: Reply) {
+        if let Reply::Bye { text } = &reply {
+            return self.bye(text);
+        }
+        match waiting {
+            Waiting::Enable => {
+                let request = self.running().then.take().expect("the command waits for this");
+                self.asking(request, Waiting::Command);
+            }
+            Waiting::Command => self.conclude(reply),
+            Waiting::Sync => self.finish(),
+            Waiting::AppendBegin { size, plus } => self.append_begun(size, plus, reply),
+            Waiting::AppendChunk { left } => self.append_went_on(left, reply),
+            Waiting::IdleEnd(None) => self.conclude(Reply::Done),
+            Waiting::AppendAbort(leftover) | Waiting::IdleEnd(Some(leftover)) => {
+                let line = std::mem::take(&mut self.running().tagged);
+                self.refuse(Refusal::rendered(line, true), leftover);
+            }
+        }
+    }
+
+    /// The command has its outcome: write what belongs to it, ask for the news, prepare the tagged line.
+    pub(super) fn conclude(&mut self, reply: Reply) {
+        let verb = self.running().verb;
+        match &reply {
+            Reply::Continue => return self.start_idle(verb),
+            Reply::Bad { .. } => {
+                let line = self.tagged_line(&reply);
+                return self.refuse(Refusal::rendered(line, true), super::Leftover::None);
+            }
+            Reply::No { .. } => {}
+            done => self.done(verb, done),
+        }
+        let line = self.tagged_line(&reply);
+        self.running().tagged = line;
+        match (verb.news(), self.selected()) {
+            (News::None, _) | (_, false) => self.finish(),
+            (News::NoExpunge, true) => self.ask_news(false),
+            (News::All, true) => self.ask_news(true),
+        }
+    }
+
+    fn ask_news(&mut self, expunges: bool) {
+        self.asking(Request::Sync { expunges, check: false }, Waiting::Sync);
+    }
+
+    fn start_idle(&mut self, verb: Verb) {
+        assert!(verb == Verb::Idle, "{} is not continued", verb.name());
+        self.out.extend_from_slice(b"+ idling\r\n");
+        self.phase = Phase::Idle;
+    }
+
+    /// What a success changes, and its untagged lines.
+    fn done(&mut self, verb: Verb, reply: &Reply) {
+        match (verb, reply) {
+            (Verb::Login | Verb::Authenticate, Reply::LoggedIn { .. }) => self.state = State::Authenticated,
+            (Verb::Select | Verb::Examine, Reply::Selected(info)) => {
+                response::selected(&mut self.out, info);
+                self.state = State::Selected;
+            }
+            (Verb::Status, Reply::Status(info)) => {
+                let (name, items) = self.running().status.take().expect("kept when asked");
+                response::status(&mut self.out, &name, items, info);
+            }
+            (Verb::Close | Verb::Unselect, Reply::Done | Reply::DoneCode(_)) => self.state = State::Authenticated,
+            // The client must know the new UIDs before the EXPUNGE lines of the old ones (RFC 6851 §4.3).
+            (Verb::Move | Verb::UidMove, Reply::DoneCode(code)) => {
+                condition(&mut self.out, b"*", "OK", Some(code), "Moved.");
+            }
+            (Verb::Login | Verb::Authenticate | Verb::Select | Verb::Examine | Verb::Status, _)
+            | (_, Reply::LoggedIn { .. } | Reply::Selected(_) | Reply::Status(_)) => {
+                panic!("{} answered with {reply:?}", verb.name())
+            }
+            _ => {}
+        }
+    }
+
+    /// The tagged line that goes with a reply.
+    pub(super) fn tagged_line(&mut self, reply: &Reply) -> Vec<u8> {
+        let Imap { config, running, tls, .. } = self;
+        let running = running.as_ref().expect("a command is in flight");
+        let (tag, name) = (&running.tag, running.verb.name());
+        let mut line = Vec::with_capacity(64);
+        match reply {
+            Reply::No { code, text } => condition(&mut line, tag, "NO", code.as_ref(), text),
+            Reply::Bad { text } => condition(&mut line, tag, "BAD", None, text),
+            Reply::LoggedIn { .. } => {
+                line.extend_from_slice(tag);
+                line.extend_from_slice(b" OK [CAPABILITY ");
+                config.write_capabilities(&mut line, *tls, true);
+                line.extend_from_slice(b"] Logged in.\r\n");
+            }
+            Reply::DoneCode(code @ Code::Modified(_)) => {
+                condition(&mut line, tag, "OK", Some(code), "Conditional STORE failed for some messages.");
+            }
+            other => {
+                let code = match other {
+                    Reply::Selected(info) if info.read_only => Some(&Code::ReadOnly),
+                    Reply::Selected(_) => Some(&Code::ReadWrite),
+                    Reply::DoneCode(_) if matches!(running.verb, Verb::Move | Verb::UidMove) => None,
+                    Reply::DoneCode(code) => Some(code),
+                    _ => None,
+                };
+                condition(&mut line, tag, "OK", code, name);
+                line.truncate(line.len() - 2);
+                line.extend_from_slice(b" completed.\r\n");
+            }
+        }
+        line
+    }
+
+    /// The tagged line, and the command is over.
+    fn finish(&mut self) {
+        let running = self.running.take().expect("a command is in flight");
+        self.out.extend_from_slice(&running.tagged);
+        self.bad_commands = 0;
+        self.phase = match running.verb {
+            Verb::Logout => Phase::Close(Why::Logout),
+            _ => Phase::Command,
+        };
+    }
+}

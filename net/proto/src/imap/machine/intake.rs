@@ -1,0 +1,247 @@
+//! Gathering: bytes into lines, lines and literals into commands.
+
+use super::{Imap, Leftover, Phase, Refusal, Running, State, Waiting};
+use crate::imap::limits::LITERALS_PREAUTH_BYTES_MAX;
+use crate::imap::parse::literal::{self, Literal};
+use crate::imap::parse::{self, AppendHead, Wrong};
+use crate::imap::verb::{Verb, When};
+use crate::imap::{Code, Request};
+use skein_base::limits::{
+    COMMAND_LINE_BYTES_MAX, COMMAND_LINE_PREAUTH_BYTES_MAX, COMMAND_LITERALS_BYTES_MAX, LITERAL_BYTES_MAX,
+};
+use std::borrow::Cow;
+
+/// The command so far. A command that arrives in one piece never gets here: it is parsed where it lies.
+#[derive(Default, Debug)]
+pub(super) struct Intake {
+    /// The command so far; of a line that is skipped, its end.
+    pub(super) bytes: Vec<u8>,
+    /// Where the line after the last literal starts.
+    line_start: usize,
+    line_bytes: usize,
+    literal_bytes: usize,
+}
+
+impl Intake {
+    pub(super) fn is_fresh(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// A line that has just become complete.
+struct Line<'a> {
+    /// All of the command so far.
+    bytes: Cow<'a, [u8]>,
+    /// Where this line starts in it.
+    start: usize,
+}
+
+enum Taken<'a> {
+    Part,
+    Line(Line<'a>),
+    /// Over the limit; `ended` when the line break is behind.
+    TooLong {
+        ended: bool,
+    },
+}
+
+impl Imap {
+    /// Feeds the present phase; takes at least one byte.
+    pub(super) fn feed_phase(&mut self, input: &[u8]) -> usize {
+        match &mut self.phase {
+            Phase::Literal(left) => {
+                let take = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                self.intake.bytes.extend_from_slice(&input[..take]);
+                *left -= take as u64;
+                if *left == 0 {
+                    self.intake.line_start = self.intake.bytes.len();
+                    self.phase = Phase::Command;
+                }
+                take
+            }
+            Phase::Body { .. } => self.feed_body(input),
+            Phase::DropLiteral(..) => self.feed_drop_literal(input),
+            Phase::DropLine(_) => self.feed_drop_line(input),
+            Phase::Command | Phase::Sasl | Phase::Idle | Phase::BodyTail => self.feed_line(input),
+            Phase::Asked(_) | Phase::StartTls | Phase::Close(_) => unreachable!("takes no input"),
+        }
+    }
+
+    fn feed_line(&mut self, input: &[u8]) -> usize {
+        let end = memchr::memchr(b'\n', input);
+        let take = end.map_or(input.len(), |at| at + 1);
+        let taken = self.take_line(&input[..take], end.is_some());
+        match (taken, &self.phase) {
+            (Taken::Part, _) => {}
+            (Taken::Line(line), Phase::Command) => self.command_line(line),
+            (Taken::Line(line), Phase::Sasl) => self.sasl_line(literal::line_text(&line.bytes)),
+            (Taken::Line(line), Phase::Idle) => self.idle_line(literal::line_text(&line.bytes)),
+            (Taken::Line(line), _) => self.body_tail(&line.bytes),
+            (Taken::TooLong { ended }, _) => self.line_too_long(&input[..take], ended),
+        }
+        take
+    }
+
+    /// `input` goes to the end of a line at most; `ended` when it goes there.
+    fn take_line<'a>(&mut self, input: &'a [u8], ended: bool) -> Taken<'a> {
+        let max = match self.state {
+            State::NotAuthenticated => COMMAND_LINE_PREAUTH_BYTES_MAX,
+            _ => COMMAND_LINE_BYTES_MAX,
+        };
+        if self.intake.line_bytes + input.len() > max {
+            return Taken::TooLong { ended };
+        }
+        if !ended {
+            self.intake.line_bytes += input.len();
+            self.intake.bytes.extend_from_slice(input);
+            return Taken::Part;
+        }
+        let gathered = std::mem::take(&mut self.intake);
+        self.intake.line_bytes = gathered.line_bytes + input.len();
+        self.intake.literal_bytes = gathered.literal_bytes;
+        if gathered.bytes.is_empty() {
+            return Taken::Line(Line { bytes: Cow::Borrowed(input), start: 0 });
+        }
+        let mut bytes = gathered.bytes;
+        bytes.extend_from_slice(input);
+        Taken::Line(Line { bytes: Cow::Owned(bytes), start: gathered.line_start })
+    }
+
+    /// The command goes on after this line when it ends in a literal's header.
+    fn command_line(&mut self, line: Line<'_>) {
+        let last = &line.bytes[line.start..];
+        let text = literal::line_text(last);
+        let clean = memchr::memchr2(0, b'\r', text).is_none();
+        match literal::header_outside_quotes(last) {
+            Some(literal) => self.announced(line.bytes, literal, clean),
+            None => {
+                let end = line.start + text.len();
+                self.intake = Intake::default();
+                self.command(&line.bytes[..end], clean);
+            }
+        }
+    }
+
+    fn command(&mut self, bytes: &[u8], clean: bool) {
+        if bytes.is_empty() {
+            // Several clients send one line break too many after a literal.
+            return;
+        }
+        let Some((tag, rest)) = parse::tag(bytes) else {
+            return self.refuse(Refusal::untagged("Invalid tag"), Leftover::None);
+        };
+        let parsed = self.verb(rest, clean).and_then(|(verb, args)| Ok((verb, parse::arguments(verb, args)?)));
+        match parsed {
+            Err(wrong) => self.refuse(Refusal::of(tag, &wrong), Leftover::None),
+            Ok((verb, command)) => {
+                self.begin(tag, verb);
+                self.run(command);
+            }
+        }
+    }
+
+    /// The verb, when it may be said now.
+    fn verb<'a>(&self, after_tag: &'a [u8], clean: bool) -> Result<(Verb, parse::Cursor<'a>), Wrong> {
+        if !clean {
+            return Err(Wrong::Bad("NUL or lone carriage return in a command"));
+        }
+        let (verb, args) = parse::verb(after_tag)?;
+        if verb == Verb::Login && !self.logged_in() && !self.config.allows_login(self.tls) {
+            // Said before a literal is asked for, which would be the password.
+            return Err(Wrong::No(Code::PrivacyRequired, super::run::NEEDS_TLS));
+        }
+        match (verb.when(), self.state) {
+            (When::Any, _)
+            | (When::BeforeLogin, State::NotAuthenticated)
+            | (When::AfterLogin, State::Authenticated | State::Selected)
+            | (When::Selected, State::Selected) => Ok((verb, args)),
+            (When::BeforeLogin, _) => Err(Wrong::Bad("You are logged in already")),
+            (_, State::NotAuthenticated) => Err(Wrong::Bad("Log in first")),
+            (_, _) => Err(Wrong::Bad("Select a mailbox first")),
+        }
+    }
+
+    fn begin(&mut self, tag: &[u8], verb: Verb) {
+        self.running =
+            Some(Box::new(Running { tag: tag.to_vec(), verb, status: None, then: None, tagged: Vec::new() }));
+    }
+
+    /// A line ends with a literal's header. Whether its bytes are wanted is decided before they come.
+    fn announced(&mut self, bytes: Cow<'_, [u8]>, literal: Literal, clean: bool) {
+        let Some((tag, rest)) = parse::tag(&bytes) else {
+            return self.refuse_literal(Refusal::untagged("Invalid tag"), literal);
+        };
+        let head = self.verb(rest, clean).and_then(|(verb, args)| match verb {
+            Verb::Append => parse::append_head(args),
+            _ => Ok(AppendHead::NameFollows),
+        });
+        let head = match head {
+            Ok(AppendHead::NameFollows) => self.check_literal(literal).map(|()| AppendHead::NameFollows),
+            Ok(message) => self.check_message(literal).map(|()| message),
+            wrong => wrong,
+        };
+        match head {
+            Err(wrong) => self.refuse_literal(Refusal::of(tag, &wrong), literal),
+            Ok(AppendHead::NameFollows) => self.expect_literal(bytes.into_owned(), literal),
+            Ok(AppendHead::MessageFollows { mailbox, flags, internal_date }) => {
+                self.begin(tag, Verb::Append);
+                self.intake = Intake::default();
+                let (size, literal_plus) = (literal.bytes, literal.plus);
+                let request = Request::AppendBegin { mailbox, flags, internal_date, size, literal_plus };
+                self.asking(request, Waiting::AppendBegin { size, plus: literal_plus });
+            }
+        }
+    }
+
+    fn expect_literal(&mut self, bytes: Vec<u8>, literal: Literal) {
+        self.intake.literal_bytes += literal.bytes as usize;
+        self.intake.bytes = bytes;
+        self.intake.line_start = self.intake.bytes.len();
+        if !literal.plus {
+            self.out.extend_from_slice(b"+ OK\r\n");
+        }
+        if literal.bytes > 0 {
+            self.phase = Phase::Literal(literal.bytes);
+        }
+    }
+
+    fn check_literal(&self, literal: Literal) -> Result<(), Wrong> {
+        let (one, all) = match self.state {
+            State::NotAuthenticated => (LITERALS_PREAUTH_BYTES_MAX, LITERALS_PREAUTH_BYTES_MAX),
+            _ => (LITERAL_BYTES_MAX, COMMAND_LITERALS_BYTES_MAX),
+        };
+        let left = all.saturating_sub(self.intake.literal_bytes);
+        match literal.bytes <= one.min(left) as u64 {
+            true => Ok(()),
+            false => Err(Wrong::No(Code::TooBig, "Literal is too large")),
+        }
+    }
+
+    fn check_message(&self, literal: Literal) -> Result<(), Wrong> {
+        match literal.bytes {
+            0 => Err(Wrong::No(Code::Cannot, "A message has at least one byte")),
+            bytes if bytes > self.config.message_bytes_max => Err(Wrong::No(Code::TooBig, "Message is too large")),
+            _ => Ok(()),
+        }
+    }
+
+    fn line_too_long(&mut self, input: &[u8], ended: bool) {
+        let mut start = std::mem::take(&mut self.intake).bytes;
+        start.extend_from_slice(input);
+        self.keep_tail(&start);
+        let leftover = if ended { self.after_tail() } else { Leftover::Line };
+        let text = "Line is too long";
+        match self.phase {
+            Phase::Idle => self.end_idle(Some(leftover)),
+            Phase::BodyTail => self.abort_append(text, leftover),
+            _ => {
+                let refusal = match (&self.running, parse::tag(&start)) {
+                    (Some(running), _) => Refusal::of(&running.tag, &Wrong::Bad(text)),
+                    (None, Some((tag, rest))) if !rest.is_empty() => Refusal::of(tag, &Wrong::Bad(text)),
+                    _ => Refusal::untagged(text),
+                };
+                self.refuse(refusal, leftover);
+            }
+        }
+    }
+}

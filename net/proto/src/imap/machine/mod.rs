@@ -1,0 +1,279 @@
+//! The machine of one connection.
+//!
+//! ```text
+//!            ┌─ intake ─┐      ┌── run ──┐        session
+//!  bytes ──▶ │ lines,   │ ───▶ │ command │ ──Ask──▶ …
+//!            │ literals │      └─────────┘           │
+//!            └──────────┘      ┌─ finish ┐ ◀─answer──┘
+//!  out  ◀───────────────────── │ replies │
+//!                              └─────────┘     append: APPEND's message    refuse: what is wrong is skipped
+//! ```
+
+mod append;
+mod finish;
+mod intake;
+mod refuse;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use self::intake::Intake;
+use self::refuse::{Leftover, Refusal};
+use super::limits::{IDLE_SECONDS_MAX, LOGIN_SECONDS_MAX};
+use super::response::condition;
+use super::verb::Verb;
+use super::{ImapConfig, Reply, Request, StatusItems};
+use std::sync::Arc;
+
+/// What the pump does next.
+#[derive(Debug)]
+pub enum Step {
+    /// Feed more: first what is left of the input, then what the socket brings.
+    More,
+    /// Ask the session, and answer when it has answered.
+    Ask(Request),
+    /// Send `out`, throw away what else has come in plain text (RFC 3501 §6.2.1), start TLS, say
+    /// [`Imap::tls_started`].
+    StartTls,
+    /// Send `out` and close.
+    Close(Why),
+}
+
+/// Why a connection is to be closed. BYE has been written in each case.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Why {
+    /// The client logged out.
+    Logout,
+    /// The session said so ([`Imap::bye`], [`Reply::Bye`]).
+    Bye,
+    /// Too many wrong commands in a row.
+    TooManyBadCommands,
+    /// A literal that the client does not wait with is too large to be skipped.
+    LiteralTooBig,
+}
+
+/// The server's side of one IMAP connection. See the [module](super) for how it is driven.
+///
+/// Between commands it holds no buffer but `out`, whose capacity [`Imap::rest`] gives back.
+#[derive(Debug)]
+pub struct Imap {
+    config: Arc<ImapConfig>,
+    out: Vec<u8>,
+    intake: Intake,
+    phase: Phase,
+    ask: Option<Request>,
+    running: Option<Box<Running>>,
+    state: State,
+    tls: bool,
+    condstore: bool,
+    bad_commands: u8,
+}
+
+/// RFC 3501 §3 without its logout state, which is [`Phase::Close`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    NotAuthenticated,
+    Authenticated,
+    Selected,
+}
+
+/// What the next byte, or the next answer, is.
+#[derive(Debug)]
+enum Phase {
+    /// Part of a command's line.
+    Command,
+    /// Part of a command's literal; so many bytes are missing.
+    Literal(u64),
+    /// Part of the client's SASL response.
+    Sasl,
+    /// Part of the line that ends IDLE.
+    Idle,
+    /// Part of APPEND's message.
+    Body { left: u64, chunk: Vec<u8> },
+    /// Part of the line after APPEND's message.
+    BodyTail,
+    /// Part of a literal to be skipped, then of a line.
+    DropLiteral(u64, Refusal),
+    /// Part of a line to be skipped.
+    DropLine(Refusal),
+    /// Nothing: an answer is awaited.
+    Asked(Waiting),
+    /// Nothing: TLS is about to start.
+    StartTls,
+    /// Nothing ever.
+    Close(Why),
+}
+
+/// What is being asked.
+#[derive(Clone, Copy, Debug)]
+enum Waiting {
+    /// That CONDSTORE is on; the command itself is in [`Running::then`].
+    Enable,
+    /// The command itself.
+    Command,
+    /// The news before the tagged line, which stands in [`Running::tagged`].
+    Sync,
+    /// May the message come?
+    AppendBegin { size: u64, plus: bool },
+    /// A piece of it; so many bytes are missing.
+    AppendChunk { left: u64 },
+    /// To forget it; the BAD stands in [`Running::tagged`].
+    AppendAbort(Leftover),
+    /// To stop telling news. Without leftover the client said DONE, else the BAD stands in [`Running::tagged`].
+    IdleEnd(Option<Leftover>),
+}
+
+/// The command in flight.
+#[derive(Debug)]
+struct Running {
+    tag: Vec<u8>,
+    verb: Verb,
+    /// For STATUS, whose answer repeats it.
+    status: Option<(String, StatusItems)>,
+    then: Option<Request>,
+    tagged: Vec<u8>,
+}
+
+impl Imap {
+    /// A new connection; the greeting is in `out`. `tls` when TLS has been started already (port 993).
+    pub fn new(config: Arc<ImapConfig>, tls: bool) -> Imap {
+        let mut out = Vec::new();
+        out.extend_from_slice(b"* OK [CAPABILITY ");
+        config.write_capabilities(&mut out, tls, false);
+        out.extend_from_slice(b"] ");
+        out.extend(config.greeting.bytes().filter(|b| !b.is_ascii_control()));
+        out.extend_from_slice(b"\r\n");
+        Imap {
+            config,
+            out,
+            intake: Intake::default(),
+            phase: Phase::Command,
+            ask: None,
+            running: None,
+            state: State::NotAuthenticated,
+            tls,
+            condstore: false,
+            bad_commands: 0,
+        }
+    }
+
+    /// Takes bytes, at most to the end of one command, and returns how many. None while a question is open.
+    pub fn feed(&mut self, input: &[u8]) -> usize {
+        let mut used = 0;
+        while used < input.len() && self.takes_input() {
+            used += self.feed_phase(&input[used..]);
+            if matches!(self.phase, Phase::Command) && self.intake.is_fresh() {
+                break;
+            }
+        }
+        used
+    }
+
+    fn takes_input(&self) -> bool {
+        !matches!(self.phase, Phase::Asked(_) | Phase::StartTls | Phase::Close(_))
+    }
+
+    /// What to do now.
+    #[expect(clippy::should_implement_trait, reason = "a verb that all machines share; a machine is no iterator")]
+    pub fn next(&mut self) -> Step {
+        if let Some(request) = self.ask.take() {
+            return Step::Ask(request);
+        }
+        match self.phase {
+            Phase::StartTls => Step::StartTls,
+            Phase::Close(why) => Step::Close(why),
+            _ => Step::More,
+        }
+    }
+
+    /// The answer to the open question. After [`Imap::bye`] it is passed over.
+    ///
+    /// # Panics
+    /// When nothing was asked, or the reply does not fit the request: that is a mistake of the session.
+    pub fn answer(&mut self, reply: Reply) {
+        if matches!(self.phase, Phase::Close(_)) {
+            return;
+        }
+        let Phase::Asked(waiting) = std::mem::replace(&mut self.phase, Phase::Command) else {
+            panic!("{reply:?} to no question");
+        };
+        assert!(self.ask.is_none(), "{reply:?} before the question was taken");
+        self.answered(waiting, reply);
+    }
+
+    /// Bytes for the client. The pump drains it; the session writes untagged lines here while its request is
+    /// open, or while [`Imap::idling`].
+    pub fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    /// TLS is up after [`Step::StartTls`].
+    pub fn tls_started(&mut self) {
+        assert!(matches!(self.phase, Phase::StartTls), "TLS was not asked for");
+        self.tls = true;
+        self.phase = Phase::Command;
+    }
+
+    /// Ends the connection from the server's side, at any time: stopping, timeout, overload.
+    pub fn bye(&mut self, text: &str) {
+        self.close(Why::Bye, None, text);
+    }
+
+    /// Gives back spare memory. Call it when the output is drained and the socket has nothing to read.
+    pub fn rest(&mut self) {
+        if self.out.is_empty() {
+            self.out = Vec::new();
+        }
+    }
+
+    /// The session may write news into [`Imap::out`] now.
+    pub fn idling(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
+    }
+
+    /// A user is logged in.
+    pub fn logged_in(&self) -> bool {
+        self.state != State::NotAuthenticated
+    }
+
+    /// A mailbox is selected.
+    pub fn selected(&self) -> bool {
+        self.state == State::Selected
+    }
+
+    /// CONDSTORE is enabled: FETCH lines with FLAGS carry MODSEQ (RFC 7162 §3.1).
+    pub fn condstore(&self) -> bool {
+        self.condstore
+    }
+
+    /// TLS is active.
+    pub fn tls(&self) -> bool {
+        self.tls
+    }
+
+    /// Seconds after which a connection without a word from the client is to be ended with [`Imap::bye`]. Before
+    /// login they count from the greeting.
+    pub fn patience_seconds(&self) -> u64 {
+        if self.logged_in() { IDLE_SECONDS_MAX } else { LOGIN_SECONDS_MAX }
+    }
+
+    fn close(&mut self, why: Why, code: Option<&super::Code>, text: &str) {
+        if matches!(self.phase, Phase::Close(_)) {
+            return;
+        }
+        condition(&mut self.out, b"*", "BYE", code, text);
+        self.ask = None;
+        self.running = None;
+        self.intake = Intake::default();
+        self.phase = Phase::Close(why);
+    }
+
+    fn asking(&mut self, request: Request, waiting: Waiting) {
+        self.ask = Some(request);
+        self.phase = Phase::Asked(waiting);
+    }
+
+    fn running(&mut self) -> &mut Running {
+        self.running.as_mut().expect("a command is in flight")
+    }
+}

@@ -1,0 +1,151 @@
+//! A well-formed command: answered here, or asked.
+
+use super::{Imap, Leftover, Phase, Refusal, State, Waiting};
+use crate::imap::parse::{self, Command, PlainError, Wrong};
+use crate::imap::response::{self, ListAttributes};
+use crate::imap::verb::Verb;
+use crate::imap::{Code, FetchItem, Reply, Request, StatusItems};
+
+/// To who wants to log in too early.
+pub(super) const NEEDS_TLS: &str = "Start TLS first: a password must not travel in plain text";
+
+impl Imap {
+    pub(super) fn run(&mut self, command: Command) {
+        match command {
+            Command::Plain => self.run_plain(),
+            Command::Authenticate { mechanism, initial } => self.authenticate(&mechanism, initial),
+            Command::Enable { condstore } => self.enable(condstore),
+            Command::Separator => {
+                let lsub = self.running().verb == Verb::Lsub;
+                response::list(&mut self.out, lsub, ListAttributes::NO_SELECT, "");
+                self.conclude(Reply::Done);
+            }
+            Command::Ask(request) => self.run_request(request),
+        }
+    }
+
+    fn run_plain(&mut self) {
+        match self.running().verb {
+            Verb::Capability => {
+                self.out.extend_from_slice(b"* CAPABILITY ");
+                let logged_in = self.logged_in();
+                self.config.write_capabilities(&mut self.out, self.tls, logged_in);
+                self.out.extend_from_slice(b"\r\n");
+            }
+            Verb::Id => self.config.write_id(&mut self.out),
+            Verb::StartTls => return self.starttls(),
+            _ => {}
+        }
+        self.conclude(Reply::Done);
+    }
+
+    fn starttls(&mut self) {
+        if self.tls || !self.config.starttls {
+            let text = if self.tls { "TLS is active already" } else { "TLS is not available" };
+            return self.conclude(Reply::bad(text));
+        }
+        self.conclude(Reply::Done);
+        self.phase = Phase::StartTls;
+    }
+
+    fn enable(&mut self, condstore: bool) {
+        let newly = condstore && !self.condstore;
+        self.out.extend_from_slice(if newly { &b"* ENABLED CONDSTORE\r\n"[..] } else { b"* ENABLED\r\n" });
+        self.condstore |= newly;
+        if newly && self.selected() {
+            return self.asking(Request::Enable, Waiting::Command);
+        }
+        self.conclude(Reply::Done);
+    }
+
+    fn run_request(&mut self, mut request: Request) {
+        match &mut request {
+            Request::Logout => {
+                response::condition(&mut self.out, b"*", "BYE", None, "Logging out.");
+                if !self.logged_in() {
+                    return self.conclude(Reply::Done);
+                }
+            }
+            Request::Select { .. } if self.selected() => {
+                response::condition(&mut self.out, b"*", "OK", Some(&Code::Closed), "Previous mailbox is closed.");
+                self.state = State::Authenticated;
+            }
+            Request::Status { mailbox, items } => self.running().status = Some((mailbox.clone(), *items)),
+            _ => {}
+        }
+        let newly = !self.condstore && implies_condstore(&request);
+        self.condstore |= newly;
+        if newly && self.selected() {
+            self.running().then = Some(request);
+            return self.asking(Request::Enable, Waiting::Enable);
+        }
+        self.asking(request, Waiting::Command);
+    }
+
+    fn authenticate(&mut self, mechanism: &str, initial: Option<Vec<u8>>) {
+        if mechanism != "PLAIN" {
+            let text = "This authentication mechanism is not supported".into();
+            return self.conclude(Reply::No { code: Some(Code::Cannot), text });
+        }
+        if !self.config.allows_login(self.tls) {
+            return self.conclude(Reply::No { code: Some(Code::PrivacyRequired), text: NEEDS_TLS.into() });
+        }
+        match initial {
+            Some(text) => self.sasl_response(&text),
+            None => {
+                self.out.extend_from_slice(b"+ \r\n");
+                self.phase = Phase::Sasl;
+            }
+        }
+    }
+
+    pub(super) fn sasl_line(&mut self, text: &[u8]) {
+        self.intake = super::Intake::default();
+        self.phase = Phase::Command;
+        match text {
+            b"*" => self.refuse_running("Authentication is cancelled"),
+            _ => self.sasl_response(text),
+        }
+    }
+
+    fn sasl_response(&mut self, text: &[u8]) {
+        match parse::plain(text) {
+            Ok(request) => self.asking(request, Waiting::Command),
+            Err(PlainError::Base64) => self.refuse_running("The response is not valid base64"),
+            Err(PlainError::Message) => self.refuse_running("The response does not follow the PLAIN mechanism"),
+        }
+    }
+
+    fn refuse_running(&mut self, text: &'static str) {
+        let refusal = Refusal::of(&self.running().tag, &Wrong::Bad(text));
+        self.refuse(refusal, Leftover::None);
+    }
+
+    pub(super) fn idle_line(&mut self, text: &[u8]) {
+        self.intake = super::Intake::default();
+        let done = text.eq_ignore_ascii_case(b"DONE");
+        self.end_idle(if done { None } else { Some(Leftover::None) });
+    }
+
+    /// IDLE is over: the client said DONE, or something else of which `wrong` is left.
+    pub(super) fn end_idle(&mut self, wrong: Option<Leftover>) {
+        if wrong.is_some() {
+            let mut line = Vec::new();
+            response::condition(&mut line, &self.running().tag, "BAD", None, "Expected DONE");
+            self.running().tagged = line;
+        }
+        self.asking(Request::IdleEnd, Waiting::IdleEnd(wrong));
+    }
+}
+
+/// The enabling commands of RFC 7162 §3.1, ENABLE aside.
+fn implies_condstore(request: &Request) -> bool {
+    match request {
+        Request::Select { condstore, .. } => *condstore,
+        Request::Status { items, .. } => items.contains(StatusItems::HIGHESTMODSEQ),
+        Request::Fetch { items, .. } => items.has(&FetchItem::ModSeq),
+        Request::Store { unchanged_since, .. } => unchanged_since.is_some(),
+        Request::Search { needs_modseq, .. } => *needs_modseq,
+        _ => false,
+    }
+}

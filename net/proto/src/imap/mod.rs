@@ -1,0 +1,49 @@
+//! IMAP4rev1 as a machine (RFC 3501): requests out, replies in.
+//!
+//! ```text
+//! machine    Imap: feed, next, answer, out
+//! request    what is asked of the session     reply   what it answers, response codes
+//! set        sequence sets with their *
+//! parse      one complete command             verb    the table of commands
+//! response   writers for the lines that the session renders itself
+//! mutf7      mailbox names on the wire        date    INTERNALDATE and search dates
+//! config     what the operator decides        limits  bounds
+//! ```
+//!
+//! With LITERAL+ (RFC 7888), SASL-IR (4959), ID (2971), IDLE (2177), NAMESPACE (2342), CHILDREN (3348),
+//! UIDPLUS (4315), UNSELECT (3691), MOVE (6851), ENABLE (5161), CONDSTORE (7162).
+//!
+//! The pump:
+//! ```text
+//! loop {
+//!     input.consume(imap.feed(&input));
+//!     match imap.next() {
+//!         Step::Ask(request) => imap.answer(session.ask(request, imap.out()).await),
+//!         Step::StartTls     => { send(imap.out()); input.clear(); handshake(); imap.tls_started() }
+//!         Step::Close(_)     => { send(imap.out()); break }
+//!         Step::More         => if input.is_empty() { send(imap.out()); imap.rest(); read(&mut input) }
+//!     }
+//! }
+//! ```
+//! Output is sent before the pump waits for the socket, and whenever it passes the watermark.
+
+mod config;
+mod date;
+pub mod limits;
+mod machine;
+pub mod mutf7;
+mod parse;
+mod reply;
+mod request;
+pub mod response;
+mod set;
+mod verb;
+
+pub use config::ImapConfig;
+pub use machine::{Imap, Step, Why};
+pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
+pub use request::{
+    BodySection, Day, FetchItem, FetchItems, FlagList, Mode, Partial, Request, SearchKey, SectionText, StatusItems,
+    StoreMode,
+};
+pub use set::SeqSet;

@@ -1,0 +1,162 @@
+//! FETCH (RFC 3501 §6.4.5) with CHANGEDSINCE (RFC 7162 §3.1.4).
+
+use super::cursor::Cursor;
+use super::message::set;
+use super::{Command, Wrong};
+use crate::imap::limits::{FETCH_FIELDS_MAX, FETCH_ITEMS_MAX};
+use crate::imap::verb::Verb;
+use crate::imap::{BodySection, FetchItem, FetchItems, Partial, Request, SectionText};
+use skein_base::ModSeq;
+use skein_base::limits::MIME_DEPTH_MAX;
+
+/// `FETCH set items [(CHANGEDSINCE n)]`
+pub(super) fn fetch(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
+    c.space()?;
+    let set = set(c)?;
+    c.space()?;
+    let mut list = Vec::new();
+    if verb.is_uid() {
+        list.push(FetchItem::Uid);
+    }
+    match c.peek() {
+        Some(b'(') => c.list(|c| item(c, &mut list, false))?,
+        _ => item(c, &mut list, true)?,
+    }
+    let changed_since = if c.rest().starts_with(b" (") { Some(modifier(c)?) } else { None };
+    if changed_since.is_some() {
+        add(&mut list, FetchItem::ModSeq)?;
+    }
+    Ok(Command::Ask(Request::Fetch { set, uid: verb.is_uid(), items: FetchItems { list }, changed_since }))
+}
+
+fn modifier(c: &mut Cursor<'_>) -> Result<ModSeq, Wrong> {
+    c.space()?;
+    let mut since = None;
+    c.list(|c| match c.keyword().as_str() {
+        "CHANGEDSINCE" => {
+            c.space()?;
+            since = Some(ModSeq(c.number64()?));
+            Ok(())
+        }
+        _ => Err(Wrong::Bad("Unknown FETCH modifier")),
+    })?;
+    Ok(since.expect("a list is not empty"))
+}
+
+fn add(list: &mut Vec<FetchItem>, item: FetchItem) -> Result<(), Wrong> {
+    if list.contains(&item) {
+        return Ok(());
+    }
+    if list.len() == FETCH_ITEMS_MAX {
+        return Err(Wrong::Bad("Too many FETCH items"));
+    }
+    list.push(item);
+    Ok(())
+}
+
+fn item(c: &mut Cursor<'_>, list: &mut Vec<FetchItem>, macros: bool) -> Result<(), Wrong> {
+    use FetchItem::{Body, BodyStructure, Envelope, Flags, InternalDate, Rfc822Size};
+    let word = c.keyword();
+    let item = match word.as_str() {
+        "FAST" if macros => return add_all(list, &[Flags, InternalDate, Rfc822Size]),
+        "ALL" if macros => return add_all(list, &[Flags, InternalDate, Rfc822Size, Envelope]),
+        "FULL" if macros => return add_all(list, &[Flags, InternalDate, Rfc822Size, Envelope, Body]),
+        "BODY" if c.peek() == Some(b'[') => FetchItem::Section(section(c, false)?),
+        "BODY.PEEK" if c.peek() == Some(b'[') => FetchItem::Section(section(c, true)?),
+        "FLAGS" => Flags,
+        "INTERNALDATE" => InternalDate,
+        "RFC822.SIZE" => Rfc822Size,
+        "UID" => FetchItem::Uid,
+        "ENVELOPE" => Envelope,
+        "BODY" => Body,
+        "BODYSTRUCTURE" => BodyStructure,
+        "MODSEQ" => FetchItem::ModSeq,
+        "RFC822" => FetchItem::Rfc822,
+        "RFC822.HEADER" => FetchItem::Rfc822Header,
+        "RFC822.TEXT" => FetchItem::Rfc822Text,
+        _ => return Err(Wrong::Bad("Unknown FETCH item")),
+    };
+    add(list, item)
+}
+
+fn add_all(list: &mut Vec<FetchItem>, items: &[FetchItem]) -> Result<(), Wrong> {
+    items.iter().try_for_each(|item| add(list, item.clone()))
+}
+
+/// `[section]<partial>`, standing on the bracket
+fn section(c: &mut Cursor<'_>, peek: bool) -> Result<BodySection, Wrong> {
+    c.need(b'[', "Expected [")?;
+    let mut path = Vec::new();
+    let mut text = SectionText::All;
+    while c.peek() != Some(b']') {
+        if !c.peek().is_some_and(|b| b.is_ascii_digit()) {
+            text = section_text(c, !path.is_empty())?;
+            break;
+        }
+        path.push(part(c, path.len())?);
+        if !c.eat(b'.') {
+            break;
+        }
+        if c.peek() == Some(b']') {
+            return Err(Wrong::Bad("Invalid section"));
+        }
+    }
+    c.need(b']', "Missing ] after the section")?;
+    let partial = if c.eat(b'<') { Some(partial(c)?) } else { None };
+    Ok(BodySection { path, text, partial, peek })
+}
+
+fn part(c: &mut Cursor<'_>, depth: usize) -> Result<u32, Wrong> {
+    if depth == MIME_DEPTH_MAX {
+        return Err(Wrong::Bad("Section is nested too deeply"));
+    }
+    match c.number()? {
+        0 => Err(Wrong::Bad("Part numbers start at 1")),
+        part => Ok(part),
+    }
+}
+
+fn section_text(c: &mut Cursor<'_>, inside: bool) -> Result<SectionText, Wrong> {
+    let word = c.keyword();
+    Ok(match word.as_str() {
+        "HEADER" => SectionText::Header,
+        "TEXT" => SectionText::Text,
+        "MIME" if inside => SectionText::Mime,
+        "HEADER.FIELDS" => SectionText::HeaderFields(field_names(c)?),
+        "HEADER.FIELDS.NOT" => SectionText::HeaderFieldsNot(field_names(c)?),
+        _ => return Err(Wrong::Bad("Unknown section")),
+    })
+}
+
+fn field_names(c: &mut Cursor<'_>) -> Result<Vec<String>, Wrong> {
+    c.space()?;
+    let mut names = Vec::new();
+    c.list(|c| {
+        if names.len() == FETCH_FIELDS_MAX {
+            return Err(Wrong::Bad("Too many header field names"));
+        }
+        names.push(field_name(c)?);
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+/// `header-fld-name` that can be one (RFC 5322 §2.2).
+pub(super) fn field_name(c: &mut Cursor<'_>) -> Result<String, Wrong> {
+    let name = c.text()?;
+    match !name.is_empty() && name.bytes().all(|b| matches!(b, 0x21..=0x7e) && b != b':') {
+        true => Ok(name),
+        false => Err(Wrong::Bad("Invalid header field name")),
+    }
+}
+
+fn partial(c: &mut Cursor<'_>) -> Result<Partial, Wrong> {
+    let origin = c.number64()?;
+    c.need(b'.', "Expected <origin.length>")?;
+    let bytes = c.number64()?;
+    c.need(b'>', "Expected <origin.length>")?;
+    match bytes {
+        0 => Err(Wrong::Bad("The length of a partial fetch is at least 1")),
+        _ => Ok(Partial { origin, bytes }),
+    }
+}

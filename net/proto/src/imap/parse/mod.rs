@@ -1,0 +1,116 @@
+//! One complete command in, one [`Command`] out.
+//!
+//! ```text
+//! cursor     words of the grammar: atoms, strings, numbers, names
+//! literal    {310} at the end of a line
+//! session    LOGIN AUTHENTICATE ID ENABLE
+//! mailbox    SELECT CREATE RENAME LIST STATUS ...
+//! append     APPEND up to its literal
+//! message    COPY MOVE STORE EXPUNGE, sets and flags
+//! fetch      FETCH    search     SEARCH
+//! ```
+
+mod append;
+mod cursor;
+mod fetch;
+pub(crate) mod literal;
+mod mailbox;
+mod message;
+mod search;
+mod session;
+
+pub(crate) use append::{AppendHead, append_head};
+pub(crate) use cursor::Cursor;
+pub(crate) use session::{PlainError, plain};
+
+use super::verb::Verb;
+use super::{Code, Request};
+
+/// What is wrong with a command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Wrong {
+    /// It is no IMAP.
+    Bad(&'static str),
+    /// It is, but it can not be done.
+    No(Code, &'static str),
+}
+
+impl Wrong {
+    /// A name that no mailbox has, in place of one that none can have.
+    fn into_nobody(self) -> Result<String, Wrong> {
+        match self {
+            Wrong::No(..) => Ok("\0".to_string()),
+            bad => Err(bad),
+        }
+    }
+}
+
+/// A command that is well-formed.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Needs nothing from the session.
+    Plain,
+    /// AUTHENTICATE with a mechanism, and with the initial response of SASL-IR, still in base64.
+    Authenticate { mechanism: String, initial: Option<Vec<u8>> },
+    /// ENABLE, and CONDSTORE was among the names.
+    Enable { condstore: bool },
+    /// `LIST "" ""`: which separator?
+    Separator,
+    /// To be asked.
+    Ask(Request),
+}
+
+/// The tag and what stands after it.
+pub(crate) fn tag(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memchr(b' ', bytes).unwrap_or(bytes.len());
+    let (tag, rest) = bytes.split_at(end);
+    let fits = !tag.is_empty() && tag.iter().all(|&b| super::response::is_astring_char(b) && b != b'+');
+    fits.then(|| (tag, rest.strip_prefix(b" ").unwrap_or(rest)))
+}
+
+/// The verb, and the cursor after it.
+pub(crate) fn verb(after_tag: &[u8]) -> Result<(Verb, Cursor<'_>), Wrong> {
+    let mut cursor = Cursor::new(after_tag);
+    let name = cursor.atom("Missing command")?;
+    if !name.eq_ignore_ascii_case(b"UID") {
+        return Ok((Verb::find(name, false).ok_or(Wrong::Bad("Unknown command"))?, cursor));
+    }
+    cursor.space()?;
+    let name = cursor.atom("Missing command after UID")?;
+    Ok((Verb::find(name, true).ok_or(Wrong::Bad("Unknown command after UID"))?, cursor))
+}
+
+/// The arguments, and nothing after them.
+pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, Wrong> {
+    let c = &mut cursor;
+    let command = match verb {
+        Verb::Capability | Verb::Noop | Verb::StartTls => Command::Plain,
+        Verb::Logout => Command::Ask(Request::Logout),
+        Verb::Check => Command::Ask(Request::Sync { expunges: true, check: true }),
+        Verb::Namespace => Command::Ask(Request::Namespace),
+        Verb::Idle => Command::Ask(Request::Idle),
+        Verb::Close => Command::Ask(Request::Close),
+        Verb::Unselect => Command::Ask(Request::Unselect),
+        Verb::Id => session::id(c)?,
+        Verb::Authenticate => session::authenticate(c)?,
+        Verb::Login => session::login(c)?,
+        Verb::Enable => session::enable(c)?,
+        Verb::Select | Verb::Examine => mailbox::select(c, verb)?,
+        Verb::Create | Verb::Delete | Verb::Subscribe | Verb::Unsubscribe => mailbox::one_name(c, verb)?,
+        Verb::Rename => mailbox::rename(c)?,
+        Verb::List | Verb::Lsub => mailbox::list(c, verb)?,
+        Verb::Status => mailbox::status(c)?,
+        Verb::Append => return Err(Wrong::Bad("APPEND needs a mailbox and a literal")),
+        Verb::Expunge => Command::Ask(Request::Expunge { uids: None }),
+        Verb::UidExpunge => message::uid_expunge(c)?,
+        Verb::Copy | Verb::UidCopy | Verb::Move | Verb::UidMove => message::copy(c, verb)?,
+        Verb::Store | Verb::UidStore => message::store(c, verb)?,
+        Verb::Fetch | Verb::UidFetch => fetch::fetch(c, verb)?,
+        Verb::Search | Verb::UidSearch => search::search(c, verb)?,
+    };
+    cursor.end()?;
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! SEARCH (RFC 3501 §6.4.4) with MODSEQ (RFC 7162 §3.1.5).
+
+use super::cursor::{Cursor, utf8};
+use super::fetch::field_name;
+use super::message::set;
+use super::{Command, Wrong};
+use crate::imap::verb::Verb;
+use crate::imap::{Code, Day, Request, SearchKey, date};
+use skein_base::limits::SEARCH_KEYS_MAX;
+use skein_base::{Flags, ModSeq};
+
+/// `SEARCH [CHARSET name] key ..`
+pub(super) fn search(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
+    c.space()?;
+    if c.rest().get(..8).is_some_and(|word| word.eq_ignore_ascii_case(b"CHARSET ")) {
+        c.keyword();
+        c.space()?;
+        charset(c)?;
+        c.space()?;
+    }
+    let mut reader = Reader { keys: 0, needs_modseq: false };
+    let mut keys = vec![reader.key(c)?];
+    while c.peek() == Some(b' ') && c.rest() != b" " {
+        c.space()?;
+        keys.push(reader.key(c)?);
+    }
+    let key = all_of(keys);
+    Ok(Command::Ask(Request::Search { uid: verb.is_uid(), key, needs_modseq: reader.needs_modseq }))
+}
+
+fn charset(c: &mut Cursor<'_>) -> Result<(), Wrong> {
+    let name = c.astring()?;
+    let known = [&b"US-ASCII"[..], b"UTF-8", b"ASCII", b"UTF8"];
+    match known.iter().any(|k| name.eq_ignore_ascii_case(k)) {
+        true => Ok(()),
+        false => Err(Wrong::No(Code::BadCharset, "Search text must be in US-ASCII or UTF-8")),
+    }
+}
+
+fn all_of(mut keys: Vec<SearchKey>) -> SearchKey {
+    match keys.len() {
+        1 => keys.remove(0),
+        _ => SearchKey::And(keys),
+    }
+}
+
+struct Reader {
+    keys: usize,
+    needs_modseq: bool,
+}
+
+impl Reader {
+    fn key(&mut self, c: &mut Cursor<'_>) -> Result<SearchKey, Wrong> {
+        self.keys += 1;
+        if self.keys > SEARCH_KEYS_MAX {
+            return Err(Wrong::Bad("Too many search keys"));
+        }
+        match c.peek() {
+            Some(b'(') => {
+                let mut keys = Vec::new();
+                c.list(|c| {
+                    keys.push(self.key(c)?);
+                    Ok(())
+                })?;
+                Ok(all_of(keys))
+            }
+            Some(b'0'..=b'9' | b'*') => Ok(SearchKey::Set(set(c)?)),
+            _ => self.named(c),
+        }
+    }
+
+    fn named(&mut self, c: &mut Cursor<'_>) -> Result<SearchKey, Wrong> {
+        let word = c.keyword();
+        if let Some(key) = bare(word.as_str()) {
+            return Ok(key);
+        }
+        match word.as_str() {
+            "" => return Err(Wrong::Bad("Expected a search key")),
+            name if !takes_argument(name) => return Err(Wrong::Bad("Unknown search key")),
+            _ => c.space()?,
+        }
+        match word.as_str() {
+            "NOT" => Ok(not(self.inner(c)?)),
+            "OR" => {
+                let left = self.inner(c)?;
+                c.space()?;
+                Ok(SearchKey::Or(Box::new(left), Box::new(self.inner(c)?)))
+            }
+            "MODSEQ" => {
+                self.needs_modseq = true;
+                modseq(c)
+            }
+            name => with_argument(c, name),
+        }
+    }
+
+    fn inner(&mut self, c: &mut Cursor<'_>) -> Result<SearchKey, Wrong> {
+        c.deeper(|c| self.key(c))
+    }
+}
+
+fn not(key: SearchKey) -> SearchKey {
+    SearchKey::Not(Box::new(key))
+}
+
+fn bare(word: &str) -> Option<SearchKey> {
+    use SearchKey::{All, And, Recent, With, Without};
+    Some(match word {
+        "ALL" => All,
+        "ANSWERED" => With(Flags::ANSWERED),
+        "DELETED" => With(Flags::DELETED),
+        "DRAFT" => With(Flags::DRAFT),
+        "FLAGGED" => With(Flags::FLAGGED),
+        "SEEN" => With(Flags::SEEN),
+        "UNANSWERED" => Without(Flags::ANSWERED),
+        "UNDELETED" => Without(Flags::DELETED),
+        "UNDRAFT" => Without(Flags::DRAFT),
+        "UNFLAGGED" => Without(Flags::FLAGGED),
+        "UNSEEN" => Without(Flags::SEEN),
+        "RECENT" => Recent,
+        "OLD" => not(Recent),
+        "NEW" => And(vec![Recent, Without(Flags::SEEN)]),
+        _ => return None,
+    })
+}
+
+const WITH_ARGUMENT: [&str; 21] = [
+    "BCC",
+    "BEFORE",
+    "BODY",
+    "CC",
+    "FROM",
+    "HEADER",
+    "KEYWORD",
+    "LARGER",
+    "MODSEQ",
+    "NOT",
+    "ON",
+    "OR",
+    "SENTBEFORE",
+    "SENTON",
+    "SENTSINCE",
+    "SINCE",
+    "SMALLER",
+    "SUBJECT",
+    "TEXT",
+    "TO",
+    "UID",
+];
+
+fn takes_argument(name: &str) -> bool {
+    WITH_ARGUMENT.binary_search(&name).is_ok() || name == "UNKEYWORD"
+}
+
+fn with_argument(c: &mut Cursor<'_>, name: &str) -> Result<SearchKey, Wrong> {
+    Ok(match name {
+        "BCC" => header("Bcc", c)?,
+        "CC" => header("Cc", c)?,
+        "FROM" => header("From", c)?,
+        "SUBJECT" => header("Subject", c)?,
+        "TO" => header("To", c)?,
+        "HEADER" => {
+            let name = field_name(c)?;
+            c.space()?;
+            SearchKey::Header { name, value: c.text()? }
+        }
+        "BODY" => SearchKey::Body(c.text()?),
+        "TEXT" => SearchKey::Text(c.text()?),
+        "KEYWORD" => SearchKey::Keyword(keyword(c)?),
+        "UNKEYWORD" => not(SearchKey::Keyword(keyword(c)?)),
+        "BEFORE" => SearchKey::Before(day(c)?),
+        "ON" => SearchKey::On(day(c)?),
+        "SINCE" => SearchKey::Since(day(c)?),
+        "SENTBEFORE" => SearchKey::SentBefore(day(c)?),
+        "SENTON" => SearchKey::SentOn(day(c)?),
+        "SENTSINCE" => SearchKey::SentSince(day(c)?),
+        "LARGER" => SearchKey::Larger(c.number64()?),
+        "SMALLER" => SearchKey::Smaller(c.number64()?),
+        "UID" => SearchKey::Uid(set(c)?),
+        _ => return Err(Wrong::Bad("Unknown search key")),
+    })
+}
+
+fn header(name: &str, c: &mut Cursor<'_>) -> Result<SearchKey, Wrong> {
+    Ok(SearchKey::Header { name: name.to_string(), value: c.text()? })
+}
+
+fn keyword(c: &mut Cursor<'_>) -> Result<String, Wrong> {
+    utf8(c.atom("Expected a keyword")?.into())
+}
+
+/// `date`, quoted or not
+fn day(c: &mut Cursor<'_>) -> Result<Day, Wrong> {
+    date::read_date(&c.astring()?).ok_or(Wrong::Bad("Invalid date"))
+}
+
+/// `MODSEQ [entry-name SP entry-type] n`
+fn modseq(c: &mut Cursor<'_>) -> Result<SearchKey, Wrong> {
+    if c.peek() == Some(b'"') {
+        c.string()?;
+        c.space()?;
+        match c.keyword().as_str() {
+            "ALL" | "PRIV" | "SHARED" => c.space()?,
+            _ => return Err(Wrong::Bad("Expected all, priv or shared")),
+        }
+    }
+    Ok(SearchKey::ModSeq(ModSeq(c.number64()?)))
+}

@@ -1,0 +1,87 @@
+//! LOGIN, AUTHENTICATE, ID, ENABLE.
+
+use super::cursor::{Cursor, utf8};
+use super::{Command, Wrong};
+use crate::base64;
+use crate::imap::Request;
+use crate::imap::limits::ID_FIELDS_MAX;
+use crate::sasl::{Credentials, Plain};
+use skein_base::Secret;
+use std::borrow::Cow;
+
+/// `login = "LOGIN" SP userid SP password`
+pub(super) fn login(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    c.space()?;
+    let user = c.text()?;
+    c.space()?;
+    let password = Secret::new(c.astring()?.into_owned());
+    Ok(Command::Ask(Request::Login { user, password, authzid: None }))
+}
+
+/// `AUTHENTICATE mechanism [initial-response]` (RFC 4959)
+pub(super) fn authenticate(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    c.space()?;
+    let mechanism = utf8(Cow::Borrowed(c.atom("Missing mechanism")?))?.to_ascii_uppercase();
+    let initial = match c.eat(b' ') {
+        false => None,
+        true => match c.run(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)) {
+            // "=" alone is the empty response (RFC 4959 §3).
+            b"=" => Some(Vec::new()),
+            b"" => None,
+            text => Some(text.to_vec()),
+        },
+    };
+    Ok(Command::Authenticate { mechanism, initial })
+}
+
+/// Why a SASL response is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PlainError {
+    Base64,
+    Message,
+}
+
+/// Reads a response of the PLAIN mechanism in base64.
+pub(crate) fn plain(text: &[u8]) -> Result<Request, PlainError> {
+    let message = Secret::new(base64::decode(text).ok_or(PlainError::Base64)?);
+    let Credentials { authzid, user, password } = Plain::decode(message.expose()).map_err(|_| PlainError::Message)?;
+    Ok(Request::Login { user, password, authzid })
+}
+
+/// `ID NIL`, `ID ("name" "value" ..)` (RFC 2971 §3.1)
+pub(super) fn id(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    c.space()?;
+    if c.peek() != Some(b'(') {
+        return match c.nstring()? {
+            None => Ok(Command::Plain),
+            Some(_) => Err(Wrong::Bad("Expected NIL or a list")),
+        };
+    }
+    if c.rest().starts_with(b"()") {
+        c.run(|b| b == b'(' || b == b')');
+        return Ok(Command::Plain);
+    }
+    let mut fields = 0;
+    c.list(|c| {
+        fields += 1;
+        if fields > ID_FIELDS_MAX {
+            return Err(Wrong::Bad("Too many fields"));
+        }
+        c.string()?;
+        c.space()?;
+        c.nstring().map(drop)
+    })?;
+    Ok(Command::Plain)
+}
+
+/// `ENABLE 1*(SP capability)` (RFC 5161 §3.1); names that can not be enabled are passed over.
+pub(super) fn enable(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    let mut condstore = false;
+    c.space()?;
+    loop {
+        condstore |= c.atom("Missing capability")?.eq_ignore_ascii_case(b"CONDSTORE");
+        if !c.eat(b' ') || c.at_end() {
+            return Ok(Command::Enable { condstore });
+        }
+    }
+}

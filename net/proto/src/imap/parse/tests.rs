@@ -1,0 +1,400 @@
+//! Every verb and every complaint: a command in, what is made of it out.
+
+use super::*;
+use proptest::prelude::*;
+
+/// What becomes of a command: the request, or the complaint.
+fn parsed(command: &[u8]) -> String {
+    let result = tag(command)
+        .ok_or(Wrong::Bad("Invalid tag"))
+        .and_then(|(_, rest)| verb(rest))
+        .and_then(|(verb, cursor)| arguments(verb, cursor));
+    match result {
+        Ok(Command::Ask(request)) => format!("{request:?}"),
+        Ok(other) => format!("{other:?}"),
+        Err(Wrong::Bad(text)) => format!("BAD {text}"),
+        Err(Wrong::No(code, text)) => format!("NO [{code:?}] {text}"),
+    }
+}
+
+fn check(command: &str, expect: &str) {
+    assert_eq!(parsed(command.as_bytes()), expect, "{command}");
+}
+
+/// The part of the answer in question.
+fn holds(command: &str, expect: &str) {
+    let got = parsed(command.as_bytes());
+    assert!(got.contains(expect), "{command}: {got}");
+}
+
+#[test]
+fn tags_and_verbs() {
+    check("a1 NOOP", "Plain");
+    check("a1 nOOp", "Plain");
+    check("a1 NOOP ", "Plain");
+    check("a1 CAPABILITY", "Plain");
+    check("] STARTTLS", "Plain");
+    check("a1 LOGOUT", "Logout");
+    check("a1 CLOSE", "Close");
+    check("a1 UNSELECT", "Unselect");
+    check("a1 CHECK", "Sync { expunges: true, check: true }");
+    check("a1 IDLE", "Idle");
+    check("a1 NAMESPACE", "Namespace");
+    check("a1 EXPUNGE", "Expunge { uids: None }");
+    check("+ NOOP", "BAD Invalid tag");
+    check("a+1 NOOP", "BAD Invalid tag");
+    check("a(1 NOOP", "BAD Invalid tag");
+    check(" NOOP", "BAD Invalid tag");
+    check("a1", "BAD Missing command");
+    check("a1 ", "BAD Missing command");
+    check("a1  NOOP", "BAD Missing command");
+    check("a1 XNOOP", "BAD Unknown command");
+    check("a1 NOOP x", "BAD Unexpected argument");
+    check("a1 NOOP(", "BAD Unexpected argument");
+    check("a1 UID", "BAD Missing argument");
+    check("a1 UID ", "BAD Missing command after UID");
+    check("a1 UID NOOP", "BAD Unknown command after UID");
+    check("a1 UID UID FETCH", "BAD Unknown command after UID");
+}
+
+#[test]
+fn login_and_authenticate() {
+    check("a LOGIN tim x", "Login { user: \"tim\", password: Secret, authzid: None }");
+    check("a LOGIN \"ti\\\"m\" {3}\r\nx y", "Login { user: \"ti\\\"m\", password: Secret, authzid: None }");
+    check("a LOGIN {3+}\r\ntim {0}\r\n", "Login { user: \"tim\", password: Secret, authzid: None }");
+    check("a LOGIN", "BAD Missing argument");
+    check("a LOGIN tim", "BAD Missing argument");
+    check("a LOGIN tim ", "BAD Expected a string");
+    check("a LOGIN \"tim x", "BAD Missing closing quote");
+    check("a LOGIN \"t\\im\" x", "BAD Only a quote or a backslash may follow a backslash");
+    check("a LOGIN {9}\r\ntim", "BAD Misplaced {");
+    check("a LOGIN {x}\r\ntim", "BAD Misplaced {");
+    check("a LOGIN {3}\r\nt\0m x", "BAD NUL in a literal");
+    check("a LOGIN tim x y", "BAD Unexpected argument");
+    assert_eq!(parsed(b"a LOGIN {1}\r\n\xff x"), "BAD Text is not valid UTF-8");
+    check("a AUTHENTICATE plain", "Authenticate { mechanism: \"PLAIN\", initial: None }");
+    check("a AUTHENTICATE PLAIN =", "Authenticate { mechanism: \"PLAIN\", initial: Some([]) }");
+    check("a AUTHENTICATE PLAIN AA==", "Authenticate { mechanism: \"PLAIN\", initial: Some([65, 65, 61, 61]) }");
+    check("a AUTHENTICATE", "BAD Missing argument");
+    check("a AUTHENTICATE PLAIN A B", "BAD Unexpected argument");
+}
+
+#[test]
+fn id_and_enable() {
+    check("a ID NIL", "Plain");
+    check("a ID ()", "Plain");
+    check("a ID (\"name\" \"x\" \"version\" NIL)", "Plain");
+    check("a ID", "BAD Missing argument");
+    check("a ID x", "BAD Expected a string");
+    check("a ID \"x\"", "BAD Expected NIL or a list");
+    check("a ID (\"name\")", "BAD Missing argument");
+    let fields = |n: usize| format!("a ID ({})", vec!["\"k\" \"v\""; n].join(" "));
+    check(&fields(30), "Plain");
+    check(&fields(31), "BAD Too many fields");
+    check("a ENABLE CONDSTORE", "Enable { condstore: true }");
+    check("a ENABLE X-GOOD condstore", "Enable { condstore: true }");
+    check("a ENABLE X", "Enable { condstore: false }");
+    check("a ENABLE", "BAD Missing argument");
+    check("a ENABLE ", "BAD Missing capability");
+}
+
+/// SELECT of a name that none can have: the session refuses it, and nothing is selected then.
+const NO_SUCH_NAME: &str = "Select { mailbox: \"\\0\", mode: ReadWrite, condstore: false }";
+
+#[test]
+fn mailboxes() {
+    check("a SELECT inbox", "Select { mailbox: \"INBOX\", mode: ReadWrite, condstore: false }");
+    check("a EXAMINE inbox/a", "Select { mailbox: \"INBOX/a\", mode: ReadOnly, condstore: false }");
+    holds("a SELECT inboxes", "\"inboxes\"");
+    holds("a SELECT Entw&APw-rfe", "\"Entwürfe\"");
+    holds("a SELECT x (condstore)", "condstore: true");
+    check("a SELECT x (QRESYNC)", "BAD Unknown SELECT parameter");
+    check("a SELECT x ()", "BAD Unknown SELECT parameter");
+    check("a SELECT \"\"", NO_SUCH_NAME);
+    check("a SELECT &bad", NO_SUCH_NAME);
+    check("a SELECT &AAE-", NO_SUCH_NAME);
+    check(&format!("a SELECT {}", "x".repeat(1025)), NO_SUCH_NAME);
+    check("a SELECT a b", "BAD Unexpected argument");
+    check("a SELECT a*", "BAD Unexpected argument");
+    check("a CREATE a/b/", "Create { mailbox: \"a/b\" }");
+    check("a CREATE \"\"", "NO [Cannot] Mailbox name is empty");
+    check("a DELETE &bad", "NO [Cannot] Mailbox name is not valid modified UTF-7");
+    check(&format!("a CREATE {}", "x".repeat(1025)), "NO [Limit] Mailbox name is too long");
+    check("a CREATE /", "Create { mailbox: \"/\" }");
+    check("a DELETE a/", "Delete { mailbox: \"a/\" }");
+    check("a SUBSCRIBE a]b", "Subscribe { mailbox: \"a]b\" }");
+    check("a UNSUBSCRIBE \"a b\"", "Unsubscribe { mailbox: \"a b\" }");
+    check("a RENAME a b", "Rename { from: \"a\", to: \"b\" }");
+    check("a RENAME a", "BAD Missing argument");
+}
+
+#[test]
+fn lists_and_status() {
+    check("a LIST \"\" *", "List { reference: \"\", pattern: \"*\", lsub: false }");
+    check("a LIST \"\" \"Entw&APw-%\"", "List { reference: \"\", pattern: \"Entwü%\", lsub: false }");
+    check("a LSUB ~/Mail/ %]", "List { reference: \"~/Mail/\", pattern: \"%]\", lsub: true }");
+    check("a LIST x/ inbox", "List { reference: \"x/\", pattern: \"inbox\", lsub: false }");
+    check("a LIST x \"\"", "Separator");
+    check("a LIST \"\"", "BAD Missing argument");
+    check("a LIST \"\" (", "BAD Expected a pattern");
+    check("a STATUS x (MESSAGES)", "Status { mailbox: \"x\", items: StatusItems(1) }");
+    let all = "RECENT unseen UIDNEXT uidvalidity HIGHESTMODSEQ messages";
+    check(&format!("a STATUS x ({all})"), "Status { mailbox: \"x\", items: StatusItems(63) }");
+    check("a STATUS x ()", "BAD Unknown STATUS item");
+    check("a STATUS x (SIZES)", "BAD Unknown STATUS item");
+    check("a STATUS x MESSAGES", "BAD Expected a list in parentheses");
+    check("a STATUS x (MESSAGES", "BAD Expected a space or a closing parenthesis");
+}
+
+#[test]
+fn append_is_read_up_to_its_message() {
+    let check = |text: &str, expect: &str| {
+        let got = match append_head(Cursor::new(text.as_bytes())) {
+            Ok(head) => format!("{head:?}"),
+            Err(wrong) => format!("{wrong:?}"),
+        };
+        assert_eq!(got, expect, "{text}");
+    };
+    let head = |name: &str, flags: &str, date: &str| {
+        format!("MessageFollows {{ mailbox: {name:?}, flags: {flags}, internal_date: {date} }}")
+    };
+    let none = "FlagList { system: Flags(0), keywords: [] }";
+    check(" INBOX {310}\r\n", &head("INBOX", none, "None"));
+    check(" x () {310+}\r\n", &head("x", none, "None"));
+    check(" {3}\r\n", "NameFollows");
+    check(" {3}\r\nx y {310}\r\n", &head("x y", none, "None"));
+    let flags = "FlagList { system: Flags(8), keywords: [\"work\"] }";
+    check(" x (\\Seen work) \" 7-Feb-1994 21:52:25 -0800\" {3}\r\n", &head("x", flags, "Some(760686745)"));
+    check(" x \"7-Feb-1994\" {3}\r\n", "Bad(\"Invalid date\")");
+    check(" x (\\Foo) {3}\r\n", "Bad(\"Unknown system flag\")");
+    check(" x y {3}\r\n", "Bad(\"Expected the message as a literal\")");
+    check(" x {y {3}\r\n", "Bad(\"Expected the message as a literal\")");
+    check(" x~{3}\r\n", "Bad(\"Missing argument\")");
+    check("{3}\r\n", "Bad(\"Missing argument\")");
+    super::tests::check("a APPEND x", "BAD APPEND needs a mailbox and a literal");
+}
+
+#[test]
+fn copy_move_expunge() {
+    check("a COPY 2:4 MEETING", "Copy { set: 2:4, uid: false, mailbox: \"MEETING\" }");
+    check("a UID COPY 4,*:1 x", "Copy { set: 4,*:1, uid: true, mailbox: \"x\" }");
+    check("a MOVE 1 x", "Move { set: 1, uid: false, mailbox: \"x\" }");
+    check("a UID MOVE 1 x", "Move { set: 1, uid: true, mailbox: \"x\" }");
+    check("a UID EXPUNGE 3000:3002", "Expunge { uids: Some(3000:3002) }");
+    check("a UID EXPUNGE", "BAD Missing argument");
+    check("a COPY 0 x", "BAD Invalid message set");
+    check("a COPY 1: x", "BAD Invalid message set");
+    check("a COPY 1,,2 x", "BAD Invalid message set");
+    check("a COPY 4294967296 x", "BAD Invalid message set");
+    check("a COPY 1:2:3 x", "BAD Missing argument");
+    check("a COPY $ x", "BAD Invalid message set");
+    let ranges = |n: usize| format!("a COPY {} x", vec!["1"; n].join(","));
+    holds(&ranges(32_768), "Copy");
+    check(&ranges(32_769), "BAD Too many ranges in the message set");
+}
+
+#[test]
+fn stores() {
+    check(
+        "a STORE 2:4 +FLAGS (\\Deleted)",
+        "Store { set: 2:4, uid: false, mode: Add, silent: false, \
+         flags: FlagList { system: Flags(4), keywords: [] }, unchanged_since: None }",
+    );
+    check(
+        "a UID STORE * (UNCHANGEDSINCE 12) -flags.silent \\SEEN work Work $Junk",
+        "Store { set: *, uid: true, mode: Remove, silent: true, \
+         flags: FlagList { system: Flags(8), keywords: [\"work\", \"$Junk\"] }, unchanged_since: Some(ModSeq(12)) }",
+    );
+    holds("a STORE 1 FLAGS ()", "mode: Replace, silent: false, flags: FlagList { system: Flags(0), keywords: [] }");
+    holds("a STORE 1 FLAGS (\\Recent \\Draft)", "Flags(16)");
+    holds("a STORE 1 (UNCHANGEDSINCE 0) FLAGS ()", "Some(ModSeq(0))");
+    check("a STORE 1 FLAGS", "BAD Missing argument");
+    check("a STORE 1 FLAGS (\\*)", "BAD Unknown system flag");
+    check("a STORE 1 FLAGS (", "BAD Expected a flag");
+    check("a STORE 1 +-FLAGS (x)", "BAD Expected FLAGS, +FLAGS or -FLAGS");
+    check("a STORE 1 FLAG (x)", "BAD Expected FLAGS, +FLAGS or -FLAGS");
+    check("a STORE 1 (CHANGEDSINCE 1) FLAGS (x)", "BAD Unknown STORE modifier");
+    check("a STORE 1 (UNCHANGEDSINCE 9223372036854775808) FLAGS (x)", "BAD Number is too large");
+    check(&format!("a STORE 1 FLAGS ({})", "k".repeat(101)), "NO [Limit] Keyword is too long");
+    let many: Vec<String> = (0..129).map(|i| format!("k{i}")).collect();
+    check(&format!("a STORE 1 FLAGS ({})", many.join(" ")), "NO [Limit] Too many keywords");
+}
+
+#[test]
+fn fetches() {
+    let check_items = |items: &str, expect: &str| {
+        let want =
+            format!("Fetch {{ set: 1, uid: false, items: FetchItems {{ list: [{expect}] }}, changed_since: None }}");
+        check(&format!("a FETCH 1 {items}"), &want);
+    };
+    check_items("FLAGS", "Flags");
+    check_items("(FLAGS UID flags)", "Flags, Uid");
+    check_items("FAST", "Flags, InternalDate, Rfc822Size");
+    check_items("ALL", "Flags, InternalDate, Rfc822Size, Envelope");
+    check_items("full", "Flags, InternalDate, Rfc822Size, Envelope, Body");
+    check_items("(BODY BODYSTRUCTURE MODSEQ)", "Body, BodyStructure, ModSeq");
+    check_items("(RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE)", "Rfc822, Rfc822Header, Rfc822Text, Rfc822Size");
+    let section = |path: &str, text: &str, partial: &str, peek: bool| {
+        format!("Section(BodySection {{ path: {path}, text: {text}, partial: {partial}, peek: {peek} }})")
+    };
+    check_items("BODY[]", &section("[]", "All", "None", false));
+    check_items("BODY.PEEK[]<0.2048>", &section("[]", "All", "Some(Partial { origin: 0, bytes: 2048 })", true));
+    check_items("BODY[1.2.3]", &section("[1, 2, 3]", "All", "None", false));
+    check_items("body[4.1.mime]", &section("[4, 1]", "Mime", "None", false));
+    check_items("BODY[TEXT]", &section("[]", "Text", "None", false));
+    check_items("BODY[3.HEADER]", &section("[3]", "Header", "None", false));
+    check_items(
+        "BODY[HEADER.FIELDS (DATE \"FROM\")]",
+        &section("[]", "HeaderFields([\"DATE\", \"FROM\"])", "None", false),
+    );
+    check_items("BODY[1.HEADER.FIELDS.NOT ({2}\r\nCC)]", &section("[1]", "HeaderFieldsNot([\"CC\"])", "None", false));
+}
+
+#[test]
+fn fetches_by_uid_and_modseq() {
+    check(
+        "a UID FETCH 3:* (FLAGS) (CHANGEDSINCE 12345)",
+        "Fetch { set: 3:*, uid: true, items: FetchItems { list: [Uid, Flags, ModSeq] }, changed_since: Some(ModSeq(12345)) }",
+    );
+    holds("a UID FETCH 1 (FLAGS UID)", "[Uid, Flags]");
+    check("a FETCH 1 FLAGS (VANISHED)", "BAD Unknown FETCH modifier");
+    check("a FETCH 1 FLAGS (CHANGEDSINCE x)", "BAD Expected a number");
+}
+
+#[test]
+fn wrong_fetches() {
+    check("a FETCH 1", "BAD Missing argument");
+    check("a FETCH 1 ()", "BAD Unknown FETCH item");
+    check("a FETCH 1 (FAST)", "BAD Unknown FETCH item");
+    check("a FETCH 1 FLAGS UID", "BAD Unexpected argument");
+    check("a FETCH 1 BODY.PEEK", "BAD Unknown FETCH item");
+    check("a FETCH 1 BODY[", "BAD Unknown section");
+    check("a FETCH 1 BODY[1", "BAD Missing ] after the section");
+    check("a FETCH 1 BODY[1.]", "BAD Invalid section");
+    check("a FETCH 1 BODY[0]", "BAD Part numbers start at 1");
+    check("a FETCH 1 BODY[MIME]", "BAD Unknown section");
+    check("a FETCH 1 BODY[TEXT.1]", "BAD Unknown section");
+    check("a FETCH 1 BODY[HEADER.FIELDS ()]", "BAD Expected a string");
+    check("a FETCH 1 BODY[HEADER.FIELDS (\"a:\")]", "BAD Invalid header field name");
+    check("a FETCH 1 BODY[]<0>", "BAD Expected <origin.length>");
+    check("a FETCH 1 BODY[]<0.0>", "BAD The length of a partial fetch is at least 1");
+    check(&format!("a FETCH 1 BODY[1{}]", ".1".repeat(100)), "BAD Section is nested too deeply");
+    let items =
+        |n: usize| format!("a FETCH 1 ({})", (1..=n).map(|i| format!("BODY[{i}]")).collect::<Vec<_>>().join(" "));
+    holds(&items(256), "Fetch");
+    check(&items(257), "BAD Too many FETCH items");
+    let names = |n: usize| format!("a FETCH 1 BODY[HEADER.FIELDS ({})]", vec!["a"; n].join(" "));
+    holds(&names(1024), "Fetch");
+    check(&names(1025), "BAD Too many header field names");
+}
+
+#[test]
+fn searches() {
+    let check_key = |keys: &str, expect: &str| {
+        check(&format!("a SEARCH {keys}"), &format!("Search {{ uid: false, key: {expect}, needs_modseq: false }}"));
+    };
+    check_key("ALL", "All");
+    check_key("1:3,*", "Set(1:3,*)");
+    check_key("uid 7", "Uid(7)");
+    check_key("SEEN UNANSWERED", "And([With(Flags(8)), Without(Flags(1))])");
+    check_key(
+        "ANSWERED DELETED DRAFT FLAGGED",
+        "And([With(Flags(1)), With(Flags(4)), With(Flags(16)), With(Flags(2))])",
+    );
+    check_key("UNDELETED UNDRAFT", "And([Without(Flags(4)), Without(Flags(16))])");
+    check_key("UNFLAGGED UNSEEN", "And([Without(Flags(2)), Without(Flags(8))])");
+    check_key("NEW", "And([Recent, Without(Flags(8))])");
+    check_key("OLD RECENT", "And([Not(Recent), Recent])");
+    check_key("KEYWORD x UNKEYWORD $y", "And([Keyword(\"x\"), Not(Keyword(\"$y\"))])");
+    check_key("BEFORE 1-Feb-1994", "Before(Day(8797))");
+    check_key("ON \"1-Feb-1994\" SINCE 2-Feb-1994", "And([On(Day(8797)), Since(Day(8798))])");
+    check_key("SENTBEFORE 1-Feb-1994 SENTON 1-Feb-1994", "And([SentBefore(Day(8797)), SentOn(Day(8797))])");
+    check_key("SENTSINCE 1-Feb-1994", "SentSince(Day(8797))");
+    check_key("LARGER 10 SMALLER 5000000000", "And([Larger(10), Smaller(5000000000)])");
+    check_key(
+        "FROM a TO \"b c\"",
+        "And([Header { name: \"From\", value: \"a\" }, Header { name: \"To\", value: \"b c\" }])",
+    );
+    check_key(
+        "CC {1}\r\nx BCC \"\"",
+        "And([Header { name: \"Cc\", value: \"x\" }, Header { name: \"Bcc\", value: \"\" }])",
+    );
+    check("a SEARCH SUBJECT ü", "BAD Expected a string");
+}
+
+#[test]
+fn searches_for_text_and_trees() {
+    holds("a SEARCH SUBJECT \"ü\"", "key: Header { name: \"Subject\", value: \"ü\" }");
+    holds("a SEARCH HEADER Message-ID <x@y>", "Header { name: \"Message-ID\", value: \"<x@y>\" }");
+    holds("a SEARCH BODY x TEXT y", "And([Body(\"x\"), Text(\"y\")])");
+    holds("a SEARCH NOT SEEN", "Not(With(Flags(8)))");
+    holds("a SEARCH OR 1 (2 SEEN) ALL", "And([Or(Set(1), And([Set(2), With(Flags(8))])), All])");
+    holds("a SEARCH OR OR 1 2 3", "Or(Or(Set(1), Set(2)), Set(3))");
+    holds("a SEARCH ((ALL))", "key: All");
+    holds("a SEARCH CHARSET utf-8 ALL", "key: All");
+    holds("a SEARCH CHARSET \"US-ASCII\" ALL ", "key: All");
+    check("a UID SEARCH MODSEQ 620162338", "Search { uid: true, key: ModSeq(ModSeq(620162338)), needs_modseq: true }");
+    holds("a SEARCH MODSEQ \"/flags/\\\\draft\" all 7", "key: ModSeq(ModSeq(7)), needs_modseq: true");
+}
+
+#[test]
+fn wrong_searches() {
+    check("a SEARCH", "BAD Missing argument");
+    check("a SEARCH ", "BAD Expected a search key");
+    check("a SEARCH ()", "BAD Expected a search key");
+    check("a SEARCH FOO", "BAD Unknown search key");
+    check("a SEARCH ALL  SEEN", "BAD Expected a search key");
+    check("a SEARCH (ALL", "BAD Expected a space or a closing parenthesis");
+    check("a SEARCH OR 1", "BAD Missing argument");
+    check("a SEARCH NOT", "BAD Missing argument");
+    check("a SEARCH BEFORE 32-Jan-2024", "BAD Invalid date");
+    check("a SEARCH HEADER \"a b\" x", "BAD Invalid header field name");
+    check("a SEARCH CHARSET KOI8-R ALL", "NO [BadCharset] Search text must be in US-ASCII or UTF-8");
+    check("a SEARCH MODSEQ \"/flags/x\" some 7", "BAD Expected all, priv or shared");
+    assert_eq!(parsed(b"a SEARCH SUBJECT \"\xff\""), "BAD Text is not valid UTF-8");
+    let nested = |n: usize| format!("a SEARCH {}ALL{}", "(".repeat(n), ")".repeat(n));
+    holds(&nested(64), "All");
+    check(&nested(65), "BAD Too many levels of nesting");
+    let nots = |n: usize| format!("a SEARCH {}ALL", "NOT ".repeat(n));
+    holds(&nots(64), "All");
+    check(&nots(65), "BAD Too many levels of nesting");
+    let keys = |n: usize| format!("a SEARCH{}", " ALL".repeat(n));
+    holds(&keys(4096), "All");
+    check(&keys(4097), "BAD Too many search keys");
+}
+
+#[test]
+fn plain_responses() {
+    let check = |text: &str, expect: &str| assert_eq!(format!("{:?}", plain(text.as_bytes())), expect, "{text}");
+    check("AHRpbQB4", "Ok(Login { user: \"tim\", password: Secret, authzid: None })");
+    check("eQB0aW0AeA==", "Ok(Login { user: \"tim\", password: Secret, authzid: Some(\"y\") })");
+    check("dGlt", "Err(Message)");
+    check("AAB4", "Err(Message)");
+    check("AHRpbQB4AHk=", "Err(Message)");
+    check("!", "Err(Base64)");
+}
+
+proptest! {
+    #[test]
+    fn sets_print_as_they_were_read(ranges in prop::collection::vec((0u32.., 0u32..), 1..20)) {
+        let end = |n: u32| if n == 0 { "*".to_string() } else { n.to_string() };
+        let text = ranges.iter().map(|&(a, b)| if a == b { end(a) } else { format!("{}:{}", end(a), end(b)) });
+        let text = text.collect::<Vec<_>>().join(",");
+        let set = message::set(&mut Cursor::new(text.as_bytes())).unwrap();
+        prop_assert_eq!(format!("{set:?}"), text);
+    }
+
+    #[test]
+    fn no_arguments_panic(
+        verb in prop::sample::select(vec!["LOGIN", "SELECT", "LIST", "STATUS", "STORE", "FETCH", "SEARCH", "UID COPY", "ID"]),
+        words in prop::collection::vec(
+            prop::sample::select(vec![
+                " ", "(", ")", "\"", "\\", "{3}\r\n", "{0+}\r\n", "[", "]", "<", ">", ".", "1", "*", ":", ",", "BODY",
+                "HEADER.FIELDS", "NOT", "OR", "FLAGS", "\\Seen", "&", "-", "x", "MODSEQ", "1-Feb-1994", "ü", "\0", "NIL",
+            ]),
+            0..12,
+        ),
+    ) {
+        parsed(format!("a {verb} {}", words.concat()).as_bytes());
+    }
+}

@@ -1,0 +1,190 @@
+//! What the session answers, and the response codes that go with it.
+
+use skein_base::{Class, Flags, IdSet, ModSeq, Uid, UidValidity};
+use std::borrow::Cow;
+
+/// The answer to one [`Request`](super::Request).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// Done; the machine knows the words for each command.
+    Done,
+    /// Done, and this is to be known.
+    DoneCode(Code),
+    /// Go on: send the literal, send the next chunk, idle.
+    Continue,
+    /// The user is who he says.
+    LoggedIn {
+        /// The name under which the session runs on.
+        user: String,
+    },
+    /// A mailbox is open; the machine writes the untagged lines.
+    Selected(Box<SelectedInfo>),
+    /// The answer to STATUS; the machine writes the line.
+    Status(StatusInfo),
+    /// `NO`: could not be done.
+    No {
+        /// Response code.
+        code: Option<Code>,
+        /// One sentence for people, without line breaks.
+        text: Cow<'static, str>,
+    },
+    /// `BAD`: should not have been asked, as with a sequence number beyond the mailbox's end.
+    Bad {
+        /// One sentence for people, without line breaks.
+        text: Cow<'static, str>,
+    },
+    /// The session can not go on: the machine writes BYE and closes.
+    Bye {
+        /// One sentence for people, without line breaks.
+        text: Cow<'static, str>,
+    },
+}
+
+impl Reply {
+    /// `NO` with the response code of this class.
+    pub fn no(class: Class, text: impl Into<Cow<'static, str>>) -> Reply {
+        Reply::No { code: Code::of(class), text: text.into() }
+    }
+
+    /// `BAD` with this text.
+    pub fn bad(text: impl Into<Cow<'static, str>>) -> Reply {
+        Reply::Bad { text: text.into() }
+    }
+}
+
+/// Response codes: RFC 3501 §7.1, RFC 5530, and those of the extensions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Code {
+    /// `ALERT`: clients must show the text.
+    Alert,
+    /// `APPENDUID validity uid` (RFC 4315)
+    AppendUid {
+        /// Of the target.
+        validity: UidValidity,
+        /// Of the new message.
+        uid: Uid,
+    },
+    /// `COPYUID validity from to` (RFC 4315). Both sets have the same count and are in the order of copying.
+    CopyUid {
+        /// Of the target.
+        validity: UidValidity,
+        /// UIDs in the source.
+        from: IdSet,
+        /// UIDs in the target.
+        to: IdSet,
+    },
+    /// `MODIFIED set` (RFC 7162 §3.1.3): failed UNCHANGEDSINCE; UIDs for UID STORE, else sequence numbers.
+    Modified(IdSet),
+    /// `HIGHESTMODSEQ n` (RFC 7162)
+    HighestModSeq(ModSeq),
+    /// `NOMODSEQ` (RFC 7162)
+    NoModSeq,
+    /// `TRYCREATE`: the target is missing and could be created.
+    TryCreate,
+    /// `READ-ONLY`
+    ReadOnly,
+    /// `READ-WRITE`
+    ReadWrite,
+    /// `BADCHARSET (US-ASCII UTF-8)`
+    BadCharset,
+    /// `CLOSED` (RFC 7162 §3.2.11)
+    Closed,
+    /// `UNAVAILABLE`
+    Unavailable,
+    /// `AUTHENTICATIONFAILED`
+    AuthenticationFailed,
+    /// `AUTHORIZATIONFAILED`
+    AuthorizationFailed,
+    /// `EXPIRED`
+    Expired,
+    /// `PRIVACYREQUIRED`
+    PrivacyRequired,
+    /// `CONTACTADMIN`
+    ContactAdmin,
+    /// `NOPERM`
+    NoPerm,
+    /// `INUSE`
+    InUse,
+    /// `EXPUNGEISSUED`
+    ExpungeIssued,
+    /// `CORRUPTION`
+    Corruption,
+    /// `SERVERBUG`
+    ServerBug,
+    /// `CLIENTBUG`
+    ClientBug,
+    /// `CANNOT`
+    Cannot,
+    /// `LIMIT`
+    Limit,
+    /// `TOOBIG` (RFC 7888 §4, RFC 4469)
+    TooBig,
+    /// `OVERQUOTA`
+    OverQuota,
+    /// `ALREADYEXISTS`
+    AlreadyExists,
+    /// `NONEXISTENT`
+    NonExistent,
+}
+
+impl Code {
+    /// The one table from classes to response codes. Damage has none: RFC 5530's CORRUPTION asks the user to
+    /// call for help, and the log has told the operator already.
+    pub fn of(class: Class) -> Option<Code> {
+        Some(match class {
+            Class::Invalid => Code::Cannot,
+            Class::Missing => Code::NonExistent,
+            Class::Exists => Code::AlreadyExists,
+            Class::InUse => Code::InUse,
+            Class::Denied => Code::NoPerm,
+            Class::Credentials => Code::AuthenticationFailed,
+            Class::Limit => Code::Limit,
+            Class::TooBig => Code::TooBig,
+            Class::Quota => Code::OverQuota,
+            Class::Unavailable => Code::Unavailable,
+            Class::Damaged => return None,
+        })
+    }
+}
+
+/// What SELECT and EXAMINE tell (RFC 3501 §6.3.1).
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct SelectedInfo {
+    /// The mailbox's keywords, for FLAGS and PERMANENTFLAGS. System flags are all listed always.
+    pub keywords: Vec<String>,
+    /// System flags that this user may change for good; all, in a mailbox of his own.
+    pub permanent: Flags,
+    /// New keywords may be created: `\*` in PERMANENTFLAGS.
+    pub new_keywords: bool,
+    /// Messages.
+    pub exists: u32,
+    /// Messages with `\Recent` in this session.
+    pub recent: u32,
+    /// Sequence number of the first message without `\Seen`.
+    pub first_unseen: Option<u32>,
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// UIDNEXT.
+    pub uid_next: u32,
+    /// HIGHESTMODSEQ, 1 or more.
+    pub highest_modseq: u64,
+    /// Opened for reading only: asked so, or no right to write.
+    pub read_only: bool,
+}
+
+/// What STATUS tells. The machine writes those that were asked; fill the others with 0 where they cost something.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct StatusInfo {
+    /// Messages.
+    pub messages: u32,
+    /// Messages with `\Recent` for whoever selects next.
+    pub recent: u32,
+    /// UIDNEXT.
+    pub uid_next: u32,
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// Messages without `\Seen`.
+    pub unseen: u32,
+    /// HIGHESTMODSEQ, 1 or more.
+    pub highest_modseq: u64,
+}

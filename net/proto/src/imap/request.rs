@@ -1,0 +1,426 @@
+//! What the machine asks of the session: one owned value per command, ready to travel to another core.
+//!
+//! ```text
+//! not logged in   Login
+//! logged in       Select Create Delete Rename Subscribe Unsubscribe List Namespace Status Append* Idle Enable
+//! selected        Unselect Close Fetch Store Search Copy Move Expunge Sync
+//! any             Logout
+//! ```
+//!
+//! Mailbox names are UTF-8 with `/` between levels; the wire's modified UTF-7 never gets here. INBOX arrives as
+//! `INBOX` in whatever case the client wrote it, also as the first level (`INBOX/x`); only LIST's reference and pattern keep the client's case.
+
+use super::SeqSet;
+use skein_base::{Flags, ModSeq, Secret};
+
+/// One question to the session. Each is answered by one [`Reply`](super::Reply); untagged lines go into
+/// `Imap::out` before the answer. The line after each variant names the replies that fit besides `No` and `Bad`.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// LOGIN or AUTHENTICATE PLAIN. Reply: `LoggedIn`.
+    Login {
+        /// Who the password belongs to (SASL authentication identity).
+        user: String,
+        /// The password as the client sent it.
+        password: Secret,
+        /// Whose mail is asked for, when not the user's own (SASL authorization identity).
+        authzid: Option<String>,
+    },
+    /// SELECT or EXAMINE. A mailbox selected before is closed without expunging first, even when this one is
+    /// refused (RFC 3501 §6.3.1). Reply: `Selected`.
+    Select {
+        /// The mailbox.
+        mailbox: String,
+        /// SELECT or EXAMINE.
+        mode: Mode,
+        /// The `(CONDSTORE)` parameter was given (RFC 7162 §3.1.8).
+        condstore: bool,
+    },
+    /// UNSELECT: leave the mailbox, expunge nothing (RFC 3691). Reply: `Done`.
+    Unselect,
+    /// CLOSE: expunge `\Deleted` silently unless the mailbox is open read-only, then leave it. Reply: `Done`.
+    Close,
+    /// CREATE. A trailing separator has been taken off (RFC 3501 §6.3.3). Reply: `Done`.
+    Create {
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// DELETE. Reply: `Done`.
+    Delete {
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// RENAME; INBOX as the source moves its messages (RFC 3501 §6.3.5). Reply: `Done`.
+    Rename {
+        /// The name it has.
+        from: String,
+        /// The name it gets.
+        to: String,
+    },
+    /// SUBSCRIBE. Reply: `Done`.
+    Subscribe {
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// UNSUBSCRIBE. Reply: `Done`.
+    Unsubscribe {
+        /// The mailbox.
+        mailbox: String,
+    },
+    /// LIST or LSUB. The session writes the lines with [`response::list`](super::response::list). The question
+    /// for the separator (`LIST "" ""`) is answered by the machine and never asked. Reply: `Done`.
+    List {
+        /// The reference name.
+        reference: String,
+        /// The pattern with its `*` and `%`.
+        pattern: String,
+        /// LSUB: among the subscribed names.
+        lsub: bool,
+    },
+    /// NAMESPACE (RFC 2342); the line is [`response::namespace`](super::response::namespace). Reply: `Done`.
+    Namespace,
+    /// STATUS. Reply: `Status`; the machine writes the line.
+    Status {
+        /// The mailbox.
+        mailbox: String,
+        /// What is asked. HIGHESTMODSEQ is an enabling command of CONDSTORE.
+        items: StatusItems,
+    },
+    /// APPEND has reached its literal. Reply: `Continue` to receive the message, or a refusal; then nothing
+    /// more is asked of this APPEND.
+    AppendBegin {
+        /// The target.
+        mailbox: String,
+        /// Flags and keywords of the new message.
+        flags: FlagList,
+        /// INTERNALDATE in seconds since 1970, when the client gave one.
+        internal_date: Option<i64>,
+        /// Bytes of the message; the chunks add up to exactly this.
+        size: u64,
+        /// The client does not wait for `+` (RFC 7888): a refused message is read and dropped by the machine.
+        literal_plus: bool,
+    },
+    /// The next bytes of the message, at most [`APPEND_CHUNK_BYTES`](super::limits::APPEND_CHUNK_BYTES).
+    /// Reply: `Continue`, or a refusal: the rest is dropped by the machine and nothing more is asked.
+    AppendChunk(Vec<u8>),
+    /// The message is complete and the command is well-formed. Reply: `Done` or `DoneCode(AppendUid)`.
+    AppendEnd,
+    /// What followed the literal was wrong: forget the message. Reply: `Done`; the machine answers BAD.
+    AppendAbort,
+    /// FETCH or UID FETCH. The session writes the lines with [`response`](super::response). UID FETCH has
+    /// [`FetchItem::Uid`] among its items, CHANGEDSINCE has [`FetchItem::ModSeq`]. Reply: `Done`.
+    Fetch {
+        /// Which messages.
+        set: SeqSet,
+        /// The set names UIDs.
+        uid: bool,
+        /// What of them.
+        items: FetchItems,
+        /// Only messages changed after this (RFC 7162 §3.1.4.1).
+        changed_since: Option<ModSeq>,
+    },
+    /// STORE or UID STORE. Reply: `Done` or `DoneCode(Modified)`.
+    Store {
+        /// Which messages.
+        set: SeqSet,
+        /// The set names UIDs, and each FETCH line written carries UID.
+        uid: bool,
+        /// Replace, add or remove.
+        mode: StoreMode,
+        /// `.SILENT`: no FETCH line for changes of this very command, save MODSEQ where CONDSTORE wants it.
+        silent: bool,
+        /// The flags.
+        flags: FlagList,
+        /// Skip messages changed after this (RFC 7162 §3.1.3).
+        unchanged_since: Option<ModSeq>,
+    },
+    /// SEARCH or UID SEARCH. The line is [`response::search`](super::response::search). Reply: `Done`.
+    Search {
+        /// Answer with UIDs.
+        uid: bool,
+        /// What to look for. Strings are UTF-8 already.
+        key: SearchKey,
+        /// A MODSEQ key is among them: the answer carries the highest MODSEQ (RFC 7162 §3.1.5).
+        needs_modseq: bool,
+    },
+    /// COPY or UID COPY. Reply: `DoneCode(CopyUid)`, or `Done` when nothing was copied.
+    Copy {
+        /// Which messages.
+        set: SeqSet,
+        /// The set names UIDs.
+        uid: bool,
+        /// The target.
+        mailbox: String,
+    },
+    /// MOVE or UID MOVE (RFC 6851). Reply as for `Copy`; the EXPUNGE lines come with the `Sync` that follows.
+    Move {
+        /// Which messages.
+        set: SeqSet,
+        /// The set names UIDs.
+        uid: bool,
+        /// The target.
+        mailbox: String,
+    },
+    /// EXPUNGE, or UID EXPUNGE (RFC 4315) with a set of UIDs. Only `\Deleted` messages go. The EXPUNGE lines
+    /// come with the `Sync` that follows. Reply: `Done` or `DoneCode(HighestModSeq)`.
+    Expunge {
+        /// Only among these UIDs.
+        uids: Option<SeqSet>,
+    },
+    /// The command is over but for its tagged line: write what has changed in the selected mailbox, now.
+    /// Reply: `Done`.
+    Sync {
+        /// EXPUNGE lines are allowed here (RFC 3501 §7.4.1). When not, expunged messages keep their numbers.
+        expunges: bool,
+        /// CHECK: also bring the mailbox to rest, where that means anything.
+        check: bool,
+    },
+    /// IDLE (RFC 2177). Reply: `Continue`; from then until `IdleEnd` the session may write into `Imap::out`.
+    Idle,
+    /// The client said DONE. Reply: `Done`.
+    IdleEnd,
+    /// CONDSTORE has just become enabled while a mailbox is selected, by ENABLE or by a command that implies it
+    /// (RFC 7162 §3.1): the session writes `* OK [HIGHESTMODSEQ n]` with
+    /// [`response::highest_modseq`](super::response::highest_modseq). From now on every FETCH line with FLAGS
+    /// carries MODSEQ; `Imap::condstore` tells. Reply: `Done`.
+    Enable,
+    /// LOGOUT: let go of everything. Reply: `Done`.
+    Logout,
+}
+
+/// How a mailbox is opened.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Mode {
+    /// SELECT.
+    ReadWrite,
+    /// EXAMINE: nothing changes, `\Recent` stays.
+    ReadOnly,
+}
+
+/// What STORE does with its flags.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StoreMode {
+    /// `FLAGS`
+    Replace,
+    /// `+FLAGS`
+    Add,
+    /// `-FLAGS`
+    Remove,
+}
+
+/// Flags as a client lists them: system flags as bits, keywords by name.
+///
+/// Names are printable ASCII atoms of 1 to [`KEYWORD_BYTES_MAX`](skein_base::limits::KEYWORD_BYTES_MAX) bytes, each once
+/// without regard to case. A `\Recent` is left out: clients copy it from FETCH answers and can not set it.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct FlagList {
+    /// The system flags.
+    pub system: Flags,
+    /// The keywords, as written.
+    pub keywords: Vec<String>,
+}
+
+/// What FETCH asks of each message, in the client's order and without repetition. Macros are spelled out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FetchItems {
+    /// At least one.
+    pub list: Vec<FetchItem>,
+}
+
+impl FetchItems {
+    /// True when fetching them sets `\Seen` (in a mailbox open for writing).
+    pub fn sets_seen(&self) -> bool {
+        self.list.iter().any(|item| match item {
+            FetchItem::Section(section) => !section.peek,
+            FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
+            _ => false,
+        })
+    }
+
+    /// True when `item` is asked.
+    pub fn has(&self, item: &FetchItem) -> bool {
+        self.list.contains(item)
+    }
+}
+
+/// One data item of FETCH (RFC 3501 §6.4.5).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum FetchItem {
+    /// `FLAGS`
+    Flags,
+    /// `INTERNALDATE`
+    InternalDate,
+    /// `RFC822.SIZE`
+    Rfc822Size,
+    /// `UID`
+    Uid,
+    /// `ENVELOPE`
+    Envelope,
+    /// `BODY`, the structure without its extension data
+    Body,
+    /// `BODYSTRUCTURE`
+    BodyStructure,
+    /// `MODSEQ` (RFC 7162)
+    ModSeq,
+    /// `RFC822`: the text of `BODY[]` under its old name
+    Rfc822,
+    /// `RFC822.HEADER`: `BODY.PEEK[HEADER]` under its old name
+    Rfc822Header,
+    /// `RFC822.TEXT`: `BODY[TEXT]` under its old name
+    Rfc822Text,
+    /// `BODY[..]` and `BODY.PEEK[..]`
+    Section(BodySection),
+}
+
+/// `BODY[section]<partial>`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct BodySection {
+    /// Part numbers from the outside in; empty for the message itself. None is 0.
+    pub path: Vec<u32>,
+    /// What of that part.
+    pub text: SectionText,
+    /// Only these bytes of it.
+    pub partial: Option<Partial>,
+    /// `BODY.PEEK`: does not set `\Seen`.
+    pub peek: bool,
+}
+
+/// The end of a section specification.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum SectionText {
+    /// Nothing named: the whole part.
+    All,
+    /// `HEADER`
+    Header,
+    /// `HEADER.FIELDS (..)`, names as the client wrote them: printable ASCII without colon and space
+    HeaderFields(Vec<String>),
+    /// `HEADER.FIELDS.NOT (..)`
+    HeaderFieldsNot(Vec<String>),
+    /// `TEXT`
+    Text,
+    /// `MIME`; only with a path
+    Mime,
+}
+
+/// `<origin.bytes>`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Partial {
+    /// First byte, from 0. Past the end the answer is an empty string.
+    pub origin: u64,
+    /// How many bytes at most, not 0.
+    pub bytes: u64,
+}
+
+/// Items of STATUS as bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct StatusItems(pub u32);
+
+impl StatusItems {
+    /// `MESSAGES`
+    pub const MESSAGES: StatusItems = StatusItems(1);
+    /// `RECENT`
+    pub const RECENT: StatusItems = StatusItems(2);
+    /// `UIDNEXT`
+    pub const UIDNEXT: StatusItems = StatusItems(4);
+    /// `UIDVALIDITY`
+    pub const UIDVALIDITY: StatusItems = StatusItems(8);
+    /// `UNSEEN`
+    pub const UNSEEN: StatusItems = StatusItems(16);
+    /// `HIGHESTMODSEQ` (RFC 7162)
+    pub const HIGHESTMODSEQ: StatusItems = StatusItems(32);
+
+    /// Wire names, in the order in which they are answered.
+    pub const NAMES: [(StatusItems, &'static str); 6] = [
+        (StatusItems::MESSAGES, "MESSAGES"),
+        (StatusItems::RECENT, "RECENT"),
+        (StatusItems::UIDNEXT, "UIDNEXT"),
+        (StatusItems::UIDVALIDITY, "UIDVALIDITY"),
+        (StatusItems::UNSEEN, "UNSEEN"),
+        (StatusItems::HIGHESTMODSEQ, "HIGHESTMODSEQ"),
+    ];
+
+    /// True when every item of `other` is asked.
+    pub fn contains(self, other: StatusItems) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// A day as its number since 1970-01-01, without a time zone (RFC 3501 §6.4.4 disregards it). May be negative.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Day(pub i32);
+
+/// What SEARCH looks for (RFC 3501 §6.4.4), with the shorthands spelled out: NEW is `And[Recent, Without(SEEN)]`,
+/// OLD is `Not(Recent)`, FROM is `Header`. Depth is at most [`COMMAND_DEPTH_MAX`](skein_base::limits::COMMAND_DEPTH_MAX),
+/// keys at most [`SEARCH_KEYS_MAX`](skein_base::limits::SEARCH_KEYS_MAX).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SearchKey {
+    /// `ALL`
+    All,
+    /// A set of sequence numbers.
+    Set(SeqSet),
+    /// `UID set`
+    Uid(SeqSet),
+    /// Has all of these system flags: `SEEN`, `ANSWERED`...
+    With(Flags),
+    /// Has none of these: `UNSEEN`, `UNANSWERED`...
+    Without(Flags),
+    /// `RECENT`
+    Recent,
+    /// `KEYWORD name`; without regard to case. UNKEYWORD is its `Not`.
+    Keyword(String),
+    /// Internal date before this day.
+    Before(Day),
+    /// Internal date on this day.
+    On(Day),
+    /// Internal date on this day or later.
+    Since(Day),
+    /// Date: header before this day.
+    SentBefore(Day),
+    /// Date: header on this day.
+    SentOn(Day),
+    /// Date: header on this day or later.
+    SentSince(Day),
+    /// Larger than so many bytes.
+    Larger(u64),
+    /// Smaller than so many bytes.
+    Smaller(u64),
+    /// A field of this name holds `value`; an empty value asks only for the field. BCC, CC, FROM, SUBJECT and TO
+    /// come as this, with the name in mixed case (`Subject`).
+    Header {
+        /// Field name.
+        name: String,
+        /// Text to be found.
+        value: String,
+    },
+    /// Body holds the text.
+    Body(String),
+    /// Header or body hold the text.
+    Text(String),
+    /// Mod-sequence is this or higher. The entry name of RFC 7162 §3.1.5 is read and not used: Skein keeps one
+    /// mod-sequence for all flags of a message.
+    ModSeq(ModSeq),
+    /// Not this.
+    Not(Box<SearchKey>),
+    /// One or both.
+    Or(Box<SearchKey>, Box<SearchKey>),
+    /// All of them.
+    And(Vec<SearchKey>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_shows_a_body_sets_seen() {
+        let section =
+            |peek| FetchItem::Section(BodySection { path: vec![], text: SectionText::All, partial: None, peek });
+        let check = |item, want| assert_eq!(FetchItems { list: vec![FetchItem::Flags, item] }.sets_seen(), want);
+        check(section(false), true);
+        check(section(true), false);
+        check(FetchItem::Rfc822, true);
+        check(FetchItem::Rfc822Text, true);
+        check(FetchItem::Rfc822Header, false);
+        check(FetchItem::Body, false);
+    }
+}

@@ -1,0 +1,225 @@
+//! Untagged lines about mailboxes: sizes, lists, status, search results.
+
+use super::{status::code, text};
+use crate::imap::{Code, SelectedInfo, StatusInfo, StatusItems};
+use skein_base::{Flags, IdSet, ModSeq, Seq};
+
+/// What stands between the levels of a mailbox name.
+pub const SEPARATOR: char = '/';
+
+/// `* 172 EXISTS`
+pub fn exists(out: &mut Vec<u8>, messages: u32) {
+    counted(out, messages, " EXISTS\r\n");
+}
+
+/// `* 1 RECENT`
+pub fn recent(out: &mut Vec<u8>, messages: u32) {
+    counted(out, messages, " RECENT\r\n");
+}
+
+/// `* 44 EXPUNGE`; the numbers above it go down by one at once.
+pub fn expunge(out: &mut Vec<u8>, seq: Seq) {
+    counted(out, seq.0, " EXPUNGE\r\n");
+}
+
+fn counted(out: &mut Vec<u8>, n: u32, tail: &str) {
+    out.extend_from_slice(b"* ");
+    text::number(out, u64::from(n));
+    out.extend_from_slice(tail.as_bytes());
+}
+
+/// Attributes of a mailbox in LIST as bits (RFC 3501 §7.2.2, RFC 3348).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct ListAttributes(pub u32);
+
+impl ListAttributes {
+    /// No attribute.
+    pub const NONE: ListAttributes = ListAttributes(0);
+    /// `\Noselect`
+    pub const NO_SELECT: ListAttributes = ListAttributes(1);
+    /// `\Noinferiors`
+    pub const NO_INFERIORS: ListAttributes = ListAttributes(2);
+    /// `\HasChildren`
+    pub const HAS_CHILDREN: ListAttributes = ListAttributes(4);
+    /// `\HasNoChildren`
+    pub const HAS_NO_CHILDREN: ListAttributes = ListAttributes(8);
+    /// `\Marked`
+    pub const MARKED: ListAttributes = ListAttributes(16);
+    /// `\Unmarked`
+    pub const UNMARKED: ListAttributes = ListAttributes(32);
+
+    const NAMES: [(ListAttributes, &'static str); 6] = [
+        (ListAttributes::NO_SELECT, "\\Noselect"),
+        (ListAttributes::NO_INFERIORS, "\\Noinferiors"),
+        (ListAttributes::HAS_CHILDREN, "\\HasChildren"),
+        (ListAttributes::HAS_NO_CHILDREN, "\\HasNoChildren"),
+        (ListAttributes::MARKED, "\\Marked"),
+        (ListAttributes::UNMARKED, "\\Unmarked"),
+    ];
+}
+
+impl std::ops::BitOr for ListAttributes {
+    type Output = ListAttributes;
+    fn bitor(self, other: ListAttributes) -> ListAttributes {
+        ListAttributes(self.0 | other.0)
+    }
+}
+
+/// `* LIST (\HasNoChildren) "/" name`, or LSUB.
+pub fn list(out: &mut Vec<u8>, lsub: bool, attributes: ListAttributes, name: &str) {
+    out.extend_from_slice(if lsub { b"* LSUB (" } else { b"* LIST (" });
+    let start = out.len();
+    for (bit, text) in ListAttributes::NAMES {
+        if attributes.0 & bit.0 != 0 {
+            text::word(out, start, text);
+        }
+    }
+    out.extend_from_slice(b") \"");
+    out.push(SEPARATOR as u8);
+    out.extend_from_slice(b"\" ");
+    text::mailbox(out, name);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `* NAMESPACE (("" "/")) NIL NIL`: one personal namespace without a prefix (RFC 2342 §5).
+pub fn namespace(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"* NAMESPACE ((\"\" \"");
+    out.push(SEPARATOR as u8);
+    out.extend_from_slice(b"\")) NIL NIL\r\n");
+}
+
+/// `* STATUS name (MESSAGES 231 UIDNEXT 44292)` with the items that were asked.
+pub fn status(out: &mut Vec<u8>, name: &str, items: StatusItems, info: &StatusInfo) {
+    out.extend_from_slice(b"* STATUS ");
+    text::mailbox(out, name);
+    out.extend_from_slice(b" (");
+    let start = out.len();
+    for (item, name) in StatusItems::NAMES {
+        if items.contains(item) {
+            text::word(out, start, name);
+            out.push(b' ');
+            text::number(out, status_value(item, info));
+        }
+    }
+    out.extend_from_slice(b")\r\n");
+}
+
+fn status_value(item: StatusItems, info: &StatusInfo) -> u64 {
+    match item {
+        StatusItems::MESSAGES => u64::from(info.messages),
+        StatusItems::RECENT => u64::from(info.recent),
+        StatusItems::UIDNEXT => u64::from(info.uid_next),
+        StatusItems::UIDVALIDITY => u64::from(info.uid_validity),
+        StatusItems::UNSEEN => u64::from(info.unseen),
+        StatusItems::HIGHESTMODSEQ => info.highest_modseq,
+        other => unreachable!("{other:?} is no single item"),
+    }
+}
+
+/// `* SEARCH 2 84 882 (MODSEQ 917162500)`, with MODSEQ when it was asked and something was found
+/// (RFC 7162 §3.1.5).
+pub fn search(out: &mut Vec<u8>, found: &IdSet, highest: Option<ModSeq>) {
+    out.extend_from_slice(b"* SEARCH");
+    for n in found.iter() {
+        out.push(b' ');
+        text::number(out, u64::from(n));
+    }
+    if let Some(highest) = highest.filter(|_| !found.is_empty()) {
+        out.extend_from_slice(b" (MODSEQ ");
+        text::number(out, highest.0);
+        out.push(b')');
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The untagged lines of SELECT and EXAMINE (RFC 3501 §6.3.1, RFC 7162 §3.1.2.1).
+pub fn selected(out: &mut Vec<u8>, info: &SelectedInfo) {
+    let permanent = (!info.read_only).then_some(Permanent { flags: info.permanent, new_keywords: info.new_keywords });
+    flags_in_use(out, &info.keywords, permanent);
+    exists(out, info.exists);
+    recent(out, info.recent);
+    if let Some(first) = info.first_unseen {
+        number_code(out, "UNSEEN ", u64::from(first), "] First unseen.\r\n");
+    }
+    number_code(out, "UIDVALIDITY ", u64::from(info.uid_validity), "] UIDs valid.\r\n");
+    number_code(out, "UIDNEXT ", u64::from(info.uid_next), "] Predicted next UID.\r\n");
+    out.extend_from_slice(b"* OK ");
+    code(out, &Code::HighestModSeq(ModSeq(info.highest_modseq)));
+    out.extend_from_slice(b" Highest.\r\n");
+}
+
+/// What may be changed for good, for PERMANENTFLAGS.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Permanent {
+    /// System flags.
+    pub flags: Flags,
+    /// New keywords may be created: `\*`.
+    pub new_keywords: bool,
+}
+
+/// `* FLAGS` and PERMANENTFLAGS: with SELECT, and again before the first use of a keyword that the client has not been told
+/// of (RFC 3501 §7.2.6). `None` in a read-only mailbox.
+pub fn flags_in_use<S: AsRef<str>>(out: &mut Vec<u8>, keywords: &[S], permanent: Option<Permanent>) {
+    out.extend_from_slice(b"* FLAGS ");
+    flag_names(out, Flags::ALL, keywords, false);
+    out.extend_from_slice(b"\r\n* OK [PERMANENTFLAGS ");
+    match permanent {
+        None => out.extend_from_slice(b"()] Read-only mailbox.\r\n"),
+        Some(permanent) => {
+            flag_names(out, permanent.flags, keywords, permanent.new_keywords);
+            out.extend_from_slice(b"] Flags permitted.\r\n");
+        }
+    }
+}
+
+fn number_code(out: &mut Vec<u8>, name: &str, n: u64, tail: &str) {
+    out.extend_from_slice(b"* OK [");
+    out.extend_from_slice(name.as_bytes());
+    text::number(out, n);
+    out.extend_from_slice(tail.as_bytes());
+}
+
+fn flag_names<S: AsRef<str>>(out: &mut Vec<u8>, flags: Flags, keywords: &[S], star: bool) {
+    out.push(b'(');
+    let start = out.len();
+    Flags::NAMES.iter().filter(|(flag, _)| flags.contains(*flag)).for_each(|(_, name)| text::word(out, start, name));
+    keywords.iter().for_each(|name| text::word(out, start, name.as_ref()));
+    if star {
+        text::word(out, start, "\\*");
+    }
+    out.push(b')');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(write: impl FnOnce(&mut Vec<u8>), want: &str) {
+        let mut out = Vec::new();
+        write(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
+
+    #[test]
+    fn lines() {
+        check(|out| exists(out, 172), "* 172 EXISTS\r\n");
+        check(|out| recent(out, 0), "* 0 RECENT\r\n");
+        check(|out| expunge(out, Seq(44)), "* 44 EXPUNGE\r\n");
+        check(namespace, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+        let attributes = ListAttributes::NO_SELECT | ListAttributes::HAS_CHILDREN;
+        check(|out| list(out, false, attributes, "a b"), "* LIST (\\Noselect \\HasChildren) \"/\" \"a b\"\r\n");
+        check(|out| list(out, true, ListAttributes::NONE, "INBOX"), "* LSUB () \"/\" INBOX\r\n");
+        let found = IdSet::from_iter([2, 3, 84]);
+        check(|out| search(out, &found, None), "* SEARCH 2 3 84\r\n");
+        check(|out| search(out, &found, Some(ModSeq(9))), "* SEARCH 2 3 84 (MODSEQ 9)\r\n");
+        check(|out| search(out, &IdSet::new(), Some(ModSeq(9))), "* SEARCH\r\n");
+    }
+
+    #[test]
+    fn status_tells_what_was_asked() {
+        let info = StatusInfo { messages: 231, uid_next: 44292, highest_modseq: 7, ..StatusInfo::default() };
+        let two = StatusItems(StatusItems::MESSAGES.0 | StatusItems::UIDNEXT.0);
+        check(|out| status(out, "blurdybloop", two, &info), "* STATUS blurdybloop (MESSAGES 231 UIDNEXT 44292)\r\n");
+        check(|out| status(out, "x", StatusItems::HIGHESTMODSEQ, &info), "* STATUS x (HIGHESTMODSEQ 7)\r\n");
+    }
+}

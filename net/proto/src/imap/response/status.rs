@@ -1,0 +1,125 @@
+//! Status responses: OK, NO, BAD, BYE and their codes (RFC 3501 §7.1).
+
+use super::text::number;
+use crate::imap::Code;
+use skein_base::ModSeq;
+
+/// `* OK text`
+pub fn ok(out: &mut Vec<u8>, text: &str) {
+    condition(out, b"*", "OK", None, text);
+}
+
+/// `* OK [HIGHESTMODSEQ 715194045007] Highest.`
+pub fn highest_modseq(out: &mut Vec<u8>, modseq: ModSeq) {
+    condition(out, b"*", "OK", Some(&Code::HighestModSeq(modseq)), "Highest.");
+}
+
+/// One status line. Text from elsewhere loses its line breaks, so that it can not forge a response.
+pub(crate) fn condition(out: &mut Vec<u8>, tag: &[u8], word: &str, with: Option<&Code>, text: &str) {
+    out.extend_from_slice(tag);
+    out.push(b' ');
+    out.extend_from_slice(word.as_bytes());
+    out.push(b' ');
+    if let Some(with) = with {
+        code(out, with);
+        out.push(b' ');
+    }
+    out.extend(text.bytes().map(|b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { b }));
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `[APPENDUID 38505 3955]`
+pub fn code(out: &mut Vec<u8>, code: &Code) {
+    out.push(b'[');
+    out.extend_from_slice(name(code).as_bytes());
+    match code {
+        Code::AppendUid { validity, uid } => {
+            spaced(out, u64::from(validity.0));
+            spaced(out, u64::from(uid.0));
+        }
+        Code::CopyUid { validity, from, to } => {
+            spaced(out, u64::from(validity.0));
+            out.push(b' ');
+            from.write_to(out);
+            out.push(b' ');
+            to.write_to(out);
+        }
+        Code::Modified(set) => {
+            out.push(b' ');
+            set.write_to(out);
+        }
+        Code::HighestModSeq(modseq) => spaced(out, modseq.0),
+        Code::BadCharset => out.extend_from_slice(b" (US-ASCII UTF-8)"),
+        _ => {}
+    }
+    out.push(b']');
+}
+
+fn spaced(out: &mut Vec<u8>, n: u64) {
+    out.push(b' ');
+    number(out, n);
+}
+
+fn name(code: &Code) -> &'static str {
+    match code {
+        Code::Alert => "ALERT",
+        Code::AppendUid { .. } => "APPENDUID",
+        Code::CopyUid { .. } => "COPYUID",
+        Code::Modified(_) => "MODIFIED",
+        Code::HighestModSeq(_) => "HIGHESTMODSEQ",
+        Code::NoModSeq => "NOMODSEQ",
+        Code::TryCreate => "TRYCREATE",
+        Code::ReadOnly => "READ-ONLY",
+        Code::ReadWrite => "READ-WRITE",
+        Code::BadCharset => "BADCHARSET",
+        Code::Closed => "CLOSED",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::AuthenticationFailed => "AUTHENTICATIONFAILED",
+        Code::AuthorizationFailed => "AUTHORIZATIONFAILED",
+        Code::Expired => "EXPIRED",
+        Code::PrivacyRequired => "PRIVACYREQUIRED",
+        Code::ContactAdmin => "CONTACTADMIN",
+        Code::NoPerm => "NOPERM",
+        Code::InUse => "INUSE",
+        Code::ExpungeIssued => "EXPUNGEISSUED",
+        Code::Corruption => "CORRUPTION",
+        Code::ServerBug => "SERVERBUG",
+        Code::ClientBug => "CLIENTBUG",
+        Code::Cannot => "CANNOT",
+        Code::Limit => "LIMIT",
+        Code::TooBig => "TOOBIG",
+        Code::OverQuota => "OVERQUOTA",
+        Code::AlreadyExists => "ALREADYEXISTS",
+        Code::NonExistent => "NONEXISTENT",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skein_base::{IdSet, Uid, UidValidity};
+
+    #[test]
+    fn codes() {
+        let check = |c: Code, want: &str| {
+            let mut out = Vec::new();
+            code(&mut out, &c);
+            assert_eq!(String::from_utf8(out).unwrap(), want);
+        };
+        let validity = UidValidity(38505);
+        check(Code::AppendUid { validity, uid: Uid(3955) }, "[APPENDUID 38505 3955]");
+        let (from, to) = (IdSet::from_iter([304, 319, 320]), IdSet::range(3956, 3958));
+        check(Code::CopyUid { validity, from, to }, "[COPYUID 38505 304,319:320 3956:3958]");
+        check(Code::Modified(IdSet::from_iter([7, 9])), "[MODIFIED 7,9]");
+        check(Code::HighestModSeq(ModSeq(5)), "[HIGHESTMODSEQ 5]");
+        check(Code::BadCharset, "[BADCHARSET (US-ASCII UTF-8)]");
+        check(Code::ReadOnly, "[READ-ONLY]");
+    }
+
+    #[test]
+    fn text_can_not_forge_a_line() {
+        let mut out = Vec::new();
+        ok(&mut out, "a\r\n* BYE b");
+        assert_eq!(out, b"* OK a  * BYE b\r\n");
+    }
+}

@@ -1,0 +1,437 @@
+//! The machine: which command may come when, and who is asked.
+
+use super::address::Address;
+use super::command::{Command, parse};
+use super::data::Unstuffer;
+use super::limits::{BAD_COMMANDS_MAX, CHUNK_READY_BYTES, CHUNK_STEP_BYTES};
+use super::reply;
+use super::request::{Body, Outcome, Refusal, Reply, Request};
+use skein_base::Class;
+use skein_base::limits::{LMTP_LINE_BYTES_MAX, OUTPUT_BYTES_WATERMARK};
+
+/// What the machine is told once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Our name in the greeting.
+    pub hostname: String,
+    /// Largest message, in bytes after dots are taken out.
+    pub message_bytes_max: u64,
+    /// Recipients of one message.
+    pub recipients_max: usize,
+    /// How long the client may be silent.
+    pub idle_ms_max: u64,
+}
+
+/// Which question an answer belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RequestId(u64);
+
+/// What comes next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Write what is in [`Lmtp::out`], then feed more.
+    More,
+    /// Answer this. Until then nothing is taken and [`Step::Wait`] comes.
+    Ask(RequestId, Request),
+    /// The last question has no answer yet. What is in [`Lmtp::out`] may be written meanwhile.
+    Wait,
+    /// Write what is in [`Lmtp::out`] and close. No `Abort` comes first: what was gathered is dropped with the session.
+    Close(Close),
+}
+
+/// Why the connection ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Close {
+    /// The client said QUIT.
+    Quit,
+    /// The client was silent for too long.
+    Idle,
+    /// The client makes no sense.
+    Errors,
+    /// [`Lmtp::stop`] was called and the message under way is done.
+    Stopping,
+}
+
+/// One LMTP connection, from the greeting to the end. No I/O: see the module.
+pub struct Lmtp {
+    settings: Settings,
+    out: Vec<u8>,
+    /// The beginning of a command line whose end has not come.
+    line: Vec<u8>,
+    input: Input,
+    client: Option<String>,
+    /// Accepted recipients; `Some` from an accepted MAIL on.
+    recipients: Option<Vec<Address>>,
+    question: Question,
+    questions: u64,
+    bad_commands: u32,
+    /// Since when the client is silent; `None` while it is not its turn.
+    silent_since_ms: Option<u64>,
+    stopping: bool,
+    close: Option<Close>,
+}
+
+/// What input is.
+enum Input {
+    Commands,
+    /// The rest of a line that was too long.
+    Overlong,
+    Data(Data),
+}
+
+/// A message coming in.
+struct Data {
+    dots: Unstuffer,
+    chunk: Vec<u8>,
+    bytes: u64,
+    /// Why the rest is read and thrown away.
+    refused: Option<Refusal>,
+    ended: bool,
+}
+
+/// The one question that may be open.
+enum Question {
+    None,
+    Asked(Request, About),
+    Open(About),
+}
+
+/// What the answer is about.
+enum About {
+    Sender,
+    Recipient(Address),
+    Chunk,
+    End,
+    Abort,
+}
+
+impl Lmtp {
+    /// A connection just accepted: the greeting is in [`Lmtp::out`].
+    pub fn new(settings: Settings) -> Lmtp {
+        let mut out = Vec::with_capacity(256);
+        out.extend_from_slice(b"220 ");
+        out.extend_from_slice(settings.hostname.as_bytes());
+        out.extend_from_slice(b" LMTP Skein\r\n");
+        Lmtp {
+            settings,
+            out,
+            line: Vec::new(),
+            input: Input::Commands,
+            client: None,
+            recipients: None,
+            question: Question::None,
+            questions: 0,
+            bad_commands: 0,
+            silent_since_ms: None,
+            stopping: false,
+            close: None,
+        }
+    }
+
+    /// Takes input and returns how much. It stops short at a question, when [`Lmtp::out`] is full and when closing; feed the
+    /// rest again once that is dealt with.
+    pub fn feed(&mut self, input: &[u8], now_ms: u64) -> usize {
+        let mut used = 0;
+        while used < input.len() && self.takes_input() {
+            used += match self.input {
+                Input::Commands => self.feed_line(&input[used..]),
+                Input::Overlong => self.skip_line(&input[used..]),
+                Input::Data(_) => self.feed_data(&input[used..]),
+            };
+        }
+        if used > 0 {
+            self.silent_since_ms = Some(now_ms);
+        }
+        used
+    }
+
+    /// What to do now. To be called after each `feed`, `answer` and `tick` until it gives no more questions.
+    #[allow(clippy::should_implement_trait, reason = "the verb of all machines; a machine is no iterator")]
+    pub fn next(&mut self) -> Step {
+        match std::mem::replace(&mut self.question, Question::None) {
+            Question::Asked(request, about) => {
+                self.question = Question::Open(about);
+                self.questions += 1;
+                Step::Ask(RequestId(self.questions), request)
+            }
+            Question::Open(about) => {
+                self.question = Question::Open(about);
+                Step::Wait
+            }
+            Question::None => self.close.map_or(Step::More, Step::Close),
+        }
+    }
+
+    /// Takes the answer to the open question. The reply must be of the kind that the request names, for each recipient one.
+    pub fn answer(&mut self, id: RequestId, reply: Reply) {
+        assert_eq!(id, RequestId(self.questions), "an answer to another question");
+        let Question::Open(about) = std::mem::replace(&mut self.question, Question::None) else {
+            panic!("an answer and no question")
+        };
+        self.silent_since_ms = None;
+        match (about, reply) {
+            (About::Sender, Reply::Accept) => {
+                self.recipients = Some(Vec::new());
+                self.say(reply::SENDER_OK);
+            }
+            (About::Recipient(address), Reply::Accept) => {
+                self.recipients.as_mut().expect("RCPT comes after MAIL").push(address);
+                self.say(reply::RECIPIENT_OK);
+            }
+            (About::Sender | About::Recipient(_), Reply::Refuse(refusal)) => reply::refuse(&mut self.out, &refusal),
+            (About::Chunk, Reply::Accept) => self.finish_data(),
+            (About::Chunk, Reply::Refuse(refusal)) => {
+                self.data().refused = Some(refusal);
+                self.finish_data();
+            }
+            (About::End, Reply::Outcomes(outcomes)) => self.say_outcomes(&outcomes),
+            (About::Abort, Reply::Accept) => self.finish_data(),
+            (_, reply) => panic!("{reply:?} does not answer the question"),
+        }
+        self.stop_between_messages();
+    }
+
+    /// Ends the connection when the client has been silent too long. Returns when to call again; `None` while it is not the
+    /// client's turn or when closing. To be called after feeds and answers, and when the time has come.
+    pub fn tick(&mut self, now_ms: u64) -> Option<u64> {
+        if self.close.is_some() || !matches!(self.question, Question::None) {
+            return None;
+        }
+        let deadline = self.silent_since_ms.get_or_insert(now_ms).saturating_add(self.settings.idle_ms_max);
+        if now_ms < deadline {
+            return Some(deadline);
+        }
+        self.end(reply::IDLE_TOO_LONG, Close::Idle);
+        None
+    }
+
+    /// The server is stopping: the message under way is finished, then the connection ends. A client that does not go on is
+    /// left to [`Lmtp::tick`] or to the pump's own patience.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        self.stop_between_messages();
+    }
+
+    /// What is to be written. The pump takes from the front what it has written.
+    pub fn out(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    fn takes_input(&self) -> bool {
+        matches!(self.question, Question::None) && self.close.is_none() && self.out.len() < OUTPUT_BYTES_WATERMARK
+    }
+
+    fn feed_line(&mut self, input: &[u8]) -> usize {
+        let Some(lf) = memchr::memchr(b'\n', input) else { return self.keep_line(input) };
+        if self.line.len() + lf + 1 > LMTP_LINE_BYTES_MAX {
+            self.line = Vec::new();
+            self.bad_command(reply::LINE_TOO_LONG);
+        } else if self.line.is_empty() {
+            self.command(&input[..lf]);
+        } else {
+            let mut line = std::mem::take(&mut self.line);
+            line.extend_from_slice(&input[..lf]);
+            self.command(&line);
+        }
+        lf + 1
+    }
+
+    /// Keeps the beginning of a line, unless it is too long already.
+    fn keep_line(&mut self, input: &[u8]) -> usize {
+        if self.line.len() + input.len() >= LMTP_LINE_BYTES_MAX {
+            self.line = Vec::new();
+            self.input = Input::Overlong;
+        } else {
+            self.line.extend_from_slice(input);
+        }
+        input.len()
+    }
+
+    fn skip_line(&mut self, input: &[u8]) -> usize {
+        let Some(lf) = memchr::memchr(b'\n', input) else { return input.len() };
+        self.input = Input::Commands;
+        self.bad_command(reply::LINE_TOO_LONG);
+        lf + 1
+    }
+
+    /// A line without its LF. A command ended by a bare LF is taken: people type them, and here it ends no message.
+    fn command(&mut self, line: &[u8]) {
+        match parse(line.strip_suffix(b"\r").unwrap_or(line)) {
+            Ok(command) => self.obey(command),
+            Err(wrong) => self.bad_command(wrong),
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Lhlo { client } => self.lhlo(client),
+            Command::Mail { sender, size, body } => self.mail(sender, size, body),
+            Command::Rcpt { address } => self.rcpt(address),
+            Command::Data => self.start_data(),
+            Command::Rset => {
+                self.say(reply::OK);
+                self.abort();
+            }
+            Command::Noop => self.say(reply::OK),
+            Command::Vrfy => self.say(reply::CAN_NOT_VERIFY),
+            Command::Help => self.say(reply::HELP_TEXT),
+            Command::Quit => self.end(reply::BYE, Close::Quit),
+        }
+    }
+
+    fn lhlo(&mut self, client: String) {
+        self.client = Some(client);
+        self.say(b"250-");
+        self.out.extend_from_slice(self.settings.hostname.as_bytes());
+        self.say(b"\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SIZE ");
+        self.out.extend_from_slice(self.settings.message_bytes_max.to_string().as_bytes());
+        self.say(b"\r\n");
+        self.abort();
+    }
+
+    fn mail(&mut self, sender: Option<Address>, size: u64, body: Body) {
+        let Some(client) = &self.client else { return self.bad_command(reply::LHLO_FIRST) };
+        if self.recipients.is_some() {
+            self.bad_command(reply::MAIL_GIVEN);
+        } else if size > self.settings.message_bytes_max {
+            self.say(reply::TOO_BIG);
+        } else {
+            self.ask(Request::Sender { client: client.clone(), sender, size, body }, About::Sender);
+        }
+    }
+
+    fn rcpt(&mut self, address: Address) {
+        match &self.recipients {
+            None => self.bad_command(reply::MAIL_FIRST),
+            Some(accepted) if accepted.len() >= self.settings.recipients_max => self.say(reply::TOO_MANY_RECIPIENTS),
+            Some(_) => self.ask(Request::Recipient { address: address.clone() }, About::Recipient(address)),
+        }
+    }
+
+    /// RFC 2033 §4.2: DATA must fail when no RCPT succeeded. Not counted as nonsense: who pipelines can not know.
+    fn start_data(&mut self) {
+        match &self.recipients {
+            None => self.bad_command(reply::MAIL_FIRST),
+            Some(accepted) if accepted.is_empty() => self.say(reply::NO_RECIPIENTS),
+            Some(_) => {
+                let dots = Unstuffer::new();
+                self.input = Input::Data(Data { dots, chunk: Vec::new(), bytes: 0, refused: None, ended: false });
+                self.say(reply::START_DATA);
+            }
+        }
+    }
+
+    fn feed_data(&mut self, input: &[u8]) -> usize {
+        let message_bytes_max = self.settings.message_bytes_max;
+        let data = self.data();
+        let input = &input[..input.len().min(CHUNK_STEP_BYTES)];
+        let before = data.chunk.len();
+        let taken = data.dots.push(input, &mut data.chunk);
+        data.bytes += (data.chunk.len() - before) as u64;
+        data.ended = taken.end;
+        if data.refused.is_some() {
+            data.chunk.clear();
+        } else if data.bytes > message_bytes_max {
+            data.refuse_rest(Class::TooBig, "Message too big");
+            self.ask(Request::Abort, About::Abort);
+            return taken.used;
+        }
+        self.hand_over_chunk();
+        taken.used
+    }
+
+    /// Asks about the chunk when it is large enough or the last; otherwise goes on.
+    fn hand_over_chunk(&mut self) {
+        let data = self.data();
+        let due = data.chunk.len() >= CHUNK_READY_BYTES || (data.ended && !data.chunk.is_empty());
+        if due {
+            let chunk = std::mem::take(&mut data.chunk);
+            self.ask(Request::Chunk(chunk), About::Chunk);
+        } else {
+            self.finish_data();
+        }
+    }
+
+    /// After the final dot, with no chunk left: asks for the outcomes, or gives the one that all share.
+    fn finish_data(&mut self) {
+        let Input::Data(data) = &mut self.input else { return };
+        if !data.ended {
+            return;
+        }
+        match data.refused.take() {
+            None => {
+                let bytes = data.bytes;
+                self.ask(Request::End { bytes }, About::End);
+            }
+            Some(refusal) => {
+                let accepted = self.recipients.as_ref().map_or(0, Vec::len);
+                self.say_outcomes(&vec![Err(refusal); accepted]);
+            }
+        }
+    }
+
+    fn say_outcomes(&mut self, outcomes: &[Outcome]) {
+        let accepted = self.recipients.take().expect("DATA comes after RCPT");
+        assert_eq!(outcomes.len(), accepted.len(), "one outcome for each accepted recipient");
+        for (address, outcome) in accepted.iter().zip(outcomes) {
+            match outcome {
+                Ok(()) => reply::saved(&mut self.out, address),
+                Err(refusal) => reply::refuse_recipient(&mut self.out, address, refusal),
+            }
+        }
+        self.input = Input::Commands;
+        // Connections of a busy sender live for days: errors far apart are no sign of nonsense.
+        self.bad_commands = 0;
+        self.stop_between_messages();
+    }
+
+    /// Forgets the message begun, if there is one.
+    fn abort(&mut self) {
+        if self.recipients.take().is_some() {
+            self.ask(Request::Abort, About::Abort);
+        }
+    }
+
+    fn bad_command(&mut self, line: &[u8]) {
+        self.say(line);
+        self.bad_commands += 1;
+        if self.bad_commands >= BAD_COMMANDS_MAX {
+            self.end(reply::TOO_MANY_ERRORS, Close::Errors);
+        }
+    }
+
+    fn stop_between_messages(&mut self) {
+        let between = self.recipients.is_none() && matches!(self.question, Question::None);
+        if self.stopping && between && self.close.is_none() {
+            self.end(reply::STOPPING, Close::Stopping);
+        }
+    }
+
+    fn ask(&mut self, request: Request, about: About) {
+        assert!(matches!(self.question, Question::None), "one question at a time");
+        self.question = Question::Asked(request, about);
+    }
+
+    fn end(&mut self, line: &[u8], why: Close) {
+        self.say(line);
+        self.close = Some(why);
+    }
+
+    fn say(&mut self, line: &[u8]) {
+        self.out.extend_from_slice(line);
+    }
+
+    fn data(&mut self) -> &mut Data {
+        match &mut self.input {
+            Input::Data(data) => data,
+            _ => unreachable!("called only while a message comes in"),
+        }
+    }
+}
+
+impl Data {
+    fn refuse_rest(&mut self, class: Class, text: &str) {
+        self.refused = Some(Refusal { class, text: text.to_owned() });
+        self.chunk = Vec::new();
+    }
+}

@@ -1,0 +1,36 @@
+//! LOGIN (draft-murchison-sasl-login-00): name and password, each after a prompt. Obsolete, and what Outlook speaks.
+
+use super::{Credentials, SaslError, SaslStep, name, password};
+
+/// The LOGIN mechanism: which prompt was sent last.
+#[derive(Clone, Debug, Default)]
+pub struct Login(State);
+
+#[derive(Clone, Debug, Default)]
+enum State {
+    #[default]
+    Start,
+    AskedName,
+    AskedPassword(String),
+    Ended,
+}
+
+impl Login {
+    /// Takes the client's next message; `None` at the start when it sent none with the command. A first message is the name.
+    pub fn step(&mut self, message: Option<&[u8]>) -> Result<SaslStep, SaslError> {
+        match (std::mem::replace(&mut self.0, State::Ended), message) {
+            (State::Start, None) => {
+                self.0 = State::AskedName;
+                Ok(SaslStep::Challenge(b"Username:"))
+            }
+            (State::Start | State::AskedName, Some(message)) => {
+                self.0 = State::AskedPassword(name(message)?);
+                Ok(SaslStep::Challenge(b"Password:"))
+            }
+            (State::AskedPassword(user), Some(message)) => {
+                Ok(SaslStep::Done(Credentials { authzid: None, user, password: password(message)? }))
+            }
+            _ => Err(SaslError::Ended),
+        }
+    }
+}

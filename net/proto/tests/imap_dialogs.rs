@@ -1,0 +1,245 @@
+//! Whole conversations from `testdata/dialogs`, also cut at every byte.
+//!
+//! ```text
+//! C: a1 NOOP         a line from the client; "C- text" is one without its line break
+//! S: a1 OK ..        a line for the client
+//! Q: Fetch { set: 1  the next question starts so
+//! U: * 1 EXISTS      the session writes this line before it answers, or while the client idles
+//! R: Done            the session answers; R lines are consumed one per question, in order
+//! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login
+//! # comment
+//! ```
+//! A `Sync` that the dialog does not speak of is answered `Done`.
+
+use skein_base::{Class, Flags, IdSet, ModSeq, Uid, UidValidity};
+use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, SelectedInfo, StatusInfo, Step};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+#[derive(Default)]
+struct Dialog {
+    start: String,
+    client: Vec<u8>,
+    server: String,
+    answers: VecDeque<Answer>,
+}
+
+#[derive(Clone, Default)]
+struct Answer {
+    question: Option<String>,
+    before: String,
+    reply: String,
+    while_idle: String,
+}
+
+fn read(text: &str) -> Dialog {
+    let mut dialog = Dialog { start: "tls".to_string(), ..Dialog::default() };
+    let mut next = Answer::default();
+    let mut idle = false;
+    for line in text.lines() {
+        let (kind, rest) = line.split_at(line.len().min(3));
+        match kind {
+            "C: " | "C:" => {
+                dialog.client.extend_from_slice(rest.as_bytes());
+                dialog.client.extend_from_slice(b"\r\n");
+                idle = false;
+            }
+            "C- " => dialog.client.extend_from_slice(rest.as_bytes()),
+            "S: " => dialog.server += &format!("{rest}\r\n"),
+            "Q: " => next.question = Some(rest.to_string()),
+            "U: " => {
+                dialog.server += &format!("{rest}\r\n");
+                let news = if idle { &mut dialog.answers.back_mut().unwrap().while_idle } else { &mut next.before };
+                *news += &format!("{rest}\r\n");
+            }
+            "R: " => {
+                idle = rest == "Continue" && next.question.as_deref() == Some("Idle");
+                next.reply = rest.to_string();
+                dialog.answers.push_back(std::mem::take(&mut next));
+            }
+            "T: " => dialog.start = rest.to_string(),
+            _ => assert!(line.is_empty() || line.starts_with('#'), "{line:?}"),
+        }
+    }
+    dialog
+}
+
+fn reply(text: &str) -> Reply {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match word {
+        "Done" => Reply::Done,
+        "Continue" => Reply::Continue,
+        "LoggedIn" => Reply::LoggedIn { user: rest.to_string() },
+        "Selected" => Reply::Selected(Box::new(selected(rest))),
+        "Status" => Reply::Status(status(rest)),
+        "Code" => Reply::DoneCode(code(rest)),
+        "No" => {
+            let (class, text) = rest.split_once(' ').unwrap();
+            Reply::no(class_named(class), text.to_string())
+        }
+        "TryCreate" => Reply::No { code: Some(Code::TryCreate), text: rest.to_string().into() },
+        "Bad" => Reply::bad(rest.to_string()),
+        "Bye" => Reply::Bye { text: rest.to_string().into() },
+        _ => panic!("{text}"),
+    }
+}
+
+fn class_named(name: &str) -> Class {
+    match name {
+        "Missing" => Class::Missing,
+        "Exists" => Class::Exists,
+        "Credentials" => Class::Credentials,
+        "Quota" => Class::Quota,
+        "Denied" => Class::Denied,
+        "Damaged" => Class::Damaged,
+        _ => panic!("{name}"),
+    }
+}
+
+fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split_whitespace().map(|field| field.split_once('=').unwrap_or((field, "")))
+}
+
+fn selected(text: &str) -> SelectedInfo {
+    let mut info = SelectedInfo { permanent: Flags::ALL, new_keywords: true, ..SelectedInfo::default() };
+    for (name, value) in fields(text) {
+        match name {
+            "exists" => info.exists = value.parse().unwrap(),
+            "recent" => info.recent = value.parse().unwrap(),
+            "unseen" => info.first_unseen = Some(value.parse().unwrap()),
+            "validity" => info.uid_validity = value.parse().unwrap(),
+            "next" => info.uid_next = value.parse().unwrap(),
+            "modseq" => info.highest_modseq = value.parse().unwrap(),
+            "keyword" => info.keywords.push(value.to_string()),
+            "read_only" => info.read_only = true,
+            _ => panic!("{name}"),
+        }
+    }
+    info
+}
+
+fn status(text: &str) -> StatusInfo {
+    let mut info = StatusInfo::default();
+    for (name, value) in fields(text) {
+        match name {
+            "messages" => info.messages = value.parse().unwrap(),
+            "recent" => info.recent = value.parse().unwrap(),
+            "unseen" => info.unseen = value.parse().unwrap(),
+            "validity" => info.uid_validity = value.parse().unwrap(),
+            "next" => info.uid_next = value.parse().unwrap(),
+            "modseq" => info.highest_modseq = value.parse().unwrap(),
+            _ => panic!("{name}"),
+        }
+    }
+    info
+}
+
+fn code(text: &str) -> Code {
+    let words: Vec<&str> = text.split(' ').collect();
+    let set = |text: &str| -> IdSet {
+        let range = |part: &str| match part.split_once(':') {
+            Some((a, b)) => (a.parse().unwrap(), b.parse().unwrap()),
+            None => (part.parse().unwrap(), part.parse().unwrap()),
+        };
+        IdSet::from_ranges(text.split(',').map(range)).unwrap()
+    };
+    match words[0] {
+        "APPENDUID" => {
+            Code::AppendUid { validity: UidValidity(words[1].parse().unwrap()), uid: Uid(words[2].parse().unwrap()) }
+        }
+        "COPYUID" => {
+            let validity = UidValidity(words[1].parse().unwrap());
+            Code::CopyUid { validity, from: set(words[2]), to: set(words[3]) }
+        }
+        "MODIFIED" => Code::Modified(set(words[1])),
+        "HIGHESTMODSEQ" => Code::HighestModSeq(ModSeq(words[1].parse().unwrap())),
+        other => panic!("{other}"),
+    }
+}
+
+/// Plays the dialog with the client's bytes in these pieces; returns all output and whether it closed.
+fn play(dialog: &Dialog, pieces: &[&[u8]]) -> (String, bool) {
+    let tls = dialog.start == "tls";
+    let config = ImapConfig { plaintext_login: dialog.start == "plain-login", ..ImapConfig::default() };
+    let mut imap = Imap::new(Arc::new(config), tls);
+    let mut answers = dialog.answers.clone();
+    let mut output = Vec::new();
+    let mut closed = step(&mut imap, &mut answers);
+    for piece in pieces {
+        let mut rest = *piece;
+        while !rest.is_empty() && !closed {
+            let used = imap.feed(rest);
+            closed = step(&mut imap, &mut answers);
+            rest = &rest[used..];
+            output.append(imap.out());
+            imap.rest();
+        }
+    }
+    output.append(imap.out());
+    assert!(answers.is_empty(), "not asked: {:?}", answers.iter().map(|a| &a.reply).collect::<Vec<_>>());
+    (String::from_utf8(output).unwrap(), closed)
+}
+
+/// Does what the machine wants until it wants input.
+fn step(imap: &mut Imap, answers: &mut VecDeque<Answer>) -> bool {
+    loop {
+        match imap.next() {
+            Step::More => return false,
+            Step::Close(_) => return true,
+            Step::StartTls => imap.tls_started(),
+            Step::Ask(request) => answer(imap, request, answers),
+        }
+    }
+}
+
+fn answer(imap: &mut Imap, request: Request, answers: &mut VecDeque<Answer>) {
+    let question = format!("{request:?}");
+    let spoken_of = answers.front().and_then(|a| a.question.as_ref()).is_some_and(|q| q.starts_with("Sync"));
+    if matches!(request, Request::Sync { check: false, .. }) && !spoken_of {
+        return imap.answer(Reply::Done);
+    }
+    let answer = answers.pop_front().unwrap_or_else(|| panic!("no answer to {question}"));
+    if let Some(expected) = &answer.question {
+        assert!(question.starts_with(expected.as_str()), "asked {question}, expected {expected}");
+    }
+    imap.out().extend_from_slice(answer.before.as_bytes());
+    imap.answer(reply(&answer.reply));
+    if !answer.while_idle.is_empty() {
+        assert!(imap.idling());
+        imap.out().extend_from_slice(answer.while_idle.as_bytes());
+    }
+}
+
+fn each_dialog(check: impl Fn(&str, &Dialog)) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/dialogs");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        check(path.file_name().unwrap().to_str().unwrap(), &read(&text));
+        count += 1;
+    }
+    assert!(count > 10, "the dialogs are gone");
+}
+
+#[test]
+fn dialogs_go_as_written() {
+    each_dialog(|name, dialog| {
+        println!("{name}");
+        let (output, _) = play(dialog, &[&dialog.client]);
+        assert_eq!(output, dialog.server, "{name}");
+    });
+}
+
+#[test]
+fn every_split_gives_the_same() {
+    each_dialog(|name, dialog| {
+        for cut in 0..=dialog.client.len() {
+            let (a, b) = dialog.client.split_at(cut);
+            let (output, _) = play(dialog, &[a, b]);
+            assert_eq!(output, dialog.server, "{name} cut at {cut}");
+        }
+        let bytes: Vec<&[u8]> = dialog.client.chunks(1).collect();
+        assert_eq!(play(dialog, &bytes).0, dialog.server, "{name} byte by byte");
+    });
+}

@@ -1,0 +1,28 @@
+//! One table from the store's failures to what a client reads; the log gets the facts.
+
+use skein_base::Class;
+use skein_proto::imap::{Code, Reply};
+use skein_store::StoreError;
+
+/// The refusal for a failed request. Failures that are the operator's business are logged here, where they end.
+pub(crate) fn refuse(error: &StoreError) -> Reply {
+    log(error);
+    Reply::no(error.class(), error.client_text())
+}
+
+/// The same for a target mailbox: when it is missing, the client may create it and try again (RFC 3501 §7.1).
+pub(crate) fn refuse_target(error: &StoreError) -> Reply {
+    match error.class() {
+        Class::Missing => Reply::No { code: Some(Code::TryCreate), text: error.client_text().into() },
+        _ => refuse(error),
+    }
+}
+
+/// Tells the operator what the client is not told.
+pub(crate) fn log(error: &StoreError) {
+    match error.class() {
+        Class::Damaged => tracing::error!(%error, "stored data is damaged"),
+        Class::Unavailable => tracing::error!(%error, "the store refuses"),
+        _ => {}
+    }
+}

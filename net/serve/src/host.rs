@@ -1,0 +1,270 @@
+//! What the sessions of one shard share, and what reaches the shard over its lane.
+
+use crate::Store;
+use crate::imap::{self, Moved};
+use crate::lmtp::{self, Delivery};
+use skein_auth::{Auth, Outcome, Step};
+use skein_base::seam::Clock;
+use skein_base::sync::Notify;
+use skein_base::{AccountId, Secret, ShardId, UserName};
+use skein_proto::imap::ImapConfig;
+use skein_runtime::{Class, Inbox, Lanes, RealClock, sleep, spawn_blocking, spawn_detached};
+use skein_store::AccountHandle;
+use skein_transport::{Conn, Tls};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is sent from shard to shard.
+pub enum ToShard {
+    /// A connection whose user lives here.
+    Imap(Box<Moved>),
+    /// A message for users who live here.
+    Deliver(Delivery),
+}
+
+/// What the sessions go by.
+pub struct HostSettings {
+    /// The IMAP machine's.
+    pub imap: Arc<ImapConfig>,
+    /// The LMTP machine's.
+    pub lmtp: skein_proto::lmtp::Settings,
+    /// How recipients become users.
+    pub recipients: skein_deliver::Rules,
+    /// Name of this server in Received lines.
+    pub hostname: String,
+    /// Largest message.
+    pub message_bytes_max: u64,
+    /// Time to log in.
+    pub login_seconds_max: u32,
+    /// Time a logged-in client may be silent.
+    pub idle_seconds_max: u32,
+    /// IMAP connections of one user; 0 is no limit.
+    pub connections_per_user_max: u32,
+    /// How long a refused login waits for its answer.
+    pub failure_delay_ms: u32,
+    /// Whether passwords without TLS are taken from clients on this machine only.
+    pub plaintext_on_loopback_only: bool,
+}
+
+/// One shard's sessions. Clones share it.
+#[derive(Clone)]
+pub struct Host(Rc<Shared>);
+
+struct Shared {
+    id: ShardId,
+    shards: u16,
+    store: Store,
+    lanes: Lanes<ToShard>,
+    auth: RefCell<Auth>,
+    tls: Option<Arc<Tls>>,
+    settings: HostSettings,
+    connections: RefCell<HashMap<AccountId, u32>>,
+    sessions: Cell<u64>,
+    live: Cell<usize>,
+    quiet: Notify,
+    stopping: Cell<bool>,
+    stop: Notify,
+}
+
+impl Host {
+    /// A shard's host.
+    pub fn new(
+        id: ShardId,
+        store: Store,
+        lanes: Lanes<ToShard>,
+        auth: Auth,
+        tls: Option<Arc<Tls>>,
+        settings: HostSettings,
+    ) -> Host {
+        Host(Rc::new(Shared {
+            id,
+            shards: lanes.shards() as u16,
+            store,
+            lanes,
+            auth: RefCell::new(auth),
+            tls,
+            settings,
+            connections: RefCell::default(),
+            sessions: Cell::new(0),
+            live: Cell::new(0),
+            quiet: Notify::new(),
+            stopping: Cell::new(false),
+            stop: Notify::new(),
+        }))
+    }
+
+    /// Takes an IMAP connection just accepted.
+    pub fn serve_imap(&self, conn: Conn, implicit_tls: bool) {
+        let number = self.number();
+        spawn_detached(Class::Session, ("imap", number), imap::serve(self.clone(), conn, implicit_tls));
+    }
+
+    /// Takes an LMTP connection just accepted.
+    pub fn serve_lmtp(&self, conn: Conn) {
+        let number = self.number();
+        spawn_detached(Class::Delivery, ("lmtp", number), lmtp::serve(self.clone(), conn));
+    }
+
+    /// Serves what comes over the shard's lane, until all senders are gone.
+    pub async fn serve_lane(&self, inbox: Inbox<ToShard>) {
+        while let Some(message) = inbox.recv().await {
+            let number = self.number();
+            match message {
+                ToShard::Imap(moved) => {
+                    spawn_detached(Class::Session, ("imap", number), imap::resume(self.clone(), *moved));
+                }
+                ToShard::Deliver(delivery) => self.deliver_here(delivery),
+            }
+        }
+    }
+
+    /// Delivers to users of this very shard.
+    pub(crate) fn deliver_here(&self, delivery: Delivery) {
+        let number = self.number();
+        spawn_detached(Class::Delivery, ("delivery", number), lmtp::take(self.clone(), delivery));
+    }
+
+    /// Lets running commands finish, says goodbye to everyone else, and returns when the last session has ended.
+    pub async fn stop(&self) {
+        self.0.stopping.set(true);
+        self.0.stop.notify_all();
+        while self.0.live.get() > 0 {
+            self.0.quiet.notified().await;
+        }
+    }
+
+    /// Sessions and deliveries under way.
+    pub fn live(&self) -> usize {
+        self.0.live.get()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn lanes(&self) -> &Lanes<ToShard> {
+        &self.0.lanes
+    }
+
+    pub(crate) fn settings(&self) -> &HostSettings {
+        &self.0.settings
+    }
+
+    pub(crate) fn tls(&self) -> Option<&Arc<Tls>> {
+        self.0.tls.as_ref()
+    }
+
+    pub(crate) fn id(&self) -> ShardId {
+        self.0.id
+    }
+
+    /// The shard that a user lives on.
+    pub(crate) fn home_of(&self, user: &UserName) -> ShardId {
+        skein_ring::home_shard(AccountId::of(user), self.0.shards)
+    }
+
+    /// Whether some source knows the user.
+    pub(crate) fn knows(&self, user: &UserName) -> bool {
+        self.0.auth.borrow().sources().know(user)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stopping.get()
+    }
+
+    /// Told when the server begins to stop.
+    pub(crate) fn stop_signal(&self) -> &Notify {
+        &self.0.stop
+    }
+
+    /// Checks a password; costly hashes run off the shard. A refusal takes its time.
+    pub(crate) async fn verify(&self, user: &str, password: &Secret) -> Outcome {
+        let step = self.0.auth.borrow_mut().begin(user, password, RealClock.monotonic_ms());
+        let outcome = match step {
+            Step::Accept(user) => Outcome::Accept(user),
+            Step::Reject => Outcome::Reject,
+            Step::Check(job) => match spawn_blocking(move || job.run()).await {
+                Ok(checked) => self.0.auth.borrow_mut().finish(checked, RealClock.monotonic_ms()),
+                Err(_) => Outcome::Reject,
+            },
+        };
+        if matches!(outcome, Outcome::Reject) {
+            sleep(Duration::from_millis(u64::from(self.0.settings.failure_delay_ms))).await;
+        }
+        outcome
+    }
+
+    /// Counts a session for as long as the guard lives.
+    pub(crate) fn enter(&self) -> Live {
+        self.0.live.set(self.0.live.get() + 1);
+        Live(self.clone())
+    }
+
+    /// Counts a connection of a user; `None` when he has as many as he may.
+    pub(crate) fn admit(&self, account: AccountId) -> Option<Admitted> {
+        let max = self.0.settings.connections_per_user_max;
+        let mut connections = self.0.connections.borrow_mut();
+        let count = connections.entry(account).or_default();
+        if max > 0 && *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(Admitted { host: self.clone(), account })
+    }
+
+    /// A new name for a delivery, as its Received line and the log have it.
+    pub(crate) fn delivery_id(&self) -> String {
+        format!("{:x}.{:x}.{:x}", RealClock.unix_seconds(), self.0.id.0, self.number())
+    }
+
+    fn number(&self) -> u64 {
+        self.0.sessions.set(self.0.sessions.get() + 1);
+        self.0.sessions.get()
+    }
+}
+
+/// Writes an account out in the background when enough has changed.
+pub(crate) fn checkpoint_if_due(store: &Store, account: &Rc<AccountHandle>) {
+    if store.wants_checkpoint(account) {
+        let (store, account) = (store.clone(), account.clone());
+        spawn_detached(Class::Bulk, "checkpoint", async move {
+            if let Err(error) = store.checkpoint(&account).await {
+                tracing::error!(user = %account.user(), %error, "no checkpoint; the log keeps everything");
+            }
+        });
+    }
+}
+
+/// One session that [`Host::stop`] waits for.
+pub(crate) struct Live(Host);
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let live = &self.0.0.live;
+        live.set(live.get() - 1);
+        if live.get() == 0 {
+            self.0.0.quiet.notify_all();
+        }
+    }
+}
+
+/// One of a user's connections.
+pub(crate) struct Admitted {
+    host: Host,
+    account: AccountId,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut connections = self.host.0.connections.borrow_mut();
+        if let Some(count) = connections.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                connections.remove(&self.account);
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! FETCH: columns straight from the rows, everything else message by message.
+
+use super::link::Link;
+use super::session::Session;
+use crate::message::{Message, Rendered};
+use skein_base::limits::BODY_CHUNK_BYTES;
+use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid};
+use skein_mime::{Section, What, filter_header};
+use skein_proto::imap::response::FetchLine;
+use skein_proto::imap::{BodySection, Code, FetchItem, FetchItems, Partial, Reply, SectionText, SeqSet};
+use skein_store::StoreError;
+use skein_store::account::StoreRequest;
+use skein_store::mailbox::{CacheAt, Fixed, Mailbox, ViewId, Visible};
+use skein_store::op::StoreMode;
+use std::io;
+
+/// Messages taken at a time when only columns are asked: one look at the output per so many.
+const COLUMNS_BATCH: usize = 512;
+/// Messages taken at a time when their contents are asked: what is marked seen is at most this far ahead of the client.
+const CONTENT_BATCH: usize = 32;
+
+/// A message to be answered, with all that is needed once the account is let go of.
+struct Wanted {
+    seen: Visible,
+    fixed: Fixed,
+    recent: bool,
+    cache: CacheAt,
+    /// `\Seen` was set by this very FETCH, so its flags are told.
+    flags_changed: bool,
+}
+
+/// Why a message was not answered.
+enum Failure {
+    Store(StoreError),
+    Gone(io::Error),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::Store(error)
+    }
+}
+
+impl Session {
+    pub(super) async fn fetch(
+        &mut self,
+        set: &SeqSet,
+        uid: bool,
+        items: &FetchItems,
+        changed_since: Option<ModSeq>,
+        link: &mut Link<'_>,
+    ) -> io::Result<Reply> {
+        let (mailbox, view, uids) = match self.resolve(set, uid) {
+            Ok(resolved) => resolved,
+            Err(reply) => return Ok(reply),
+        };
+        if items.list.iter().all(is_column) {
+            return self.fetch_columns(mailbox, view, &uids, items, changed_since, link).await;
+        }
+        let marks_seen = items.sets_seen() && self.selected.as_ref().is_some_and(|s| !s.read_only);
+        let (mut from, mut failed) = (Uid(1), 0);
+        loop {
+            self.tell_keywords(link);
+            let mut batch = self.take(mailbox, view, &uids, from);
+            let Some(last) = batch.last() else { break };
+            from = Uid(last.seen.row.uid.0 + 1);
+            batch.retain(|wanted| changed_since.is_none_or(|since| wanted.seen.row.modseq > since));
+            if marks_seen && let Err(error) = self.mark_seen(mailbox, view, &mut batch, link) {
+                return Ok(crate::failure::refuse(&error));
+            }
+            for wanted in &batch {
+                let (start, drains) = (link.out().len(), link.drains());
+                match self.answer(mailbox, wanted, items, link).await {
+                    Ok(()) => {}
+                    Err(Failure::Gone(error)) => return Err(error),
+                    // Part of the line is with the client already: there is no way back.
+                    Err(Failure::Store(error)) if link.drains() != drains => return Err(io::Error::other(error)),
+                    Err(Failure::Store(error)) => {
+                        crate::failure::log(&error);
+                        link.out().truncate(start);
+                        failed += 1;
+                    }
+                }
+                link.drain_if_full(self).await?;
+            }
+            skein_runtime::session_yield().await;
+        }
+        Ok(fetched(failed))
+    }
+
+    async fn fetch_columns(
+        &mut self,
+        mailbox: MailboxId,
+        view: ViewId,
+        uids: &IdSet,
+        items: &FetchItems,
+        changed_since: Option<ModSeq>,
+        link: &mut Link<'_>,
+    ) -> io::Result<Reply> {
+        let (mut from, mut batch) = (Uid(1), Vec::with_capacity(COLUMNS_BATCH));
+        loop {
+            batch.clear();
+            self.tell_keywords(link);
+            self.look(mailbox, |m| {
+                m.visible(view, uids, from, COLUMNS_BATCH, &mut batch);
+                let out = link.out();
+                for seen in batch.iter().filter(|s| changed_since.is_none_or(|since| s.row.modseq > since)) {
+                    let mut line = FetchLine::begin(out, seen.seq);
+                    items.list.iter().for_each(|item| write_column(m, view, seen, item, &mut line, out));
+                    line.end(out);
+                }
+            });
+            match batch.last() {
+                Some(last) => from = Uid(last.row.uid.0 + 1),
+                None => return Ok(Reply::Done),
+            }
+            link.drain_if_full(self).await?;
+            skein_runtime::session_yield().await;
+        }
+    }
+
+    fn take(&self, mailbox: MailboxId, view: ViewId, uids: &IdSet, from: Uid) -> Vec<Wanted> {
+        self.look(mailbox, |m| {
+            let mut batch = Vec::with_capacity(CONTENT_BATCH);
+            m.visible(view, uids, from, CONTENT_BATCH, &mut batch);
+            let wanted = |seen: Visible| Wanted {
+                seen,
+                fixed: m.fixed(seen.row),
+                recent: m.view(view).is_recent(seen.row.uid),
+                cache: m.cache(seen.row),
+                flags_changed: false,
+            };
+            batch.into_iter().map(wanted).collect()
+        })
+    }
+
+    /// Sets `\Seen` where it is missing (RFC 3501 §6.4.5), and tells the new flags with the message.
+    fn mark_seen(
+        &mut self,
+        mailbox: MailboxId,
+        view: ViewId,
+        batch: &mut [Wanted],
+        link: &mut Link<'_>,
+    ) -> Result<(), StoreError> {
+        let unseen = |wanted: &&mut Wanted| !wanted.seen.gone && !wanted.seen.row.flags.contains(Flags::SEEN);
+        let uids: IdSet = batch.iter_mut().filter(unseen).map(|wanted| wanted.seen.row.uid.0).collect();
+        if uids.is_empty() || !self.account.read(|account| account.exists(mailbox)) {
+            return Ok(());
+        }
+        self.sync(false, link);
+        let (mode, flags) = (StoreMode::Add, Flags::SEEN);
+        let request = StoreRequest { uids, mode, flags, keywords: Vec::new(), unchanged_since: None };
+        let (ops, _) = self.account.read(|account| account.store(mailbox, request))?;
+        self.store.commit(&self.account, &ops)?;
+        self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.own_change(view)));
+        self.look(mailbox, |m| {
+            for wanted in batch.iter_mut().filter(unseen) {
+                if let Some(row) = m.rows().find(wanted.seen.row.uid) {
+                    wanted.seen.row = row;
+                    wanted.flags_changed = true;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    async fn answer(
+        &self,
+        mailbox: MailboxId,
+        wanted: &Wanted,
+        items: &FetchItems,
+        link: &mut Link<'_>,
+    ) -> Result<(), Failure> {
+        let mut message = Message::new(&self.store, wanted.fixed.body, wanted.cache.clone());
+        let mut line = FetchLine::begin(link.out(), wanted.seen.seq);
+        for item in &items.list {
+            self.answer_item(mailbox, wanted, item, &mut message, &mut line, link).await?;
+        }
+        if wanted.flags_changed && !items.has(&FetchItem::Flags) {
+            self.write_flags_item(mailbox, wanted, &mut line, link.out());
+            if link.condstore() && !items.has(&FetchItem::ModSeq) {
+                line.modseq(link.out(), wanted.seen.row.modseq);
+            }
+        }
+        line.end(link.out());
+        Ok(())
+    }
+
+    async fn answer_item(
+        &self,
+        mailbox: MailboxId,
+        wanted: &Wanted,
+        item: &FetchItem,
+        message: &mut Message<'_>,
+        line: &mut FetchLine,
+        link: &mut Link<'_>,
+    ) -> Result<(), Failure> {
+        let (row, out) = (wanted.seen.row, link.out());
+        match item {
+            FetchItem::Flags => self.write_flags_item(mailbox, wanted, line, out),
+            FetchItem::InternalDate => line.internal_date(out, wanted.fixed.internal_date),
+            FetchItem::Rfc822Size => line.size(out, u64::from(wanted.fixed.size)),
+            FetchItem::Uid => line.uid(out, row.uid),
+            FetchItem::ModSeq => line.modseq(out, row.modseq),
+            FetchItem::Envelope => render(message, Rendered::Envelope, "ENVELOPE", line, out).await?,
+            FetchItem::Body => render(message, Rendered::Body, "BODY", line, out).await?,
+            FetchItem::BodyStructure => render(message, Rendered::BodyStructure, "BODYSTRUCTURE", line, out).await?,
+            FetchItem::Rfc822 => self.section(message, item, &whole(What::Whole), None, line, link).await?,
+            FetchItem::Rfc822Header => self.section(message, item, &whole(What::Header), None, line, link).await?,
+            FetchItem::Rfc822Text => self.section(message, item, &whole(What::Text), None, line, link).await?,
+            FetchItem::Section(asked) => {
+                self.section(message, item, &section_of(asked), asked.partial, line, link).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_flags_item(&self, mailbox: MailboxId, wanted: &Wanted, line: &mut FetchLine, out: &mut Vec<u8>) {
+        let row = wanted.seen.row;
+        self.look(mailbox, |m| line.flags(out, row.flags, row.keywords, m.keywords(), wanted.recent));
+    }
+
+    /// A section as a literal. What does not fit a chunk is read and sent chunk by chunk.
+    async fn section(
+        &self,
+        message: &mut Message<'_>,
+        item: &FetchItem,
+        section: &Section,
+        partial: Option<Partial>,
+        line: &mut FetchLine,
+        link: &mut Link<'_>,
+    ) -> Result<(), Failure> {
+        if let Some(filtered) = filtered_header(message, section).await? {
+            let cut = cut(0..filtered.len() as u64, partial);
+            line.body(link.out(), item, cut.end - cut.start);
+            link.out().extend_from_slice(&filtered[cut.start as usize..cut.end as usize]);
+            return Ok(());
+        }
+        let Some(span) = message.locate(section).await? else {
+            match item {
+                FetchItem::Section(asked) => line.section_nil(link.out(), asked),
+                _ => line.body(link.out(), item, 0),
+            }
+            return Ok(());
+        };
+        let range = cut(u64::from(span.start)..u64::from(span.end), partial);
+        let bytes = range.end - range.start;
+        let mut at = range.start;
+        let mut next = message.range(at..range.end.min(at + BODY_CHUNK_BYTES as u64)).await?;
+        line.body(link.out(), item, bytes);
+        loop {
+            link.out().extend_from_slice(&next);
+            at += next.len() as u64;
+            if at >= range.end {
+                return Ok(());
+            }
+            link.drain_if_full(self).await.map_err(Failure::Gone)?;
+            // The literal's length is told already: nothing but these bytes may follow, or the connection ends.
+            next = message.range(at..range.end.min(at + BODY_CHUNK_BYTES as u64)).await.map_err(broken)?;
+            if next.is_empty() {
+                return Err(Failure::Gone(io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+}
+
+fn broken(error: StoreError) -> Failure {
+    crate::failure::log(&error);
+    Failure::Gone(io::Error::other("a message could not be read to its end"))
+}
+
+fn fetched(failed: usize) -> Reply {
+    match failed {
+        0 => Reply::Done,
+        _ => Reply::No {
+            code: Some(Code::ServerBug),
+            text: format!("{failed} messages can not be read; the operator has been told").into(),
+        },
+    }
+}
+
+fn is_column(item: &FetchItem) -> bool {
+    matches!(
+        item,
+        FetchItem::Flags | FetchItem::InternalDate | FetchItem::Rfc822Size | FetchItem::Uid | FetchItem::ModSeq
+    )
+}
+
+fn write_column(m: &Mailbox, view: ViewId, seen: &Visible, item: &FetchItem, line: &mut FetchLine, out: &mut Vec<u8>) {
+    let row = seen.row;
+    match item {
+        FetchItem::Flags => line.flags(out, row.flags, row.keywords, m.keywords(), m.view(view).is_recent(row.uid)),
+        FetchItem::InternalDate => line.internal_date(out, m.fixed(row).internal_date),
+        FetchItem::Rfc822Size => line.size(out, u64::from(m.fixed(row).size)),
+        FetchItem::Uid => line.uid(out, row.uid),
+        FetchItem::ModSeq => line.modseq(out, row.modseq),
+        other => unreachable!("{other:?} is no column"),
+    }
+}
+
+async fn render(
+    message: &mut Message<'_>,
+    what: Rendered,
+    name: &str,
+    line: &mut FetchLine,
+    out: &mut Vec<u8>,
+) -> Result<(), StoreError> {
+    line.ready(out, name, b"");
+    message.render(what, out).await
+}
+
+/// HEADER.FIELDS and its negation, which are picked from a header rather than cut from the message.
+async fn filtered_header(message: &mut Message<'_>, section: &Section) -> Result<Option<Vec<u8>>, StoreError> {
+    let (names, not) = match &section.what {
+        What::HeaderFields(names) => (names, false),
+        What::HeaderFieldsNot(names) => (names, true),
+        _ => return Ok(None),
+    };
+    let mut out = Vec::new();
+    if section.path.is_empty() && !not && message.cached_fields(names, &mut out).await.is_some() {
+        return Ok(Some(out));
+    }
+    let Some(span) = message.locate(section).await? else { return Ok(None) };
+    let header = message.range(u64::from(span.start)..u64::from(span.end)).await?;
+    filter_header(&header, names, not, &mut out);
+    Ok(Some(out))
+}
+
+/// The part of a range that `<origin.bytes>` names.
+fn cut(range: std::ops::Range<u64>, partial: Option<Partial>) -> std::ops::Range<u64> {
+    let Some(partial) = partial else { return range };
+    let start = range.start.saturating_add(partial.origin).min(range.end);
+    start..start.saturating_add(partial.bytes).min(range.end)
+}
+
+fn whole(what: What) -> Section {
+    Section { path: Vec::new(), what }
+}
+
+fn section_of(asked: &BodySection) -> Section {
+    let what = match &asked.text {
+        SectionText::All => What::Whole,
+        SectionText::Header => What::Header,
+        SectionText::HeaderFields(names) => What::HeaderFields(names.clone()),
+        SectionText::HeaderFieldsNot(names) => What::HeaderFieldsNot(names.clone()),
+        SectionText::Text => What::Text,
+        SectionText::Mime => What::Mime,
+    };
+    Section { path: asked.path.clone(), what }
+}

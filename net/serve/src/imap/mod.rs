@@ -1,0 +1,285 @@
+//! The IMAP pump: socket, machine and session, from the greeting to the end.
+
+mod append;
+mod fetch;
+mod link;
+mod list;
+mod search;
+mod select;
+mod session;
+mod store;
+mod sync;
+
+use crate::host::{Admitted, Host, Live, ToShard};
+use crate::metrics::{self, Held};
+use link::{Link, flush};
+use session::Session;
+use skein_auth::Outcome;
+use skein_base::{AccountId, Class, Secret, UserName};
+use skein_proto::imap::{Imap, Reply, Request, Step};
+use skein_runtime::{Deadline, LaneError, sleep};
+use skein_transport::{Conn, Frozen};
+use std::io;
+use std::time::Duration;
+
+/// Bytes read at once: a line or two of pipelined commands, a quarter of an APPEND chunk.
+const READ_BYTES: usize = 16 * 1024;
+/// Time for a TLS handshake.
+const HANDSHAKE_SECONDS_MAX: u64 = 30;
+
+/// A connection on its way to its user's shard, with the login still to be answered.
+pub struct Moved {
+    frozen: Frozen,
+    machine: Imap,
+    user: UserName,
+}
+
+/// How a pump ends.
+enum End {
+    /// The connection is closed, or is to be closed.
+    Close,
+    /// The user lives on another shard.
+    Move(UserName),
+}
+
+/// Why a pump wakes.
+enum Wake {
+    Input,
+    News,
+    Stop,
+    Silence,
+}
+
+struct Pump {
+    host: Host,
+    conn: Conn,
+    machine: Imap,
+    /// Read and not yet taken by the machine, from `at` on.
+    input: Vec<u8>,
+    at: usize,
+    /// When a client must have logged in; counted from the greeting, whatever it sends.
+    login_by: Deadline,
+    session: Option<(Session, Admitted)>,
+    _live: Live,
+    _counted: Held,
+}
+
+/// Serves a connection just accepted on this shard.
+pub(crate) async fn serve(host: Host, mut conn: Conn, implicit_tls: bool) {
+    if implicit_tls && !start_tls(&host, &mut conn, 0).await {
+        return;
+    }
+    let mut config = host.settings().imap.clone();
+    if host.settings().plaintext_on_loopback_only && !conn.peer().ip().is_loopback() && config.plaintext_login {
+        let mut strict = (*config).clone();
+        strict.plaintext_login = false;
+        config = strict.into();
+    }
+    let machine = Imap::new(config, implicit_tls);
+    Pump::new(host, conn, machine).run().await;
+}
+
+/// Serves a connection that logged in on another shard.
+pub(crate) async fn resume(host: Host, moved: Moved) {
+    let Moved { frozen, machine, user } = moved;
+    let mut pump = Pump::new(host, frozen.thaw(), machine);
+    let reply = pump.log_in(&user).await;
+    pump.machine.answer(reply);
+    pump.run().await;
+}
+
+async fn start_tls(host: &Host, conn: &mut Conn, unread: usize) -> bool {
+    let Some(tls) = host.tls() else { return false };
+    let deadline = Deadline::after(Duration::from_secs(HANDSHAKE_SECONDS_MAX));
+    match conn.start_tls(tls.config(), unread, deadline).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::debug!(peer = %conn.peer(), %error, "TLS was not agreed");
+            false
+        }
+    }
+}
+
+impl Pump {
+    fn new(host: Host, conn: Conn, machine: Imap) -> Pump {
+        let live = host.enter();
+        let login_by = Deadline::after(Duration::from_secs(u64::from(host.settings().login_seconds_max)));
+        Pump {
+            host,
+            conn,
+            machine,
+            input: Vec::new(),
+            at: 0,
+            login_by,
+            session: None,
+            _live: live,
+            _counted: Held::new(&metrics::IMAP_CONNECTIONS),
+        }
+    }
+
+    async fn run(mut self) {
+        match self.pump().await {
+            Ok(End::Close) => self.conn.close().await,
+            Ok(End::Move(user)) => self.hand_over(user).await,
+            Err(error) => tracing::debug!(peer = %self.conn.peer(), %error, "the connection broke"),
+        }
+    }
+
+    /// Runs until the connection ends or must move.
+    async fn pump(&mut self) -> io::Result<End> {
+        loop {
+            // Boxed: while the connection is idle, which is nearly always, none of this state is held.
+            if let Some(end) = Box::pin(self.run_machine()).await? {
+                return Ok(end);
+            }
+            flush(&mut self.machine, &mut self.conn, self.session.as_ref().map(|s| &s.0)).await?;
+            if self.input.is_empty() {
+                self.machine.rest();
+            }
+            match self.wait().await {
+                Wake::Input => {
+                    if self.conn.read_into(&mut self.input, READ_BYTES).await? == 0 {
+                        return Ok(End::Close);
+                    }
+                }
+                Wake::News => self.tell_news(),
+                Wake::Stop => self.machine.bye("The server is stopping, please come back in a moment"),
+                Wake::Silence => self.machine.bye("You were silent for too long"),
+            }
+        }
+    }
+
+    /// Feeds the machine and does what it asks, until it wants more input.
+    async fn run_machine(&mut self) -> io::Result<Option<End>> {
+        loop {
+            match self.machine.next() {
+                Step::Ask(Request::Login { user, password, authzid }) if self.session.is_none() => {
+                    if let Some(end) = self.check_login(&user, &password, authzid.as_deref()).await {
+                        return Ok(Some(end));
+                    }
+                }
+                Step::Ask(request) => self.ask(request).await?,
+                Step::StartTls => {
+                    flush(&mut self.machine, &mut self.conn, None).await?;
+                    let unread = self.input.len() - self.at;
+                    self.forget_input();
+                    if !start_tls(&self.host, &mut self.conn, unread).await {
+                        return Ok(Some(End::Close));
+                    }
+                    self.machine.tls_started();
+                }
+                Step::Close(_) => {
+                    flush(&mut self.machine, &mut self.conn, self.session.as_ref().map(|s| &s.0)).await?;
+                    return Ok(Some(End::Close));
+                }
+                Step::More if self.at < self.input.len() => self.at += self.machine.feed(&self.input[self.at..]),
+                Step::More => {
+                    self.forget_input();
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    async fn ask(&mut self, request: Request) -> io::Result<()> {
+        metrics::IMAP_REQUESTS.add(1);
+        let Some((session, _)) = &mut self.session else {
+            self.machine.answer(Reply::bad("Log in first"));
+            return Ok(());
+        };
+        let mut link = Link::new(&mut self.machine, &mut self.conn);
+        let reply = session.execute(request, &mut link).await?;
+        self.machine.answer(reply);
+        Link::new(&mut self.machine, &mut self.conn).drain_if_full(session).await?;
+        session.checkpoint_if_due();
+        Ok(())
+    }
+
+    /// Checks a password here, where the connection was accepted; the session begins where the user lives.
+    async fn check_login(&mut self, user: &str, password: &Secret, authzid: Option<&str>) -> Option<End> {
+        let reply = match self.host.verify(user, password).await {
+            Outcome::Accept(name) if authzid.is_some_and(|id| !UserName::new(id).is_ok_and(|id| id == name)) => {
+                Reply::no(Class::Denied, "You can not act as that user")
+            }
+            Outcome::Accept(name) if self.host.home_of(&name) == self.host.id() => self.log_in(&name).await,
+            Outcome::Accept(name) => return Some(End::Move(name)),
+            Outcome::Reject => {
+                metrics::LOGINS_REFUSED.add(1);
+                tracing::info!(user, peer = %self.conn.peer(), "login refused");
+                Reply::no(Class::Credentials, "User name or password is wrong")
+            }
+        };
+        self.machine.answer(reply);
+        None
+    }
+
+    async fn log_in(&mut self, user: &UserName) -> Reply {
+        let Some(admitted) = self.host.admit(AccountId::of(user)) else {
+            let max = self.host.settings().connections_per_user_max;
+            return Reply::no(Class::Limit, format!("You have {max} connections open already; close some first"));
+        };
+        match self.host.store().open(user).await {
+            Ok(account) => {
+                let session = Session::new(self.host.store().clone(), account, self.host.settings().message_bytes_max);
+                self.session = Some((session, admitted));
+                metrics::LOGINS.add(1);
+                tracing::info!(%user, peer = %self.conn.peer(), tls = self.machine.tls(), "login");
+                Reply::LoggedIn { user: user.as_str().to_owned() }
+            }
+            Err(error) => crate::failure::refuse(&error),
+        }
+    }
+
+    async fn hand_over(mut self, user: UserName) {
+        let home = self.host.home_of(&user);
+        metrics::MOVES.add(1);
+        let leftover = self.input.split_off(self.at);
+        let moved = Box::new(Moved { frozen: self.conn.freeze(leftover), machine: self.machine, user });
+        // Dropped, the connection is closed: a shard that can not take one more is better off without it.
+        if let Err(LaneError::Full(_) | LaneError::Gone(_)) = self.host.lanes().send(home, ToShard::Imap(moved)) {
+            tracing::warn!(shard = home.0, "a login was dropped: its user's shard does not keep up");
+        }
+    }
+
+    fn forget_input(&mut self) {
+        self.input = Vec::new();
+        self.at = 0;
+    }
+
+    fn tell_news(&mut self) {
+        if let Some((session, _)) = &mut self.session {
+            session.sync(true, &mut Link::new(&mut self.machine, &mut self.conn));
+        }
+    }
+
+    async fn wait(&mut self) -> Wake {
+        if self.host.is_stopping() {
+            return Wake::Stop;
+        }
+        let patience = match self.session {
+            Some(_) => Duration::from_secs(u64::from(self.host.settings().idle_seconds_max)),
+            None => self.login_by.left(),
+        };
+        let input = async {
+            // Whatever is wrong with the connection, reading tells.
+            let _ = self.conn.readable().await;
+            Wake::Input
+        };
+        let stop = async {
+            self.host.stop_signal().notified().await;
+            Wake::Stop
+        };
+        let silence = async {
+            sleep(patience).await;
+            Wake::Silence
+        };
+        let news = async {
+            match &self.session {
+                Some((session, _)) if self.machine.idling() => session.news().await,
+                _ => std::future::pending().await,
+            }
+            Wake::News
+        };
+        futures_lite::future::or(input, futures_lite::future::or(news, futures_lite::future::or(stop, silence))).await
+    }
+}

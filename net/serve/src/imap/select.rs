@@ -1,0 +1,117 @@
+//! SELECT, EXAMINE, STATUS, and leaving a mailbox.
+
+use super::session::{Selected, Session};
+use crate::failure::refuse;
+use skein_base::{Flags, MailboxId, Seq};
+use skein_proto::imap::{Mode, Reply, SelectedInfo, StatusInfo};
+use skein_store::mailbox::{Mailbox, ViewId};
+use skein_store::{AccountError, StoreError};
+
+impl Session {
+    /// Opens a mailbox and a view of it; a view open before ends first, whatever comes (RFC 3501 §6.3.1).
+    pub(super) async fn select(&mut self, name: &str, mode: Mode) -> Reply {
+        self.unselect();
+        match self.open_view(name, mode).await {
+            Ok(info) => Reply::Selected(Box::new(info)),
+            Err(error) => refuse(&error),
+        }
+    }
+
+    /// Ends the view.
+    pub(crate) fn unselect(&mut self) {
+        if let Some(selected) = self.selected.take() {
+            self.account.close_view(selected.mailbox, selected.view);
+        }
+    }
+
+    /// CLOSE: expunges without a word, then leaves.
+    pub(super) fn close(&mut self) -> Reply {
+        let Some(selected) = &self.selected else { return Reply::Done };
+        let mailbox = selected.mailbox;
+        let expunged = match selected.read_only {
+            true => Ok(()),
+            false => self.expunge_deleted(mailbox, None),
+        };
+        self.unselect();
+        match expunged {
+            Ok(()) | Err(StoreError::Account(AccountError::NoSuchMailbox)) => Reply::Done,
+            Err(error) => refuse(&error),
+        }
+    }
+
+    pub(super) async fn status(&self, name: &str) -> Reply {
+        let found = self.find_loaded(name).await.map(|id| self.look(id, status_of));
+        match found {
+            Ok(info) => Reply::Status(info),
+            Err(error) => refuse(&error),
+        }
+    }
+
+    /// The mailbox of this name, in memory.
+    pub(super) async fn find_loaded(&self, name: &str) -> Result<MailboxId, StoreError> {
+        let id = self.account.read(|account| account.find(name).map(|m| m.id));
+        let id = id.ok_or(AccountError::NoSuchMailbox)?;
+        self.store.load(&self.account, id).await?;
+        // It may have been deleted while it was loaded.
+        match self.account.read(|account| account.exists(id)) {
+            true => Ok(id),
+            false => Err(AccountError::NoSuchMailbox.into()),
+        }
+    }
+
+    /// Looks at a mailbox that is in memory.
+    pub(super) fn look<T>(&self, id: MailboxId, look: impl FnOnce(&Mailbox) -> T) -> T {
+        self.account.read(|account| look(account.mailbox(id).expect("loaded before it is looked at")))
+    }
+
+    async fn open_view(&mut self, name: &str, mode: Mode) -> Result<SelectedInfo, StoreError> {
+        let mailbox = self.find_loaded(name).await?;
+        let read_only = mode == Mode::ReadOnly;
+        let view = self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.open_view(read_only)));
+        let view = view.ok_or(AccountError::NoSuchMailbox)?;
+        let keywords_told = self.look(mailbox, |m| m.keywords().len());
+        self.selected = Some(Selected { mailbox, view, read_only, keywords_told });
+        if !read_only {
+            self.claim_recent(mailbox)?;
+        }
+        Ok(self.look(mailbox, |m| describe(m, view, read_only)))
+    }
+
+    /// What is unclaimed becomes `\Recent` in this session alone. The reply does not wait for it: lost, the same
+    /// messages are recent once more, which RFC 3501 §2.3.2 prefers.
+    pub(super) fn claim_recent(&self, mailbox: MailboxId) -> Result<(), StoreError> {
+        let ops = self.account.read(|account| account.claim_recent(mailbox));
+        self.store.commit_unwaited(&self.account, &ops)
+    }
+}
+
+/// Whether a mailbox takes new keywords.
+pub(super) fn takes_keywords(mailbox: &Mailbox) -> bool {
+    mailbox.keywords().len() < skein_base::limits::KEYWORDS_PER_MAILBOX_MAX
+}
+
+fn describe(mailbox: &Mailbox, view: ViewId, read_only: bool) -> SelectedInfo {
+    SelectedInfo {
+        keywords: mailbox.keywords().iter().map(|k| k.to_string()).collect(),
+        permanent: if read_only { Flags::NONE } else { Flags::ALL },
+        new_keywords: !read_only && takes_keywords(mailbox),
+        exists: mailbox.exists(view),
+        recent: mailbox.recent(view),
+        first_unseen: mailbox.rows().first_unseen().map(|rank| Seq(rank + 1).0),
+        uid_validity: mailbox.validity().0,
+        uid_next: mailbox.uid_next().0,
+        highest_modseq: mailbox.modseq().0,
+        read_only,
+    }
+}
+
+fn status_of(mailbox: &Mailbox) -> StatusInfo {
+    StatusInfo {
+        messages: mailbox.rows().count(),
+        recent: mailbox.unclaimed(),
+        uid_next: mailbox.uid_next().0,
+        uid_validity: mailbox.validity().0,
+        unseen: mailbox.rows().unseen(),
+        highest_modseq: mailbox.modseq().0,
+    }
+}

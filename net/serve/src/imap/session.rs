@@ -1,0 +1,151 @@
+//! A logged-in session: requests in, replies and untagged lines out.
+
+use super::append::Append;
+use super::link::Link;
+use super::list;
+use crate::Store;
+use crate::failure::refuse;
+use skein_base::MailboxId;
+use skein_proto::imap::{Reply, Request, response};
+use skein_store::account::Account;
+use skein_store::mailbox::ViewId;
+use skein_store::op::Op;
+use skein_store::{AccountError, AccountHandle, StoreError};
+use std::io;
+use std::rc::Rc;
+
+/// The mailbox a session has open.
+pub(crate) struct Selected {
+    pub mailbox: MailboxId,
+    pub view: ViewId,
+    pub read_only: bool,
+    /// Keywords of the mailbox that the client has been told of.
+    pub keywords_told: usize,
+}
+
+/// One user's session on the user's own shard.
+pub(crate) struct Session {
+    pub store: Store,
+    pub account: Rc<AccountHandle>,
+    pub selected: Option<Selected>,
+    pub append: Option<Box<Append>>,
+    pub message_bytes_max: u64,
+}
+
+impl Session {
+    pub fn new(store: Store, account: Rc<AccountHandle>, message_bytes_max: u64) -> Session {
+        Session { store, account, selected: None, append: None, message_bytes_max }
+    }
+
+    /// Does what is asked. Untagged lines go into the link's buffer, which is drained to the client when it is full.
+    ///
+    /// # Errors
+    /// The connection is gone; there is nobody to reply to.
+    pub async fn execute(&mut self, request: Request, link: &mut Link<'_>) -> io::Result<Reply> {
+        Ok(match request {
+            Request::Select { mailbox, mode, .. } => self.select(&mailbox, mode).await,
+            Request::Unselect | Request::Logout => {
+                self.unselect();
+                Reply::Done
+            }
+            Request::Close => self.close(),
+            Request::Create { mailbox } => self.change_tree(|account, now| account.create(&mailbox, now)),
+            Request::Delete { mailbox } => self.change_tree(|account, _| account.delete(&mailbox)),
+            Request::Rename { from, to } => self.rename(&from, &to).await,
+            Request::Subscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, true)),
+            Request::Unsubscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, false)),
+            Request::List { reference, pattern, lsub } => {
+                self.account.read(|account| list::write(account, &reference, &pattern, lsub, link.out()));
+                Reply::Done
+            }
+            Request::Namespace => {
+                response::namespace(link.out());
+                Reply::Done
+            }
+            Request::Status { mailbox, .. } => self.status(&mailbox).await,
+            Request::AppendBegin { mailbox, flags, internal_date, size, .. } => {
+                self.append_begin(&mailbox, flags, internal_date, size).await
+            }
+            Request::AppendChunk(bytes) => self.append_chunk(&bytes).await,
+            Request::AppendEnd => self.append_end().await,
+            Request::AppendAbort => {
+                self.append = None;
+                Reply::Done
+            }
+            Request::Fetch { set, uid, items, changed_since } => {
+                Box::pin(self.fetch(&set, uid, &items, changed_since, link)).await?
+            }
+            Request::Store { set, uid, mode, silent, flags, unchanged_since } => {
+                let wish = super::store::Wish { mode, silent, flags, unchanged_since };
+                Box::pin(self.store_flags(&set, uid, wish, link)).await?
+            }
+            Request::Search { uid, key, needs_modseq } => Box::pin(self.search(uid, key, needs_modseq, link)).await?,
+            Request::Copy { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, false)).await,
+            Request::Move { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, true)).await,
+            Request::Expunge { uids } => self.expunge(uids.as_ref()),
+            Request::Sync { expunges, .. } => {
+                self.sync(expunges, link);
+                Reply::Done
+            }
+            Request::Idle => {
+                self.sync(true, link);
+                Reply::Continue
+            }
+            Request::IdleEnd => Reply::Done,
+            Request::Enable => {
+                if let Some(selected) = &self.selected {
+                    let modseq = self.look(selected.mailbox, |m| m.modseq());
+                    response::highest_modseq(link.out(), modseq);
+                }
+                Reply::Done
+            }
+            Request::Login { .. } => Reply::bad("Already logged in"),
+        })
+    }
+
+    /// Resolves when the selected mailbox has news that the session has not been told.
+    pub async fn news(&self) {
+        while !self.is_behind() {
+            self.account.changed().notified().await;
+        }
+    }
+
+    /// Writes the account out in the background when enough has changed.
+    pub fn checkpoint_if_due(&self) {
+        crate::host::checkpoint_if_due(&self.store, &self.account);
+    }
+
+    /// Validates, logs and applies a change of the tree.
+    fn change_tree(&self, validate: impl FnOnce(&Account, i64) -> Result<Vec<Op>, AccountError>) -> Reply {
+        match self.commit_with(validate) {
+            Ok(()) => Reply::Done,
+            Err(error) => refuse(&error),
+        }
+    }
+
+    async fn rename(&self, from: &str, to: &str) -> Reply {
+        if !from.eq_ignore_ascii_case("INBOX") {
+            return self.change_tree(|account, _| account.rename(from, to));
+        }
+        match self.store.load(&self.account, MailboxId::INBOX).await {
+            Ok(()) => self.change_tree(|account, now| account.empty_inbox_into(to, now)),
+            Err(error) => refuse(&error),
+        }
+    }
+
+    /// Validates and commits with nothing in between.
+    pub(super) fn commit_with(
+        &self,
+        validate: impl FnOnce(&Account, i64) -> Result<Vec<Op>, AccountError>,
+    ) -> Result<(), StoreError> {
+        let now = self.store.now();
+        let ops = self.account.read(|account| validate(account, now))?;
+        self.store.commit(&self.account, &ops).map(drop)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.unselect();
+    }
+}

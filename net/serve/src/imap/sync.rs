@@ -1,0 +1,113 @@
+//! Catching a session's view up, and turning the client's sets into the mailbox's.
+
+use super::link::Link;
+use super::select::takes_keywords;
+use super::session::Session;
+use super::store::read_only;
+use skein_base::{Flags, IdSet, MailboxId, Uid};
+use skein_proto::imap::response::{self, FetchLine, Permanent};
+use skein_proto::imap::{Reply, SeqSet};
+use skein_store::mailbox::{Mailbox, ViewId, Visible};
+
+impl Session {
+    /// Tells what has changed in the selected mailbox since the last time (RFC 3501 §5.2). What is told becomes durable
+    /// before it leaves, like everything in the link's buffer.
+    pub(crate) fn sync(&mut self, expunges: bool, link: &mut Link<'_>) {
+        self.tell_keywords(link);
+        let Some(selected) = &self.selected else { return };
+        let (id, view) = (selected.mailbox, selected.view);
+        let changes = self.account.with_mut(|account| account.mailbox_mut(id).map(|m| m.sync(view, expunges)));
+        let Some(changes) = changes.filter(|changes| !changes.is_empty()) else { return };
+        if changes.exists.is_some()
+            && !selected.read_only
+            && let Err(error) = self.claim_recent(id)
+        {
+            // The log refuses: the pump will find out before anything leaves, and end the session.
+            crate::failure::log(&error);
+        }
+        let condstore = link.condstore();
+        let out = link.out();
+        changes.expunged.iter().for_each(|seq| response::expunge(out, *seq));
+        if let Some(exists) = changes.exists {
+            response::exists(out, exists);
+        }
+        if let Some(recent) = changes.recent {
+            response::recent(out, recent);
+        }
+        self.look(id, |mailbox| {
+            let mut seen = Vec::new();
+            mailbox.visible(view, &changes.flags, Uid(1), usize::MAX / 2, &mut seen);
+            seen.iter().for_each(|seen| flags_line(mailbox, view, seen, false, true, condstore, out));
+        });
+    }
+
+    /// Tells of keywords that are new in the mailbox, before any FETCH line uses one (RFC 3501 §7.2.6).
+    pub(super) fn tell_keywords(&mut self, link: &mut Link<'_>) {
+        let Some(selected) = &self.selected else { return };
+        let (told, read_only) = (selected.keywords_told, selected.read_only);
+        let known = self.look(selected.mailbox, |m| {
+            if m.keywords().len() > told {
+                let permanent = Permanent { flags: Flags::ALL, new_keywords: takes_keywords(m) };
+                response::flags_in_use(link.out(), m.keywords(), (!read_only).then_some(permanent));
+            }
+            m.keywords().len()
+        });
+        if let Some(selected) = &mut self.selected {
+            selected.keywords_told = known;
+        }
+    }
+
+    /// Whether a sync would tell anything.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.selected.as_ref().is_some_and(|s| self.look(s.mailbox, |m| m.is_behind(s.view)))
+    }
+
+    /// The messages a set means, as UIDs; numbers beyond the end are the client's error.
+    pub(super) fn resolve(&self, set: &SeqSet, uid: bool) -> Result<(MailboxId, ViewId, IdSet), Reply> {
+        let Some(selected) = &self.selected else { return Err(Reply::bad("No mailbox is selected")) };
+        let (id, view) = (selected.mailbox, selected.view);
+        let uids = self.look(id, |mailbox| {
+            if uid {
+                return Some(set.resolve(mailbox.last_visible(view).map_or(0, |last| last.0)));
+            }
+            let exists = mailbox.exists(view);
+            let seqs = set.resolve(exists);
+            (seqs.last().unwrap_or(0) <= exists).then(|| mailbox.uids_of(view, &seqs))
+        });
+        match uids {
+            Some(uids) => Ok((id, view, uids)),
+            None => Err(Reply::bad("The set names messages that do not exist")),
+        }
+    }
+
+    pub(super) fn resolve_writable(&self, set: &SeqSet, uid: bool) -> Result<(MailboxId, ViewId, IdSet), Reply> {
+        if self.selected.as_ref().is_some_and(|s| s.read_only) {
+            return Err(read_only());
+        }
+        self.resolve(set, uid)
+    }
+}
+
+/// `* n FETCH (UID .. FLAGS .. MODSEQ ..)`
+pub(super) fn flags_line(
+    mailbox: &Mailbox,
+    view: ViewId,
+    seen: &Visible,
+    uid: bool,
+    flags: bool,
+    modseq: bool,
+    out: &mut Vec<u8>,
+) {
+    let mut line = FetchLine::begin(out, seen.seq);
+    if uid {
+        line.uid(out, seen.row.uid);
+    }
+    if flags {
+        let recent = mailbox.view(view).is_recent(seen.row.uid);
+        line.flags(out, seen.row.flags, seen.row.keywords, mailbox.keywords(), recent);
+    }
+    if modseq {
+        line.modseq(out, seen.row.modseq);
+    }
+    line.end(out);
+}

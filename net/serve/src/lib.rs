@@ -1,0 +1,30 @@
+//! Sessions: a protocol machine on one side, an account on the other, and the pump between socket and machine.
+//!
+//! ```text
+//!  socket ──▶ pump ──feed──▶ machine ──Ask──▶ session ──▶ account (this shard)
+//!  socket ◀── pump ◀──out─── machine ◀─answer─┘
+//!               └─ nothing leaves before what it shows is durable
+//!
+//!  accepted on any shard ── login ──▶ Frozen ──lane──▶ the user's home shard
+//! ```
+//!
+//! ```text
+//! host      what the sessions of a shard share; what arrives over its lane
+//! imap      the IMAP pump and its session, a file per verb        lmtp   the LMTP pump, fan-out to the recipients' shards
+//! ingest    a message on its way in                               message   a stored message, read as far as asked
+//! ```
+//!
+//! Never here: wire syntax (net/proto), files (engine/store), TLS (net/transport).
+
+mod failure;
+mod host;
+mod imap;
+mod ingest;
+mod lmtp;
+mod message;
+pub mod metrics;
+
+pub use host::{Host, HostSettings, ToShard};
+
+/// The store as sessions use it.
+pub type Store = skein_store::Store<skein_runtime::RealDisk, skein_runtime::RealClock>;

@@ -1,0 +1,312 @@
+//! The LMTP pump, and deliveries on the recipients' shards.
+//!
+//! ```text
+//!  LMTP connection (any shard)                       shard of a, b          shard of c
+//!  RCPT a, b, c ─▶ known? ─▶ home shards
+//!  DATA ─▶ up to a chunk: kept ──────────────────▶   Deliver{[a, b], whole}   Deliver{[c], whole}
+//!       └▶ more: streamed to each shard ──chunks──▶   body once into its log   body once into its log
+//!  250 / 550 / 451 for each ◀──outcomes── after the shard's commit
+//! ```
+
+mod delivery;
+
+pub use delivery::Delivery;
+pub(crate) use delivery::take;
+
+use crate::host::{Host, Live, ToShard};
+use crate::metrics::{self, Held};
+use delivery::{Bytes, Message, Open};
+use skein_base::limits::BODY_CHUNK_BYTES;
+use skein_base::seam::Clock;
+use skein_base::{Class, ShardId, UserName};
+use skein_deliver::{Trace, write_trace};
+use skein_proto::lmtp::{Address, Lmtp, Outcome, Refusal, Reply, Request, Step};
+use skein_runtime::{RealClock, sleep};
+use skein_transport::Conn;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes read at once: a message of usual size in one go.
+const READ_BYTES: usize = 64 * 1024;
+
+struct Pump {
+    host: Host,
+    conn: Conn,
+    machine: Lmtp,
+    input: Vec<u8>,
+    at: usize,
+    message: Option<Incoming>,
+    /// The machine has been told that the server stops.
+    told_to_stop: bool,
+    _live: Live,
+    _counted: Held,
+}
+
+/// A message being received.
+struct Incoming {
+    /// What the log knows this delivery by.
+    id: String,
+    client: String,
+    sender: Option<Address>,
+    recipients: Vec<Recipient>,
+    /// Bytes not yet handed to any shard; all of them while the message is within a chunk.
+    kept: Vec<u8>,
+    /// The shards' deliveries, once the message is larger than a chunk.
+    open: Vec<Open>,
+}
+
+struct Recipient {
+    address: Address,
+    user: UserName,
+    home: ShardId,
+}
+
+enum Wake {
+    Input,
+    Stop,
+    Tick,
+}
+
+/// Serves a connection just accepted.
+pub(crate) async fn serve(host: Host, conn: Conn) {
+    let machine = Lmtp::new(host.settings().lmtp.clone());
+    let (live, counted) = (host.enter(), Held::new(&metrics::LMTP_CONNECTIONS));
+    let mut pump = Pump {
+        host,
+        conn,
+        machine,
+        input: Vec::new(),
+        at: 0,
+        message: None,
+        told_to_stop: false,
+        _live: live,
+        _counted: counted,
+    };
+    match pump.run().await {
+        Ok(()) => pump.conn.close().await,
+        Err(error) => tracing::debug!(peer = %pump.conn.peer(), %error, "the connection broke"),
+    }
+}
+
+impl Pump {
+    async fn run(&mut self) -> io::Result<()> {
+        loop {
+            loop {
+                match self.machine.next() {
+                    Step::Ask(id, request) => {
+                        let reply = self.answer(request).await;
+                        self.machine.answer(id, reply);
+                    }
+                    Step::Close(_) => return self.flush().await,
+                    Step::Wait => unreachable!("each question is answered before the next look"),
+                    Step::More if self.at < self.input.len() => {
+                        let taken = self.machine.feed(&self.input[self.at..], RealClock.monotonic_ms());
+                        self.at += taken;
+                        if taken == 0 {
+                            // Its output is full: it takes more once that has left.
+                            self.flush().await?;
+                        }
+                    }
+                    Step::More => break,
+                }
+            }
+            self.flush().await?;
+            self.input.clear();
+            self.at = 0;
+            match self.wait().await {
+                Wake::Input if self.conn.read_into(&mut self.input, READ_BYTES).await? == 0 => return Ok(()),
+                Wake::Input => {}
+                Wake::Stop => {
+                    self.machine.stop();
+                    self.told_to_stop = true;
+                }
+                Wake::Tick => {}
+            }
+        }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.machine.out().is_empty() {
+            return Ok(());
+        }
+        let bytes = std::mem::take(self.machine.out());
+        self.conn.write_all(&bytes).await
+    }
+
+    async fn wait(&mut self) -> Wake {
+        if self.host.is_stopping() && !self.told_to_stop {
+            return Wake::Stop;
+        }
+        let now = RealClock.monotonic_ms();
+        let until = self.machine.tick(now);
+        let input = async {
+            let _ = self.conn.readable().await;
+            Wake::Input
+        };
+        let stop = async {
+            self.host.stop_signal().notified().await;
+            Wake::Stop
+        };
+        let tick = async {
+            sleep(Duration::from_millis(until.map_or(0, |until| until.saturating_sub(now)))).await;
+            Wake::Tick
+        };
+        futures_lite::future::or(input, futures_lite::future::or(stop, tick)).await
+    }
+
+    async fn answer(&mut self, request: Request) -> Reply {
+        match request {
+            Request::Sender { client, sender, .. } => {
+                let id = self.host.delivery_id();
+                let (recipients, kept, open) = (Vec::new(), Vec::new(), Vec::new());
+                self.message = Some(Incoming { id, client, sender, recipients, kept, open });
+                Reply::Accept
+            }
+            Request::Recipient { address } => self.recipient(address),
+            Request::Chunk(bytes) => self.chunk(bytes).await,
+            Request::End { .. } => Reply::Outcomes(self.end().await),
+            Request::Abort => {
+                self.message = None;
+                Reply::Accept
+            }
+        }
+    }
+
+    fn recipient(&mut self, address: Address) -> Reply {
+        let host = &self.host;
+        let found = skein_deliver::resolve(&address, &host.settings().recipients, |user| host.knows(user));
+        let Some(skein_deliver::Recipient { user, .. }) = found else {
+            metrics::DELIVERIES_REFUSED.add(1);
+            return Reply::Refuse(Refusal { class: Class::Missing, text: format!("No user {address} here") });
+        };
+        let home = host.home_of(&user);
+        if let Some(message) = &mut self.message {
+            message.recipients.push(Recipient { address, user, home });
+        }
+        Reply::Accept
+    }
+
+    async fn chunk(&mut self, bytes: Vec<u8>) -> Reply {
+        let Some(message) = &mut self.message else { return unexpected() };
+        if message.kept.is_empty() && message.open.is_empty() {
+            message.kept = bytes;
+        } else {
+            message.kept.extend_from_slice(&bytes);
+        }
+        if message.kept.len() <= BODY_CHUNK_BYTES {
+            return Reply::Accept;
+        }
+        if message.open.is_empty() {
+            message.open = open_all(&self.host, self.conn.peer().ip(), message);
+        }
+        let chunk: Bytes = std::mem::take(&mut message.kept).into();
+        for open in &mut message.open {
+            open.push(chunk.clone()).await;
+        }
+        Reply::Accept
+    }
+
+    /// The message is complete: commits it on every shard and says what became of each recipient.
+    async fn end(&mut self) -> Vec<Outcome> {
+        let Some(mut message) = self.message.take() else { return Vec::new() };
+        let whole: Bytes = std::mem::take(&mut message.kept).into();
+        let peer = self.conn.peer().ip();
+        let mut results: Vec<(ShardId, Vec<Outcome>)> = Vec::new();
+        if message.open.is_empty() {
+            let waiting = send_whole(&self.host, peer, &message, whole);
+            for (home, delivery) in waiting {
+                results.push((home, delivery.outcomes().await));
+            }
+        } else {
+            for open in &mut message.open {
+                open.push(whole.clone()).await;
+            }
+            for open in message.open.drain(..) {
+                results.push((open.home(), open.finish().await));
+            }
+        }
+        in_order(&message.recipients, results)
+    }
+}
+
+/// Outcomes by shard, each in the order of that shard's recipients, as outcomes in the order of all.
+fn in_order(recipients: &[Recipient], mut results: Vec<(ShardId, Vec<Outcome>)>) -> Vec<Outcome> {
+    results.iter_mut().for_each(|(_, outcomes)| outcomes.reverse());
+    let outcomes = recipients.iter().map(|recipient| {
+        let of_shard = results.iter_mut().find(|(home, _)| *home == recipient.home);
+        of_shard.and_then(|(_, outcomes)| outcomes.pop()).unwrap_or_else(|| Err(delivery::busy()))
+    });
+    outcomes.collect()
+}
+
+fn unexpected() -> Reply {
+    Reply::Refuse(Refusal { class: Class::Invalid, text: "No message is under way".into() })
+}
+
+/// The users of each shard, in the order of the recipients.
+fn by_home(recipients: &[Recipient]) -> Vec<(ShardId, Vec<UserName>)> {
+    let mut homes: Vec<(ShardId, Vec<UserName>)> = Vec::new();
+    for recipient in recipients {
+        match homes.iter_mut().find(|(home, _)| *home == recipient.home) {
+            Some((_, users)) => users.push(recipient.user.clone()),
+            None => homes.push((recipient.home, vec![recipient.user.clone()])),
+        }
+    }
+    homes
+}
+
+fn trace(host: &Host, peer: std::net::IpAddr, message: &Incoming) -> Arc<[u8]> {
+    // Recipients of one message share its bytes; only a single one is named in them.
+    let to = match &message.recipients[..] {
+        [one] => Some((&one.address, &one.user)),
+        _ => None,
+    };
+    let trace = Trace {
+        sender: message.sender.as_ref(),
+        to,
+        client: &message.client,
+        client_ip: Some(peer),
+        tls: false,
+        hostname: &host.settings().hostname,
+        id: &message.id,
+        unix_seconds: RealClock.unix_seconds(),
+    };
+    let mut out = Vec::with_capacity(512);
+    write_trace(&mut out, &trace);
+    out.into()
+}
+
+fn send_whole(
+    host: &Host,
+    peer: std::net::IpAddr,
+    message: &Incoming,
+    whole: Bytes,
+) -> Vec<(ShardId, delivery::Waiting)> {
+    let trace = trace(host, peer, message);
+    let send = |(home, users): (ShardId, Vec<UserName>)| {
+        let (delivery, waiting) = Delivery::new(users, trace.clone(), Message::Whole(whole.clone()));
+        hand_to(host, home, delivery);
+        (home, waiting)
+    };
+    by_home(&message.recipients).into_iter().map(send).collect()
+}
+
+fn open_all(host: &Host, peer: std::net::IpAddr, message: &Incoming) -> Vec<Open> {
+    let trace = trace(host, peer, message);
+    let open = |(home, users): (ShardId, Vec<UserName>)| {
+        let (delivery, open) = Open::new(home, users, trace.clone());
+        hand_to(host, home, delivery);
+        open
+    };
+    by_home(&message.recipients).into_iter().map(open).collect()
+}
+
+/// On its way, or dropped: whoever waits for a dropped delivery hears that the server is busy.
+fn hand_to(host: &Host, home: ShardId, delivery: Delivery) {
+    if home == host.id() {
+        host.deliver_here(delivery);
+    } else if host.lanes().send(home, ToShard::Deliver(delivery)).is_err() {
+        tracing::warn!(shard = home.0, "a delivery was refused: its users' shard does not keep up");
+    }
+}

@@ -1,0 +1,180 @@
+//! A message on the shard where its recipients live: the body once into the log, an op for each, one commit.
+
+use crate::Store;
+use crate::host::{Host, checkpoint_if_due};
+use crate::ingest::Ingest;
+use crate::metrics;
+use skein_base::{Class, Flags, MailboxId, ShardId, UserName};
+use skein_proto::lmtp::{Outcome, Refusal};
+use skein_store::body::BodyAddr;
+use skein_store::op::NewMessage;
+use skein_store::{AccountHandle, StoreError};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Chunks on their way to a shard that it has not taken: enough to keep both sides busy.
+const CHUNKS_UNDER_WAY: usize = 2;
+
+/// Bytes that several shards read.
+pub(super) type Bytes = Arc<[u8]>;
+
+/// A message for users of one shard.
+pub struct Delivery {
+    users: Vec<UserName>,
+    trace: Bytes,
+    message: Message,
+    outcomes: flume::Sender<Vec<Outcome>>,
+}
+
+pub(super) enum Message {
+    Whole(Bytes),
+    Stream(flume::Receiver<Piece>),
+}
+
+/// A piece of a streamed message.
+pub(super) enum Piece {
+    Bytes(Bytes),
+    /// All pieces have come; a stream that ends without it was broken off.
+    End,
+}
+
+/// The sending side of a delivery that waits for its outcomes.
+pub(super) struct Waiting {
+    outcomes: flume::Receiver<Vec<Outcome>>,
+}
+
+/// The sending side of a streamed delivery.
+pub(super) struct Open {
+    home: ShardId,
+    pieces: flume::Sender<Piece>,
+    waiting: Waiting,
+}
+
+impl Delivery {
+    pub(super) fn new(users: Vec<UserName>, trace: Bytes, message: Message) -> (Delivery, Waiting) {
+        let (sender, outcomes) = flume::bounded(1);
+        (Delivery { users, trace, message, outcomes: sender }, Waiting { outcomes })
+    }
+}
+
+impl Waiting {
+    /// What became of each user; nothing when the delivery was dropped on its way.
+    pub async fn outcomes(self) -> Vec<Outcome> {
+        self.outcomes.recv_async().await.unwrap_or_default()
+    }
+}
+
+impl Open {
+    pub fn new(home: ShardId, users: Vec<UserName>, trace: Bytes) -> (Delivery, Open) {
+        let (pieces, stream) = flume::bounded(CHUNKS_UNDER_WAY);
+        let (delivery, waiting) = Delivery::new(users, trace, Message::Stream(stream));
+        (delivery, Open { home, pieces, waiting })
+    }
+
+    pub fn home(&self) -> ShardId {
+        self.home
+    }
+
+    /// Waits while the shard has enough to do. One that has given up takes no more, and says why at the end.
+    pub async fn push(&mut self, bytes: Bytes) {
+        let _ = self.pieces.send_async(Piece::Bytes(bytes)).await;
+    }
+
+    pub async fn finish(self) -> Vec<Outcome> {
+        let _ = self.pieces.send_async(Piece::End).await;
+        drop(self.pieces);
+        self.waiting.outcomes().await
+    }
+}
+
+/// Delivers on this shard and reports.
+pub(crate) async fn take(host: Host, delivery: Delivery) {
+    let _live = host.enter();
+    let Delivery { users, trace, message, outcomes } = delivery;
+    let done = deliver(&host, &users, &trace, message).await;
+    let stored = done.iter().filter(|outcome| outcome.is_ok()).count();
+    metrics::DELIVERIES.add(stored as u64);
+    metrics::DELIVERIES_REFUSED.add((done.len() - stored) as u64);
+    // A sender that is gone does not hear of it and will send again: better twice than never.
+    let _ = outcomes.send(done);
+}
+
+async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message) -> Vec<Outcome> {
+    let store = host.store();
+    let mut accounts = Vec::with_capacity(users.len());
+    for user in users {
+        accounts.push(open_inbox(store, user).await);
+    }
+    let addr = match receive(host, trace, message).await {
+        Ok(addr) => addr,
+        Err(refusal) => return users.iter().map(|_| Err(refusal.clone())).collect(),
+    };
+    // Every op first, then one wait: the group commit takes them together.
+    let opened: Vec<_> = accounts.into_iter().map(|account| append(store, account, &addr)).collect();
+    let mut outcomes = Vec::with_capacity(users.len());
+    for account in opened {
+        outcomes.push(match account {
+            Ok(account) => {
+                let safe = store.durable(&account).await.map_err(|error| refusal(&error));
+                checkpoint_if_due(store, &account);
+                safe
+            }
+            Err(error) => Err(refusal(&error)),
+        });
+    }
+    outcomes
+}
+
+async fn open_inbox(store: &Store, user: &UserName) -> Result<Rc<AccountHandle>, StoreError> {
+    let account = store.open(user).await?;
+    store.load(&account, MailboxId::INBOX).await?;
+    Ok(account)
+}
+
+async fn receive(host: &Host, trace: &[u8], message: Message) -> Result<BodyAddr, Refusal> {
+    let mut ingest = Ingest::new(host.store(), host.settings().message_bytes_max.saturating_add(trace.len() as u64));
+    ingest.push(trace).await.map_err(|error| refusal(&error))?;
+    match message {
+        Message::Whole(bytes) => ingest.push(&bytes).await.map_err(|error| refusal(&error))?,
+        Message::Stream(pieces) => loop {
+            match pieces.recv_async().await {
+                Ok(Piece::Bytes(bytes)) => ingest.push(&bytes).await.map_err(|error| refusal(&error))?,
+                Ok(Piece::End) => break,
+                Err(_) => return Err(busy()),
+            }
+        },
+    }
+    let received = ingest.finish().await.map_err(|error| refusal(&error))?;
+    received.log(host.store()).map_err(|error| refusal(&error))
+}
+
+fn append(
+    store: &Store,
+    account: Result<Rc<AccountHandle>, StoreError>,
+    addr: &BodyAddr,
+) -> Result<Rc<AccountHandle>, StoreError> {
+    let account = account?;
+    let now = store.now();
+    let message = NewMessage {
+        flags: Flags::NONE,
+        keywords: Vec::new(),
+        internal_date: now,
+        save_date: now,
+        size: addr.bytes,
+        guid: store.guid(addr),
+        body: *addr,
+    };
+    let (_, ops) = account.read(|state| state.append(MailboxId::INBOX, vec![message]))?;
+    store.commit(&account, &ops)?;
+    Ok(account)
+}
+
+fn refusal(error: &StoreError) -> Refusal {
+    crate::failure::log(error);
+    Refusal { class: error.class(), text: error.client_text() }
+}
+
+/// For deliveries that got lost on their way to a shard, or whose sender broke off.
+pub(super) fn busy() -> Refusal {
+    Refusal { class: Class::Unavailable, text: "The server is busy, please try again".into() }
+}

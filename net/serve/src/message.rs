@@ -1,0 +1,148 @@
+//! One stored message, read only as far as somebody asks.
+
+use crate::Store;
+use skein_mime::{CacheRef, Section, Span, header_len, locate, structure};
+use skein_store::StoreError;
+use skein_store::body::BodyAddr;
+use skein_store::mailbox::{CacheAt, Snapshot};
+use std::borrow::Cow;
+use std::ops::Range;
+use std::rc::Rc;
+
+/// A rendered structure of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Rendered {
+    Envelope,
+    Body,
+    BodyStructure,
+}
+
+/// A message of one FETCH or SEARCH. What was read once is kept.
+pub(crate) struct Message<'a> {
+    store: &'a Store,
+    addr: BodyAddr,
+    at: CacheAt,
+    blob: Option<Blob>,
+    whole: Option<Vec<u8>>,
+}
+
+/// Where the rendered cache's bytes are.
+enum Blob {
+    Mapped(Rc<Snapshot>, u32),
+    Owned(Vec<u8>),
+    /// None, or none that reads: everything is rendered from the message.
+    Unsound,
+}
+
+impl Blob {
+    fn cache(&self) -> Option<CacheRef<'_>> {
+        let bytes = match self {
+            Blob::Mapped(snapshot, row) => snapshot.cache(*row).ok()?,
+            Blob::Owned(bytes) => bytes,
+            Blob::Unsound => return None,
+        };
+        CacheRef::new(bytes).ok()
+    }
+}
+
+impl<'a> Message<'a> {
+    pub fn new(store: &'a Store, addr: BodyAddr, at: CacheAt) -> Message<'a> {
+        Message { store, addr, at, blob: None, whole: None }
+    }
+
+    /// Bytes of the message.
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.addr.bytes)
+    }
+
+    /// The rendered cache; `None` when the message must be looked into.
+    pub async fn cache(&mut self) -> Option<CacheRef<'_>> {
+        if self.blob.is_none() {
+            self.blob = Some(self.find_blob().await);
+        }
+        self.blob.as_ref().and_then(Blob::cache).filter(|cache| !cache.is_too_big())
+    }
+
+    async fn find_blob(&self) -> Blob {
+        if let CacheAt::Snapshot(snapshot, row, _) = &self.at
+            && snapshot.cache(*row).is_ok_and(|bytes| !bytes.is_empty())
+        {
+            return Blob::Mapped(snapshot.clone(), *row);
+        }
+        if self.addr.cache_bytes == 0 {
+            return Blob::Unsound;
+        }
+        // A cache that can not be read is no loss: the message is there.
+        self.store.read_cache(&self.addr).await.map_or(Blob::Unsound, Blob::Owned)
+    }
+
+    /// All of it.
+    pub async fn whole(&mut self) -> Result<&[u8], StoreError> {
+        if self.whole.is_none() {
+            self.whole = Some(self.store.read_body(&self.addr, 0..self.bytes()).await?);
+        }
+        Ok(self.whole.as_deref().expect("just read"))
+    }
+
+    /// ENVELOPE, BODY or BODYSTRUCTURE, appended to `out`.
+    pub async fn render(&mut self, what: Rendered, out: &mut Vec<u8>) -> Result<(), StoreError> {
+        if let Some(cache) = self.cache().await {
+            let ready = match what {
+                Rendered::Envelope => cache.envelope(),
+                Rendered::Body => cache.body(),
+                Rendered::BodyStructure => cache.bodystructure(),
+            };
+            if let Ok(ready) = ready {
+                out.extend_from_slice(ready);
+                return Ok(());
+            }
+        }
+        let whole = self.whole().await?;
+        match what {
+            Rendered::Envelope => skein_mime::envelope(&whole[..header_len(whole)], out),
+            Rendered::Body => skein_mime::body(whole, &structure(whole), out),
+            Rendered::BodyStructure => skein_mime::bodystructure(whole, &structure(whole), out),
+        }
+        Ok(())
+    }
+
+    /// Where a section is in the message.
+    pub async fn locate(&mut self, section: &Section) -> Result<Option<Span>, StoreError> {
+        if let Some(cache) = self.cache().await
+            && let Ok(span) = cache.section(section)
+        {
+            return Ok(span);
+        }
+        let whole = self.whole().await?;
+        Ok(locate(&structure(whole)[..], section))
+    }
+
+    /// Header fields by name of the message itself, when the cache has them all.
+    pub async fn cached_fields(&mut self, names: &[String], out: &mut Vec<u8>) -> Option<()> {
+        self.cache().await?.header_fields(names, out)
+    }
+
+    /// A header block that holds at least the cached fields if `only_cached` says that they are enough, else all.
+    pub async fn header(&mut self, only_cached: bool) -> Result<Cow<'_, [u8]>, StoreError> {
+        if only_cached && self.cache().await.is_some_and(|cache| cache.header_lines().is_ok()) {
+            let cache = self.cache().await.expect("looked a line above");
+            return Ok(Cow::Borrowed(cache.header_lines().unwrap_or_default()));
+        }
+        if self.whole.is_none()
+            && let Some(header_bytes) = self.cache().await.map(|cache| cache.header_bytes())
+        {
+            return Ok(Cow::Owned(self.range(0..u64::from(header_bytes)).await?));
+        }
+        let whole = self.whole().await?;
+        Ok(Cow::Borrowed(&whole[..header_len(whole)]))
+    }
+
+    /// Some of its bytes.
+    pub async fn range(&mut self, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        if let Some(whole) = &self.whole {
+            let end = (range.end as usize).min(whole.len());
+            return Ok(whole[(range.start as usize).min(end)..end].to_vec());
+        }
+        self.store.read_body(&self.addr, range).await
+    }
+}

@@ -1,0 +1,439 @@
+//! One connection, plain or TLS.
+//!
+//! ```text
+//! socket ──recv──▶ scratch (one per shard) ──▶ rustls? ──▶ input (only while unread) ──▶ read_into
+//! write_all ──▶ rustls? (at most 64 KiB sealed ahead) ──send──▶ socket
+//! ```
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_lite::{AsyncRead, AsyncWrite, Future};
+use glommio::net::TcpStream;
+use rustls::{ServerConfig, ServerConnection};
+use skein_base::limits::OUTPUT_BYTES_WATERMARK;
+use skein_runtime::{Deadline, Sleep, sleep};
+
+use crate::frozen::Frozen;
+use crate::limit::ConnectionSlot;
+
+/// Bytes received in one system call.
+const SCRATCH_BYTES: usize = 64 * 1024;
+/// Bytes taken from the socket before anyone asked for them, so that waiting connections stay small: a TLS record.
+const EAGER_BYTES: usize = 16 * 1024;
+/// A client that takes nothing for this long is gone, unless the settings say otherwise.
+const WRITE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// How long, and how much of what a client still sends, a closed connection listens to: closing with unread input
+/// makes TCP send a reset, which may overtake the last reply.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 256 * 1024;
+
+thread_local! {
+    /// Borrowed only inside one poll, so all connections of a shard share it.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
+}
+
+/// A client's connection on this shard. Used by one task at a time, reading and writing in turn.
+pub struct Conn {
+    stream: TcpStream,
+    tls: Option<Box<ServerConnection>>,
+    /// Received and not read: bytes from `given` on.
+    input: Vec<u8>,
+    given: usize,
+    ended: bool,
+    peer: SocketAddr,
+    local: SocketAddr,
+    write_timeout: Duration,
+    slot: Option<ConnectionSlot>,
+}
+
+impl Conn {
+    pub(crate) fn accepted(stream: TcpStream, slot: ConnectionSlot) -> io::Result<Conn> {
+        stream.set_nodelay(true)?;
+        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+        Ok(Conn {
+            stream,
+            tls: None,
+            input: Vec::new(),
+            given: 0,
+            ended: false,
+            peer,
+            local,
+            write_timeout: WRITE_TIMEOUT_DEFAULT,
+            slot: Some(slot),
+        })
+    }
+
+    /// The client's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The address the client connected to.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// What TLS agreed on; `None` on a plain connection.
+    pub fn tls_info(&self) -> Option<TlsInfo<'_>> {
+        let tls = self.tls.as_deref()?;
+        Some(TlsInfo {
+            version: tls.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown"),
+            cipher: tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
+            server_name: tls.server_name(),
+        })
+    }
+
+    /// A client that takes no byte of output for this long is given up. 60 s at first.
+    pub fn set_write_timeout(&mut self, timeout: Duration) {
+        self.write_timeout = timeout;
+    }
+
+    /// Waits until there is input, or its end, or an error for [`Conn::read_into`] to report. Holds no buffer while it
+    /// waits. Cancel-safe: race it against events.
+    ///
+    /// # Errors
+    /// When the connection broke or the TLS peer sent nonsense.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        poll_fn(|context| {
+            while self.unread() == 0 && !self.ended {
+                ready!(self.poll_receive(context, EAGER_BYTES))?;
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    /// Waits for input and appends at most `max` bytes of it; 0 means the client will send no more. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`Conn::readable`].
+    pub async fn read_into(&mut self, buffer: &mut Vec<u8>, max: usize) -> io::Result<usize> {
+        if max == 0 {
+            return Ok(0);
+        }
+        poll_fn(|context| {
+            while self.unread() == 0 && !self.ended {
+                ready!(self.poll_receive(context, max.min(SCRATCH_BYTES)))?;
+            }
+            Poll::Ready(Ok(()) as io::Result<()>)
+        })
+        .await?;
+        Ok(self.give(buffer, max))
+    }
+
+    fn unread(&self) -> usize {
+        self.input.len() - self.given
+    }
+
+    fn give(&mut self, buffer: &mut Vec<u8>, max: usize) -> usize {
+        let count = self.unread().min(max);
+        let unread = &self.input[self.given..][..count];
+        buffer.extend_from_slice(unread);
+        self.given += count;
+        if self.unread() == 0 {
+            (self.input, self.given) = (Vec::new(), 0);
+        }
+        count
+    }
+
+    /// One receive of at most `want` bytes. Only called with nothing unread.
+    fn poll_receive(&mut self, context: &mut Context<'_>, want: usize) -> Poll<io::Result<()>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let count = ready!(Pin::new(&mut self.stream).poll_read(context, &mut scratch[..want]))?;
+            if count == 0 {
+                self.ended = true;
+                return Poll::Ready(Ok(()));
+            }
+            match &mut self.tls {
+                None => self.input.extend_from_slice(&scratch[..count]),
+                Some(tls) => match decrypt(tls, &scratch[..count], &mut self.input) {
+                    Ok(ended) => self.ended |= ended,
+                    Err(error) => {
+                        self.send_alert(context);
+                        return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+                    }
+                },
+            }
+            Poll::Ready(Ok(()))
+        })
+    }
+
+    /// Writes all of `bytes`. Collect answers and write them in one call: each call is at least one segment.
+    ///
+    /// # Errors
+    /// `TimedOut` when the client takes nothing for the write timeout; the connection is of no use then.
+    pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let count = match &mut self.tls {
+                None => self.send(rest).await?,
+                Some(tls) => {
+                    let count = tls.writer().write(rest)?;
+                    self.flush_tls().await?;
+                    count
+                }
+            };
+            if count == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            rest = &rest[count..];
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut patience = Patience::new(self.write_timeout);
+        poll_fn(|context| {
+            let sent = Pin::new(&mut self.stream).poll_write(context, bytes);
+            patience.check(context, sent)
+        })
+        .await
+    }
+
+    /// Sends what rustls has sealed.
+    async fn flush_tls(&mut self) -> io::Result<()> {
+        loop {
+            let mut patience = Patience::new(self.write_timeout);
+            let sent = poll_fn(|context| {
+                let sent = self.poll_seal(context);
+                patience.check(context, sent)
+            });
+            if sent.await? == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One send of sealed bytes; 0 when there are none.
+    fn poll_seal(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(tls) = self.tls.as_deref_mut().filter(|tls| tls.wants_write()) else { return Poll::Ready(Ok(0)) };
+        match tls.write_tls(&mut Sink { stream: &mut self.stream, context }) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+            Ok(0) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            sent => Poll::Ready(sent),
+        }
+    }
+
+    /// The peer is told why, if it can be told at once.
+    fn send_alert(&mut self, context: &mut Context<'_>) {
+        while let Poll::Ready(Ok(1..)) = self.poll_seal(context) {}
+    }
+
+    /// Speaks TLS from here on: at once on a TLS port, or after the reply to STARTTLS was written.
+    ///
+    /// `unread` is how many bytes the caller has read and not yet consumed as commands. Anything that came in the clear
+    /// behind STARTTLS would later count as if it had come through TLS (CVE-2011-0411), so it ends the connection.
+    ///
+    /// # Errors
+    /// The connection is of no use afterwards; the peer got an alert where there is one.
+    ///
+    /// # Panics
+    /// When the connection speaks TLS already.
+    pub async fn start_tls(
+        &mut self,
+        config: Arc<ServerConfig>,
+        unread: usize,
+        deadline: Deadline,
+    ) -> Result<(), StartTlsError> {
+        assert!(self.tls.is_none(), "TLS inside of TLS");
+        let pipelined = unread + self.unread();
+        if pipelined > 0 {
+            return Err(StartTlsError::PipelinedPlaintext { bytes: pipelined });
+        }
+        let mut tls = ServerConnection::new(config).map_err(|error| StartTlsError::Broken(io::Error::other(error)))?;
+        tls.set_buffer_limit(Some(OUTPUT_BYTES_WATERMARK));
+        self.tls = Some(Box::new(tls));
+        deadline.limit(self.handshake()).await.unwrap_or(Err(StartTlsError::TooSlow))
+    }
+
+    async fn handshake(&mut self) -> Result<(), StartTlsError> {
+        while self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) && !self.ended {
+            self.flush_tls().await.map_err(StartTlsError::Broken)?;
+            // Early application data stays in `input`, for the session to read.
+            let received = poll_fn(|context| self.poll_receive(context, EAGER_BYTES)).await;
+            received.map_err(StartTlsError::Broken)?;
+        }
+        if self.ended && self.unread() == 0 {
+            return Err(StartTlsError::Broken(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.flush_tls().await.map_err(StartTlsError::Broken)
+    }
+
+    /// Tells the client that no more output comes, by TLS close_notify too. Reading goes on.
+    ///
+    /// # Errors
+    /// When the connection broke before.
+    pub async fn shutdown_write(&mut self) -> io::Result<()> {
+        if let Some(tls) = &mut self.tls {
+            tls.send_close_notify();
+            self.flush_tls().await?;
+        }
+        self.stream.shutdown(Shutdown::Write).await?;
+        Ok(())
+    }
+
+    /// Ends the connection so that the last reply arrives: says goodbye, then listens for a moment to what the client
+    /// still has to say. Simply dropping a `Conn` closes it at once.
+    pub async fn close(mut self) {
+        // Whoever is gone already needs no goodbye.
+        if self.shutdown_write().await.is_ok() {
+            _ = Deadline::after(LINGER).limit(self.discard_input()).await;
+        }
+    }
+
+    async fn discard_input(&mut self) {
+        let mut seen = 0;
+        while !self.ended && seen < LINGER_BYTES && self.readable().await.is_ok() {
+            seen += self.unread();
+            (self.input, self.given) = (Vec::new(), 0);
+        }
+    }
+
+    /// Takes the connection off this shard. `leftover` is what the caller has read and not consumed; it is read again
+    /// first after [`Frozen::thaw`].
+    pub fn freeze(self, mut leftover: Vec<u8>) -> Frozen {
+        leftover.extend_from_slice(&self.input[self.given..]);
+        Frozen {
+            descriptor: into_descriptor(self.stream),
+            tls: self.tls,
+            input: leftover,
+            ended: self.ended,
+            peer: self.peer,
+            local: self.local,
+            write_timeout: self.write_timeout,
+            slot: self.slot,
+        }
+    }
+
+    pub(crate) fn thaw(frozen: Frozen) -> Conn {
+        Conn {
+            stream: TcpStream::from(socket2::Socket::from(frozen.descriptor)),
+            tls: frozen.tls,
+            input: frozen.input,
+            given: 0,
+            ended: frozen.ended,
+            peer: frozen.peer,
+            local: frozen.local,
+            write_timeout: frozen.write_timeout,
+            slot: frozen.slot,
+        }
+    }
+}
+
+/// What TLS agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsInfo<'a> {
+    /// `TLSv1_3`.
+    pub version: &'static str,
+    /// `TLS13_AES_256_GCM_SHA384`.
+    pub cipher: &'static str,
+    /// The host the client asked for (SNI).
+    pub server_name: Option<&'a str>,
+}
+
+/// Feeds received bytes to rustls and takes out what they say; whether the peer said goodbye.
+///
+/// rustls takes no more while it holds 16 KiB of plaintext, so the two alternate.
+fn decrypt(tls: &mut ServerConnection, mut sealed: &[u8], plain: &mut Vec<u8>) -> Result<bool, rustls::Error> {
+    let mut ended = false;
+    while !sealed.is_empty() && !ended {
+        tls.read_tls(&mut sealed).map_err(|error| rustls::Error::General(error.to_string()))?;
+        let state = tls.process_new_packets()?;
+        ended = state.peer_has_closed();
+        let (old, count) = (plain.len(), state.plaintext_bytes_to_read());
+        plain.resize(old + count, 0);
+        let read = tls.reader().read_exact(&mut plain[old..]);
+        read.expect("rustls holds as many bytes as it said");
+    }
+    Ok(ended)
+}
+
+fn into_descriptor(stream: TcpStream) -> OwnedFd {
+    let raw = stream.into_raw_fd();
+    #[expect(unsafe_code, reason = "glommio gives the descriptor away as a bare number")]
+    // SAFETY: `into_raw_fd` gives up ownership of an open descriptor; nobody else knows the number.
+    unsafe {
+        OwnedFd::from_raw_fd(raw)
+    }
+}
+
+/// A deadline that costs nothing until something has to wait.
+struct Patience {
+    limit: Duration,
+    waiting: Option<Sleep>,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Patience {
+        Patience { limit, waiting: None }
+    }
+
+    fn check<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            return outcome;
+        }
+        let waiting = self.waiting.get_or_insert_with(|| sleep(self.limit));
+        Pin::new(waiting).poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// What rustls writes to.
+struct Sink<'a, 'b, 'c> {
+    stream: &'a mut TcpStream,
+    context: &'b mut Context<'c>,
+}
+
+impl Write for Sink<'_, '_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        or_would_block(Pin::new(&mut *self.stream).poll_write(self.context, bytes))
+    }
+
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        or_would_block(Pin::new(&mut *self.stream).poll_write_vectored(self.context, parts))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn or_would_block(outcome: Poll<io::Result<usize>>) -> io::Result<usize> {
+    match outcome {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+/// Why TLS did not start.
+#[derive(Debug)]
+pub enum StartTlsError {
+    /// The client sent this much in the clear behind STARTTLS, before the reply.
+    PipelinedPlaintext {
+        /// Bytes that were pipelined.
+        bytes: usize,
+    },
+    /// The handshake took too long.
+    TooSlow,
+    /// The connection broke or the client does not speak our TLS.
+    Broken(io::Error),
+}
+
+impl std::fmt::Display for StartTlsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StartTlsError::PipelinedPlaintext { bytes } => write!(f, "{bytes} bytes came in the clear behind STARTTLS"),
+            StartTlsError::TooSlow => f.write_str("the TLS handshake took too long"),
+            StartTlsError::Broken(error) => write!(f, "the TLS handshake failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartTlsError {}

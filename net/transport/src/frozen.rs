@@ -1,0 +1,38 @@
+//! A connection between two shards.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustls::ServerConnection;
+
+use crate::conn::Conn;
+use crate::limit::ConnectionSlot;
+
+/// A connection that no shard drives: descriptor, TLS state and unread input. `Send`, so that a lane may carry it.
+/// Dropped, the connection is closed.
+pub struct Frozen {
+    pub(crate) descriptor: OwnedFd,
+    pub(crate) tls: Option<Box<ServerConnection>>,
+    pub(crate) input: Vec<u8>,
+    pub(crate) ended: bool,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) write_timeout: Duration,
+    pub(crate) slot: Option<ConnectionSlot>,
+}
+
+impl Frozen {
+    /// Makes it a connection of this thread's shard. Unread input is the first thing it reads.
+    ///
+    /// # Panics
+    /// Outside of a shard.
+    pub fn thaw(self) -> Conn {
+        Conn::thaw(self)
+    }
+
+    /// The client's address.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+}

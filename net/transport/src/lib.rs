@@ -1,0 +1,31 @@
+//! Sockets: listeners, connections plain or TLS, and connections in transit from one shard to another.
+//!
+//! ```text
+//! main      bind(addr, shards) ──▶ BoundSocket per shard      "port taken" is said before anything starts
+//! shard     listen ─▶ Listener::run ─▶ Conn ─▶ session        one accept task, ended by Stopper
+//!                                       │ start_tls           rustls driven by hand, no buffer while idle
+//!                                       ▼
+//!                       freeze ─▶ Frozen (Send) ──lane──▶ thaw ─▶ Conn on the user's home shard
+//! ```
+//!
+//! ```text
+//! listen    binding, accepting, the limit on connections       limit   how many there may be
+//! conn      reading, writing, STARTTLS, closing                frozen  moving to another shard
+//! tls       certificates: files, self-signed default, reload
+//! ```
+//!
+//! Never here: protocol words, accounts. An idle plain connection costs its task and about 300 bytes: input is
+//! received into a buffer the shard's connections share.
+
+mod conn;
+mod frozen;
+mod limit;
+mod listen;
+pub mod tls;
+
+pub use conn::{Conn, StartTlsError, TlsInfo};
+pub use frozen::Frozen;
+pub use limit::{ConnectionLimit, ConnectionSlot};
+pub use listen::{BACKLOG, BindError, BoundSocket, Listener, Stopper, bind};
+pub use rustls::ServerConfig;
+pub use tls::{Tls, TlsFiles, TlsLoadError};

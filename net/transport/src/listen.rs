@@ -1,0 +1,242 @@
+//! Binding and accepting.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, FromRawFd, IntoRawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use glommio::GlommioError;
+use glommio::net::{TcpListener, TcpStream};
+use rustix::io::Errno;
+use skein_runtime::metrics::Counter;
+use skein_runtime::{session_yield, sleep};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::conn::Conn;
+use crate::limit::ConnectionLimit;
+
+/// Connections the kernel may hold before they are accepted, per shard; it cuts this to net.core.somaxconn.
+pub const BACKLOG: i32 = 4096;
+/// After descriptors or memory ran out: long enough not to spin, short enough not to be felt when they are back.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+/// One log line for so many pauses.
+const EXHAUSTED_LOG_EVERY: u32 = 100;
+
+static ACCEPTED: Counter = Counter::new("skein_connections_accepted", "Connections accepted.");
+static REFUSED: Counter = Counter::new("skein_connections_refused", "Connections closed because there were too many.");
+static EXHAUSTED: Counter =
+    Counter::new("skein_accept_exhausted", "Accepts put off because descriptors or memory ran out.");
+
+/// Binds one socket per shard to `addr`; port 0 is one free port for all of them.
+///
+/// # Errors
+/// Naming the address and the way out: above all a port that another program has.
+pub fn bind(addr: SocketAddr, shards: usize) -> Result<Vec<BoundSocket>, BindError> {
+    let failed = |error| BindError::new(addr, error);
+    // Sockets that share a port do not notice another process that shares it too; this one does.
+    let probe = bind_one(addr, false).map_err(failed)?;
+    let exact = probe.local_addr().map_err(failed)?.as_socket().unwrap_or(addr);
+    drop(probe);
+    let socket = || Ok(BoundSocket { socket: bind_one(exact, true)?, addr: exact });
+    (0..shards).map(|_| socket()).collect::<io::Result<_>>().map_err(failed)
+}
+
+fn bind_one(addr: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    Ok(socket)
+}
+
+/// One shard's share of an address; nothing can connect before [`BoundSocket::listen`].
+pub struct BoundSocket {
+    socket: Socket,
+    addr: SocketAddr,
+}
+
+impl BoundSocket {
+    /// Where it is bound; never port 0.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Lets clients connect. On the shard that will accept.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    ///
+    /// # Panics
+    /// Outside of a shard.
+    pub fn listen(self) -> io::Result<Listener> {
+        self.socket.listen(BACKLOG)?;
+        let stopper = Stopper(Arc::new(Stop { socket: self.socket.try_clone()?, stopped: AtomicBool::new(false) }));
+        let raw = self.socket.into_raw_fd();
+        #[expect(unsafe_code, reason = "the only way to give glommio a socket with our own options")]
+        // SAFETY: `into_raw_fd` gave up an open, non-blocking, listening socket that nobody else owns.
+        let listener = unsafe { TcpListener::from_raw_fd(raw) };
+        Ok(Listener { listener, addr: self.addr, stopper })
+    }
+}
+
+/// Accepts on one shard.
+pub struct Listener {
+    listener: TcpListener,
+    addr: SocketAddr,
+    stopper: Stopper,
+}
+
+impl Listener {
+    /// Ends [`Listener::run`], from any thread.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Accepts and hands each connection to `serve` until the [`Stopper`] is used. Above the limit a client is sent
+    /// `refusal` and closed. Run it in a task of its own and never cancel it: an accept dropped halfway may take a
+    /// connection along.
+    pub async fn run(self, limit: ConnectionLimit, refusal: &[u8], mut serve: impl FnMut(Conn)) {
+        let mut exhausted = 0;
+        while !self.stopper.is_stopped() {
+            match self.listener.accept().await {
+                Ok(stream) => {
+                    exhausted = 0;
+                    admit(stream, &limit, refusal, &mut serve);
+                    session_yield().await;
+                }
+                Err(_) if self.stopper.is_stopped() => return,
+                Err(error) if is_exhaustion(&error) => {
+                    if exhausted % EXHAUSTED_LOG_EVERY == 0 {
+                        tracing::error!(addr = %self.addr, %error, "can not accept; raise LimitNOFILE or connections_max is too high");
+                    }
+                    exhausted += 1;
+                    EXHAUSTED.add(1);
+                    sleep(EXHAUSTED_PAUSE).await;
+                }
+                // A client that gave up before it was accepted; but never spin on what we do not know.
+                Err(error) => {
+                    tracing::debug!(addr = %self.addr, %error, "a connection was lost while it was accepted");
+                    session_yield().await;
+                }
+            }
+        }
+    }
+}
+
+fn admit(stream: TcpStream, limit: &ConnectionLimit, refusal: &[u8], serve: &mut impl FnMut(Conn)) {
+    let Some(slot) = limit.try_take() else {
+        REFUSED.add(1);
+        refuse(&stream, refusal);
+        return;
+    };
+    ACCEPTED.add(1);
+    // An error here is a client that is already gone.
+    if let Ok(conn) = Conn::accepted(stream, slot) {
+        serve(conn);
+    }
+}
+
+/// At once or not at all: whoever is refused gets no memory and no time.
+fn refuse(stream: &TcpStream, refusal: &[u8]) {
+    use rustix::net::{SendFlags, send};
+    #[expect(unsafe_code, reason = "the stream only hands out a bare number")]
+    // SAFETY: the stream is open and outlives this borrow.
+    let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(std::os::fd::AsRawFd::as_raw_fd(stream)) };
+    _ = send(socket.as_fd(), refusal, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+}
+
+fn is_exhaustion(error: &GlommioError<()>) -> bool {
+    let exhaustion = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|errno| exhaustion.contains(&errno))
+}
+
+/// Ends accepting on one listener. Clones are the same.
+#[derive(Clone)]
+pub struct Stopper(Arc<Stop>);
+
+struct Stop {
+    socket: Socket,
+    stopped: AtomicBool,
+}
+
+impl Stopper {
+    /// No connection is accepted any more; those accepted live on.
+    pub fn stop(&self) {
+        self.0.stopped.store(true, Relaxed);
+        // Shutting the socket down is what wakes the waiting accept. It only fails when it was done before.
+        _ = self.0.socket.shutdown(std::net::Shutdown::Both);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Relaxed)
+    }
+}
+
+/// Why an address is not ours.
+#[derive(Debug)]
+pub enum BindError {
+    /// Another program listens there.
+    Taken {
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// Ports below 1024 are privileged.
+    Forbidden {
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// This machine does not have that address.
+    NotHere {
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// Anything else.
+    Other {
+        /// The address.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    /// The failure of binding `addr`, for whoever binds by other means.
+    pub fn new(addr: SocketAddr, source: io::Error) -> BindError {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => BindError::Taken { addr },
+            io::ErrorKind::PermissionDenied => BindError::Forbidden { addr },
+            io::ErrorKind::AddrNotAvailable => BindError::NotHere { addr },
+            _ => BindError::Other { addr, source },
+        }
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BindError::Taken { addr } => write!(
+                f,
+                "{addr} is taken by another program: stop it (`ss -ltnp 'sport = :{}'` shows which), or configure another port",
+                addr.port()
+            ),
+            BindError::Forbidden { addr } => write!(
+                f,
+                "this user may not listen on {addr}: set AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, \
+                 or use a port above 1023"
+            ),
+            BindError::NotHere { addr } => {
+                write!(f, "this machine has no address {}: configure one that `ip addr` shows", addr.ip())
+            }
+            BindError::Other { addr, source } => write!(f, "can not listen on {addr}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}

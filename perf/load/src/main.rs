@@ -1,0 +1,99 @@
+//! Load over the wire, and what it costs the server.
+//!
+//! ```text
+//! skein-load compare                    Skein and Dovecot in alternation, one table, a line each in perf/results/
+//! skein-load lmtp ADDR --pid PID ..     deliveries a second        skein-load idle ADDR --pid PID ..   memory of idle clients
+//! skein-load imaptest ADDR --pid PID .. an installed imaptest: rates, errors, server CPU; stress: with a server of its own
+//!
+//! lmtp, idle ─▶ crowd: one epoll loop, many connections      meter: CPU, memory, flushes of the disk
+//! ```
+//!
+//! Never here: code of a server. The figures are of a machine that also runs the load; compare only what ran in one run.
+
+mod compare;
+mod crowd;
+mod idle;
+mod imaptest;
+mod ledger;
+mod lmtp;
+mod meter;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use skein_testkit::Server;
+
+/// Load over the wire, and what it costs the server.
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Skein and Dovecot in alternation; prints one table and appends to perf/results/compare.tsv.
+    Compare(compare::Options),
+    /// Deliveries a second by LMTP.
+    Lmtp {
+        /// Where the server listens for LMTP.
+        addr: SocketAddr,
+        /// The root of the server's process tree.
+        #[arg(long)]
+        pid: u32,
+        #[command(flatten)]
+        load: lmtp::Load,
+    },
+    /// Memory of clients that wait in IDLE with an open mailbox.
+    Idle {
+        /// Where the server listens for IMAP.
+        addr: SocketAddr,
+        /// The root of the server's process tree.
+        #[arg(long)]
+        pid: u32,
+        #[command(flatten)]
+        load: idle::Load,
+    },
+    /// imaptest against a server that is started for it (SKEIN_PEER=dovecot: the installed Dovecot).
+    Stress {
+        #[command(flatten)]
+        load: imaptest::Load,
+    },
+    /// An installed imaptest ($IMAPTEST, else from the path) against a running server.
+    Imaptest {
+        /// Where the server listens for IMAP.
+        addr: SocketAddr,
+        /// The root of the server's process tree.
+        #[arg(long)]
+        pid: u32,
+        #[command(flatten)]
+        load: imaptest::Load,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Compare(options) => compare::run(&options),
+        Command::Lmtp { addr, pid, load } => lmtp::run(addr, pid, &load).map(|r| println!("{r}")),
+        Command::Idle { addr, pid, load } => idle::run(addr, pid, &load).map(|r| println!("{r}")),
+        Command::Stress { load } => {
+            let server = Server::start();
+            without_errors(imaptest::run(server.ports().imap, server.pid(), &load))
+        }
+        Command::Imaptest { addr, pid, load } => without_errors(imaptest::run(addr, pid, &load)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn without_errors(report: Result<imaptest::Report, String>) -> Result<(), String> {
+    let report = report?;
+    println!("{report}");
+    if report.errors.is_empty() { Ok(()) } else { Err(format!("imaptest found {} errors", report.errors.len())) }
+}

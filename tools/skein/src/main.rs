@@ -1,0 +1,98 @@
+//! The `skein` binary: `serve`, and `config` to look at the settings.
+
+mod banner;
+
+use clap::{Parser, Subcommand};
+use skein_config::Config;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Skein, a mail store for many mailboxes.
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server. Without --config: the demo, on this machine only, with users anyone can guess.
+    Serve {
+        /// Settings file (TOML).
+        #[arg(long, short)]
+        config: Option<PathBuf>,
+    },
+    /// Look at settings.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Check a settings file: every problem at once.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Say what a setting does.
+    Explain {
+        /// Its key, as limits.connections_max.
+        key: String,
+    },
+    /// Print a settings file with every setting, its meaning and its default.
+    Defaults,
+}
+
+fn main() -> ExitCode {
+    match Args::parse().command {
+        Command::Serve { config } => serve(config),
+        Command::Config(ConfigCommand::Check { file }) => match load(&file) {
+            Ok(_) => say(&format!("{}: no problems", file.display())),
+            Err(code) => code,
+        },
+        Command::Config(ConfigCommand::Explain { key }) => match skein_config::explain(&key) {
+            Some(text) => say(&text),
+            None => fail(&format!("no setting is called {key}; `skein config defaults` lists all")),
+        },
+        Command::Config(ConfigCommand::Defaults) => say(&skein_config::defaults_text()),
+    }
+}
+
+fn serve(file: Option<PathBuf>) -> ExitCode {
+    let config = match file {
+        None => Config::embedded_default(),
+        Some(file) => match load(&file) {
+            Ok(config) => config,
+            Err(code) => return code,
+        },
+    };
+    let (demo, data) = (config.demo, config.data_dir.clone());
+    match skein_server::run(config, |started| banner::print(started, demo, &data)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn load(file: &PathBuf) -> Result<Config, ExitCode> {
+    let text = std::fs::read_to_string(file).map_err(|error| fail(&format!("{}: {error}", file.display())))?;
+    Config::parse(&text, file).map_err(|problems| {
+        for problem in problems {
+            eprintln!("{}:{problem}", file.display());
+        }
+        ExitCode::from(2)
+    })
+}
+
+fn say(text: &str) -> ExitCode {
+    println!("{}", text.trim_end());
+    ExitCode::SUCCESS
+}
+
+fn fail(text: &str) -> ExitCode {
+    eprintln!("skein: {text}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,36 @@
+//! How Skein is started.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use super::{PASSWORD, Ports};
+use crate::program;
+
+/// `skein serve` with a config of its own: the demo users, data in `folder`/data, free ports.
+pub fn command(folder: &Path, ports: &Ports) -> Command {
+    let config = folder.join("skein.toml");
+    fs::write(&config, settings(folder, ports)).expect("the folder is writable");
+    let mut command = Command::new(binary());
+    command.arg("serve").arg("--config").arg(config).current_dir(folder);
+    command
+}
+
+/// The users of the demo, and no bound that a load test would hit.
+fn settings(folder: &Path, Ports { imap, imaps, lmtp, http, .. }: &Ports) -> String {
+    let data = folder.join("data");
+    format!(
+        "data_dir = {data:?}\n\
+         [listeners]\nimap = [\"{imap}\"]\nimaps = [\"{imaps}\"]\nlmtp = [\"{lmtp}\"]\nhttp = [\"{http}\"]\n\
+         [auth]\nsources = [\n{{ driver = \"static\", users = \"demo\", password = \"demo\" }},\n\
+         {{ driver = \"static\", users = \"test{{1..200}}\", password = \"{PASSWORD}\" }},\n]\n\
+         [limits]\nconnections_per_user_max = 0\n[lmtp]\nstrip_domain = true\n"
+    )
+}
+
+fn binary() -> PathBuf {
+    let built = || program::workspace().join("target/release/skein");
+    let path = env::var_os("SKEIN_BIN").map_or_else(built, PathBuf::from);
+    assert!(path.is_file(), "no server at {}: cargo build --release, or set SKEIN_BIN", path.display());
+    path
+}
