@@ -15,6 +15,8 @@ const MEMLOCK_FLOOR_BYTES: u64 = 512 << 10;
 const RING_BYTES_PER_128: u64 = 50 << 10;
 /// Descriptors beside connections: rings, log segments, snapshots being opened, the side runtime.
 const NOFILE_RESERVE: u64 = 512;
+/// Where glommio looks for the machine's cores; it panics when there is nothing.
+const CORES_FILE: &str = "/sys/devices/system/cpu/online";
 /// CAP_IPC_LOCK of linux/capability.h.
 const CAP_IPC_LOCK: u32 = 14;
 
@@ -41,6 +43,8 @@ pub enum CheckError {
     },
     /// A limit could not be raised to its own maximum.
     Limit(io::Error),
+    /// The list of the machine's cores can not be read, so shards can not be pinned.
+    Cores(io::Error),
 }
 
 impl fmt::Display for CheckError {
@@ -64,6 +68,11 @@ impl fmt::Display for CheckError {
                  in the systemd unit (shell: `ulimit -l unlimited`, docker: --ulimit memlock=-1), or use fewer shards"
             ),
             CheckError::Limit(error) => write!(f, "a resource limit can not be read or raised: {error}"),
+            CheckError::Cores(error) => write!(
+                f,
+                "{CORES_FILE} can not be read ({error}), and shards are pinned to the cores it lists: mount sysfs there \
+                 (`mount -t sysfs sys /sys`)"
+            ),
         }
     }
 }
@@ -84,6 +93,14 @@ pub fn check_io_uring() -> Result<(), CheckError> {
         (Err(Errno::NOMEM), _) => Ok(()),
         (Err(errno), _) => Err(CheckError::IoUringMissing(errno.into())),
     }
+}
+
+/// Whether the machine tells its cores, as a bare chroot does not.
+///
+/// # Errors
+/// It does not.
+pub fn check_cores() -> Result<(), CheckError> {
+    std::fs::read(CORES_FILE).map(drop).map_err(CheckError::Cores)
 }
 
 #[expect(unsafe_code, reason = "a raw system call without pointers into our memory but the parameters")]
@@ -167,6 +184,7 @@ mod tests {
     #[test]
     fn this_machine_passes_or_says_why() {
         check_io_uring().unwrap_or_else(|error| panic!("{error}"));
+        check_cores().unwrap_or_else(|error| panic!("{error}"));
         raise_memlock(&ShardsConfig::for_tests(1)).unwrap_or_else(|error| panic!("{error}"));
         let files = raise_nofile(10).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(files.connections_max, files.limit.saturating_sub(NOFILE_RESERVE));
@@ -186,6 +204,7 @@ mod tests {
             (CheckError::IoUringDisabled { setting: 2 }, "sysctl kernel.io_uring_disabled=0"),
             (CheckError::IoUringForbidden, "seccomp"),
             (CheckError::Memlock { limit: 1, need: 2, shards: 3 }, "LimitMEMLOCK=infinity"),
+            (CheckError::Cores(io::ErrorKind::NotFound.into()), "mount -t sysfs"),
         ];
         for (error, fix) in cases {
             assert!(error.to_string().contains(fix), "{error}");

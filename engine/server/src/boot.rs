@@ -9,7 +9,8 @@ use skein_auth::Sources;
 use skein_base::ShardId;
 use skein_config::Config;
 use skein_runtime::{
-    DataLock, Inbox, Lanes, ShardsConfig, Side, Signal, Signals, check_io_uring, raise_memlock, raise_nofile,
+    DataLock, Inbox, Lanes, ShardsConfig, Side, Signal, Signals, check_cores, check_io_uring, raise_memlock,
+    raise_nofile,
 };
 use skein_serve::ToShard;
 use skein_transport::{BindError, BoundSocket, ConnectionLimit, Tls, TlsFiles, bind};
@@ -45,6 +46,7 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     logging::start(&config);
     let shards_config = ShardsConfig { count: usize::from(config.shards), ..ShardsConfig::default() };
     check_io_uring()?;
+    check_cores()?;
     raise_memlock(&shards_config)?;
     raise_nofile(config.limits.connections_max as u64)?;
     let lock = DataLock::take(&config.data_dir)?;
@@ -89,8 +91,10 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
         is_ready.store(true, Ordering::Release);
         let http = admin.iter().map(|a| ("http", a.addr()));
         let listeners = listeners.into_iter().chain(http).collect();
+        notify(sd_notify::NotifyState::Ready);
         ready(&Started { listeners, shards: count, certificate: files.certificate });
         wait_for_end(&signals, &tls);
+        notify(sd_notify::NotifyState::Stopping);
         is_ready.store(false, Ordering::Release);
     }
     drop(stop);
@@ -126,6 +130,13 @@ fn wait_for_end(signals: &Signals, tls: &Tls) {
             Some(signal) => return tracing::info!(?signal, "stopping"),
             None => return,
         }
+    }
+}
+
+/// Tells a supervisor that asked for it (`Type=notify` of systemd).
+fn notify(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the supervisor can not be told");
     }
 }
 

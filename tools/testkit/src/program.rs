@@ -91,6 +91,15 @@ pub fn workspace() -> &'static Path {
 /// When it cannot start, or runs longer than [`RUN_SECONDS_MAX`] (it is killed then).
 #[track_caller]
 pub fn run(command: &mut Command, input: &[u8]) -> Outcome {
+    run_within(RUN_SECONDS_MAX, command, input)
+}
+
+/// The same for a program that may take longer, or less.
+///
+/// # Panics
+/// As [`run`], after `seconds`.
+#[track_caller]
+pub fn run_within(seconds: u64, command: &mut Command, input: &[u8]) -> Outcome {
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = pipes.spawn().unwrap_or_else(|e| panic!("start {command:?}: {e}"));
     let (mut stdin, input) = (child.stdin.take().expect("piped"), input.to_vec());
@@ -98,7 +107,7 @@ pub fn run(command: &mut Command, input: &[u8]) -> Outcome {
     let writer = thread::spawn(move || drop(stdin.write_all(&input)));
     let stdout = collect(child.stdout.take().expect("piped"));
     let stderr = collect(child.stderr.take().expect("piped"));
-    let limit = Duration::from_secs(RUN_SECONDS_MAX);
+    let limit = Duration::from_secs(seconds);
     let status = wait::find(limit, || child.try_wait().expect("our own child"));
     if status.is_none() {
         child.kill().and_then(|()| child.wait()).expect("our own child");

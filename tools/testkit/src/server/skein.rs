@@ -28,7 +28,11 @@ fn settings(folder: &Path, Ports { imap, imaps, lmtp, http, .. }: &Ports) -> Str
     )
 }
 
-fn binary() -> PathBuf {
+/// The program that `SKEIN_BIN` names, else the release build.
+///
+/// # Panics
+/// When there is none.
+pub fn binary() -> PathBuf {
     let built = || program::workspace().join("target/release/skein");
     let path = env::var_os("SKEIN_BIN").map_or_else(built, PathBuf::from);
     assert!(path.is_file(), "no server at {}: cargo build --release, or set SKEIN_BIN", path.display());
