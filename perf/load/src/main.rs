@@ -5,11 +5,14 @@
 //! skein-load lmtp ADDR --pid PID ..     deliveries a second        skein-load idle ADDR --pid PID ..   memory of idle clients
 //! skein-load imaptest ADDR --pid PID .. an installed imaptest: rates, errors, server CPU; stress: with a server of its own
 //!
+//! skein-load soak                       hours of imaptest, deliveries and readers; samples and a plot of memory and disk
+//!
 //! lmtp, idle ─▶ crowd: one epoll loop, many connections      meter: CPU, memory, flushes of the disk
 //! ```
 //!
 //! Never here: code of a server. The figures are of a machine that also runs the load; compare only what ran in one run.
 
+mod chart;
 mod compare;
 mod crowd;
 mod idle;
@@ -17,6 +20,7 @@ mod imaptest;
 mod ledger;
 mod lmtp;
 mod meter;
+mod soak;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -60,6 +64,11 @@ enum Command {
         #[command(flatten)]
         load: imaptest::Load,
     },
+    /// Hours of imaptest, deliveries and readers who tidy up, against a server that is started for it.
+    Soak {
+        #[command(flatten)]
+        load: soak::Load,
+    },
     /// An installed imaptest ($IMAPTEST, else from the path) against a running server.
     Imaptest {
         /// Where the server listens for IMAP.
@@ -81,6 +90,7 @@ fn main() -> ExitCode {
             let server = Server::start();
             without_errors(imaptest::run(server.ports().imap, server.pid(), &load))
         }
+        Command::Soak { load } => soak::run(&load),
         Command::Imaptest { addr, pid, load } => without_errors(imaptest::run(addr, pid, &load)),
     };
     match result {
