@@ -21,8 +21,10 @@ pub enum Class {
     TooBig,
     /// Over quota. `NO [OVERQUOTA]`, `452 4.2.2`.
     Quota,
-    /// Cannot be done now, may work later: busy, stopping, disk full. `NO [UNAVAILABLE]`, `451 4.3.0`.
+    /// Cannot be done now, may work later: busy, stopping, disk failing. `NO [UNAVAILABLE]`, `451 4.3.0`.
     Unavailable,
+    /// No room on the server's disk until somebody makes some. `NO [UNAVAILABLE]`, `452 4.3.1`.
+    Full,
     /// Stored data failed its checksum. `NO [SERVERBUG]`-free text, `451 4.3.0`; the log tells all.
     Damaged,
 }

@@ -138,5 +138,13 @@ settings! {
         snapshot_ops: u32 = count(1, 10_000_000, "changes"), "1000", Live;
         /// Bytes of log after which every changed account is due, so that a start replays no more.
         snapshot_log_bytes: u64 = count(1 << 20, 1024 * GIB, "bytes"), "1073741824", Live;
+        /// How long an account stays in memory that no session, delivery or background work uses.
+        account_idle_seconds: u32 = count(1, DAY, "seconds"), "60", Live;
+        /// Accounts that each shard keeps in memory. Above it those nobody uses are closed at once, longest unused first;
+        /// those in use stay.
+        accounts_open_max: usize = count(1, 100_000_000, "accounts"), "100000", Live;
+        /// What the open accounts of each shard may take in memory, mapped snapshots among it. Above it mailboxes that no
+        /// session has selected leave memory, and accounts that nobody uses.
+        memory_bytes: u64 = count(1 << 20, 1024 * GIB, "bytes"), "1073741824", Live;
     }
 }

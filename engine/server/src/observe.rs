@@ -6,6 +6,12 @@ use skein_serve::Store;
 use std::time::Duration;
 
 static ACCOUNTS_OPEN: Gauge = Gauge::new("skein_accounts_open", "Accounts in memory.");
+static ACCOUNTS_CLOSED: Gauge = Gauge::new("skein_accounts_closed", "Idle accounts closed since the start.");
+static ACCOUNTS_IN_TAIL: Gauge =
+    Gauge::new("skein_accounts_in_tail", "Closed accounts with changes in the log that no snapshot has.");
+static MAILBOXES_UNLOADED: Gauge =
+    Gauge::new("skein_mailboxes_unloaded", "Mailboxes that left memory before their account did, since the start.");
+static MEMORY_BYTES: Gauge = Gauge::new("skein_accounts_memory_bytes", "Memory that open accounts take, by estimate.");
 static OPS: Gauge = Gauge::new("skein_ops", "Changes committed since the start.");
 static OPS_REPLAYED: Gauge = Gauge::new("skein_ops_replayed", "Changes replayed from the log since the start.");
 static SNAPSHOTS: Gauge = Gauge::new("skein_snapshots_written", "Snapshots written since the start.");
@@ -17,6 +23,9 @@ static LOG_SYNCS: Gauge = Gauge::new("skein_log_syncs", "Syncs of the log since 
 
 pub(crate) fn register() {
     skein_serve::metrics::register();
+    for gauge in [&ACCOUNTS_CLOSED, &ACCOUNTS_IN_TAIL, &MAILBOXES_UNLOADED, &MEMORY_BYTES] {
+        gauge.register();
+    }
     for gauge in
         [&ACCOUNTS_OPEN, &OPS, &OPS_REPLAYED, &SNAPSHOTS, &REBUILT, &LOG_RECORDS, &LOG_BYTES, &LOG_BATCHES, &LOG_SYNCS]
     {
@@ -29,6 +38,10 @@ pub(crate) async fn watch(store: Store) {
     loop {
         let (kept, log) = (store.metrics(), store.log().metrics());
         ACCOUNTS_OPEN.set(kept.accounts_open as i64);
+        ACCOUNTS_CLOSED.set(kept.accounts_closed as i64);
+        ACCOUNTS_IN_TAIL.set(kept.accounts_in_tail as i64);
+        MAILBOXES_UNLOADED.set(kept.mailboxes_unloaded as i64);
+        MEMORY_BYTES.set(kept.memory_bytes as i64);
         OPS.set(kept.ops as i64);
         OPS_REPLAYED.set(kept.ops_replayed as i64);
         SNAPSHOTS.set(kept.snapshots_written as i64);

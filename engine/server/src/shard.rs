@@ -6,6 +6,7 @@ use skein_config::{Config, PlaintextWithoutTls};
 use skein_proto::imap::ImapConfig;
 use skein_runtime::{Class, Inbox, Lanes, RealClock, RealDisk, ShardContext, oneshot, sleep, spawn_detached, timeout};
 use skein_serve::{Host, HostSettings, Store, ToShard};
+use skein_store::OpenLimits;
 use skein_store::log::{Log, LogOptions, SEGMENT_BYTES_MAX, SegmentNumbers};
 use skein_transport::{BoundSocket, ConnectionLimit, Stopper, Tls};
 use std::path::PathBuf;
@@ -19,6 +20,11 @@ use skein_base::seam::Clock;
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 /// How often it is looked whether the log has grown enough for a round of snapshots.
 const SNAPSHOT_LOOK: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether more accounts are open than may be.
+const OVER_LOOK: Duration = Duration::from_secs(1);
+/// Looks for idle accounts in the time after which one is closed: it stays open a quarter longer at most.
+const IDLE_LOOKS: u64 = 4;
 
 /// What a socket is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,6 +76,7 @@ pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -
     let host = Host::new(context.id, store.clone(), common.lanes.clone(), auth, tls, settings(&common));
     spawn_detached(Class::Session, "metrics", crate::observe::watch(store.clone()));
     spawn_detached(Class::Bulk, "snapshots", snapshots(store.clone(), common.config.store.snapshot_log_bytes));
+    spawn_detached(Class::Bulk, "idle accounts", close_idle(store.clone(), open_limits(&common.config)));
     let lane_host = host.clone();
     spawn_detached(Class::Session, "lane", async move { lane_host.serve_lane(own.inbox).await });
 
@@ -142,6 +149,28 @@ async fn snapshots(store: Store, log_bytes: u64) {
                 tracing::error!(user = %account.user(), %error, "no snapshot; the log keeps everything");
             }
             skein_runtime::bulk_yield().await;
+        }
+    }
+}
+
+fn open_limits(config: &Config) -> OpenLimits {
+    OpenLimits {
+        idle_ms: u64::from(config.store.account_idle_seconds) * 1000,
+        accounts_max: config.store.accounts_open_max,
+        memory_bytes_max: config.store.memory_bytes,
+    }
+}
+
+/// Closes accounts that nobody uses: those idle for long every few seconds, and at once when too many are open.
+async fn close_idle(store: Store, limits: OpenLimits) {
+    let every = Duration::from_millis((limits.idle_ms / IDLE_LOOKS).clamp(1000, 15_000));
+    let mut looked = RealClock.monotonic_ms();
+    loop {
+        sleep(OVER_LOOK).await;
+        let due = RealClock.monotonic_ms() - looked >= every.as_millis() as u64;
+        if due || store.is_over(&limits) {
+            store.close_idle(&limits).await;
+            looked = RealClock.monotonic_ms();
         }
     }
 }

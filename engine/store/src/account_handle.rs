@@ -1,6 +1,7 @@
 //! An open account: its state, and who waits for it to change.
 
 use crate::account::Account;
+use crate::log::{Appended, TailRecord};
 use skein_base::sync::Notify;
 use skein_base::{AccountId, LogPos, MailboxId, UserName};
 use std::cell::{Cell, RefCell};
@@ -17,18 +18,28 @@ pub struct AccountHandle {
     changed: Notify,
     /// The end of the last record of this account: what a reply must wait for.
     last: Cell<LogPos>,
+    /// Its records that no checkpoint covers, in log order: what opening it again would replay.
+    tail: RefCell<Vec<TailRecord>>,
+    /// When somebody was last seen using it, in milliseconds of the store's clock.
+    pub(crate) used_ms: Cell<u64>,
+    /// What it took in memory when that was last looked at.
+    pub(crate) memory_bytes: Cell<usize>,
     pub(crate) ops_since_checkpoint: Cell<u64>,
     pub(crate) checkpoint_runs: Cell<bool>,
 }
 
 impl AccountHandle {
-    pub(crate) fn new(id: AccountId, user: UserName, account: Account) -> Rc<AccountHandle> {
+    /// `tail` is what was replayed from the log.
+    pub(crate) fn new(id: AccountId, user: UserName, account: Account, tail: Vec<TailRecord>) -> Rc<AccountHandle> {
         Rc::new(AccountHandle {
             id,
             user,
             state: RefCell::new(account),
             changed: Notify::new(),
             last: Cell::default(),
+            tail: RefCell::new(tail),
+            used_ms: Cell::new(0),
+            memory_bytes: Cell::new(0),
             ops_since_checkpoint: Cell::new(0),
             checkpoint_runs: Cell::new(false),
         })
@@ -78,9 +89,40 @@ impl AccountHandle {
         self.last.set(last);
     }
 
-    pub(crate) fn logged(&self, end: LogPos, ops: u64) {
-        self.last.set(self.last.get().max(end));
+    pub(crate) fn logged(&self, at: Appended, bytes: usize, ops: u64) {
+        self.last.set(self.last.get().max(at.end));
+        self.tail.borrow_mut().push(TailRecord { start: at.start, end: at.end, bytes: bytes as u32 });
         self.ops_since_checkpoint.set(self.ops_since_checkpoint.get() + ops);
         self.changed.notify_all();
+    }
+
+    /// A checkpoint true to `pos` stands: what it covers need never be replayed.
+    pub(crate) fn covered(&self, pos: LogPos) {
+        let mut tail = self.tail.borrow_mut();
+        let covered = tail.partition_point(|record| record.end <= pos);
+        tail.drain(..covered);
+        // A burst of changes must not stay in memory for as long as the account is open.
+        if tail.capacity() > 4 * tail.len().max(16) {
+            tail.shrink_to_fit();
+        }
+    }
+
+    /// The end of its last record that no checkpoint covers.
+    pub(crate) fn tail_end(&self) -> Option<LogPos> {
+        self.tail.borrow().last().map(|record| record.end)
+    }
+
+    /// Its records, for the index that keeps them once it is closed.
+    pub(crate) fn take_tail(&self) -> Vec<TailRecord> {
+        let mut tail = self.tail.take();
+        tail.shrink_to_fit();
+        tail
+    }
+
+    /// Looks at what it takes in memory.
+    pub(crate) fn weigh(&self) {
+        let tail = self.tail.borrow().capacity() * size_of::<TailRecord>();
+        let state = self.state.borrow().memory_bytes();
+        self.memory_bytes.set(size_of::<AccountHandle>() + self.user.as_str().len() + tail + state);
     }
 }

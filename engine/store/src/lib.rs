@@ -29,4 +29,4 @@ mod store;
 pub use account::AccountError;
 pub use account_handle::AccountHandle;
 pub use error::StoreError;
-pub use store::{CHECKPOINT_OPS, Store, StoreMetrics};
+pub use store::{CHECKPOINT_OPS, OpenLimits, Store, StoreMetrics};

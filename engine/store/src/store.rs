@@ -4,15 +4,18 @@
 //! open(user) ── accounts/ab/ab12…/tree ── m1.idx m2.idx ── ops of the log's tail ──▶ AccountHandle
 //! commit(account, ops) ──▶ log.append ──▶ apply ──▶ changed        durable(account) ──▶ the reply may leave
 //! checkpoint(account) ──▶ m1.idx m2.idx tree
+//! close_idle() ──▶ nothing in memory but where the account's ops are in the log
 //! ```
 
 mod checkpoint;
+mod lifecycle;
 mod open;
 mod paths;
 #[cfg(test)]
 mod tests;
 
 pub use checkpoint::CHECKPOINT_OPS;
+pub use lifecycle::OpenLimits;
 
 use crate::account_handle::AccountHandle;
 use crate::body::BodyAddr;
@@ -28,10 +31,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// What the store counts. Plain numbers; they only rise, but for `accounts_open`.
+/// What the store counts. Plain numbers; they only rise, but for those that say otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct StoreMetrics {
-    /// Accounts in memory.
+    /// Accounts in memory. Rises and falls.
     pub accounts_open: u64,
     /// Ops replayed from the log when accounts were opened.
     pub ops_replayed: u64,
@@ -39,6 +42,14 @@ pub struct StoreMetrics {
     pub ops: u64,
     /// Snapshots written.
     pub snapshots_written: u64,
+    /// Accounts closed because nobody used them.
+    pub accounts_closed: u64,
+    /// Mailboxes that left memory while their account stayed open.
+    pub mailboxes_unloaded: u64,
+    /// What the open accounts take in memory, bytes; an estimate of the last look. Rises and falls.
+    pub memory_bytes: u64,
+    /// Accounts that are closed and have changes in the log that no snapshot has. Rises and falls.
+    pub accounts_in_tail: u64,
     /// Snapshots found damaged or missing and made again from the log.
     pub snapshots_rebuilt: u64,
 }
@@ -104,7 +115,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// The counters.
     pub fn metrics(&self) -> StoreMetrics {
         let open = self.0.accounts.borrow().len() as u64;
-        StoreMetrics { accounts_open: open, ..self.0.metrics.get() }
+        let accounts_in_tail = self.0.tail.borrow().len() as u64;
+        StoreMetrics { accounts_open: open, accounts_in_tail, ..self.0.metrics.get() }
     }
 
     /// Logs ops that the account has validated and applies them. No await lies between validation and this.
@@ -118,7 +130,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let payload = op::encode(ops);
         let appended = self.0.log.append(account.id(), RecordKind::Op, &[&payload])?;
         account.with_mut(|state| state.apply(ops, appended.end));
-        account.logged(appended.end, ops.len() as u64);
+        account.logged(appended, payload.len(), ops.len() as u64);
         self.count(|m| m.ops += ops.len() as u64);
         Ok(appended.end)
     }

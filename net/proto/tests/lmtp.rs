@@ -199,6 +199,7 @@ fn read_refusal(text: &str) -> Refusal {
         "Missing" => Class::Missing,
         "Quota" => Class::Quota,
         "Unavailable" => Class::Unavailable,
+        "Full" => Class::Full,
         "Denied" => Class::Denied,
         _ => panic!("no such class: {class}"),
     };

@@ -63,7 +63,7 @@ impl Account {
         self.names.insert(name.into(), id);
         let mailbox = Some(self.expected.remove(&id).unwrap_or_else(|| Mailbox::new(id, validity)));
         let snapshot = LogPos::default();
-        self.entries.entry(id).or_insert(Entry { name: name.into(), validity, snapshot, mailbox });
+        self.entries.entry(id).or_insert(Entry { name: name.into(), validity, snapshot, mailbox, used_ms: 0 });
     }
 
     fn take_out(&mut self, id: MailboxId) {

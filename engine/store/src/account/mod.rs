@@ -10,6 +10,7 @@ mod error;
 mod messages;
 mod persist;
 mod tree;
+mod unload;
 
 pub use error::AccountError;
 pub use messages::{Copied, StoreRequest};
@@ -28,6 +29,8 @@ struct Entry {
     snapshot: LogPos,
     /// `None` until somebody looks into it.
     mailbox: Option<Mailbox>,
+    /// When somebody last came for it, in milliseconds of the store's clock.
+    used_ms: u64,
 }
 
 /// What the tree says of a mailbox.

@@ -49,7 +49,7 @@ fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
         let snapshot = LogPos { segment: input.u64()?, offset: input.u64()? };
         let name = input.text()?;
         names.insert(name.clone(), id);
-        entries.insert(id, Entry { name, validity, snapshot, mailbox: None });
+        entries.insert(id, Entry { name, validity, snapshot, mailbox: None, used_ms: 0 });
     }
     let subscriptions = (0..input.u32()?).map(|_| input.text()).collect::<Option<_>>()?;
     let inbox_is_there = names.get("INBOX") == Some(&MailboxId::INBOX) && names.len() == entries.len();

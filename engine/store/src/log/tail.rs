@@ -48,6 +48,25 @@ impl TailIndex {
         self.accounts.remove(&account);
     }
 
+    /// Takes an account's records back when the account is closed. None of them are here meanwhile.
+    pub fn give_back(&mut self, account: AccountId, records: Vec<TailRecord>) {
+        debug_assert!(records.is_sorted_by(|a, b| a.end <= b.start), "records come in log order");
+        if !records.is_empty() {
+            let before = self.accounts.insert(account, records);
+            assert!(before.is_none(), "an account's records are with the account or here, never both");
+        }
+    }
+
+    /// Accounts with records.
+    pub fn len(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// No account has any.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+
     /// Puts each account's records in log order, after parts of several segments were merged out of order.
     pub fn sort(&mut self) {
         for records in self.accounts.values_mut() {

@@ -12,6 +12,7 @@ mod rows;
 mod view;
 #[cfg(test)]
 mod view_tests;
+mod weight;
 
 pub use freeze::Frozen;
 pub use rows::{Row, Rows};

@@ -278,6 +278,12 @@ impl Rows {
         }
     }
 
+    /// What they take in memory, bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let columns = |c: &Rc<Chunk>| 17 * c.uids.capacity() + 16 * c.keywords.capacity() + size_of::<Chunk>();
+        self.chunks.iter().map(columns).sum()
+    }
+
     /// The last chunk that starts at or below the UID; the first chunk when none does.
     fn chunk_of(&self, uid: Uid) -> Option<usize> {
         if self.chunks.is_empty() {

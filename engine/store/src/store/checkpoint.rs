@@ -79,6 +79,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let tree = AccountSnapshot { account: handle.id(), true_to: frozen.pos, payload: frozen.tree };
         replace_file(&self.0.disk, &paths::tree(&folder), tree.encode()).await?;
         self.remove_deleted(&folder, &frozen.ids).await?;
+        handle.covered(frozen.pos);
         self.count(|m| m.snapshots_written += 1 + frozen.mailboxes.len() as u64);
         Ok(())
     }

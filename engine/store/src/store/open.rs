@@ -57,18 +57,24 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// # Errors
     /// No such mailbox, or the disk failed.
     pub async fn load(&self, handle: &AccountHandle, id: MailboxId) -> Result<(), StoreError> {
-        let known = handle.read(|account| match account.mailbox(id) {
-            Some(_) => None,
-            None => account.mailboxes().find(|m| m.id == id).map(|m| (m.validity, account.snapshot_of(id))),
-        });
-        let Some((validity, true_to)) = known else { return Ok(()) };
+        handle.with_mut(|account| account.touch(id, self.0.clock.monotonic_ms()));
         let folder = paths::account(&self.0.dir, handle.id());
-        let mailbox = match self.read_snapshot(handle.id(), id, &folder, true_to).await? {
-            Found::Good(snapshot) => Mailbox::from_snapshot(snapshot),
-            Found::Missing | Found::Damaged => self.rebuild(handle.id(), id, validity).await?,
-        };
-        handle.with_mut(|account| account.put(mailbox));
-        Ok(())
+        loop {
+            let known = handle.read(|account| match account.mailbox(id) {
+                Some(_) => None,
+                None => account.mailboxes().find(|m| m.id == id).map(|m| (m.validity, account.snapshot_of(id))),
+            });
+            let Some((validity, true_to)) = known else { return Ok(()) };
+            let mailbox = match self.read_snapshot(handle.id(), id, &folder, true_to).await? {
+                Found::Good(snapshot) => Mailbox::from_snapshot(snapshot),
+                Found::Missing | Found::Damaged => self.rebuild(handle.id(), id, validity).await?,
+            };
+            // Somebody else may have loaded, changed and unloaded it meanwhile: then this is the past.
+            if handle.read(|account| account.snapshot_of(id)) == true_to {
+                handle.with_mut(|account| account.put(mailbox));
+                return Ok(());
+            }
+        }
     }
 
     async fn bring_up(&self, id: AccountId, user: &UserName) -> Result<Rc<AccountHandle>, StoreError> {
@@ -95,7 +101,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
         state.forget_expected();
         self.count(|m| m.ops_replayed += replayed);
         self.0.tail.borrow_mut().forget(id);
-        let handle = AccountHandle::new(id, user.clone(), state);
+        let handle = AccountHandle::new(id, user.clone(), state, records);
+        handle.used_ms.set(self.0.clock.monotonic_ms());
         handle.ops_since_checkpoint.set(replayed);
         if handle.read(|account| account.user().is_none()) {
             self.commit(&handle, &create_account(user, self.now()))?;

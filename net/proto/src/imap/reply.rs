@@ -141,7 +141,7 @@ impl Code {
             Class::Limit => Code::Limit,
             Class::TooBig => Code::TooBig,
             Class::Quota => Code::OverQuota,
-            Class::Unavailable => Code::Unavailable,
+            Class::Unavailable | Class::Full => Code::Unavailable,
             Class::Damaged => return None,
         })
     }

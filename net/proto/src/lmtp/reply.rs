@@ -57,6 +57,7 @@ fn codes(class: Class) -> &'static [u8] {
         Class::TooBig => b"552 5.3.4 ",
         Class::Quota => b"452 4.2.2 ",
         Class::Unavailable | Class::Damaged => b"451 4.3.0 ",
+        Class::Full => b"452 4.3.1 ",
     }
 }
 

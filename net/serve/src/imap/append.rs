@@ -53,9 +53,9 @@ impl Session {
     }
 
     async fn finish_append(&self, append: Append) -> Result<Reply, StoreError> {
+        let body = append.ingest.finish().await?;
         let id = self.find_loaded(&append.mailbox).await?;
         let now = self.store.now();
-        let body = append.ingest.finish().await?;
         // From here on nothing waits: the body, its op and the UID told belong together.
         let addr = body.log(&self.store)?;
         let message = NewMessage {

@@ -2,7 +2,7 @@
 
 use crate::Store;
 use crate::host::{Host, checkpoint_if_due};
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Received};
 use crate::metrics;
 use skein_base::{Class, Flags, MailboxId, ShardId, UserName};
 use skein_proto::lmtp::{Outcome, Refusal};
@@ -105,9 +105,18 @@ async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message
     for user in users {
         accounts.push(open_inbox(store, user).await);
     }
-    let addr = match receive(host, trace, message).await {
+    let refused = |refusal: Refusal| users.iter().map(|_| Err(refusal.clone())).collect();
+    let received = match receive(host, trace, message).await {
+        Ok(received) => received,
+        Err(refusal) => return refused(refusal),
+    };
+    for account in &mut accounts {
+        reload_inbox(store, account).await;
+    }
+    // From here on nothing waits: a body and the ops that name it belong together.
+    let addr = match received.log(store) {
         Ok(addr) => addr,
-        Err(refusal) => return users.iter().map(|_| Err(refusal.clone())).collect(),
+        Err(error) => return refused(refusal(&error)),
     };
     // Every op first, then one wait: the group commit takes them together.
     let opened: Vec<_> = accounts.into_iter().map(|account| append(store, account, &addr)).collect();
@@ -131,7 +140,16 @@ async fn open_inbox(store: &Store, user: &UserName) -> Result<Rc<AccountHandle>,
     Ok(account)
 }
 
-async fn receive(host: &Host, trace: &[u8], message: Message) -> Result<BodyAddr, Refusal> {
+/// A sender may have taken minutes, in which the mailbox left memory.
+async fn reload_inbox(store: &Store, account: &mut Result<Rc<AccountHandle>, StoreError>) {
+    if let Ok(handle) = account
+        && let Err(error) = store.load(handle, MailboxId::INBOX).await
+    {
+        *account = Err(error);
+    }
+}
+
+async fn receive(host: &Host, trace: &[u8], message: Message) -> Result<Received, Refusal> {
     let mut ingest = Ingest::new(host.store(), host.settings().message_bytes_max.saturating_add(trace.len() as u64));
     ingest.push(trace).await.map_err(|error| refusal(&error))?;
     match message {
@@ -144,8 +162,7 @@ async fn receive(host: &Host, trace: &[u8], message: Message) -> Result<BodyAddr
             }
         },
     }
-    let received = ingest.finish().await.map_err(|error| refusal(&error))?;
-    received.log(host.store()).map_err(|error| refusal(&error))
+    ingest.finish().await.map_err(|error| refusal(&error))
 }
 
 fn append(

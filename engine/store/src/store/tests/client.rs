@@ -6,9 +6,11 @@ use crate::account::{Account, AccountError, StoreRequest};
 use crate::account_handle::AccountHandle;
 use crate::body::BodyWriter;
 use crate::error::StoreError;
+use crate::log::LogError;
 use crate::mailbox::{CacheAt, ViewId};
 use crate::op::{NewMessage, Op, StoreMode};
-use crate::sim::{SimExecutor, SimRng};
+use crate::sim::{SimClock, SimExecutor, SimRng};
+use crate::store::OpenLimits;
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid, UserName};
 use std::cell::RefCell;
@@ -24,6 +26,7 @@ pub struct Life {
     pub ledger: Rc<RefCell<Ledger>>,
     pub rng: SimRng,
     pub executor: SimExecutor,
+    pub clock: SimClock,
     pub faulty: bool,
     pub told_too_early: bool,
 }
@@ -35,6 +38,7 @@ impl Life {
             ledger: world.ledger.clone(),
             rng: world.rng.clone(),
             executor: world.executor.clone(),
+            clock: world.clock.clone(),
             faulty,
             told_too_early,
         }
@@ -42,25 +46,30 @@ impl Life {
 
     /// A whole session. It ends when the log refuses.
     pub async fn client(self, who: usize, acts: u64) {
-        let user: UserName = self.ledger.borrow().accounts[who].user.clone();
-        let handle = loop {
-            match self.store.open(&user).await {
-                Ok(handle) => break handle,
-                Err(StoreError::Log(_)) => return,
-                Err(error) => self.must_be_the_disk(&error),
-            }
-        };
+        let Some(handle) = self.open(who).await else { return };
         if self.ledger.borrow().now(who).is_none() {
             // Whoever began the account comes here in the same breath, so nobody else has used it.
             let validity = handle.read(|account| account.find("inbox").unwrap().validity.0);
             self.ledger.borrow_mut().push(who, State::born(validity));
         }
-        let mut client = Client { life: self, who, handle, view: None };
+        let mut client = Client { life: self, who, handle: Some(handle), view: None };
         for _ in 0..acts {
             match client.act().await {
                 Err(StoreError::Log(_)) => return,
                 Err(error) => client.life.must_be_the_disk(&error),
                 Ok(()) => {}
+            }
+        }
+    }
+
+    /// `None` when the log refuses.
+    async fn open(&self, who: usize) -> Option<Rc<AccountHandle>> {
+        let user: UserName = self.ledger.borrow().accounts[who].user.clone();
+        loop {
+            match self.store.open(&user).await {
+                Ok(handle) => return Some(handle),
+                Err(StoreError::Log(_)) => return None,
+                Err(error) => self.must_be_the_disk(&error),
             }
         }
     }
@@ -81,13 +90,18 @@ struct Selected {
 struct Client {
     life: Life,
     who: usize,
-    handle: Rc<AccountHandle>,
+    /// Taken only between closing and opening again.
+    handle: Option<Rc<AccountHandle>>,
     view: Option<Selected>,
 }
 
 impl Client {
+    fn handle(&self) -> &Rc<AccountHandle> {
+        self.handle.as_ref().expect("opened")
+    }
+
     async fn act(&mut self) -> Result<(), StoreError> {
-        match self.below(24) {
+        match self.below(26) {
             0..=5 => self.append().await,
             6..=8 => self.store().await,
             9 | 10 => self.expunge().await,
@@ -100,6 +114,8 @@ impl Client {
             18 | 19 => self.select().await,
             20 => self.close(),
             21 => self.look().await,
+            22 => self.come_back().await,
+            23 => self.tidy().await,
             _ => self.sync().await,
         }
     }
@@ -128,7 +144,7 @@ impl Client {
     async fn mailbox(&self) -> Result<Option<MailboxId>, StoreError> {
         let ids: Vec<u32> = self.model(|state| state.folders.keys().copied().collect());
         let id = MailboxId(ids[self.below(ids.len())]);
-        self.life.store.load(&self.handle, id).await?;
+        self.life.store.load(self.handle(), id).await?;
         Ok(self.model(|state| state.folders.contains_key(&id.0)).then_some(id))
     }
 
@@ -160,8 +176,10 @@ impl Client {
     ) -> Result<(), StoreError> {
         let mut next = self.model(State::clone);
         let expected = expect(&mut next);
-        let ops = match self.handle.read(ask) {
+        let ops = match self.handle().read(ask) {
             Ok(ops) => ops,
+            // It left memory meanwhile; the client tries again.
+            Err(AccountError::NotLoaded) => return Ok(()),
             Err(error) => {
                 assert_eq!(expected, Outcome::Refused, "{error}");
                 return Ok(());
@@ -171,9 +189,9 @@ impl Client {
         if ops.is_empty() {
             return Ok(());
         }
-        self.life.store.commit(&self.handle, &ops)?;
+        self.life.store.commit(self.handle(), &ops)?;
         if self.life.rng.once_in(8) {
-            assert_eq!(self.handle.read(|account| State::of(account, Some(&next))), next, "after {ops:?}");
+            assert_eq!(self.handle().read(|account| State::of(account, Some(&next))), next, "after {ops:?}");
         }
         self.life.ledger.borrow_mut().push(self.who, next);
         Ok(())
@@ -184,7 +202,7 @@ impl Client {
         if self.life.told_too_early {
             self.life.ledger.borrow_mut().tell(self.who, step);
         }
-        self.life.store.durable(&self.handle).await?;
+        self.life.store.durable(self.handle()).await?;
         self.life.ledger.borrow_mut().tell(self.who, step);
         Ok(())
     }
@@ -292,7 +310,7 @@ impl Client {
         if !from.eq_ignore_ascii_case("inbox") {
             return self.ask(|account| account.rename(from, to), |state| state.rename(from, to)).await;
         }
-        self.life.store.load(&self.handle, MailboxId::INBOX).await?;
+        self.life.store.load(self.handle(), MailboxId::INBOX).await?;
         self.ask(|account| account.empty_inbox_into(to, now), |state| state.empty_inbox_into(to, now)).await
     }
 
@@ -303,7 +321,7 @@ impl Client {
 
     /// Beside everything else.
     fn checkpoint(&self) -> Result<(), StoreError> {
-        let (life, handle) = (self.life.clone(), self.handle.clone());
+        let (life, handle) = (self.life.clone(), self.handle().clone());
         self.life.executor.spawn(async move {
             match life.store.checkpoint(&handle).await {
                 Err(StoreError::Log(_)) | Ok(()) => {}
@@ -313,11 +331,54 @@ impl Client {
         Ok(())
     }
 
+    /// Ends the session; the account may be closed before it comes back.
+    async fn come_back(&mut self) -> Result<(), StoreError> {
+        self.close()?;
+        self.handle = None;
+        if self.life.rng.once_in(2) {
+            self.tidy().await?;
+        }
+        self.handle = self.life.open(self.who).await;
+        if self.handle.is_none() {
+            return Err(StoreError::Log(LogError::Closed));
+        }
+        self.must_match().await
+    }
+
+    /// What nobody uses leaves memory.
+    async fn tidy(&self) -> Result<(), StoreError> {
+        let limits = OpenLimits {
+            idle_ms: [0, 100, 30_000][self.below(3)],
+            accounts_max: self.below(3),
+            memory_bytes_max: [0, 4000, u64::MAX][self.below(3)],
+        };
+        if self.life.rng.once_in(3) {
+            self.life.clock.advance_ms(11_000);
+        }
+        self.life.store.close_idle(&limits).await;
+        Ok(())
+    }
+
+    /// The account is what the model says, every mailbox of it.
+    async fn must_match(&self) -> Result<(), StoreError> {
+        let ids: Vec<MailboxId> = self.handle().read(|account| account.mailboxes().map(|m| m.id).collect());
+        for id in ids {
+            self.life.store.load(self.handle(), id).await?;
+        }
+        let expected = self.model(State::clone);
+        assert_eq!(
+            self.handle().read(|account| State::of(account, Some(&expected))),
+            expected,
+            "after it was opened again"
+        );
+        Ok(())
+    }
+
     async fn select(&mut self) -> Result<(), StoreError> {
         self.close()?;
         let Some(mailbox) = self.mailbox().await? else { return Ok(()) };
         let read_only = self.life.rng.once_in(3);
-        let view = self.handle.with_mut(|account| account.mailbox_mut(mailbox).expect("loaded").open_view(read_only));
+        let view = self.handle().with_mut(|account| account.mailbox_mut(mailbox).expect("loaded").open_view(read_only));
         let list = self.model(|state| state.folder(mailbox).messages.keys().copied().collect());
         self.view = Some(Selected { mailbox, view, read_only, list });
         self.claim()?;
@@ -335,19 +396,20 @@ impl Client {
 
     fn close(&mut self) -> Result<(), StoreError> {
         if let Some(open) = self.view.take() {
-            self.handle.close_view(open.mailbox, open.view);
+            self.handle().close_view(open.mailbox, open.view);
         }
         Ok(())
     }
 
     /// Catches up, does what it is told, and then believes what is so.
     async fn sync(&mut self) -> Result<(), StoreError> {
+        let handle = self.handle().clone();
         let Some(open) = &mut self.view else { return Ok(()) };
-        let changes = self.handle.with_mut(|account| account.mailbox_mut(open.mailbox).unwrap().sync(open.view, true));
+        let changes = handle.with_mut(|account| account.mailbox_mut(open.mailbox).unwrap().sync(open.view, true));
         for seq in &changes.expunged {
             open.list.remove(seq.0 as usize - 1);
         }
-        let seen = self.handle.read(|account| {
+        let seen = handle.read(|account| {
             let (mut seen, mailbox) = (Vec::new(), account.mailbox(open.mailbox).unwrap());
             mailbox.visible(open.view, &IdSet::range(1, u32::MAX), Uid(1), usize::MAX / 2, &mut seen);
             seen
@@ -367,7 +429,7 @@ impl Client {
     async fn look(&self) -> Result<(), StoreError> {
         let Some(open) = self.view.as_ref().filter(|open| !open.list.is_empty()) else { return Ok(()) };
         let uid = open.list[self.below(open.list.len())];
-        let (body, cache) = self.handle.read(|account| {
+        let (body, cache) = self.handle().read(|account| {
             let (mut seen, mailbox) = (Vec::new(), account.mailbox(open.mailbox).unwrap());
             mailbox.visible(open.view, &IdSet::one(uid), Uid(1), 1, &mut seen);
             (mailbox.fixed(seen[0].row).body, mailbox.cache(seen[0].row))

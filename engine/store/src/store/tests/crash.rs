@@ -24,6 +24,8 @@ pub fn seeds(default: u64) -> u64 {
 struct Went {
     commits: u64,
     snapshots: u64,
+    closed: u64,
+    unloaded: u64,
 }
 
 /// Runs one seed; `Err` tells how the promise was broken.
@@ -36,6 +38,8 @@ fn run(seed: u64, perils: Perils) -> Result<Went, String> {
         live(&world, &store, perils);
         went.commits += world.ledger.borrow().commits;
         went.snapshots += store.metrics().snapshots_written;
+        went.closed += store.metrics().accounts_closed;
+        went.unloaded += store.metrics().mailboxes_unloaded;
         drop(store);
         if !world.rng.once_in(4) {
             world.disk.crash();
@@ -97,9 +101,13 @@ fn must_hold(seeds: u64, perils: Perils) {
         let went = run(seed, perils).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
         all.commits += went.commits;
         all.snapshots += went.snapshots;
+        all.closed += went.closed;
+        all.unloaded += went.unloaded;
     }
-    println!("{seeds} seeds, {} commits, {} snapshots", all.commits, all.snapshots);
+    let Went { commits, snapshots, closed, unloaded } = &all;
+    println!("{seeds} seeds, {commits} commits, {snapshots} snapshots, {closed} closed, {unloaded} unloaded");
     assert!(all.commits > 20 * seeds && all.snapshots > seeds, "the clients did next to nothing");
+    assert!(all.closed > seeds / 4 && all.unloaded > seeds / 50, "next to nothing left memory");
 }
 
 #[test]

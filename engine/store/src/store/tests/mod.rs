@@ -8,6 +8,7 @@
 mod client;
 mod crash;
 mod damage;
+mod lifecycle;
 mod model;
 mod world;
 

@@ -1,0 +1,42 @@
+//! Mailboxes leave memory when nobody looks at them, and what an account costs while it is open.
+
+use super::{Account, Entry};
+use skein_base::MailboxId;
+
+/// Of the maps that hold an entry.
+const ENTRY_BYTES: usize = size_of::<Entry>() + 64;
+
+impl Account {
+    /// Somebody comes for a mailbox: it stays for a while.
+    pub(crate) fn touch(&mut self, id: MailboxId, now_ms: u64) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.used_ms = now_ms;
+        }
+    }
+
+    /// Takes mailboxes out of memory whose snapshot says all they know, that no view is open on, and that nobody has
+    /// come for since `before_ms`. How many went.
+    pub(crate) fn unload(&mut self, before_ms: u64) -> u64 {
+        let mut gone = 0;
+        for entry in self.entries.values_mut().filter(|entry| entry.used_ms <= before_ms) {
+            if let Some(mailbox) = entry.mailbox.take_if(|mailbox| mailbox.is_on_disk()) {
+                // An older file than this one is not to be trusted when it is read again.
+                entry.snapshot = mailbox.pos();
+                gone += 1;
+            }
+        }
+        gone
+    }
+
+    /// An estimate of what the account takes in memory, bytes.
+    pub fn memory_bytes(&self) -> usize {
+        let entries = self.entries.values().map(|entry| {
+            let mailbox = entry.mailbox.as_ref().map_or(0, |mailbox| mailbox.memory_bytes());
+            // Its name is kept twice: here and in the map by name.
+            ENTRY_BYTES + 2 * entry.name.len() + mailbox
+        });
+        let orphans = self.orphans.values().map(|mailbox| mailbox.memory_bytes());
+        let subscriptions = self.subscriptions.iter().map(|name| name.len() + 32);
+        size_of::<Account>() + entries.chain(orphans).chain(subscriptions).sum::<usize>()
+    }
+}

@@ -1,0 +1,142 @@
+//! Which accounts leave memory, and when.
+
+use super::world::{SimStore, World};
+use crate::account_handle::AccountHandle;
+use crate::sim::block_on;
+use crate::store::OpenLimits;
+use skein_base::{MailboxId, UserName};
+use std::rc::Rc;
+
+const NO_LIMITS: OpenLimits = OpenLimits { idle_ms: 60_000, accounts_max: usize::MAX, memory_bytes_max: u64::MAX };
+
+/// A store whose log writes.
+fn store(world: &World) -> SimStore {
+    let (scan, tail) = world.scan();
+    let store = world.store(&scan, tail);
+    let writer = store.log().clone();
+    world.executor.spawn(async move { writer.run().await });
+    store
+}
+
+fn user(n: u32) -> UserName {
+    UserName::new(&format!("user{n}@example.org")).unwrap()
+}
+
+/// An account whose changes are safe.
+fn open(world: &World, store: &SimStore, n: u32) -> Rc<AccountHandle> {
+    let handle = block_on(store.open(&user(n))).unwrap();
+    world.executor.run_until_stalled();
+    handle
+}
+
+fn subscribe(world: &World, store: &SimStore, handle: &AccountHandle, name: &str) {
+    let ops = handle.read(|account| account.subscribe(name, true)).unwrap();
+    store.commit(handle, &ops).unwrap();
+    world.executor.run_until_stalled();
+}
+
+fn is_subscribed(handle: &AccountHandle, name: &str) -> bool {
+    handle.read(|account| account.subscriptions().any(|known| known == name))
+}
+
+fn close_idle(store: &SimStore, limits: OpenLimits) -> u64 {
+    block_on(store.close_idle(&limits));
+    store.metrics().accounts_open
+}
+
+#[test]
+fn what_nobody_uses_is_closed_in_time_and_comes_back_from_the_log() {
+    let world = World::new(1);
+    let store = store(&world);
+    let handle = open(&world, &store, 1);
+    subscribe(&world, &store, &handle, "a");
+    world.clock.advance_ms(100_000);
+    assert_eq!(close_idle(&store, NO_LIMITS), 1, "it is in use");
+    drop(handle);
+    world.clock.advance_ms(59_000);
+    assert_eq!(close_idle(&store, NO_LIMITS), 1, "it was in use a moment ago");
+    world.clock.advance_ms(2_000);
+    assert_eq!(close_idle(&store, NO_LIMITS), 0);
+    assert_eq!((store.metrics().accounts_in_tail, store.metrics().memory_bytes), (1, 0));
+
+    let replayed = store.metrics().ops_replayed;
+    let handle = open(&world, &store, 1);
+    assert!(is_subscribed(&handle, "a"));
+    assert_eq!(store.metrics().accounts_in_tail, 0);
+    assert!(store.metrics().ops_replayed > replayed, "nothing was written for it, so the log is replayed");
+
+    // After a checkpoint there is nothing to replay.
+    block_on(store.checkpoint(&handle)).unwrap();
+    drop(handle);
+    world.clock.advance_ms(61_000);
+    assert_eq!(close_idle(&store, NO_LIMITS), 0);
+    let replayed = store.metrics().ops_replayed;
+    assert!(is_subscribed(&open(&world, &store, 1), "a"));
+    assert_eq!((store.metrics().ops_replayed, store.metrics().accounts_in_tail), (replayed, 0));
+}
+
+#[test]
+fn what_is_not_safe_yet_is_not_closed() {
+    let world = World::new(2);
+    let (scan, tail) = world.scan();
+    let store = world.store(&scan, tail);
+    drop(block_on(store.open(&user(1))).unwrap());
+    world.clock.advance_ms(100_000);
+    assert_eq!(close_idle(&store, NO_LIMITS), 1, "its first change is in memory alone");
+    let writer = store.log().clone();
+    world.executor.spawn(async move { writer.run().await });
+    world.executor.run_until_stalled();
+    assert_eq!(close_idle(&store, NO_LIMITS), 0);
+}
+
+#[test]
+fn over_the_limit_those_used_longest_ago_go_first() {
+    let world = World::new(3);
+    let store = store(&world);
+    for n in [3, 1, 4, 2] {
+        world.clock.advance_ms(1_000);
+        drop(open(&world, &store, n));
+    }
+    let held = open(&world, &store, 3);
+    let limits = OpenLimits { accounts_max: 2, ..NO_LIMITS };
+    assert!(store.is_over(&limits));
+    assert_eq!(close_idle(&store, limits), 2);
+    assert!(!store.is_over(&limits));
+    let before = store.metrics().ops_replayed;
+    drop(open(&world, &store, 2));
+    assert_eq!(store.metrics().ops_replayed, before, "the one used last is still open");
+    drop(open(&world, &store, 4));
+    assert!(store.metrics().ops_replayed > before);
+
+    // A budget of memory works the same way, and what is in use stays.
+    assert_eq!(close_idle(&store, NO_LIMITS), 3);
+    let all = store.metrics().memory_bytes;
+    assert_eq!(close_idle(&store, OpenLimits { memory_bytes_max: all - 1, ..NO_LIMITS }), 2);
+    assert_eq!(close_idle(&store, OpenLimits { memory_bytes_max: 0, ..NO_LIMITS }), 1);
+    assert!(store.metrics().memory_bytes > 0 && store.metrics().memory_bytes < all);
+    drop(held);
+}
+
+#[test]
+fn a_mailbox_without_a_view_leaves_before_its_account_does() {
+    let world = World::new(4);
+    let store = store(&world);
+    let handle = open(&world, &store, 1);
+    let is_loaded = |handle: &AccountHandle| handle.read(|account| account.mailbox(MailboxId::INBOX).is_some());
+    let limits = OpenLimits { idle_ms: 0, ..NO_LIMITS };
+    world.clock.advance_ms(11_000);
+    close_idle(&store, limits);
+    assert!(is_loaded(&handle), "no snapshot has it");
+    block_on(store.checkpoint(&handle)).unwrap();
+    let view = handle.with_mut(|account| account.mailbox_mut(MailboxId::INBOX).unwrap().open_view(false));
+    close_idle(&store, limits);
+    assert!(is_loaded(&handle), "a session looks at it");
+    handle.close_view(MailboxId::INBOX, view);
+    let weight = store.metrics().memory_bytes;
+    close_idle(&store, OpenLimits { memory_bytes_max: 0, ..NO_LIMITS });
+    assert!(!is_loaded(&handle) && store.metrics().memory_bytes < weight);
+    assert_eq!(store.metrics().mailboxes_unloaded, 1);
+    block_on(store.load(&handle, MailboxId::INBOX)).unwrap();
+    close_idle(&store, limits);
+    assert!(is_loaded(&handle), "somebody came for it a moment ago");
+}
