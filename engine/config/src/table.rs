@@ -138,6 +138,9 @@ settings! {
         snapshot_ops: u32 = count(1, 10_000_000, "changes"), "1000", Live;
         /// Bytes of log after which every changed account is due, so that a start replays no more.
         snapshot_log_bytes: u64 = count(1 << 20, 1024 * GIB, "bytes"), "1073741824", Live;
+        /// Bytes that stay free on the disk of the data folder: below that new messages are refused, while flags, expunges
+        /// and the background work that makes room go on. 0 turns the reserve off.
+        free_bytes_min: u64 = count(0, 1024 * GIB, "bytes"), "268435456", Live;
         /// How long an account stays in memory that no session, delivery or background work uses.
         account_idle_seconds: u32 = count(1, DAY, "seconds"), "60", Live;
         /// Accounts that each shard keeps in memory. Above it those nobody uses are closed at once, longest unused first;

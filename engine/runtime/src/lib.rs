@@ -37,6 +37,7 @@ mod nudge;
 mod shards;
 mod side;
 mod signals;
+mod space;
 mod task;
 mod timer;
 
@@ -49,6 +50,7 @@ pub use shards::{OnDeath, ShardContext, ShardDied, Shards, ShardsConfig, StartEr
 pub use side::{Side, SideGone, SideTask};
 pub use signals::{Signal, Signals};
 pub use skein_base::sync::{self, Notify, Semaphore, Watermark, oneshot};
+pub use space::{FreeSpace, free_space};
 pub use task::{
     Class, Label, Panicked, Task, TaskError, bulk_yield, session_yield, shard_id, spawn, spawn_blocking, spawn_detached,
 };

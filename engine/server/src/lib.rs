@@ -9,6 +9,7 @@
 //! Never here: protocols, mail. Everything it wires is built elsewhere.
 
 mod boot;
+mod disk_watch;
 mod error;
 mod logging;
 mod observe;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 static ACCOUNTS_OPEN: Gauge = Gauge::new("skein_accounts_open", "Accounts in memory.");
 static ACCOUNTS_CLOSED: Gauge = Gauge::new("skein_accounts_closed", "Idle accounts closed since the start.");
+static ACCOUNTS_LOST: Gauge =
+    Gauge::new("skein_accounts_lost", "Accounts opened again because the log lost changes of theirs, since the start.");
 static ACCOUNTS_IN_TAIL: Gauge =
     Gauge::new("skein_accounts_in_tail", "Closed accounts with changes in the log that no snapshot has.");
 static MAILBOXES_UNLOADED: Gauge =
@@ -23,7 +25,8 @@ static LOG_SYNCS: Gauge = Gauge::new("skein_log_syncs", "Syncs of the log since 
 
 pub(crate) fn register() {
     skein_serve::metrics::register();
-    for gauge in [&ACCOUNTS_CLOSED, &ACCOUNTS_IN_TAIL, &MAILBOXES_UNLOADED, &MEMORY_BYTES] {
+    crate::disk_watch::register();
+    for gauge in [&ACCOUNTS_CLOSED, &ACCOUNTS_LOST, &ACCOUNTS_IN_TAIL, &MAILBOXES_UNLOADED, &MEMORY_BYTES] {
         gauge.register();
     }
     for gauge in
@@ -39,6 +42,7 @@ pub(crate) async fn watch(store: Store) {
         let (kept, log) = (store.metrics(), store.log().metrics());
         ACCOUNTS_OPEN.set(kept.accounts_open as i64);
         ACCOUNTS_CLOSED.set(kept.accounts_closed as i64);
+        ACCOUNTS_LOST.set(kept.accounts_lost as i64);
         ACCOUNTS_IN_TAIL.set(kept.accounts_in_tail as i64);
         MAILBOXES_UNLOADED.set(kept.mailboxes_unloaded as i64);
         MEMORY_BYTES.set(kept.memory_bytes as i64);

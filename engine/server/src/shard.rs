@@ -1,5 +1,6 @@
 //! What one shard runs, from the replay of the log to the last commit.
 
+use crate::disk_watch;
 use crate::replay::Exchange;
 use skein_auth::{Auth, Sources};
 use skein_config::{Config, PlaintextWithoutTls};
@@ -76,6 +77,8 @@ pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -
     let host = Host::new(context.id, store.clone(), common.lanes.clone(), auth, tls, settings(&common));
     spawn_detached(Class::Session, "metrics", crate::observe::watch(store.clone()));
     spawn_detached(Class::Bulk, "snapshots", snapshots(store.clone(), common.config.store.snapshot_log_bytes));
+    let disk = disk_watch::watch(store.clone(), common.config.data_dir.clone(), common.config.store.free_bytes_min);
+    spawn_detached(Class::Session, "disk", disk);
     spawn_detached(Class::Bulk, "idle accounts", close_idle(store.clone(), open_limits(&common.config)));
     let lane_host = host.clone();
     spawn_detached(Class::Session, "lane", async move { lane_host.serve_lane(own.inbox).await });

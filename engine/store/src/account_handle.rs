@@ -1,7 +1,7 @@
 //! An open account: its state, and who waits for it to change.
 
 use crate::account::Account;
-use crate::log::{Appended, TailRecord};
+use crate::log::{Appended, LogError, TailRecord};
 use skein_base::sync::Notify;
 use skein_base::{AccountId, LogPos, MailboxId, UserName};
 use std::cell::{Cell, RefCell};
@@ -26,6 +26,8 @@ pub struct AccountHandle {
     pub(crate) memory_bytes: Cell<usize>,
     pub(crate) ops_since_checkpoint: Cell<u64>,
     pub(crate) checkpoint_runs: Cell<bool>,
+    /// Why its memory is not to be trusted: the log lost changes that it shows.
+    lost: RefCell<Option<LogError>>,
 }
 
 impl AccountHandle {
@@ -42,6 +44,7 @@ impl AccountHandle {
             memory_bytes: Cell::new(0),
             ops_since_checkpoint: Cell::new(0),
             checkpoint_runs: Cell::new(false),
+            lost: RefCell::new(None),
         })
     }
 
@@ -73,6 +76,22 @@ impl AccountHandle {
     /// A reply that shows the account's present state waits until the log is durable up to here.
     pub fn last(&self) -> LogPos {
         self.last.get()
+    }
+
+    /// Why the account must be let go of and opened again: the log lost changes that this shows.
+    pub fn lost(&self) -> Option<LogError> {
+        self.lost.borrow().clone()
+    }
+
+    /// Resolves when [`AccountHandle::lost`] has a reason.
+    pub async fn until_lost(&self) -> LogError {
+        loop {
+            let changed = self.changed.notified();
+            if let Some(error) = self.lost() {
+                return error;
+            }
+            changed.await;
+        }
     }
 
     /// Ends a view, and with it a deleted mailbox that only this view kept.
@@ -110,6 +129,12 @@ impl AccountHandle {
     /// The end of its last record that no checkpoint covers.
     pub(crate) fn tail_end(&self) -> Option<LogPos> {
         self.tail.borrow().last().map(|record| record.end)
+    }
+
+    /// From now on nothing is taken through this.
+    pub(crate) fn lose(&self, error: LogError) {
+        *self.lost.borrow_mut() = Some(error);
+        self.changed.notify_all();
     }
 
     /// Its records, for the index that keeps them once it is closed.

@@ -42,6 +42,7 @@ impl StoreError {
         match self {
             StoreError::Account(error) => error.to_string(),
             StoreError::Log(LogError::TooBig { .. }) => "Too many messages for one command; use a smaller set".into(),
+            StoreError::Log(LogError::Full { .. }) => "The disk of the mail store is full".into(),
             StoreError::Log(_) => "Mail can not be changed at the moment, please try again later".into(),
             StoreError::Read(_) | StoreError::Damaged { .. } => {
                 "The message can not be read; the operator has been told".into()

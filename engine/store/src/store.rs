@@ -8,6 +8,7 @@
 //! ```
 
 mod checkpoint;
+mod failure;
 mod lifecycle;
 mod open;
 mod paths;
@@ -44,6 +45,8 @@ pub struct StoreMetrics {
     pub snapshots_written: u64,
     /// Accounts closed because nobody used them.
     pub accounts_closed: u64,
+    /// Accounts let go of because the log lost changes of theirs.
+    pub accounts_lost: u64,
     /// Mailboxes that left memory while their account stayed open.
     pub mailboxes_unloaded: u64,
     /// What the open accounts take in memory, bytes; an estimate of the last look. Rises and falls.
@@ -73,6 +76,8 @@ struct Shared<D: Disk, C: Clock> {
 enum Slot {
     Opening(Notify),
     Open(Rc<AccountHandle>),
+    /// Not to be used any more; a checkpoint of it may still run.
+    Lost(Rc<AccountHandle>),
 }
 
 impl<D: Disk, C: Clock> Clone for Store<D, C> {
@@ -84,7 +89,7 @@ impl<D: Disk, C: Clock> Clone for Store<D, C> {
 impl<D: Disk, C: Clock> Store<D, C> {
     /// A store on the data folder `root`, with this shard's log and what a scan found of the accounts that live here.
     pub fn new(disk: D, clock: C, root: &Path, log: Log<D>, tail: TailIndex) -> Store<D, C> {
-        Store(Rc::new(Shared {
+        let store = Store(Rc::new(Shared {
             disk,
             clock,
             dir: root.join("accounts"),
@@ -94,7 +99,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
             accounts: RefCell::default(),
             metrics: Cell::default(),
             checkpoint_ops: Cell::new(CHECKPOINT_OPS),
-        }))
+        }));
+        store.watch_log();
+        store
     }
 
     /// Ops of an account after which a checkpoint pays; [`CHECKPOINT_OPS`] at first.
@@ -122,11 +129,12 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// Logs ops that the account has validated and applies them. No await lies between validation and this.
     ///
     /// # Errors
-    /// The log refuses; then nothing changed.
+    /// The log refuses, or lost the account or a body that the ops name; then nothing changed.
     pub fn commit(&self, account: &AccountHandle, ops: &[Op]) -> Result<LogPos, StoreError> {
         if ops.is_empty() {
             return Ok(account.last());
         }
+        self.0.may_log(account, ops)?;
         let payload = op::encode(ops);
         let appended = self.0.log.append(account.id(), RecordKind::Op, &[&payload])?;
         account.with_mut(|state| state.apply(ops, appended.end));
@@ -151,6 +159,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// # Errors
     /// The log failed; what was shown since the last success may be lost, and must not be told.
     pub async fn durable(&self, account: &AccountHandle) -> Result<(), StoreError> {
+        if let Some(error) = account.lost() {
+            return Err(error.into());
+        }
         let last = account.last();
         if self.0.log.is_durable(last) {
             return Ok(());

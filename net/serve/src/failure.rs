@@ -2,7 +2,7 @@
 
 use skein_base::Class;
 use skein_proto::imap::{Code, Reply};
-use skein_store::StoreError;
+use skein_store::{AccountHandle, StoreError};
 
 /// The refusal for a failed request. Failures that are the operator's business are logged here, where they end.
 pub(crate) fn refuse(error: &StoreError) -> Reply {
@@ -18,10 +18,17 @@ pub(crate) fn refuse_target(error: &StoreError) -> Reply {
     }
 }
 
+/// Whether a change that a reader did not ask for (`\Recent`, `\Seen`) may be left out: the store takes none at the
+/// moment, but what it shows is true, and reading goes on.
+pub(crate) fn can_do_without(error: &StoreError, account: &AccountHandle) -> bool {
+    matches!(error.class(), Class::Full | Class::Unavailable) && account.lost().is_none()
+}
+
 /// Tells the operator what the client is not told.
 pub(crate) fn log(error: &StoreError) {
     match error.class() {
         Class::Damaged => tracing::error!(%error, "stored data is damaged"),
+        Class::Full => tracing::warn!(%error, "the store refuses"),
         Class::Unavailable => tracing::error!(%error, "the store refuses"),
         _ => {}
     }

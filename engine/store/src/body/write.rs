@@ -17,6 +17,8 @@ pub struct BodyWriter<D: Disk> {
     chunk: Vec<u8>,
     extents: Vec<Extent>,
     bytes: u64,
+    /// Failures of the log before this; one later may have lost a chunk.
+    failures: usize,
 }
 
 /// Where one chunk is.
@@ -34,7 +36,8 @@ pub(super) const EXTENT_BYTES: usize = 24;
 impl<D: Disk> BodyWriter<D> {
     /// A message of no bytes yet.
     pub fn new(log: &Log<D>) -> BodyWriter<D> {
-        BodyWriter { log: log.clone(), chunk: Vec::new(), extents: Vec::new(), bytes: 0 }
+        let failures = log.failures();
+        BodyWriter { log: log.clone(), chunk: Vec::new(), extents: Vec::new(), bytes: 0, failures }
     }
 
     /// Takes more bytes. Waits for the log's room whenever a chunk is full.
@@ -94,6 +97,7 @@ impl<D: Disk> BodyWriter<D> {
     /// # Errors
     /// The cache is too big, or the log refuses.
     pub fn finish(mut self, cache: &[u8]) -> Result<BodyAddr, LogError> {
+        self.all_is_kept()?;
         let chunked = !self.extents.is_empty();
         let record = if chunked {
             self.flush()?;
@@ -110,7 +114,17 @@ impl<D: Disk> BodyWriter<D> {
         })
     }
 
+    /// Whether the chunks in the log are, or may still become, safe.
+    fn all_is_kept(&self) -> Result<(), LogError> {
+        if self.failures == self.log.failures() {
+            return Ok(());
+        }
+        let ends = self.extents.iter().map(|e| LogPos { offset: e.record.offset + 1, ..e.record });
+        ends.filter_map(|end| self.log.lost(end)).next().map_or(Ok(()), Err)
+    }
+
     fn flush(&mut self) -> Result<(), LogError> {
+        self.all_is_kept()?;
         let at = self.log.append(NOBODY, RecordKind::BodyChunk, &[&self.chunk])?;
         self.extents.push(Extent { record: at.start, bytes: self.chunk.len() as u32 });
         self.chunk.clear();

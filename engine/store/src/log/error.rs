@@ -8,12 +8,28 @@ use std::sync::Arc;
 /// Why a record was not, or will not become, durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum LogError {
-    /// A write or a sync failed before. What the disk holds is unknown, so nothing more is acknowledged until the log
-    /// was read again from the start.
-    Poisoned {
+    /// A write or a sync failed. What was not acknowledged before is lost, and nothing is taken until [`Log::heal`]
+    /// found the disk well again.
+    ///
+    /// [`Log::heal`]: crate::log::Log::heal
+    Failed {
         /// `"create"`, `"write"` or `"sync"`.
         what: &'static str,
         /// The system's own word.
+        error: Arc<str>,
+    },
+    /// The same, because the disk is full; or the little that is left is kept for changes that make room.
+    Full {
+        /// `"create"`, `"write"`, `"sync"`, or `"reserve"` when it is about what is left.
+        what: &'static str,
+        /// The system's own word.
+        error: Arc<str>,
+    },
+    /// It can not go on before the log was read again from the start.
+    Poisoned {
+        /// What failed.
+        what: &'static str,
+        /// Why.
         error: Arc<str>,
     },
     /// The log was closed; nothing is accepted any more.
@@ -31,19 +47,41 @@ impl LogError {
     /// What kind of failure it is.
     pub fn class(&self) -> Class {
         match self {
-            LogError::Poisoned { .. } | LogError::Closed => Class::Unavailable,
+            LogError::Full { .. } => Class::Full,
+            LogError::Failed { .. } | LogError::Poisoned { .. } | LogError::Closed => Class::Unavailable,
             LogError::TooBig { .. } => Class::TooBig,
         }
     }
 
-    pub(super) fn poison(what: &'static str, error: &io::Error) -> LogError {
-        LogError::Poisoned { what, error: error.to_string().into() }
+    pub(super) fn failed(what: &'static str, error: &io::Error) -> LogError {
+        let text = error.to_string().into();
+        match is_full(error) {
+            true => LogError::Full { what, error: text },
+            false => LogError::Failed { what, error: text },
+        }
     }
+}
+
+/// No bytes, no inodes, or the quota of the server's user.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl fmt::Display for LogError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            LogError::Full { what, error } => {
+                write!(
+                    f,
+                    "the disk of the mail store is full ({what}: {error}); writes go on by themselves once there is room"
+                )
+            }
+            LogError::Failed { what, error } => {
+                write!(
+                    f,
+                    "the log refuses since its {what} failed: {error}; it goes on by itself once the disk is well"
+                )
+            }
             LogError::Poisoned { what, error } => {
                 write!(f, "the log refuses since its {what} failed: {error}; restart to replay it")
             }

@@ -146,7 +146,8 @@ impl<D: Disk> Log<D> {
     /// Waits until the bytes below `end` are in the file, when they are this log's own and still on their way.
     async fn written(&self, end: LogPos) -> Result<(), ReadError> {
         if self.unwritten(end) {
-            self.0.written.wait_until(end).await?;
+            let written = self.0.written.borrow().wait_until(end);
+            written.await?;
         }
         Ok(())
     }
@@ -154,6 +155,6 @@ impl<D: Disk> Log<D> {
     /// Whether `end` lies in what this log appended and has not written. Other shards' segments never do: their
     /// numbers are below the first of this log, or were written before an account could have moved here.
     fn unwritten(&self, end: LogPos) -> bool {
-        end > self.0.written.get() && self.0.state.borrow().holds(end)
+        end > self.0.written.borrow().get() && self.0.state.borrow().holds(end)
     }
 }

@@ -14,19 +14,21 @@
 mod error;
 mod files;
 mod format;
+mod heal;
 mod numbers;
 mod recover;
 mod scan;
 mod state;
 mod tail;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 
 pub use error::{LogError, ReadError};
 pub use format::{
     LOG_VERSION, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader, RecordKind, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
+pub use heal::{FAILURES_MAX, PROBE_BYTES};
 pub use numbers::SegmentNumbers;
 pub use recover::recover;
 pub use scan::{Damage, Record, Scan, SegmentEnd, SegmentScan, scan, scan_segment, segments};
@@ -61,6 +63,8 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// Bytes waiting for the disk above which [`Log::room`] waits.
     pub pending_bytes_max: usize,
+    /// Bytes that must find room before the log goes on after a failure of the disk.
+    pub probe_bytes: usize,
     /// 16 random bytes of this run, so that bytes of an earlier run never pass as this one's.
     pub run: [u8; 16],
     /// Unix seconds, for the segments' headers; asked once per segment.
@@ -77,6 +81,7 @@ impl LogOptions {
             shard,
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             pending_bytes_max: PENDING_BYTES_MAX,
+            probe_bytes: PROBE_BYTES,
             run,
             now,
             #[cfg(test)]
@@ -107,6 +112,8 @@ pub struct LogMetrics {
     pub syncs: u64,
     /// Segments begun.
     pub segments: u64,
+    /// Failures of the disk after which it went on.
+    pub healed: u64,
 }
 
 /// One shard's log. Clones share it.
@@ -119,8 +126,17 @@ struct Shared<D: Disk> {
     numbers: SegmentNumbers,
     state: RefCell<State>,
     /// Everything below is in the files, perhaps not yet safe.
-    written: Watermark<LogPos, LogError>,
-    durable: Watermark<LogPos, LogError>,
+    written: RefCell<Watermark<LogPos, LogError>>,
+    durable: RefCell<Watermark<LogPos, LogError>>,
+    /// Where the last write that is durable began, in its segment.
+    last_batch: Cell<u64>,
+    /// What was lost so far.
+    lost: RefCell<Vec<heal::Lost>>,
+    failure: RefCell<Option<heal::Failure>>,
+    healing: Cell<bool>,
+    on_failure: RefCell<Option<Rc<dyn Fn()>>>,
+    /// Why messages are refused, when they are.
+    reserve: RefCell<Option<LogError>>,
     /// Records came, or the log is to close.
     work: Notify,
     /// Pending bytes went down.
@@ -153,8 +169,14 @@ impl<D: Disk> Log<D> {
             options,
             numbers,
             state: RefCell::default(),
-            written: Watermark::new(start),
-            durable: Watermark::new(start),
+            written: RefCell::new(Watermark::new(start)),
+            durable: RefCell::new(Watermark::new(start)),
+            last_batch: Cell::new(0),
+            lost: RefCell::default(),
+            failure: RefCell::default(),
+            healing: Cell::new(false),
+            on_failure: RefCell::default(),
+            reserve: RefCell::default(),
             work: Notify::new(),
             drained: Notify::new(),
             turns: Semaphore::new(1),
@@ -167,14 +189,17 @@ impl<D: Disk> Log<D> {
     /// appended is not durable: no reply may leave before [`Log::durable`] of its end.
     ///
     /// # Errors
-    /// Too big, poisoned or closed; then nothing was appended.
+    /// Too big, failed, full or closed; then nothing was appended.
     pub fn append(&self, account: AccountId, kind: RecordKind, parts: &[&[u8]]) -> Result<Appended, LogError> {
         let bytes: usize = parts.iter().map(|p| p.len()).sum();
         if bytes > RECORD_BYTES_MAX {
             return Err(LogError::TooBig { bytes, max: RECORD_BYTES_MAX });
         }
-        if let Some(poison) = self.0.durable.poisoned() {
-            return Err(poison);
+        if let Some(refusal) = self.refuses() {
+            return Err(refusal);
+        }
+        if kind != RecordKind::Op {
+            self.takes_messages()?;
         }
         let mut state = self.0.state.borrow_mut();
         if state.closing {
@@ -191,19 +216,24 @@ impl<D: Disk> Log<D> {
     /// Resolves once everything before `pos` is safe on the disk.
     ///
     /// # Errors
-    /// The log was poisoned first: whether the record survives is unknown until the log is read again.
+    /// The disk failed first, and the record is lost; or the log ended, and whether the record survives is unknown until
+    /// the log is read again.
     pub async fn durable(&self, pos: LogPos) -> Result<(), LogError> {
-        self.0.durable.wait_until(pos).await
+        if let Some(error) = self.lost(pos) {
+            return Err(error);
+        }
+        let reached = self.0.durable.borrow().wait_until(pos);
+        reached.await
     }
 
     /// Everything before this is safe.
     pub fn durable_pos(&self) -> LogPos {
-        self.0.durable.get()
+        self.0.durable.borrow().get()
     }
 
     /// Whether everything before `pos` is safe.
     pub fn is_durable(&self, pos: LogPos) -> bool {
-        self.durable_pos() >= pos
+        self.durable_pos() >= pos && self.lost(pos).is_none()
     }
 
     /// The end of the last record appended; `durable(log.end())` waits for all that was appended so far.
@@ -215,7 +245,7 @@ impl<D: Disk> Log<D> {
     /// once after it: the budget is looked at, not taken.
     ///
     /// # Errors
-    /// Poisoned or closed.
+    /// It refuses, or was closed.
     pub async fn room(&self) -> Result<(), LogError> {
         if self.has_room()? {
             return Ok(());
@@ -232,15 +262,10 @@ impl<D: Disk> Log<D> {
         self.0.state.borrow().pending_bytes
     }
 
-    /// What it was poisoned with.
-    pub fn poisoned(&self) -> Option<LogError> {
-        self.0.durable.poisoned()
-    }
-
     /// Takes no more records, makes those it has durable, seals the segment and ends [`Log::run`].
     ///
     /// # Errors
-    /// Poisoned: some records may be lost.
+    /// The disk failed: some records are lost.
     pub async fn close(&self) -> Result<(), LogError> {
         self.0.state.borrow_mut().closing = true;
         self.0.work.notify_all();
@@ -259,8 +284,8 @@ impl<D: Disk> Log<D> {
     }
 
     fn has_room(&self) -> Result<bool, LogError> {
-        if let Some(poison) = self.poisoned() {
-            return Err(poison);
+        if let Some(refusal) = self.refuses() {
+            return Err(refusal);
         }
         let state = self.0.state.borrow();
         if state.closing {

@@ -29,15 +29,25 @@ pub async fn recover<D: Disk>(disk: &D, dir: &Path, scan: &Scan) -> io::Result<(
 /// The last write of a run that died is written again. Its sync may have failed, which leaves pages that the kernel
 /// calls clean and the disk never saw: they read back well until the power goes.
 async fn finish<D: Disk>(disk: &D, dir: &Path, segment: &SegmentScan, header: &SegmentHeader) -> io::Result<()> {
-    let file = disk.open(&dir.join(segment_name(segment.segment))).await?;
-    disk.truncate(&file, segment.end).await?;
+    end_at(disk, dir, header, segment.last_batch, segment.end).await
+}
+
+/// Ends a segment at `end`, with the write that began at `last_batch` as its last.
+pub(super) async fn end_at<D: Disk>(
+    disk: &D,
+    dir: &Path,
+    header: &SegmentHeader,
+    last_batch: u64,
+    end: u64,
+) -> io::Result<()> {
+    let file = disk.open(&dir.join(segment_name(header.segment))).await?;
+    disk.truncate(&file, end).await?;
     // The segment's header has a sync of its own, which may be the one that failed.
-    let first = segment.last_batch <= SEGMENT_HEADER_BYTES as u64;
-    let from = if first { 0 } else { segment.last_batch };
-    let bytes = disk.read_at(&file, from, (segment.end - from) as usize).await?;
+    let from = if last_batch <= SEGMENT_HEADER_BYTES as u64 { 0 } else { last_batch };
+    let bytes = disk.read_at(&file, from, (end - from) as usize).await?;
     disk.write_at(&file, from, bytes).await?;
     // Two syncs: a seal that is safe before the cut is would turn the torn tail into damage.
     disk.fdatasync(&file).await?;
-    disk.write_at(&file, segment.end, seal(header, segment.end)).await?;
+    disk.write_at(&file, end, seal(header, end)).await?;
     disk.fdatasync(&file).await
 }

@@ -112,6 +112,14 @@ impl State {
         Some(piece)
     }
 
+    /// Forgets everything that gathered or is on its way; the end of its last record.
+    pub fn lose(&mut self) -> Option<LogPos> {
+        let ends = self.full.iter().map(Piece::end).chain(self.writing).chain(self.end());
+        let last = ends.max();
+        *self = State { closing: self.closing, ..State::default() };
+        last
+    }
+
     /// The open segment's last piece, when all of it was taken and the log closes.
     pub fn take_last(&mut self) -> Option<Piece> {
         self.open.take().map(|mut open| open.take(Vec::new(), true))

@@ -1,5 +1,6 @@
 //! The one task that writes: everything that gathered, in one write and one sync, again and again.
 
+use super::heal::Abandoned;
 use super::state::{Piece, seal};
 use super::{Log, LogError};
 use skein_base::LogPos;
@@ -11,8 +12,8 @@ impl<D: Disk> Log<D> {
     /// The writer. The host spawns it once, on the log's shard, and lets it run until [`Log::close`] ends it. Dropped
     /// before that, the log is poisoned, so that nobody waits for ever.
     ///
-    /// After any failed write or sync the log is poisoned and never tried again: the kernel may have marked the pages
-    /// clean, and a second sync would lie.
+    /// After any failed write or sync what was not safe is lost, and never tried again: the kernel may have marked the
+    /// pages clean, and a second sync would lie. [`Log::heal`] brings the log back to work.
     pub async fn run(&self) {
         let guard = Guard(self);
         let mut file = None;
@@ -20,15 +21,23 @@ impl<D: Disk> Log<D> {
             let changed = self.0.work.notified();
             match self.next_piece() {
                 Next::Piece(piece) => {
+                    let header = piece.header;
                     if let Err((what, error)) = self.write(&mut file, piece).await {
-                        break LogError::poison(what, &error);
+                        file = None;
+                        let safe = self.safe_in(header.segment);
+                        if let Err(poison) = self.fail(LogError::failed(what, &error), Abandoned { header, safe }) {
+                            break poison;
+                        }
                     }
                 }
                 Next::Wait => changed.await,
-                Next::End => {
-                    self.0.stopped.advance(true);
-                    break LogError::Closed;
-                }
+                Next::End => match self.refuses() {
+                    Some(refusal) => break refusal,
+                    None => {
+                        self.0.stopped.advance(true);
+                        break LogError::Closed;
+                    }
+                },
             }
         };
         self.poison(error);
@@ -42,6 +51,13 @@ impl<D: Disk> Log<D> {
             None if state.closing => state.take_last().map_or(Next::End, Next::Piece),
             None => Next::Wait,
         }
+    }
+
+    /// Where the last write that is safe began and ended, if it is in this segment.
+    fn safe_in(&self, segment: u64) -> Option<(u64, u64)> {
+        let durable = self.durable_pos();
+        let is_here = durable.segment == segment && durable.offset != u64::MAX;
+        is_here.then(|| (self.0.last_batch.get(), durable.offset))
     }
 
     async fn write(&self, file: &mut Option<D::File>, piece: Piece) -> Result<(), Failed> {
@@ -65,15 +81,16 @@ impl<D: Disk> Log<D> {
     async fn batch(&self, file: &D::File, base: u64, bytes: Vec<u8>, end: LogPos) -> Result<(), Failed> {
         #[cfg(test)]
         if self.0.options.mutant == super::tests::Mutant::AckBeforeSync {
-            self.0.durable.advance(end);
+            self.0.durable.borrow().advance(end);
         }
         self.count(|m| m.batches += 1);
         let bytes = self.put(file, base, bytes).await?;
-        self.0.written.advance(end);
+        self.0.written.borrow().advance(end);
         self.0.state.borrow_mut().give_back(bytes);
         self.0.drained.notify_all();
         self.sync(file).await?;
-        self.0.durable.advance(end);
+        self.0.last_batch.set(base);
+        self.0.durable.borrow().advance(end);
         Ok(())
     }
 
@@ -104,8 +121,8 @@ impl<D: Disk> Log<D> {
     }
 
     fn poison(&self, error: LogError) {
-        self.0.durable.poison(error.clone());
-        self.0.written.poison(error.clone());
+        self.0.durable.borrow().poison(error.clone());
+        self.0.written.borrow().poison(error.clone());
         self.0.stopped.poison(error);
         self.0.drained.notify_all();
     }

@@ -50,6 +50,8 @@ struct World {
 #[derive(Default)]
 struct State {
     faults: Faults,
+    /// Bytes of all files together, when the disk is not boundless.
+    capacity: Option<usize>,
     inodes: Vec<Inode>,
     names: BTreeMap<PathBuf, usize>,
     names_durable: BTreeMap<PathBuf, usize>,
@@ -83,6 +85,19 @@ struct NameChange {
 /// An open file of a [`SimDisk`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SimFile(usize);
+
+impl State {
+    fn used(&self) -> usize {
+        self.names.values().map(|&inode| self.inodes[inode].current.len()).sum()
+    }
+
+    /// Bytes of a write that find room.
+    fn fitting(&self, file: &SimFile, at: usize, len: usize) -> usize {
+        let Some(capacity) = self.capacity else { return len };
+        let inside = self.inodes[file.0].current.len().saturating_sub(at).min(len);
+        (inside + capacity.saturating_sub(self.used())).min(len)
+    }
+}
 
 impl Inode {
     fn apply(bytes: &mut Vec<u8>, change: &Change) {
@@ -159,6 +174,16 @@ impl SimDisk {
     /// Sets how often it fails from now on.
     pub fn set_faults(&self, faults: Faults) {
         self.0.state.borrow_mut().faults = faults;
+    }
+
+    /// From now on all files together hold so many bytes, or as much as they like. What is over already stays.
+    pub fn set_capacity(&self, bytes: Option<usize>) {
+        self.0.state.borrow_mut().capacity = bytes;
+    }
+
+    /// Bytes of all files together.
+    pub fn used(&self) -> usize {
+        self.0.state.borrow().used()
     }
 
     /// The power goes: what was not synced is kept or lost, sector by sector and name by name. Kill the tasks first;
@@ -277,7 +302,8 @@ impl Disk for SimDisk {
         self.pause().await;
         self.room()?;
         let fails = self.fails(|f| f.write_one_in);
-        let keep = if fails { self.0.rng.below(bytes.len() as u64 + 1) as usize } else { bytes.len() };
+        let fits = self.0.state.borrow().fitting(file, at as usize, bytes.len());
+        let keep = if fails { self.0.rng.below(fits as u64 + 1) as usize } else { fits };
         // In two halves, so that a crash or a reader may come between.
         let half = self.0.rng.below(keep as u64 + 1) as usize;
         for (from, to) in [(0, half), (half, keep)] {
@@ -285,7 +311,11 @@ impl Disk for SimDisk {
             self.0.state.borrow_mut().inodes[file.0].change(change);
             self.pause().await;
         }
-        if fails { Err(eio()) } else { Ok(bytes) }
+        match (fails, fits == bytes.len()) {
+            (true, _) => Err(eio()),
+            (false, false) => Err(io::ErrorKind::StorageFull.into()),
+            (false, true) => Ok(bytes),
+        }
     }
 
     async fn fdatasync(&self, file: &SimFile) -> io::Result<()> {

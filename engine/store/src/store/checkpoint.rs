@@ -40,7 +40,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let accounts = self.0.accounts.borrow();
         let open = accounts.values().filter_map(|slot| match slot {
             super::Slot::Open(handle) => Some(handle),
-            super::Slot::Opening(_) => None,
+            super::Slot::Opening(_) | super::Slot::Lost(_) => None,
         });
         open.filter(|handle| handle.ops_since_checkpoint.get() > 0).cloned().collect()
     }
@@ -50,12 +50,15 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// # Errors
     /// The disk or the log failed; the files before are still good.
     pub async fn checkpoint(&self, handle: &AccountHandle) -> Result<(), StoreError> {
-        if handle.checkpoint_runs.replace(true) {
+        if handle.lost().is_some() || handle.checkpoint_runs.replace(true) {
             return Ok(());
         }
         let ops = handle.ops_since_checkpoint.get();
         let done = self.write_out(handle).await;
         handle.checkpoint_runs.set(false);
+        if handle.lost().is_some() {
+            handle.changed().notify_all();
+        }
         if done.is_ok() {
             handle.ops_since_checkpoint.set(handle.ops_since_checkpoint.get() - ops);
         }

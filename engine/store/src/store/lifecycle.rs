@@ -75,6 +75,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     fn look_at(&self, id: AccountId, idle_ms: u64) -> Look {
         let now = self.0.clock.monotonic_ms();
         let before = now.saturating_sub(idle_ms);
+        self.forget_lost(id);
         let accounts = self.0.accounts.borrow();
         let Some(Slot::Open(handle)) = accounts.get(&id) else { return Look::Gone };
         if is_used(handle) {

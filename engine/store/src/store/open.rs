@@ -34,7 +34,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
             let waiting = match self.0.accounts.borrow().get(&id) {
                 Some(Slot::Open(handle)) => return Ok(handle.clone()),
                 Some(Slot::Opening(done)) => Some(done.notified()),
-                None => None,
+                Some(Slot::Lost(handle)) if Self::is_still_writing(handle) => Some(handle.changed().notified()),
+                Some(Slot::Lost(_)) | None => None,
             };
             match waiting {
                 Some(done) => done.await,
@@ -159,7 +160,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
         self.0.log.durable(self.0.log.end()).await?;
         let mut rebuilt = Mailbox::new(mailbox, validity);
         let replay = |record: &Record<'_>| {
-            if record.kind == RecordKind::Op && record.account == id {
+            // What the log lost may still stand in a segment that was not cut yet.
+            let is_kept = self.0.log.lost(record.end).is_none();
+            if record.kind == RecordKind::Op && record.account == id && is_kept {
                 let ops = op::decode(record.payload).unwrap_or_default();
                 ops.iter().filter(|op| op.messages_of() == Some(mailbox)).for_each(|op| rebuilt.apply_part(op));
                 rebuilt.reached(record.end);

@@ -31,6 +31,9 @@ impl Session {
         if let Err(error) = self.find_loaded(mailbox).await {
             return refuse_target(&error);
         }
+        if let Err(error) = self.store.log().takes_messages() {
+            return refuse(&error.into());
+        }
         let ingest = Ingest::new(&self.store, self.message_bytes_max);
         self.append = Some(Box::new(Append { mailbox: mailbox.to_owned(), flags, internal_date, ingest }));
         Reply::Continue

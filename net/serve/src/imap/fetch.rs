@@ -2,6 +2,7 @@
 
 use super::link::Link;
 use super::session::Session;
+use crate::failure::can_do_without;
 use crate::message::{Message, Rendered};
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid};
@@ -151,7 +152,10 @@ impl Session {
         let (mode, flags) = (StoreMode::Add, Flags::SEEN);
         let request = StoreRequest { uids, mode, flags, keywords: Vec::new(), unchanged_since: None };
         let (ops, _) = self.account.read(|account| account.store(mailbox, request))?;
-        self.store.commit(&self.account, &ops)?;
+        match self.store.commit(&self.account, &ops) {
+            Err(error) if can_do_without(&error, &self.account) => return Ok(()),
+            committed => committed?,
+        };
         self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.own_change(view)));
         self.look(mailbox, |m| {
             for wanted in batch.iter_mut().filter(unseen) {

@@ -2,7 +2,7 @@
 
 use super::session::Session;
 use skein_base::limits::OUTPUT_BYTES_WATERMARK;
-use skein_proto::imap::Imap;
+use skein_proto::imap::{Code, Imap};
 use skein_transport::Conn;
 use std::io;
 
@@ -61,8 +61,7 @@ pub(crate) async fn flush(machine: &mut Imap, conn: &mut Conn, session: Option<&
         && let Err(error) = session.store.durable(&session.account).await
     {
         crate::failure::log(&error);
-        machine.out().clear();
-        machine.bye("Mail can not be stored at the moment, please try again later");
+        machine.break_off(&Code::Unavailable, &error.client_text());
     }
     let mut bytes = std::mem::take(machine.out());
     let sent = conn.write_all(&bytes).await;

@@ -16,8 +16,9 @@ use link::{Link, flush};
 use session::Session;
 use skein_auth::Outcome;
 use skein_base::{AccountId, Class, Secret, UserName};
-use skein_proto::imap::{Imap, Reply, Request, Step};
+use skein_proto::imap::{Code, Imap, Reply, Request, Step};
 use skein_runtime::{Deadline, LaneError, sleep};
+use skein_store::StoreError;
 use skein_transport::{Conn, Frozen};
 use std::io;
 use std::time::Duration;
@@ -48,6 +49,8 @@ enum Wake {
     News,
     Stop,
     Silence,
+    /// The log lost changes that the session's account shows.
+    Lost(StoreError),
 }
 
 struct Pump {
@@ -145,6 +148,7 @@ impl Pump {
                 Wake::News => self.tell_news(),
                 Wake::Stop => self.machine.bye("The server is stopping, please come back in a moment"),
                 Wake::Silence => self.machine.bye("You were silent for too long"),
+                Wake::Lost(error) => self.machine.break_off(&Code::Unavailable, &error.client_text()),
             }
         }
     }
@@ -280,6 +284,13 @@ impl Pump {
             }
             Wake::News
         };
-        futures_lite::future::or(input, futures_lite::future::or(news, futures_lite::future::or(stop, silence))).await
+        let lost = async {
+            match &self.session {
+                Some((session, _)) => Wake::Lost(session.account.until_lost().await.into()),
+                None => std::future::pending().await,
+            }
+        };
+        let ends = futures_lite::future::or(stop, futures_lite::future::or(lost, silence));
+        futures_lite::future::or(input, futures_lite::future::or(news, ends)).await
     }
 }

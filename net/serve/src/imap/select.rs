@@ -1,7 +1,7 @@
 //! SELECT, EXAMINE, STATUS, and leaving a mailbox.
 
 use super::session::{Selected, Session};
-use crate::failure::refuse;
+use crate::failure::{can_do_without, refuse};
 use skein_base::{Flags, MailboxId, Seq};
 use skein_proto::imap::{Mode, Reply, SelectedInfo, StatusInfo};
 use skein_store::mailbox::{Mailbox, ViewId};
@@ -71,8 +71,11 @@ impl Session {
         let view = view.ok_or(AccountError::NoSuchMailbox)?;
         let keywords_told = self.look(mailbox, |m| m.keywords().len());
         self.selected = Some(Selected { mailbox, view, read_only, keywords_told });
-        if !read_only {
-            self.claim_recent(mailbox)?;
+        if !read_only
+            && let Err(error) = self.claim_recent(mailbox)
+            && !can_do_without(&error, &self.account)
+        {
+            return Err(error);
         }
         Ok(self.look(mailbox, |m| describe(m, view, read_only)))
     }

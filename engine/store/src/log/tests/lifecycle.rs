@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::log::{LogError, ReadError, SegmentEnd, TailIndex};
-use crate::sim::Faults;
 use std::cell::Cell;
 
 #[test]
@@ -101,31 +100,6 @@ fn too_big_is_refused_before_anything_is_taken() {
     let error = log.append(account(0), RecordKind::Op, &[&vec![0; max], b"x"]).unwrap_err();
     assert_eq!(error, LogError::TooBig { bytes: max + 1, max });
     assert_eq!(log.pending_bytes(), 0);
-}
-
-#[test]
-fn a_failed_sync_poisons_for_good() {
-    for (faults, what) in [
-        (Faults { sync_one_in: 1, ..Faults::default() }, "sync"),
-        (Faults { write_one_in: 1, ..Faults::default() }, "write"),
-        (Faults { full_one_in: 1, ..Faults::default() }, "write"),
-    ] {
-        let world = World::new(7);
-        let log = world.log(&SegmentNumbers::above(0));
-        let first = log.append(account(0), RecordKind::Op, &[b"safe"]).unwrap();
-        world.executor.run_until_stalled();
-        world.disk.set_faults(faults);
-        let second = log.append(account(0), RecordKind::Op, &[b"lost"]).unwrap();
-        world.executor.run_until_stalled();
-        assert_eq!(world.executor.alive(), 0, "the writer ended");
-        world.disk.set_faults(Faults::default());
-        assert_eq!(block_on(log.durable(first.end)), Ok(()));
-        let error = block_on(log.durable(second.end)).unwrap_err();
-        assert!(matches!(error, LogError::Poisoned { what: w, .. } if w == what), "{error}");
-        assert_eq!(log.append(account(0), RecordKind::Op, &[b"later"]), Err(error.clone()));
-        assert_eq!(block_on(log.room()), Err(error.clone()));
-        assert_eq!(block_on(log.close()), Err(error));
-    }
 }
 
 #[test]

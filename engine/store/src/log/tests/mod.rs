@@ -4,6 +4,7 @@ mod bodies;
 mod crash;
 mod damage;
 mod format;
+mod heal;
 mod lifecycle;
 
 use super::{Log, LogOptions, Record, RecordKind, Scan, SegmentNumbers, recover, scan};
@@ -14,12 +15,17 @@ use std::path::Path;
 use std::rc::Rc;
 
 /// Mistakes on purpose, so that the harness is known to notice them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) enum Mutant {
     /// The log as it is.
+    #[default]
     None,
     /// Says durable before the sync.
     AckBeforeSync,
+    /// Goes on after a failure without cutting off what was lost.
+    HealWithoutCut,
+    /// Tells nobody that records were lost.
+    LoseInSilence,
 }
 
 const DIR: &str = "/data/log";
@@ -64,6 +70,7 @@ impl World {
         let run = self.rng.bytes(16).try_into().unwrap();
         let mut options = LogOptions::new(ShardId(0), run, Rc::new(|| 1_767_225_600));
         options.segment_bytes = self.segment_bytes;
+        options.probe_bytes = 4096;
         options.mutant = self.mutant;
         Log::open(self.disk.clone(), Path::new(DIR), numbers.clone(), options)
     }

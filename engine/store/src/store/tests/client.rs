@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::log::LogError;
 use crate::mailbox::{CacheAt, ViewId};
 use crate::op::{NewMessage, Op, StoreMode};
-use crate::sim::{SimClock, SimExecutor, SimRng};
+use crate::sim::{SimClock, SimDisk, SimExecutor, SimRng};
 use crate::store::OpenLimits;
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid, UserName};
@@ -26,6 +26,7 @@ pub struct Life {
     pub ledger: Rc<RefCell<Ledger>>,
     pub rng: SimRng,
     pub executor: SimExecutor,
+    pub disk: SimDisk,
     pub clock: SimClock,
     pub faulty: bool,
     pub told_too_early: bool,
@@ -38,6 +39,7 @@ impl Life {
             ledger: world.ledger.clone(),
             rng: world.rng.clone(),
             executor: world.executor.clone(),
+            disk: world.disk.clone(),
             clock: world.clock.clone(),
             faulty,
             told_too_early,
@@ -47,17 +49,19 @@ impl Life {
     /// A whole session. It ends when the log refuses.
     pub async fn client(self, who: usize, acts: u64) {
         let Some(handle) = self.open(who).await else { return };
-        if self.ledger.borrow().now(who).is_none() {
-            // Whoever began the account comes here in the same breath, so nobody else has used it.
-            let validity = handle.read(|account| account.find("inbox").unwrap().validity.0);
-            self.ledger.borrow_mut().push(who, State::born(validity));
-        }
         let mut client = Client { life: self, who, handle: Some(handle), view: None };
         for _ in 0..acts {
-            match client.act().await {
+            let mut done = client.act().await;
+            if matches!(done, Err(StoreError::Log(_))) {
+                done = client.start_over().await;
+            }
+            match done {
                 Err(StoreError::Log(_)) => return,
                 Err(error) => client.life.must_be_the_disk(&error),
                 Ok(()) => {}
+            }
+            if client.handle.is_none() {
+                return;
             }
         }
     }
@@ -67,10 +71,23 @@ impl Life {
         let user: UserName = self.ledger.borrow().accounts[who].user.clone();
         loop {
             match self.store.open(&user).await {
-                Ok(handle) => return Some(handle),
+                Ok(handle) => {
+                    self.opened(who, &handle);
+                    return Some(handle);
+                }
                 Err(StoreError::Log(_)) => return None,
                 Err(error) => self.must_be_the_disk(&error),
             }
+        }
+    }
+
+    fn opened(&self, who: usize, handle: &AccountHandle) {
+        let (ledger, log) = (&mut *self.ledger.borrow_mut(), self.store.log());
+        ledger.settle(log);
+        if ledger.now(who).is_none() {
+            // Whoever began the account comes here in the same breath, so nobody else has used it.
+            let validity = handle.read(|account| account.find("inbox").unwrap().validity.0);
+            ledger.push(who, State::born(validity), handle.last(), log);
         }
     }
 
@@ -101,6 +118,7 @@ impl Client {
     }
 
     async fn act(&mut self) -> Result<(), StoreError> {
+        self.is_true()?;
         match self.below(26) {
             0..=5 => self.append().await,
             6..=8 => self.store().await,
@@ -117,6 +135,33 @@ impl Client {
             22 => self.come_back().await,
             23 => self.tidy().await,
             _ => self.sync().await,
+        }
+    }
+
+    /// The session must end when the log lost what the account shows.
+    fn is_true(&self) -> Result<(), StoreError> {
+        self.handle().lost().map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// The log refused, or lost something. The session ends; somebody may look after the disk; the client comes back.
+    async fn start_over(&mut self) -> Result<(), StoreError> {
+        if self.handle.is_none() {
+            return Err(StoreError::Log(LogError::Closed));
+        }
+        self.close()?;
+        for _ in 0..self.below(4) {
+            if self.life.rng.once_in(2) {
+                self.life.disk.set_capacity(None);
+            }
+            if let Err(LogError::Poisoned { .. }) = self.life.store.log().heal().await {
+                return Err(StoreError::Log(LogError::Closed));
+            }
+        }
+        self.handle = None;
+        self.handle = self.life.open(self.who).await;
+        match self.handle {
+            Some(_) => self.must_match().await,
+            None => Err(StoreError::Log(LogError::Closed)),
         }
     }
 
@@ -145,6 +190,7 @@ impl Client {
         let ids: Vec<u32> = self.model(|state| state.folders.keys().copied().collect());
         let id = MailboxId(ids[self.below(ids.len())]);
         self.life.store.load(self.handle(), id).await?;
+        self.is_true()?;
         Ok(self.model(|state| state.folders.contains_key(&id.0)).then_some(id))
     }
 
@@ -174,6 +220,7 @@ impl Client {
         ask: impl FnOnce(&Account) -> Result<Vec<Op>, AccountError>,
         expect: impl FnOnce(&mut State) -> Outcome,
     ) -> Result<(), StoreError> {
+        self.is_true()?;
         let mut next = self.model(State::clone);
         let expected = expect(&mut next);
         let ops = match self.handle().read(ask) {
@@ -189,11 +236,11 @@ impl Client {
         if ops.is_empty() {
             return Ok(());
         }
-        self.life.store.commit(self.handle(), &ops)?;
+        let end = self.life.store.commit(self.handle(), &ops)?;
         if self.life.rng.once_in(8) {
             assert_eq!(self.handle().read(|account| State::of(account, Some(&next))), next, "after {ops:?}");
         }
-        self.life.ledger.borrow_mut().push(self.who, next);
+        self.life.ledger.borrow_mut().push(self.who, next, end, self.life.store.log());
         Ok(())
     }
 

@@ -6,6 +6,7 @@
 use super::Seed;
 use super::client::Life;
 use super::world::{Perils, SimStore, USERS, World};
+use crate::log::tests::Mutant;
 use crate::sim::Faults;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -26,12 +27,15 @@ struct Went {
     snapshots: u64,
     closed: u64,
     unloaded: u64,
+    healed: u64,
+    lost: u64,
 }
 
 /// Runs one seed; `Err` tells how the promise was broken.
 fn run(seed: u64, perils: Perils) -> Result<Went, String> {
     let (world, _seed) = (World::new(seed), Seed(seed));
     let mut went = Went::default();
+    world.mutant.set(perils.mutant);
     for _ in 0..LIVES {
         let (scan, tail) = world.scan();
         let store = world.store(&scan, tail);
@@ -40,6 +44,8 @@ fn run(seed: u64, perils: Perils) -> Result<Went, String> {
         went.snapshots += store.metrics().snapshots_written;
         went.closed += store.metrics().accounts_closed;
         went.unloaded += store.metrics().mailboxes_unloaded;
+        went.lost += store.metrics().accounts_lost;
+        went.healed += store.log().metrics().healed;
         drop(store);
         if !world.rng.once_in(4) {
             world.disk.crash();
@@ -58,6 +64,9 @@ fn run(seed: u64, perils: Perils) -> Result<Went, String> {
 /// Clients come and work until chance says that it ends, or in peace until all is done and the log is closed.
 pub fn live(world: &World, store: &SimStore, perils: Perils) {
     world.disk.set_faults(perils.faults);
+    if faulty(&perils) && world.rng.once_in(3) {
+        world.disk.set_capacity(Some(world.disk.used() + world.rng.below(20_000) as usize));
+    }
     let writer = store.log().clone();
     world.executor.spawn(async move { writer.run().await });
     let life = Life::new(world, store, faulty(&perils), perils.told_too_early);
@@ -75,6 +84,8 @@ pub fn live(world: &World, store: &SimStore, perils: Perils) {
         }
     }
     world.executor.kill_all();
+    world.ledger.borrow_mut().end_life(store.log());
+    world.disk.set_capacity(None);
     world.disk.set_faults(Faults::default());
 }
 
@@ -86,6 +97,7 @@ fn close(world: &World, store: &SimStore) {
     world.executor.run_until_stalled();
     if closed.get() {
         let ledger = &mut *world.ledger.borrow_mut();
+        ledger.settle(store.log());
         (0..USERS).for_each(|who| ledger.tell(who, ledger.accounts[who].steps.len() - 1));
     }
 }
@@ -103,9 +115,13 @@ fn must_hold(seeds: u64, perils: Perils) {
         all.snapshots += went.snapshots;
         all.closed += went.closed;
         all.unloaded += went.unloaded;
+        all.healed += went.healed;
+        all.lost += went.lost;
     }
-    let Went { commits, snapshots, closed, unloaded } = &all;
+    let Went { commits, snapshots, closed, unloaded, healed, lost } = &all;
     println!("{seeds} seeds, {commits} commits, {snapshots} snapshots, {closed} closed, {unloaded} unloaded");
+    println!("{lost} accounts lost changes, {healed} times the log went on after its disk had failed");
+    assert!(!faulty(&perils) || *healed > seeds / 10 && *lost > seeds / 10, "the disk hardly failed");
     assert!(all.commits > 20 * seeds && all.snapshots > seeds, "the clients did next to nothing");
     assert!(all.closed > seeds / 4 && all.unloaded > seeds / 50, "next to nothing left memory");
 }
@@ -115,10 +131,31 @@ fn no_crash_loses_what_was_told() {
     must_hold(seeds(1000), Perils::default());
 }
 
+const FAILING: Faults =
+    Faults { read_one_in: 60, write_one_in: 150, sync_one_in: 150, full_one_in: 300, sync_lies_one_in: 0 };
+
 #[test]
 fn nor_does_a_disk_that_fails() {
-    let faults = Faults { read_one_in: 60, write_one_in: 150, sync_one_in: 150, full_one_in: 300, ..Faults::default() };
-    must_hold(seeds(1000), Perils { faults, ..Perils::default() });
+    must_hold(seeds(1000), Perils { faults: FAILING, ..Perils::default() });
+}
+
+/// Runs that a mistake on purpose breaks; some by a panic of a client.
+fn caught(seeds: u64, mutant: Mutant) -> usize {
+    let perils = Perils { faults: FAILING, mutant, ..Perils::default() };
+    let broken = |seed| std::panic::catch_unwind(|| run(seed, perils).is_err()).unwrap_or(true);
+    (0..seeds).filter(|&seed| broken(seed)).count()
+}
+
+#[test]
+fn a_log_that_heals_without_cutting_off_what_it_lost_is_caught() {
+    let caught = caught(200, Mutant::HealWithoutCut);
+    assert!(caught > 5, "only {caught} of 200");
+}
+
+#[test]
+fn accounts_that_live_on_with_lost_changes_are_caught() {
+    let caught = caught(200, Mutant::LoseInSilence);
+    assert!(caught > 5, "only {caught} of 200");
 }
 
 /// The harness is worth nothing if replies before the sync pass it.

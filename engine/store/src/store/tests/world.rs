@@ -4,14 +4,15 @@ use super::model::State;
 use crate::account::Account;
 use crate::account_handle::AccountHandle;
 use crate::body::BodyAddr;
+use crate::log::tests::Mutant;
 use crate::log::{Log, LogOptions, RecordKind, Scan, SegmentNumbers, TailIndex, recover, scan};
 use crate::mailbox::CacheAt;
 use crate::op;
 use crate::sim::{Faults, SimClock, SimDisk, SimExecutor, SimRng, block_on};
 use crate::store::Store;
 use skein_base::seam::Disk;
-use skein_base::{AccountId, Guid, ShardId, UserName};
-use std::cell::RefCell;
+use skein_base::{AccountId, Guid, LogPos, ShardId, UserName};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::rc::Rc;
@@ -30,6 +31,10 @@ pub struct Known {
     pub user: UserName,
     /// Since the last start; the first is what that start found.
     pub steps: Vec<Step>,
+    /// Where the log ended after each step.
+    ends: Vec<LogPos>,
+    /// Steps that the log lost, and that a restart may still find as long as the log was not healed.
+    limbo: Vec<Step>,
     /// The client was told of everything up to this step.
     pub told: usize,
 }
@@ -51,9 +56,34 @@ impl Ledger {
         self.accounts[who].steps.last().expect("there is always one").1.as_ref()
     }
 
-    pub fn push(&mut self, who: usize, state: State) {
+    /// An account takes a step that ends at a position of the log. A log that takes it has none in limbo.
+    pub fn push(&mut self, who: usize, state: State, end: LogPos, log: &Log<SimDisk>) {
+        self.settle(log);
+        self.accounts.iter_mut().for_each(|known| known.limbo.clear());
         self.commits += 1;
         self.accounts[who].steps.push((self.commits, Some(state)));
+        self.accounts[who].ends.push(end);
+    }
+
+    /// Takes back what the log says it lost. Nobody may have been told of it.
+    pub fn settle(&mut self, log: &Log<SimDisk>) {
+        for known in &mut self.accounts {
+            let kept = known.ends.iter().position(|end| log.lost(*end).is_some()).unwrap_or(known.ends.len());
+            assert!(known.told < kept, "{} was told of what the log lost", known.user);
+            known.ends.truncate(kept);
+            known.limbo.extend(known.steps.split_off(kept));
+        }
+    }
+
+    /// A life ends: what the log lost and did not cut off may be found again.
+    pub fn end_life(&mut self, log: &Log<SimDisk>) {
+        self.settle(log);
+        for known in &mut self.accounts {
+            let limbo = std::mem::take(&mut known.limbo);
+            if log.refuses().is_some() {
+                known.steps.extend(limbo);
+            }
+        }
     }
 
     /// Client `who` hears of everything up to a step.
@@ -93,6 +123,8 @@ pub struct Perils {
     pub faults: Faults,
     /// The harness lies: it tells clients before the store says that all is durable.
     pub told_too_early: bool,
+    /// What the log does wrong on purpose.
+    pub mutant: Mutant,
 }
 
 pub struct World {
@@ -102,6 +134,8 @@ pub struct World {
     pub clock: SimClock,
     pub ledger: Rc<RefCell<Ledger>>,
     segment_bytes: u64,
+    /// What the next logs do wrong.
+    pub mutant: Cell<Mutant>,
 }
 
 impl World {
@@ -112,11 +146,21 @@ impl World {
         let known = |n| Known {
             user: UserName::new(&format!("user{n}@example.org")).unwrap(),
             steps: vec![(0, None)],
+            ends: vec![LogPos::default()],
+            limbo: Vec::new(),
             told: 0,
         };
         let ledger = Ledger { accounts: (0..USERS).map(known).collect(), ..Ledger::default() };
         let segment_bytes = [1500, 8000, 1 << 20][rng.below(3) as usize];
-        World { rng, disk, executor, clock: SimClock::new(), ledger: Rc::new(RefCell::new(ledger)), segment_bytes }
+        World {
+            rng,
+            disk,
+            executor,
+            clock: SimClock::new(),
+            ledger: Rc::new(RefCell::new(ledger)),
+            segment_bytes,
+            mutant: Cell::default(),
+        }
     }
 
     /// A store on what is on the disk. Its log writes only while [`Log::run`] does.
@@ -124,6 +168,8 @@ impl World {
         let run = self.rng.bytes(16).try_into().unwrap();
         let mut options = LogOptions::new(ShardId(0), run, Rc::new(|| 1_767_225_600));
         options.segment_bytes = self.segment_bytes;
+        options.probe_bytes = 2000;
+        options.mutant = self.mutant.get();
         let numbers = SegmentNumbers::above(scan.highest());
         let log = Log::open(self.disk.clone(), Path::new(LOG), numbers, options);
         Store::new(self.disk.clone(), self.clock.clone(), Path::new(ROOT), log, tail)
@@ -246,6 +292,7 @@ impl World {
         }
         for (known, state) in ledger.accounts.iter_mut().zip(states) {
             known.steps = vec![(0, state)];
+            known.ends = vec![LogPos::default()];
             known.told = 0;
         }
         ledger.commits = 0;

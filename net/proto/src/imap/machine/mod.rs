@@ -46,6 +46,8 @@ pub enum Why {
     Logout,
     /// The session said so ([`Imap::bye`], [`Reply::Bye`]).
     Bye,
+    /// What was to be told turned out not to be so ([`Imap::break_off`]).
+    BrokenOff,
     /// Too many wrong commands in a row.
     TooManyBadCommands,
     /// A literal that the client does not wait with is too large to be skipped.
@@ -217,6 +219,16 @@ impl Imap {
     /// Ends the connection from the server's side, at any time: stopping, timeout, overload.
     pub fn bye(&mut self, text: &str) {
         self.close(Why::Bye, None, text);
+    }
+
+    /// What is in the output must not be told: drops it and ends the connection with a BYE alone, even one that is
+    /// closing already.
+    pub fn break_off(&mut self, code: &super::Code, text: &str) {
+        self.out.clear();
+        if !matches!(self.phase, Phase::Close(Why::BrokenOff)) {
+            self.phase = Phase::Command;
+            self.close(Why::BrokenOff, Some(code), text);
+        }
     }
 
     /// Gives back spare memory. Call it when the output is drained and the socket has nothing to read.

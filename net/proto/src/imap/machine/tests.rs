@@ -1,7 +1,7 @@
 //! Bounds, memory, and whatever bytes may come. Conversations are in `tests/imap_dialogs.rs`.
 
 use super::*;
-use crate::imap::StatusInfo;
+use crate::imap::{Code, StatusInfo};
 use proptest::prelude::*;
 use skein_base::Class;
 use skein_base::limits::{COMMAND_LINE_BYTES_MAX, COMMAND_LINE_PREAUTH_BYTES_MAX, LITERAL_BYTES_MAX};
@@ -191,6 +191,23 @@ fn one_question_at_a_time() {
     imap.bye("Again.");
     assert_eq!(imap.out(), b"* BYE Stopping.\r\n");
     assert!(!imap.logged_in());
+}
+
+/// A LOGOUT's answers wait behind changes that the store then lost.
+#[test]
+fn breaking_off_takes_back_what_was_to_be_told() {
+    let mut imap = connected();
+    imap.feed(b"a1 LOGOUT\r\n");
+    while let Step::Ask(_) = imap.next() {
+        imap.answer(Reply::Done);
+    }
+    assert!(!imap.out().is_empty());
+    imap.break_off(&Code::Unavailable, "The disk is full");
+    assert_eq!(imap.out(), b"* BYE [UNAVAILABLE] The disk is full\r\n");
+    assert!(matches!(imap.next(), Step::Close(Why::BrokenOff)));
+    imap.out().extend_from_slice(b"* 1 EXISTS\r\n");
+    imap.break_off(&Code::Unavailable, "once more");
+    assert!(imap.out().is_empty(), "one BYE is enough");
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! What becomes of accounts when the log fails under them.
+//!
+//! An account whose memory ran ahead of what is safe is let go of: its sessions end, and whoever opens it again gets it
+//! from disk and log as if the server had been started anew. All others go on; reading needs no log.
+
+use super::{Shared, Slot, Store};
+use crate::account_handle::AccountHandle;
+use crate::body::{BodyAddr, Place};
+use crate::error::StoreError;
+use crate::log::LogError;
+use crate::op::Op;
+use skein_base::seam::{Clock, Disk};
+use skein_base::{AccountId, LogPos};
+use std::rc::Rc;
+
+impl<D: Disk, C: Clock> Store<D, C> {
+    /// Hears of the log's failures as they happen.
+    pub(super) fn watch_log(&self) {
+        let shared = Rc::downgrade(&self.0);
+        self.0.log.on_failure(move || {
+            if let Some(shared) = shared.upgrade() {
+                Store(shared).let_go_of_lost();
+            }
+        });
+    }
+
+    fn let_go_of_lost(&self) {
+        let log = &self.0.log;
+        let is_lost = |slot: &Slot| match slot {
+            Slot::Open(handle) => handle.tail_end().and_then(|end| log.lost(end)).map(|why| (handle.clone(), why)),
+            Slot::Opening(_) | Slot::Lost(_) => None,
+        };
+        let lost: Vec<_> = self.0.accounts.borrow().values().filter_map(is_lost).collect();
+        tracing::error!(accounts = lost.len(), "the log failed: accounts with changes that are lost are opened again");
+        for (handle, why) in lost {
+            self.let_go(&handle, why);
+        }
+    }
+
+    fn let_go(&self, handle: &Rc<AccountHandle>, why: LogError) {
+        let mut kept = handle.take_tail();
+        kept.truncate(kept.partition_point(|record| self.0.log.is_durable(record.end)));
+        self.0.tail.borrow_mut().give_back(handle.id(), kept);
+        self.0.accounts.borrow_mut().insert(handle.id(), Slot::Lost(handle.clone()));
+        handle.lose(why);
+        self.count(|m| m.accounts_lost += 1);
+    }
+
+    /// Whether an account's slot is free. One that was let go of keeps it until its checkpoint has ended: two must not
+    /// write the same files.
+    pub(super) fn is_still_writing(handle: &AccountHandle) -> bool {
+        handle.checkpoint_runs.get()
+    }
+
+    /// A lost account whose checkpoint does not run is out of memory once its last session has ended.
+    pub(super) fn forget_lost(&self, id: AccountId) {
+        let mut accounts = self.0.accounts.borrow_mut();
+        if matches!(accounts.get(&id), Some(Slot::Lost(handle)) if !Self::is_still_writing(handle)) {
+            accounts.remove(&id);
+        }
+    }
+}
+
+impl<D: Disk, C: Clock> Shared<D, C> {
+    /// Whether ops may be logged for an account: it is true, and so are the bodies that the ops name.
+    pub(super) fn may_log(&self, handle: &AccountHandle, ops: &[Op]) -> Result<(), StoreError> {
+        if let Some(error) = handle.lost() {
+            return Err(error.into());
+        }
+        if self.log.failures() == 0 {
+            return Ok(());
+        }
+        ops.iter().flat_map(bodies).find_map(|body| self.lost_body(&body)).map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn lost_body(&self, body: &BodyAddr) -> Option<LogError> {
+        match body.place {
+            Place::Log(segment) => self.log.lost(LogPos { segment, offset: body.offset + 1 }),
+            Place::Pack(_) | Place::Object(_) => None,
+        }
+    }
+}
+
+fn bodies(op: &Op) -> impl Iterator<Item = BodyAddr> {
+    let messages = match op {
+        Op::Append { messages, .. } => &messages[..],
+        _ => &[],
+    };
+    messages.iter().map(|message| message.body)
+}
