@@ -245,7 +245,10 @@ where
     if let Err(death) = &outcome
         && config.on_death == OnDeath::EndProcess
     {
-        tracing::error!(shard = id.0, reason = %death.message, "a shard died; ending the process for a clean restart");
+        // Whatever comes of telling: a process without its shards would hold the sockets and serve nobody.
+        let _told = catch_unwind(AssertUnwindSafe(|| {
+            tracing::error!(shard = id.0, reason = %death.message, "a shard died; ending the process for a clean restart");
+        }));
         std::process::exit(EXIT_SHARD_DIED);
     }
     ready.change(|state| state.ended += 1);

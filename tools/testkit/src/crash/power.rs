@@ -1,4 +1,4 @@
-//! A power cut: a small ext4 on a loop device that stops taking writes at once, without writing back what it holds.
+//! A disk of its own for a server, and a power cut on it: a small ext4 on a loop device that stops taking writes at once, without writing back what it holds.
 
 use std::fs::File;
 use std::io::Read;
@@ -24,18 +24,31 @@ impl LoopDisk {
     /// # Panics
     /// When the image can not be written.
     pub fn mount() -> Option<LoopDisk> {
-        program::is_root("the power cut").then_some(())?;
-        let mkfs = program::find("mkfs.ext4")?;
         program::find("python3")?;
+        LoopDisk::mount_of(IMAGE_BYTES, None)
+    }
+
+    /// The same with a size, and with a number of inodes.
+    ///
+    /// # Panics
+    /// When the image can not be written.
+    pub fn mount_of(bytes: u64, inodes: Option<u64>) -> Option<LoopDisk> {
+        program::is_root("a loop mount").then_some(())?;
+        let mkfs = program::find("mkfs.ext4")?;
         if !Path::new("/dev/loop-control").exists() {
             println!("skipped: no loop devices");
             return None;
         }
         let folder = TempDir::new("power");
         std::fs::create_dir(folder.join("disk")).expect("the folder is ours");
-        File::create(folder.join("image")).and_then(|f| f.set_len(IMAGE_BYTES)).expect("the image can be made");
+        File::create(folder.join("image")).and_then(|f| f.set_len(bytes)).expect("the image can be made");
         let mut make = Command::new(mkfs);
-        program::run(make.args(["-q", "-F"]).arg(folder.join("image")), b"").expect_ok("mkfs.ext4");
+        // Nothing is kept for root, which tests run as.
+        make.args(["-q", "-F", "-m", "0"]);
+        if let Some(count) = inodes {
+            make.args(["-N", &count.to_string()]);
+        }
+        program::run(make.arg(folder.join("image")), b"").expect_ok("mkfs.ext4");
         let disk = LoopDisk { folder };
         let mounted = disk.attach();
         if let Err(why) = &mounted {

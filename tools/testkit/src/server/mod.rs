@@ -55,6 +55,8 @@ pub struct Server {
     kind: Kind,
     ports: Ports,
     folder: PathBuf,
+    /// Settings beside the kit's own, as TOML tables that it does not use.
+    more: String,
     child: Option<Child>,
     /// Removed with the server; `None` when the folder is the caller's.
     _own_folder: Option<TempDir>,
@@ -76,7 +78,7 @@ impl Server {
     pub fn start_kind(kind: Kind) -> Server {
         let own = TempDir::new("server");
         let folder = own.path().to_owned();
-        Server::begin(kind, folder, Some(own))
+        Server::begin(kind, folder, Some(own), "")
     }
 
     /// Starts the server in `folder`, which stays when it ends.
@@ -84,11 +86,20 @@ impl Server {
     /// # Panics
     /// When it does not start.
     pub fn start_in(folder: &Path) -> Server {
-        Server::begin(Kind::from_env(), folder.to_owned(), None)
+        Server::begin(Kind::from_env(), folder.to_owned(), None, "")
     }
 
-    fn begin(kind: Kind, folder: PathBuf, own: Option<TempDir>) -> Server {
-        let mut server = Server { kind, ports: Ports::free(), folder, child: None, _own_folder: own };
+    /// The same, Skein with `more` settings: TOML tables that the kit's own settings do not have.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_with(folder: &Path, more: &str) -> Server {
+        Server::begin(Kind::Skein, folder.to_owned(), None, more)
+    }
+
+    fn begin(kind: Kind, folder: PathBuf, own: Option<TempDir>, more: &str) -> Server {
+        let (ports, more) = (Ports::free(), more.to_owned());
+        let mut server = Server { kind, ports, folder, more, child: None, _own_folder: own };
         server.restart();
         server
     }
@@ -100,7 +111,7 @@ impl Server {
     pub fn restart(&mut self) {
         assert!(self.child.is_none(), "it is running");
         let mut command = match self.kind {
-            Kind::Skein => skein::command(&self.folder, &self.ports),
+            Kind::Skein => skein::command(&self.folder, &self.ports, &self.more),
             Kind::Dovecot => dovecot::command(&self.folder, &self.ports),
         };
         self.child = Some(spawn_logged(&mut command, &self.log_path()));
@@ -113,7 +124,7 @@ impl Server {
     /// When it keeps running.
     pub fn start_second(&self) -> (ExitStatus, String) {
         let log = self.folder.join("second.log");
-        let mut child = spawn_logged(&mut skein::command(&self.folder, &self.ports), &log);
+        let mut child = spawn_logged(&mut skein::command(&self.folder, &self.ports, &self.more), &log);
         let status = wait::find(PATIENCE, || child.try_wait().expect("our own child"));
         if status.is_none() {
             child.kill().expect("our own child");

@@ -7,10 +7,11 @@ use std::{env, fs};
 use super::{PASSWORD, Ports};
 use crate::program;
 
-/// `skein serve` with a config of its own: the demo users, data in `folder`/data, free ports.
-pub fn command(folder: &Path, ports: &Ports) -> Command {
+/// `skein serve` with a config of its own: the demo users, data in `folder`/data, free ports, and
+/// `more` tables of settings.
+pub fn command(folder: &Path, ports: &Ports, more: &str) -> Command {
     let config = folder.join("skein.toml");
-    fs::write(&config, settings(folder, ports)).expect("the folder is writable");
+    fs::write(&config, settings(folder, ports) + more).expect("the folder is writable");
     let mut command = Command::new(binary());
     command.arg("serve").arg("--config").arg(config).current_dir(folder);
     command
