@@ -7,6 +7,7 @@
 //! flags   Flags (system) and KeywordMask (per mailbox)
 //! error   Class: what kind of failure, one table per protocol turns it into a reply
 //! secret  Secret: a password, zeroed when dropped, never printed
+//! scram   ScramKeys: what a server keeps for SCRAM, and the proofs made with it
 //! limits  every bound of the house, once, with its reason
 //! seam    Disk and Clock as traits, so that the store runs in a simulator
 //! sync    Notify Watermark Semaphore oneshot: waiting within one shard, on any executor
@@ -19,6 +20,7 @@ mod flags;
 mod ids;
 pub mod limits;
 mod name;
+pub mod scram;
 pub mod seam;
 mod secret;
 mod set;

@@ -1,4 +1,4 @@
-//! Base64 of RFC 4648 §4, decoding only, as strict as SASL wants it (RFC 4422 via RFC 3501 §6.2.2).
+//! Base64 of RFC 4648 §4, as strict as SASL wants it (RFC 4422 via RFC 3501 §6.2.2).
 
 /// The bytes meant, or `None` when this is not canonical base64 with its padding.
 pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
@@ -22,6 +22,19 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     (window == 0).then_some(bytes)
 }
 
+/// The canonical text, with its padding.
+pub(crate) fn encode(bytes: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let window = group.iter().fold(0u32, |window, &b| window << 8 | u32::from(b)) << (8 * (3 - group.len()));
+        let digit = |i: usize| DIGITS[(window >> (18 - 6 * i)) as usize & 63];
+        text.extend((0..=group.len()).map(digit));
+        text.resize(text.len() + 3 - group.len(), b'=');
+    }
+    text
+}
+
 fn value(digit: u8) -> Option<u8> {
     Some(match digit {
         b'A'..=b'Z' => digit - b'A',
@@ -35,7 +48,7 @@ fn value(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::{decode, encode};
 
     #[test]
     fn vectors_of_the_rfc_and_their_damaged_forms() {
@@ -46,6 +59,10 @@ mod tests {
         check("Zm9v", Some(b"foo"));
         check("Zm9vYmFy", Some(b"foobar"));
         check("AHRpbQB0YW5zdGFhZnRhbnN0YWFm", Some(b"\0tim\0tanstaaftanstaaf"));
+        for bytes in [&b""[..], b"f", b"fo", b"foo", b"foobar", b"\0\xff\xfb", b"\xfb\xff"] {
+            assert_eq!(decode(&encode(bytes)).as_deref(), Some(bytes));
+        }
+        assert_eq!(encode(b"\xfb\xff"), b"+/8=");
         for bad in ["Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "Zm 9", "Zg==Zg==", "Zm9v\n"] {
             check(bad, None);
         }

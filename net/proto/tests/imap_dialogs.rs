@@ -6,13 +6,15 @@
 //! Q: Fetch { set: 1  the next question starts so
 //! U: * 1 EXISTS      the session writes this line before it answers, or while the client idles
 //! R: Done            the session answers; R lines are consumed one per question, in order
-//! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login
+//! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login, all-mechanisms
 //! # comment
 //! ```
 //! A `Sync` that the dialog does not speak of is answered `Done`.
 
+use skein_base::scram::ScramKeys;
 use skein_base::{Class, Flags, IdSet, ModSeq, Uid, UidValidity};
 use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, SelectedInfo, StatusInfo, Step};
+use skein_proto::sasl::{Mechanism, Question, ScramAnswer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -160,7 +162,10 @@ fn code(text: &str) -> Code {
 /// Plays the dialog with the client's bytes in these pieces; returns all output and whether it closed.
 fn play(dialog: &Dialog, pieces: &[&[u8]]) -> (String, bool) {
     let tls = dialog.start == "tls";
-    let config = ImapConfig { plaintext_login: dialog.start == "plain-login", ..ImapConfig::default() };
+    let mut config = ImapConfig { plaintext_login: dialog.start == "plain-login", ..ImapConfig::default() };
+    if dialog.start == "all-mechanisms" {
+        config.mechanisms = Mechanism::ALL.to_vec();
+    }
     let mut imap = Imap::new(Arc::new(config), tls);
     let mut answers = dialog.answers.clone();
     let mut output = Vec::new();
@@ -186,7 +191,7 @@ fn step(imap: &mut Imap, answers: &mut VecDeque<Answer>) -> bool {
         match imap.next() {
             Step::More => return false,
             Step::Close(_) => return true,
-            Step::StartTls => imap.tls_started(),
+            Step::StartTls => imap.tls_started(true),
             Step::Ask(request) => answer(imap, request, answers),
         }
     }
@@ -203,7 +208,15 @@ fn answer(imap: &mut Imap, request: Request, answers: &mut VecDeque<Answer>) {
         assert!(question.starts_with(expected.as_str()), "asked {question}, expected {expected}");
     }
     imap.out().extend_from_slice(answer.before.as_bytes());
-    imap.answer(reply(&answer.reply));
+    imap.answer(match &request {
+        Request::Sasl(Question::Keys { hash, .. }) if answer.reply == "Keys" => {
+            let key = vec![0; hash.bytes()];
+            let (stored_key, server_key) = (key.clone(), key);
+            let keys = ScramKeys { hash: *hash, iterations: 4096, salt: b"salt".to_vec(), stored_key, server_key };
+            Reply::Keys(Box::new(ScramAnswer { keys, nonce: [7; 18] }))
+        }
+        _ => reply(&answer.reply),
+    });
     if !answer.while_idle.is_empty() {
         assert!(imap.idling());
         imap.out().extend_from_slice(answer.while_idle.as_bytes());

@@ -2,12 +2,14 @@
 
 use crate::script::{Script, check_lines};
 use skein_base::limits::{COMMAND_DEPTH_MAX, KEYWORD_BYTES_MAX, SEARCH_KEYS_MAX};
+use skein_base::scram::ScramKeys;
 use skein_base::{Flags, IdSet, ModSeq, Uid, UidValidity};
 use skein_proto::imap::limits::APPEND_CHUNK_BYTES;
 use skein_proto::imap::{
     BodySection, Code, FetchItem, FlagList, Imap, ImapConfig, Reply, Request, SearchKey, SectionText, SelectedInfo,
     SeqSet, StatusInfo, Step,
 };
+use skein_proto::sasl::{Mechanism, Question, ScramAnswer};
 use std::sync::Arc;
 
 /// Largest message here: large enough for several chunks, and small enough to be passed.
@@ -29,8 +31,12 @@ pub fn imap(data: &[u8]) {
 
 fn play<'i>(mut script: Script, pieces: impl Iterator<Item = &'i [u8]>) -> Vec<u8> {
     let start = script.next();
-    let config =
-        ImapConfig { plaintext_login: start & 2 == 0, message_bytes_max: MESSAGE_BYTES_MAX, ..ImapConfig::default() };
+    let config = ImapConfig {
+        plaintext_login: start & 2 == 0,
+        mechanisms: Mechanism::ALL.to_vec(),
+        message_bytes_max: MESSAGE_BYTES_MAX,
+        ..ImapConfig::default()
+    };
     let mut imap = Imap::new(Arc::new(config), start & 1 == 0);
     let mut session = Session { script, append_left: None };
     let (mut output, mut fed) = (Vec::new(), 0);
@@ -62,7 +68,7 @@ impl Session<'_> {
             match imap.next() {
                 Step::More => return true,
                 Step::Close(_) => return false,
-                Step::StartTls => imap.tls_started(),
+                Step::StartTls => imap.tls_started(true),
                 Step::Ask(request) => {
                     check_state(imap, &request);
                     check_request(&request);
@@ -112,6 +118,11 @@ fn good(request: &Request, choice: u8) -> Reply {
     let number = u32::from(choice) + 1;
     match request {
         Request::Login { .. } => Reply::LoggedIn { user: "user@example.org".to_string() },
+        Request::Sasl(Question::Keys { user, hash, .. }) => {
+            let keys = ScramKeys::decoy(*hash, &[choice; 32], user, number, 16);
+            Reply::Keys(Box::new(ScramAnswer { keys, nonce: [choice; 18] }))
+        }
+        Request::Sasl(_) => Reply::LoggedIn { user: "user@example.org".to_string() },
         Request::Select { mode, .. } => Reply::Selected(Box::new(SelectedInfo {
             keywords: vec!["$Forwarded".to_string()],
             permanent: Flags::ALL,
@@ -141,7 +152,7 @@ fn good(request: &Request, choice: u8) -> Reply {
 /// RFC 3501 §3: what may be asked when.
 fn check_state(imap: &Imap, request: &Request) {
     match request {
-        Request::Login { .. } => assert!(!imap.logged_in()),
+        Request::Login { .. } | Request::Sasl(_) => assert!(!imap.logged_in()),
         Request::Logout => {}
         Request::Unselect
         | Request::Close

@@ -1,6 +1,7 @@
 //! What the operator decides about the IMAP machine, and what it tells of itself.
 
 use super::response::string;
+use crate::sasl::{Channel, Mechanism};
 use skein_base::limits::MESSAGE_BYTES_MAX_DEFAULT;
 
 /// Settings of the machine; one value shared by all connections of a listener.
@@ -10,8 +11,10 @@ pub struct ImapConfig {
     pub greeting: String,
     /// There is a certificate, so STARTTLS can be offered.
     pub starttls: bool,
-    /// LOGIN and AUTHENTICATE PLAIN are allowed without TLS.
+    /// Passwords may travel without TLS: LOGIN, AUTHENTICATE PLAIN and LOGIN.
     pub plaintext_login: bool,
+    /// SASL mechanisms that may be used.
+    pub mechanisms: Vec<Mechanism>,
     /// Largest message APPEND takes, in bytes.
     pub message_bytes_max: u64,
     /// Fields of the ID answer (RFC 2971), at most 30; none is answered as NIL.
@@ -24,6 +27,7 @@ impl Default for ImapConfig {
             greeting: "Skein ready.".to_string(),
             starttls: true,
             plaintext_login: false,
+            mechanisms: vec![Mechanism::Plain],
             message_bytes_max: MESSAGE_BYTES_MAX_DEFAULT,
             id: vec![("name".to_string(), "Skein".to_string())],
         }
@@ -36,17 +40,28 @@ impl ImapConfig {
         tls || self.plaintext_login
     }
 
+    /// The SASL mechanisms for this connection.
+    pub(crate) fn mechanisms<'a>(&'a self, channel: &'a Channel) -> impl Iterator<Item = Mechanism> + 'a {
+        Mechanism::offered(&self.mechanisms, channel, self.plaintext_login)
+    }
+
     /// The capabilities before login, or after it; without the word CAPABILITY.
-    pub(crate) fn write_capabilities(&self, out: &mut Vec<u8>, tls: bool, logged_in: bool) {
+    pub(crate) fn write_capabilities(&self, out: &mut Vec<u8>, channel: &Channel, logged_in: bool) {
         out.extend_from_slice(b"IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
         if logged_in {
             out.extend_from_slice(b" IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE CONDSTORE");
             return;
         }
-        if self.starttls && !tls {
+        if self.starttls && !channel.tls {
             out.extend_from_slice(b" STARTTLS");
         }
-        out.extend_from_slice(if self.allows_login(tls) { &b" AUTH=PLAIN"[..] } else { b" LOGINDISABLED" });
+        for mechanism in self.mechanisms(channel) {
+            out.extend_from_slice(b" AUTH=");
+            out.extend_from_slice(mechanism.name().as_bytes());
+        }
+        if !self.allows_login(channel.tls) {
+            out.extend_from_slice(b" LOGINDISABLED");
+        }
     }
 
     /// `* ID ("name" "Skein")`

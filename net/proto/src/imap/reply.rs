@@ -17,6 +17,8 @@ pub enum Reply {
         /// The name under which the session runs on.
         user: String,
     },
+    /// What is known of the user for SCRAM.
+    Keys(Box<crate::sasl::ScramAnswer>),
     /// A mailbox is open; the machine writes the untagged lines.
     Selected(Box<SelectedInfo>),
     /// The answer to STATUS; the machine writes the line.

@@ -1,7 +1,7 @@
 //! What the machine asks of the session: one owned value per command, ready to travel to another core.
 //!
 //! ```text
-//! not logged in   Login
+//! not logged in   Login Sasl
 //! logged in       Select Create Delete Rename Subscribe Unsubscribe List Namespace Status Append* Idle Enable
 //! selected        Unselect Close Fetch Store Search Copy Move Expunge Sync
 //! any             Logout
@@ -11,13 +11,14 @@
 //! `INBOX` in whatever case the client wrote it, also as the first level (`INBOX/x`); only LIST's reference and pattern keep the client's case.
 
 use super::SeqSet;
+use crate::sasl::Question;
 use skein_base::{Flags, ModSeq, Secret};
 
 /// One question to the session. Each is answered by one [`Reply`](super::Reply); untagged lines go into
 /// `Imap::out` before the answer. The line after each variant names the replies that fit besides `No` and `Bad`.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// LOGIN or AUTHENTICATE PLAIN. Reply: `LoggedIn`.
+    /// LOGIN, AUTHENTICATE PLAIN or LOGIN. Reply: `LoggedIn`.
     Login {
         /// Who the password belongs to (SASL authentication identity).
         user: String,
@@ -26,6 +27,8 @@ pub enum Request {
         /// Whose mail is asked for, when not the user's own (SASL authorization identity).
         authzid: Option<String>,
     },
+    /// AUTHENTICATE with a mechanism that sends no password. Reply: `Keys` to [`Question::Keys`], else `LoggedIn`.
+    Sasl(Question),
     /// SELECT or EXAMINE. A mailbox selected before is closed without expunging first, even when this one is
     /// refused (RFC 3501 §6.3.1). Reply: `Selected`.
     Select {

@@ -1,6 +1,6 @@
 //! LOGIN (draft-murchison-sasl-login-00): name and password, each after a prompt. Obsolete, and what Outlook speaks.
 
-use super::{Credentials, SaslError, SaslStep, name, password};
+use super::{Credentials, Question, SaslError, SaslStep, name, password};
 
 /// The LOGIN mechanism: which prompt was sent last.
 #[derive(Clone, Debug, Default)]
@@ -21,14 +21,15 @@ impl Login {
         match (std::mem::replace(&mut self.0, State::Ended), message) {
             (State::Start, None) => {
                 self.0 = State::AskedName;
-                Ok(SaslStep::Challenge(b"Username:"))
+                Ok(SaslStep::Challenge(b"Username:".to_vec()))
             }
             (State::Start | State::AskedName, Some(message)) => {
                 self.0 = State::AskedPassword(name(message)?);
-                Ok(SaslStep::Challenge(b"Password:"))
+                Ok(SaslStep::Challenge(b"Password:".to_vec()))
             }
             (State::AskedPassword(user), Some(message)) => {
-                Ok(SaslStep::Done(Credentials { authzid: None, user, password: password(message)? }))
+                let credentials = Credentials { authzid: None, user, password: password(message)? };
+                Ok(SaslStep::Ask(Question::Password(credentials)))
             }
             _ => Err(SaslError::Ended),
         }

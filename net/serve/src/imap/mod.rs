@@ -170,7 +170,7 @@ impl Pump {
                     if !start_tls(&self.host, &mut self.conn, unread).await {
                         return Ok(Some(End::Close));
                     }
-                    self.machine.tls_started();
+                    self.machine.tls_started(true);
                 }
                 Step::Close(_) => {
                     flush(&mut self.machine, &mut self.conn, self.session.as_ref().map(|s| &s.0)).await?;

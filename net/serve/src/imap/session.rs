@@ -99,7 +99,7 @@ impl Session {
                 }
                 Reply::Done
             }
-            Request::Login { .. } => Reply::bad("Already logged in"),
+            Request::Login { .. } | Request::Sasl(_) => Reply::bad("Already logged in"),
         })
     }
 

@@ -16,6 +16,7 @@ impl Imap {
                 self.asking(request, Waiting::Command);
             }
             Waiting::Command => self.conclude(reply),
+            Waiting::Sasl => self.sasl_answered(reply),
             Waiting::Sync => self.finish(),
             Waiting::AppendBegin { size, plus } => self.append_begun(size, plus, reply),
             Waiting::AppendChunk { left } => self.append_went_on(left, reply),
@@ -76,7 +77,7 @@ impl Imap {
                 condition(&mut self.out, b"*", "OK", Some(code), "Moved.");
             }
             (Verb::Login | Verb::Authenticate | Verb::Select | Verb::Examine | Verb::Status, _)
-            | (_, Reply::LoggedIn { .. } | Reply::Selected(_) | Reply::Status(_)) => {
+            | (_, Reply::LoggedIn { .. } | Reply::Keys(_) | Reply::Selected(_) | Reply::Status(_)) => {
                 panic!("{} answered with {reply:?}", verb.name())
             }
             _ => {}
@@ -85,7 +86,7 @@ impl Imap {
 
     /// The tagged line that goes with a reply.
     pub(super) fn tagged_line(&mut self, reply: &Reply) -> Vec<u8> {
-        let Imap { config, running, tls, .. } = self;
+        let Imap { config, running, channel, .. } = self;
         let running = running.as_ref().expect("a command is in flight");
         let (tag, name) = (&running.tag, running.verb.name());
         let mut line = Vec::with_capacity(64);
@@ -95,7 +96,7 @@ impl Imap {
             Reply::LoggedIn { .. } => {
                 line.extend_from_slice(tag);
                 line.extend_from_slice(b" OK [CAPABILITY ");
-                config.write_capabilities(&mut line, *tls, true);
+                config.write_capabilities(&mut line, channel, true);
                 line.extend_from_slice(b"] Logged in.\r\n");
             }
             Reply::DoneCode(code @ Code::Modified(_)) => {

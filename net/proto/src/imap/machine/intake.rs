@@ -146,7 +146,7 @@ impl Imap {
             return Err(Wrong::Bad("NUL or lone carriage return in a command"));
         }
         let (verb, args) = parse::verb(after_tag)?;
-        if verb == Verb::Login && !self.logged_in() && !self.config.allows_login(self.tls) {
+        if verb == Verb::Login && !self.logged_in() && !self.config.allows_login(self.channel.tls) {
             // Said before a literal is asked for, which would be the password.
             return Err(Wrong::No(Code::PrivacyRequired, super::run::NEEDS_TLS));
         }
@@ -162,8 +162,14 @@ impl Imap {
     }
 
     fn begin(&mut self, tag: &[u8], verb: Verb) {
-        self.running =
-            Some(Box::new(Running { tag: tag.to_vec(), verb, status: None, then: None, tagged: Vec::new() }));
+        self.running = Some(Box::new(Running {
+            tag: tag.to_vec(),
+            verb,
+            status: None,
+            then: None,
+            sasl: None,
+            tagged: Vec::new(),
+        }));
     }
 
     /// A line ends with a literal's header. Whether its bytes are wanted is decided before they come.

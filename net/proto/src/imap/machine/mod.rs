@@ -14,6 +14,7 @@ mod finish;
 mod intake;
 mod refuse;
 mod run;
+mod sasl;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use super::limits::{IDLE_SECONDS_MAX, LOGIN_SECONDS_MAX};
 use super::response::condition;
 use super::verb::Verb;
 use super::{ImapConfig, Reply, Request, StatusItems};
+use crate::sasl::{Channel, Exchange};
 use std::sync::Arc;
 
 /// What the pump does next.
@@ -66,7 +68,8 @@ pub struct Imap {
     ask: Option<Request>,
     running: Option<Box<Running>>,
     state: State,
-    tls: bool,
+    /// What is under the connection.
+    channel: Channel,
     condstore: bool,
     bad_commands: u8,
 }
@@ -113,6 +116,8 @@ enum Waiting {
     Enable,
     /// The command itself.
     Command,
+    /// What SCRAM needs to go on.
+    Sasl,
     /// The news before the tagged line, which stands in [`Running::tagged`].
     Sync,
     /// May the message come?
@@ -133,15 +138,18 @@ struct Running {
     /// For STATUS, whose answer repeats it.
     status: Option<(String, StatusItems)>,
     then: Option<Request>,
+    /// For AUTHENTICATE.
+    sasl: Option<Box<Exchange>>,
     tagged: Vec<u8>,
 }
 
 impl Imap {
-    /// A new connection; the greeting is in `out`. `tls` when TLS has been started already (port 993).
-    pub fn new(config: Arc<ImapConfig>, tls: bool) -> Imap {
+    /// A new connection; the greeting is in `out`. The channel is `true` or more when TLS has been started already (port 993).
+    pub fn new(config: Arc<ImapConfig>, channel: impl Into<Channel>) -> Imap {
+        let channel = channel.into();
         let mut out = Vec::new();
         out.extend_from_slice(b"* OK [CAPABILITY ");
-        config.write_capabilities(&mut out, tls, false);
+        config.write_capabilities(&mut out, &channel, false);
         out.extend_from_slice(b"] ");
         out.extend(config.greeting.bytes().filter(|b| !b.is_ascii_control()));
         out.extend_from_slice(b"\r\n");
@@ -153,7 +161,7 @@ impl Imap {
             ask: None,
             running: None,
             state: State::NotAuthenticated,
-            tls,
+            channel,
             condstore: false,
             bad_commands: 0,
         }
@@ -209,10 +217,11 @@ impl Imap {
         &mut self.out
     }
 
-    /// TLS is up after [`Step::StartTls`].
-    pub fn tls_started(&mut self) {
+    /// TLS is up after [`Step::StartTls`]: what is known of it.
+    pub fn tls_started(&mut self, channel: impl Into<Channel>) {
         assert!(matches!(self.phase, Phase::StartTls), "TLS was not asked for");
-        self.tls = true;
+        self.channel = channel.into();
+        assert!(self.channel.tls, "TLS has started");
         self.phase = Phase::Command;
     }
 
@@ -260,7 +269,7 @@ impl Imap {
 
     /// TLS is active.
     pub fn tls(&self) -> bool {
-        self.tls
+        self.channel.tls
     }
 
     /// Seconds after which a connection without a word from the client is to be ended with [`Imap::bye`]. Before

@@ -1,7 +1,7 @@
 //! A well-formed command: answered here, or asked.
 
-use super::{Imap, Leftover, Phase, Refusal, State, Waiting};
-use crate::imap::parse::{self, Command, PlainError, Wrong};
+use super::{Imap, Leftover, Phase, State, Waiting};
+use crate::imap::parse::Command;
 use crate::imap::response::{self, ListAttributes};
 use crate::imap::verb::Verb;
 use crate::imap::{Code, FetchItem, Reply, Request, StatusItems};
@@ -29,7 +29,7 @@ impl Imap {
             Verb::Capability => {
                 self.out.extend_from_slice(b"* CAPABILITY ");
                 let logged_in = self.logged_in();
-                self.config.write_capabilities(&mut self.out, self.tls, logged_in);
+                self.config.write_capabilities(&mut self.out, &self.channel, logged_in);
                 self.out.extend_from_slice(b"\r\n");
             }
             Verb::Id => self.config.write_id(&mut self.out),
@@ -40,8 +40,8 @@ impl Imap {
     }
 
     fn starttls(&mut self) {
-        if self.tls || !self.config.starttls {
-            let text = if self.tls { "TLS is active already" } else { "TLS is not available" };
+        if self.channel.tls || !self.config.starttls {
+            let text = if self.channel.tls { "TLS is active already" } else { "TLS is not available" };
             return self.conclude(Reply::bad(text));
         }
         self.conclude(Reply::Done);
@@ -80,45 +80,6 @@ impl Imap {
             return self.asking(Request::Enable, Waiting::Enable);
         }
         self.asking(request, Waiting::Command);
-    }
-
-    fn authenticate(&mut self, mechanism: &str, initial: Option<Vec<u8>>) {
-        if mechanism != "PLAIN" {
-            let text = "This authentication mechanism is not supported".into();
-            return self.conclude(Reply::No { code: Some(Code::Cannot), text });
-        }
-        if !self.config.allows_login(self.tls) {
-            return self.conclude(Reply::No { code: Some(Code::PrivacyRequired), text: NEEDS_TLS.into() });
-        }
-        match initial {
-            Some(text) => self.sasl_response(&text),
-            None => {
-                self.out.extend_from_slice(b"+ \r\n");
-                self.phase = Phase::Sasl;
-            }
-        }
-    }
-
-    pub(super) fn sasl_line(&mut self, text: &[u8]) {
-        self.intake = super::Intake::default();
-        self.phase = Phase::Command;
-        match text {
-            b"*" => self.refuse_running("Authentication is cancelled"),
-            _ => self.sasl_response(text),
-        }
-    }
-
-    fn sasl_response(&mut self, text: &[u8]) {
-        match parse::plain(text) {
-            Ok(request) => self.asking(request, Waiting::Command),
-            Err(PlainError::Base64) => self.refuse_running("The response is not valid base64"),
-            Err(PlainError::Message) => self.refuse_running("The response does not follow the PLAIN mechanism"),
-        }
-    }
-
-    fn refuse_running(&mut self, text: &'static str) {
-        let refusal = Refusal::of(&self.running().tag, &Wrong::Bad(text));
-        self.refuse(refusal, Leftover::None);
     }
 
     pub(super) fn idle_line(&mut self, text: &[u8]) {

@@ -21,7 +21,6 @@ mod session;
 
 pub(crate) use append::{AppendHead, append_head};
 pub(crate) use cursor::Cursor;
-pub(crate) use session::{PlainError, plain};
 
 use super::verb::Verb;
 use super::{Code, Request};

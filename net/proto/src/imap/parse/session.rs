@@ -2,10 +2,8 @@
 
 use super::cursor::{Cursor, utf8};
 use super::{Command, Wrong};
-use crate::base64;
 use crate::imap::Request;
 use crate::imap::limits::ID_FIELDS_MAX;
-use crate::sasl::{Credentials, Plain};
 use skein_base::Secret;
 use std::borrow::Cow;
 
@@ -32,20 +30,6 @@ pub(super) fn authenticate(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
         },
     };
     Ok(Command::Authenticate { mechanism, initial })
-}
-
-/// Why a SASL response is none.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum PlainError {
-    Base64,
-    Message,
-}
-
-/// Reads a response of the PLAIN mechanism in base64.
-pub(crate) fn plain(text: &[u8]) -> Result<Request, PlainError> {
-    let message = Secret::new(base64::decode(text).ok_or(PlainError::Base64)?);
-    let Credentials { authzid, user, password } = Plain::decode(message.expose()).map_err(|_| PlainError::Message)?;
-    Ok(Request::Login { user, password, authzid })
 }
 
 /// `ID NIL`, `ID ("name" "value" ..)` (RFC 2971 §3.1)

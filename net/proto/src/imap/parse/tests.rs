@@ -363,17 +363,6 @@ fn wrong_searches() {
     check(&keys(4097), "BAD Too many search keys");
 }
 
-#[test]
-fn plain_responses() {
-    let check = |text: &str, expect: &str| assert_eq!(format!("{:?}", plain(text.as_bytes())), expect, "{text}");
-    check("AHRpbQB4", "Ok(Login { user: \"tim\", password: Secret, authzid: None })");
-    check("eQB0aW0AeA==", "Ok(Login { user: \"tim\", password: Secret, authzid: Some(\"y\") })");
-    check("dGlt", "Err(Message)");
-    check("AAB4", "Err(Message)");
-    check("AHRpbQB4AHk=", "Err(Message)");
-    check("!", "Err(Base64)");
-}
-
 proptest! {
     #[test]
     fn sets_print_as_they_were_read(ranges in prop::collection::vec((0u32.., 0u32..), 1..20)) {
