@@ -55,7 +55,7 @@ pub struct Server {
     kind: Kind,
     ports: Ports,
     folder: PathBuf,
-    /// Settings beside the kit's own, as TOML tables that it does not use.
+    /// Settings beside the kit's own: keys without a table, then tables that the kit's do not have.
     more: String,
     child: Option<Child>,
     /// Removed with the server; `None` when the folder is the caller's.
@@ -89,7 +89,7 @@ impl Server {
         Server::begin(Kind::from_env(), folder.to_owned(), None, "")
     }
 
-    /// The same, Skein with `more` settings: TOML tables that the kit's own settings do not have.
+    /// The same, Skein with `more` settings: keys without a table, then tables that the kit's own settings do not have.
     ///
     /// # Panics
     /// When it does not start.
@@ -116,6 +116,15 @@ impl Server {
         };
         self.child = Some(spawn_logged(&mut command, &self.log_path()));
         self.wait_ready();
+    }
+
+    /// The same with other settings than before in place of [`Server::start_with`]'s.
+    ///
+    /// # Panics
+    /// As [`Server::restart`].
+    pub fn restart_with(&mut self, more: &str) {
+        more.clone_into(&mut self.more);
+        self.restart();
     }
 
     /// Starts a second process with the same settings, which is expected to refuse, and returns how it ended and what it printed.

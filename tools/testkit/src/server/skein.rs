@@ -8,20 +8,20 @@ use super::{PASSWORD, Ports};
 use crate::program;
 
 /// `skein serve` with a config of its own: the demo users, data in `folder`/data, free ports, and
-/// `more` tables of settings.
+/// `more` settings.
 pub fn command(folder: &Path, ports: &Ports, more: &str) -> Command {
     let config = folder.join("skein.toml");
-    fs::write(&config, settings(folder, ports) + more).expect("the folder is writable");
+    fs::write(&config, settings(folder, ports, more)).expect("the folder is writable");
     let mut command = Command::new(binary());
     command.arg("serve").arg("--config").arg(config).current_dir(folder);
     command
 }
 
 /// The users of the demo, and no bound that a load test would hit.
-fn settings(folder: &Path, Ports { imap, imaps, lmtp, http, .. }: &Ports) -> String {
+fn settings(folder: &Path, Ports { imap, imaps, lmtp, http, .. }: &Ports, more: &str) -> String {
     let data = folder.join("data");
     format!(
-        "data_dir = {data:?}\n\
+        "data_dir = {data:?}\n{more}\n\
          [listeners]\nimap = [\"{imap}\"]\nimaps = [\"{imaps}\"]\nlmtp = [\"{lmtp}\"]\nhttp = [\"{http}\"]\n\
          [auth]\nsources = [\n{{ driver = \"static\", users = \"demo\", password = \"demo\" }},\n\
          {{ driver = \"static\", users = \"test{{1..200}}\", password = \"{PASSWORD}\" }},\n]\n\

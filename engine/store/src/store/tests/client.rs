@@ -83,7 +83,7 @@ impl Life {
 
     fn opened(&self, who: usize, handle: &AccountHandle) {
         let (ledger, log) = (&mut *self.ledger.borrow_mut(), self.store.log());
-        ledger.settle(log);
+        ledger.settle(ledger.accounts[who].home, log);
         if ledger.now(who).is_none() {
             // Whoever began the account comes here in the same breath, so nobody else has used it.
             let validity = handle.read(|account| account.find("inbox").unwrap().validity.0);

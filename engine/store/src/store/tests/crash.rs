@@ -1,11 +1,12 @@
 //! The promise: whenever the power goes, every account is what it was after some commit at or behind the last one that
 //! anybody was told of, and all accounts of the shard agree on which.
 //!
-//! One seed is several lives of a store: clients on a few accounts, checkpoints beside them, an end at any moment.
+//! One seed is several lives of a store: clients on a few accounts, checkpoints beside them, an end at any moment. Each
+//! life has as many shards as chance says.
 
 use super::Seed;
 use super::client::Life;
-use super::world::{Perils, SimStore, USERS, World};
+use super::world::{Perils, SHARDS_MAX, SimStore, USERS, World};
 use crate::log::tests::Mutant;
 use crate::sim::Faults;
 use std::cell::Cell;
@@ -31,6 +32,17 @@ struct Went {
     lost: u64,
 }
 
+impl Went {
+    fn add(&mut self, store: &SimStore) {
+        let metrics = store.metrics();
+        self.snapshots += metrics.snapshots_written;
+        self.closed += metrics.accounts_closed;
+        self.unloaded += metrics.mailboxes_unloaded;
+        self.lost += metrics.accounts_lost;
+        self.healed += store.log().metrics().healed;
+    }
+}
+
 /// Runs one seed; `Err` tells how the promise was broken.
 fn run(seed: u64, perils: Perils) -> Result<Went, String> {
     let (world, _seed) = (World::new(seed), Seed(seed));
@@ -38,15 +50,11 @@ fn run(seed: u64, perils: Perils) -> Result<Went, String> {
     world.mutant.set(perils.mutant);
     for _ in 0..LIVES {
         let (scan, tail) = world.scan();
-        let store = world.store(&scan, tail);
-        live(&world, &store, perils);
+        let stores = world.stores(1 + world.rng.below(SHARDS_MAX as u64) as usize, &scan, tail);
+        live(&world, &stores, perils);
         went.commits += world.ledger.borrow().commits;
-        went.snapshots += store.metrics().snapshots_written;
-        went.closed += store.metrics().accounts_closed;
-        went.unloaded += store.metrics().mailboxes_unloaded;
-        went.lost += store.metrics().accounts_lost;
-        went.healed += store.log().metrics().healed;
-        drop(store);
+        stores.iter().for_each(|store| went.add(store));
+        drop(stores);
         if !world.rng.once_in(4) {
             world.disk.crash();
         }
@@ -62,21 +70,24 @@ fn run(seed: u64, perils: Perils) -> Result<Went, String> {
 }
 
 /// Clients come and work until chance says that it ends, or in peace until all is done and the log is closed.
-pub fn live(world: &World, store: &SimStore, perils: Perils) {
+pub fn live(world: &World, stores: &[SimStore], perils: Perils) {
     world.disk.set_faults(perils.faults);
     if faulty(&perils) && world.rng.once_in(3) {
         world.disk.set_capacity(Some(world.disk.used() + world.rng.below(20_000) as usize));
     }
-    let writer = store.log().clone();
-    world.executor.spawn(async move { writer.run().await });
-    let life = Life::new(world, store, faulty(&perils), perils.told_too_early);
+    for store in stores {
+        let writer = store.log().clone();
+        world.executor.spawn(async move { writer.run().await });
+    }
     for _ in 0..CLIENTS {
-        let client = life.clone().client(world.rng.below(USERS as u64) as usize, world.rng.below(16));
-        world.executor.spawn(client);
+        let who = world.rng.below(USERS as u64) as usize;
+        let home = world.ledger.borrow().accounts[who].home;
+        let life = Life::new(world, &stores[home], faulty(&perils), perils.told_too_early);
+        world.executor.spawn(life.client(who, world.rng.below(16)));
     }
     if world.rng.once_in(6) {
         world.executor.run_until_stalled();
-        close(world, store);
+        stores.iter().enumerate().for_each(|(home, store)| close(world, home, store));
     } else {
         for _ in 0..world.rng.below(12) {
             world.executor.run_steps(world.rng.below(100));
@@ -84,21 +95,24 @@ pub fn live(world: &World, store: &SimStore, perils: Perils) {
         }
     }
     world.executor.kill_all();
-    world.ledger.borrow_mut().end_life(store.log());
+    for (home, store) in stores.iter().enumerate() {
+        world.ledger.borrow_mut().end_life(home, store.log());
+    }
     world.disk.set_capacity(None);
     world.disk.set_faults(Faults::default());
 }
 
 /// Ends the log in order; what it says is safe counts as told.
-fn close(world: &World, store: &SimStore) {
+fn close(world: &World, home: usize, store: &SimStore) {
     let (log, closed) = (store.log().clone(), Rc::new(Cell::new(false)));
     let done = closed.clone();
     world.executor.spawn(async move { done.set(log.close().await.is_ok()) });
     world.executor.run_until_stalled();
     if closed.get() {
         let ledger = &mut *world.ledger.borrow_mut();
-        ledger.settle(store.log());
-        (0..USERS).for_each(|who| ledger.tell(who, ledger.accounts[who].steps.len() - 1));
+        ledger.settle(home, store.log());
+        let here = (0..USERS).filter(|&who| ledger.accounts[who].home == home).collect::<Vec<_>>();
+        here.into_iter().for_each(|who| ledger.tell(who, ledger.accounts[who].steps.len() - 1));
     }
 }
 

@@ -65,7 +65,7 @@ fn run(seed: u64) -> Result<u64, String> {
     for round in 0..4 {
         let (scan, tail) = world.scan();
         let store = world.store(&scan, tail);
-        live(&world, &store, Perils::default());
+        live(&world, std::slice::from_ref(&store), Perils::default());
         rebuilt += store.metrics().snapshots_rebuilt;
         drop(store);
         world.disk.crash();

@@ -20,6 +20,8 @@ use std::rc::Rc;
 pub const ROOT: &str = "/data";
 const LOG: &str = "/data/log";
 pub const USERS: usize = 3;
+/// Shards that a life may have.
+pub const SHARDS_MAX: usize = 3;
 
 pub type SimStore = Store<SimDisk, SimClock>;
 
@@ -29,6 +31,8 @@ pub type Step = (u64, Option<State>);
 /// What is known of one account.
 pub struct Known {
     pub user: UserName,
+    /// The shard it lives on in this life.
+    pub home: usize,
     /// Since the last start; the first is what that start found.
     pub steps: Vec<Step>,
     /// Where the log ended after each step.
@@ -58,16 +62,21 @@ impl Ledger {
 
     /// An account takes a step that ends at a position of the log. A log that takes it has none in limbo.
     pub fn push(&mut self, who: usize, state: State, end: LogPos, log: &Log<SimDisk>) {
-        self.settle(log);
-        self.accounts.iter_mut().for_each(|known| known.limbo.clear());
+        let home = self.accounts[who].home;
+        self.settle(home, log);
+        self.on(home).for_each(|known| known.limbo.clear());
         self.commits += 1;
         self.accounts[who].steps.push((self.commits, Some(state)));
         self.accounts[who].ends.push(end);
     }
 
-    /// Takes back what the log says it lost. Nobody may have been told of it.
-    pub fn settle(&mut self, log: &Log<SimDisk>) {
-        for known in &mut self.accounts {
+    fn on(&mut self, home: usize) -> impl Iterator<Item = &mut Known> {
+        self.accounts.iter_mut().filter(move |known| known.home == home)
+    }
+
+    /// Takes back what a shard's log says it lost. Nobody may have been told of it.
+    pub fn settle(&mut self, home: usize, log: &Log<SimDisk>) {
+        for known in self.on(home) {
             let kept = known.ends.iter().position(|end| log.lost(*end).is_some()).unwrap_or(known.ends.len());
             assert!(known.told < kept, "{} was told of what the log lost", known.user);
             known.ends.truncate(kept);
@@ -75,10 +84,10 @@ impl Ledger {
         }
     }
 
-    /// A life ends: what the log lost and did not cut off may be found again.
-    pub fn end_life(&mut self, log: &Log<SimDisk>) {
-        self.settle(log);
-        for known in &mut self.accounts {
+    /// A life ends: what a shard's log lost and did not cut off may be found again.
+    pub fn end_life(&mut self, home: usize, log: &Log<SimDisk>) {
+        self.settle(home, log);
+        for known in self.on(home) {
             let limbo = std::mem::take(&mut known.limbo);
             if log.refuses().is_some() {
                 known.steps.extend(limbo);
@@ -145,6 +154,7 @@ impl World {
         block_on(disk.create_dir_all(Path::new(LOG))).unwrap();
         let known = |n| Known {
             user: UserName::new(&format!("user{n}@example.org")).unwrap(),
+            home: 0,
             steps: vec![(0, None)],
             ends: vec![LogPos::default()],
             limbo: Vec::new(),
@@ -165,13 +175,29 @@ impl World {
 
     /// A store on what is on the disk. Its log writes only while [`Log::run`] does.
     pub fn store(&self, scan: &Scan, tail: TailIndex) -> SimStore {
+        self.ledger.borrow_mut().accounts.iter_mut().for_each(|known| known.home = 0);
+        self.shard(0, &SegmentNumbers::above(scan.highest()), tail)
+    }
+
+    /// The same in several shards: each has some of the accounts and a log of its own.
+    pub fn stores(&self, shards: usize, scan: &Scan, mut tail: TailIndex) -> Vec<SimStore> {
+        let (numbers, mut parts) = (SegmentNumbers::above(scan.highest()), vec![TailIndex::default(); shards]);
+        for id in tail.accounts().collect::<Vec<_>>() {
+            parts[usize::from(id.0[0]) % shards].give_back(id, tail.take(id, LogPos::default()));
+        }
+        for known in &mut self.ledger.borrow_mut().accounts {
+            known.home = usize::from(AccountId::of(&known.user).0[0]) % shards;
+        }
+        parts.into_iter().enumerate().map(|(shard, part)| self.shard(shard, &numbers, part)).collect()
+    }
+
+    fn shard(&self, shard: usize, numbers: &SegmentNumbers, tail: TailIndex) -> SimStore {
         let run = self.rng.bytes(16).try_into().unwrap();
-        let mut options = LogOptions::new(ShardId(0), run, Rc::new(|| 1_767_225_600));
+        let mut options = LogOptions::new(ShardId(shard as u16), run, Rc::new(|| 1_767_225_600));
         options.segment_bytes = self.segment_bytes;
         options.probe_bytes = 2000;
         options.mutant = self.mutant.get();
-        let numbers = SegmentNumbers::above(scan.highest());
-        let log = Log::open(self.disk.clone(), Path::new(LOG), numbers, options);
+        let log = Log::open(self.disk.clone(), Path::new(LOG), numbers.clone(), options);
         Store::new(self.disk.clone(), self.clock.clone(), Path::new(ROOT), log, tail)
     }
 
@@ -217,7 +243,8 @@ impl World {
         if let Some(damage) = found.damage().next() {
             return Err(format!("a crash was taken for damage: {damage:?}"));
         }
-        let store = self.store(&found, tail);
+        // One shard has them all: another number than before, most of the time.
+        let store = self.shard(0, &SegmentNumbers::above(found.highest()), tail);
         let mut states = Vec::new();
         for who in 0..USERS {
             let user = self.ledger.borrow().accounts[who].user.clone();
@@ -276,19 +303,12 @@ impl World {
         Ok(())
     }
 
-    /// Some place of the log at which it may have been cut explains every account at once, and lies behind all that was
+    /// Some place of each log at which it may have been cut explains every account of its shard at once, and lies behind all that was
     /// told. From there it goes on.
     fn explain(&self, states: Vec<Option<State>>) -> Result<(), String> {
         let ledger = &mut *self.ledger.borrow_mut();
-        let at = |known: &Known, cut: u64| known.steps.iter().rposition(|(commit, _)| *commit <= cut).unwrap_or(0);
-        let fits = |known: &Known, state: &Option<State>, cut: u64| {
-            let step = at(known, cut);
-            step >= known.told && known.steps[step].1 == *state
-        };
-        let mut cuts = (0..=ledger.commits).rev();
-        let cut = cuts.find(|&cut| ledger.accounts.iter().zip(&states).all(|(known, state)| fits(known, state, cut)));
-        if cut.is_none() {
-            return Err(tell_apart(&ledger.accounts, &states));
+        for home in 0..SHARDS_MAX {
+            self.explain_shard(home, ledger, &states)?;
         }
         for (known, state) in ledger.accounts.iter_mut().zip(states) {
             known.steps = vec![(0, state)];
@@ -299,6 +319,18 @@ impl World {
         // What was read at a start is shown to whoever asks.
         (0..USERS).for_each(|who| ledger.tell(who, 0));
         Ok(())
+    }
+
+    fn explain_shard(&self, home: usize, ledger: &Ledger, states: &[Option<State>]) -> Result<(), String> {
+        let at = |known: &Known, cut: u64| known.steps.iter().rposition(|(commit, _)| *commit <= cut).unwrap_or(0);
+        let fits = |known: &Known, state: &Option<State>, cut: u64| {
+            let step = at(known, cut);
+            step >= known.told && known.steps[step].1 == *state
+        };
+        let mut cuts = (0..=ledger.commits).rev();
+        let here: Vec<_> = ledger.accounts.iter().zip(states).filter(|(known, _)| known.home == home).collect();
+        let cut = cuts.find(|&cut| here.iter().all(|(known, state)| fits(known, state, cut)));
+        cut.map_or_else(|| Err(tell_apart(&ledger.accounts, states)), |_| Ok(()))
     }
 }
 
