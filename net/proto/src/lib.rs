@@ -13,4 +13,6 @@
 mod base64;
 pub mod imap;
 pub mod lmtp;
+mod number;
+pub mod pop3;
 pub mod sasl;

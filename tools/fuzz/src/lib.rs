@@ -5,7 +5,7 @@
 //!                     ├─▶ x(bytes) ─▶ the reader, twice or backwards, and the promises it makes
 //! corpus/x/* ────────▶┘   TARGETS     (testkit's tests/corpus.rs plays every file on every run)
 //!
-//! imap lmtp sasl sets mutf7        what the network sends
+//! imap lmtp pop3 sasl sets mutf7   what the network sends
 //! mime search cache                what mail holds
 //! ops log snapshot account         what the disk says
 //! config passwd                    what the operator writes
@@ -17,6 +17,7 @@ mod disk;
 mod imap;
 mod lmtp;
 mod mail;
+mod pop3;
 mod script;
 mod settings;
 mod words;
@@ -25,6 +26,7 @@ pub use disk::{account, log, ops, snapshot};
 pub use imap::{imap, sets};
 pub use lmtp::lmtp;
 pub use mail::{cache, mime, search};
+pub use pop3::pop3;
 pub use settings::{config, passwd};
 pub use words::{mutf7, sasl};
 
@@ -32,7 +34,7 @@ pub use words::{mutf7, sasl};
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its corpus folder and of its fuzz target.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("account", account),
     ("cache", cache),
     ("config", config),
@@ -43,6 +45,7 @@ pub const TARGETS: [(&str, Target); 14] = [
     ("mutf7", mutf7),
     ("ops", ops),
     ("passwd", passwd),
+    ("pop3", pop3),
     ("sasl", sasl),
     ("search", search),
     ("sets", sets),

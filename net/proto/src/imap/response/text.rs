@@ -1,25 +1,12 @@
 //! The small pieces: numbers, strings, names, flags, dates.
 
+pub use crate::number::number;
+
 use crate::imap::{date, mutf7};
 use skein_base::{Flags, KeywordMask};
 
 /// Longest string written between quotes; longer ones are literals, which clients read without looking at each byte.
 const QUOTED_BYTES_MAX: usize = 1024;
-
-/// Decimal digits.
-pub fn number(out: &mut Vec<u8>, mut n: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-}
 
 /// `{bytes}` and CRLF; the caller writes that many bytes next.
 pub fn literal_head(out: &mut Vec<u8>, bytes: u64) {
