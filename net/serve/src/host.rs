@@ -1,13 +1,14 @@
 //! What the sessions of one shard share, and what reaches the shard over its lane.
 
 use crate::Store;
-use crate::imap::{self, Moved};
+use crate::imap;
 use crate::lmtp::{self, Delivery};
+use crate::pump::Moved;
 use skein_auth::{Auth, Outcome, Step};
 use skein_base::seam::Clock;
 use skein_base::sync::Notify;
 use skein_base::{AccountId, Secret, ShardId, UserName};
-use skein_proto::imap::ImapConfig;
+use skein_proto::imap::{Imap, ImapConfig};
 use skein_runtime::{Class, Inbox, Lanes, RealClock, sleep, spawn_blocking, spawn_detached};
 use skein_store::AccountHandle;
 use skein_transport::{Conn, Tls};
@@ -20,7 +21,7 @@ use std::time::Duration;
 /// What is sent from shard to shard.
 pub enum ToShard {
     /// A connection whose user lives here.
-    Imap(Box<Moved>),
+    Imap(Box<Moved<Imap>>),
     /// A message for users who live here.
     Deliver(Delivery),
 }

@@ -11,6 +11,7 @@
 //! ```text
 //! host      what the sessions of a shard share; what arrives over its lane
 //! imap      the IMAP pump and its session, a file per verb        lmtp   the LMTP pump, fan-out to the recipients' shards
+//! pump      what all pumps share: TLS, sending, moving to another shard
 //! ingest    a message on its way in                               message   a stored message, read as far as asked
 //! ```
 //!
@@ -23,6 +24,7 @@ mod ingest;
 mod lmtp;
 mod message;
 pub mod metrics;
+mod pump;
 
 pub use host::{Host, HostSettings, ToShard};
 

@@ -6,9 +6,6 @@ use skein_proto::imap::{Code, Imap};
 use skein_transport::Conn;
 use std::io;
 
-/// Capacity an output buffer may keep from one use to the next.
-const KEPT_BYTES_MAX: usize = 2 * OUTPUT_BYTES_WATERMARK;
-
 /// Machine and socket, lent to a session for one request.
 pub(crate) struct Link<'a> {
     machine: &'a mut Imap,
@@ -63,11 +60,5 @@ pub(crate) async fn flush(machine: &mut Imap, conn: &mut Conn, session: Option<&
         crate::failure::log(&error);
         machine.break_off(&Code::Unavailable, &error.client_text());
     }
-    let mut bytes = std::mem::take(machine.out());
-    let sent = conn.write_all(&bytes).await;
-    if bytes.capacity() <= KEPT_BYTES_MAX {
-        bytes.clear();
-        *machine.out() = bytes;
-    }
-    sent
+    crate::pump::send(machine.out(), conn).await
 }

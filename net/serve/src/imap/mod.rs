@@ -12,28 +12,17 @@ mod sync;
 
 use crate::host::{Admitted, Host, Live, ToShard};
 use crate::metrics::{self, Held};
+use crate::pump::{self, Moved, READ_BYTES, start_tls};
 use link::{Link, flush};
 use session::Session;
 use skein_auth::Outcome;
 use skein_base::{AccountId, Class, Secret, UserName};
 use skein_proto::imap::{Code, Imap, Reply, Request, Step};
-use skein_runtime::{Deadline, LaneError, sleep};
+use skein_runtime::{Deadline, sleep};
 use skein_store::StoreError;
-use skein_transport::{Conn, Frozen};
+use skein_transport::Conn;
 use std::io;
 use std::time::Duration;
-
-/// Bytes read at once: a line or two of pipelined commands, a quarter of an APPEND chunk.
-const READ_BYTES: usize = 16 * 1024;
-/// Time for a TLS handshake.
-const HANDSHAKE_SECONDS_MAX: u64 = 30;
-
-/// A connection on its way to its user's shard, with the login still to be answered.
-pub struct Moved {
-    frozen: Frozen,
-    machine: Imap,
-    user: UserName,
-}
 
 /// How a pump ends.
 enum End {
@@ -83,24 +72,12 @@ pub(crate) async fn serve(host: Host, mut conn: Conn, implicit_tls: bool) {
 }
 
 /// Serves a connection that logged in on another shard.
-pub(crate) async fn resume(host: Host, moved: Moved) {
-    let Moved { frozen, machine, user } = moved;
-    let mut pump = Pump::new(host, frozen.thaw(), machine);
+pub(crate) async fn resume(host: Host, moved: Moved<Imap>) {
+    let (conn, machine, user) = moved.arrive();
+    let mut pump = Pump::new(host, conn, machine);
     let reply = pump.log_in(&user).await;
     pump.machine.answer(reply);
     pump.run().await;
-}
-
-async fn start_tls(host: &Host, conn: &mut Conn, unread: usize) -> bool {
-    let Some(tls) = host.tls() else { return false };
-    let deadline = Deadline::after(Duration::from_secs(HANDSHAKE_SECONDS_MAX));
-    match conn.start_tls(tls.config(), unread, deadline).await {
-        Ok(()) => true,
-        Err(error) => {
-            tracing::debug!(peer = %conn.peer(), %error, "TLS was not agreed");
-            false
-        }
-    }
 }
 
 impl Pump {
@@ -123,7 +100,10 @@ impl Pump {
     async fn run(mut self) {
         match self.pump().await {
             Ok(End::Close) => self.conn.close().await,
-            Ok(End::Move(user)) => self.hand_over(user).await,
+            Ok(End::Move(user)) => {
+                let unread = self.input.split_off(self.at);
+                pump::hand_over(&self.host, self.conn, unread, self.machine, user, ToShard::Imap);
+            }
             Err(error) => tracing::debug!(peer = %self.conn.peer(), %error, "the connection broke"),
         }
     }
@@ -231,17 +211,6 @@ impl Pump {
                 Reply::LoggedIn { user: user.as_str().to_owned() }
             }
             Err(error) => crate::failure::refuse(&error),
-        }
-    }
-
-    async fn hand_over(mut self, user: UserName) {
-        let home = self.host.home_of(&user);
-        metrics::MOVES.add(1);
-        let leftover = self.input.split_off(self.at);
-        let moved = Box::new(Moved { frozen: self.conn.freeze(leftover), machine: self.machine, user });
-        // Dropped, the connection is closed: a shard that can not take one more is better off without it.
-        if let Err(LaneError::Full(_) | LaneError::Gone(_)) = self.host.lanes().send(home, ToShard::Imap(moved)) {
-            tracing::warn!(shard = home.0, "a login was dropped: its user's shard does not keep up");
         }
     }
 

@@ -1,0 +1,76 @@
+//! What the pumps of all protocols share: TLS, sending, and the way to the user's shard.
+
+use crate::host::{Host, ToShard};
+use crate::metrics;
+use skein_base::UserName;
+use skein_base::limits::OUTPUT_BYTES_WATERMARK;
+use skein_runtime::{Deadline, LaneError};
+use skein_transport::{Conn, Frozen};
+use std::io;
+use std::time::Duration;
+
+/// Bytes read at once from a mail client: a line or two of pipelined commands, a quarter of an APPEND chunk.
+pub(crate) const READ_BYTES: usize = 16 * 1024;
+/// Time for a TLS handshake.
+const HANDSHAKE_SECONDS_MAX: u64 = 30;
+/// Capacity an output buffer may keep from one use to the next.
+const KEPT_BYTES_MAX: usize = 2 * OUTPUT_BYTES_WATERMARK;
+
+/// A connection on its way to its user's shard, with the login still to be answered.
+pub struct Moved<M> {
+    frozen: Frozen,
+    machine: M,
+    user: UserName,
+}
+
+impl<M> Moved<M> {
+    /// The connection, now this shard's, its machine, and who has logged in.
+    pub(crate) fn arrive(self) -> (Conn, M, UserName) {
+        (self.frozen.thaw(), self.machine, self.user)
+    }
+}
+
+/// Sends a connection to its user's shard. `unread` is what was read and not consumed; `wrap` says which protocol it speaks.
+pub(crate) fn hand_over<M>(
+    host: &Host,
+    conn: Conn,
+    unread: Vec<u8>,
+    machine: M,
+    user: UserName,
+    wrap: fn(Box<Moved<M>>) -> ToShard,
+) {
+    let home = host.home_of(&user);
+    metrics::MOVES.add(1);
+    let moved = Box::new(Moved { frozen: conn.freeze(unread), machine, user });
+    // Dropped, the connection is closed: a shard that can not take one more is better off without it.
+    if let Err(LaneError::Full(_) | LaneError::Gone(_)) = host.lanes().send(home, wrap(moved)) {
+        tracing::warn!(shard = home.0, "a login was dropped: its user's shard does not keep up");
+    }
+}
+
+/// Speaks TLS from here on; false when that was not agreed. `unread` is what was read and not consumed.
+pub(crate) async fn start_tls(host: &Host, conn: &mut Conn, unread: usize) -> bool {
+    let Some(tls) = host.tls() else { return false };
+    let deadline = Deadline::after(Duration::from_secs(HANDSHAKE_SECONDS_MAX));
+    match conn.start_tls(tls.config(), unread, deadline).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::debug!(peer = %conn.peer(), %error, "TLS was not agreed");
+            false
+        }
+    }
+}
+
+/// Sends all of `out`, which is empty afterwards and keeps no more capacity than a session should.
+///
+/// # Errors
+/// The client is gone.
+pub(crate) async fn send(out: &mut Vec<u8>, conn: &mut Conn) -> io::Result<()> {
+    let mut bytes = std::mem::take(out);
+    let sent = conn.write_all(&bytes).await;
+    if bytes.capacity() <= KEPT_BYTES_MAX {
+        bytes.clear();
+        *out = bytes;
+    }
+    sent
+}
