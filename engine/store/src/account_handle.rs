@@ -4,7 +4,7 @@ use crate::account::Account;
 use crate::log::{Appended, LogError, TailRecord};
 use skein_base::sync::Notify;
 use skein_base::{AccountId, LogPos, MailboxId, UserName};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 use crate::mailbox::ViewId;
@@ -22,12 +22,14 @@ pub struct AccountHandle {
     tail: RefCell<Vec<TailRecord>>,
     /// When somebody was last seen using it, in milliseconds of the store's clock.
     pub(crate) used_ms: Cell<u64>,
-    /// What it took in memory when that was last looked at.
+    /// What it took in memory when that was last looked at; 0 when that is out of date.
     pub(crate) memory_bytes: Cell<usize>,
     pub(crate) ops_since_checkpoint: Cell<u64>,
     pub(crate) checkpoint_runs: Cell<bool>,
     /// Why its memory is not to be trusted: the log lost changes that it shows.
     lost: RefCell<Option<LogError>>,
+    /// Who waits for that; most accounts never have one.
+    lost_signal: OnceCell<Notify>,
 }
 
 impl AccountHandle {
@@ -45,6 +47,7 @@ impl AccountHandle {
             ops_since_checkpoint: Cell::new(0),
             checkpoint_runs: Cell::new(false),
             lost: RefCell::new(None),
+            lost_signal: OnceCell::new(),
         })
     }
 
@@ -86,11 +89,11 @@ impl AccountHandle {
     /// Resolves when [`AccountHandle::lost`] has a reason.
     pub async fn until_lost(&self) -> LogError {
         loop {
-            let changed = self.changed.notified();
+            let signal = self.lost_signal.get_or_init(Notify::new).notified();
             if let Some(error) = self.lost() {
                 return error;
             }
-            changed.await;
+            signal.await;
         }
     }
 
@@ -112,6 +115,7 @@ impl AccountHandle {
         self.last.set(self.last.get().max(at.end));
         self.tail.borrow_mut().push(TailRecord { start: at.start, end: at.end, bytes: bytes as u32 });
         self.ops_since_checkpoint.set(self.ops_since_checkpoint.get() + ops);
+        self.memory_bytes.set(0);
         self.changed.notify_all();
     }
 
@@ -135,6 +139,9 @@ impl AccountHandle {
     pub(crate) fn lose(&self, error: LogError) {
         *self.lost.borrow_mut() = Some(error);
         self.changed.notify_all();
+        if let Some(signal) = self.lost_signal.get() {
+            signal.notify_all();
+        }
     }
 
     /// Its records, for the index that keeps them once it is closed.

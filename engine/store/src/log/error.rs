@@ -151,3 +151,18 @@ impl From<io::Error> for ReadError {
         ReadError::Io(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        // ENOSPC stands for bytes and for inodes, EDQUOT for the quota of the server's user.
+        for (errno, class) in [(28, Class::Full), (122, Class::Full), (5, Class::Unavailable), (30, Class::Unavailable)]
+        {
+            let error = LogError::failed("write", &io::Error::from_raw_os_error(errno));
+            assert_eq!(error.class(), class, "errno {errno}");
+        }
+    }
+}

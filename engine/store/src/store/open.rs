@@ -32,7 +32,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let id = AccountId::of(user);
         loop {
             let waiting = match self.0.accounts.borrow().get(&id) {
-                Some(Slot::Open(handle)) => return Ok(handle.clone()),
+                Some(Slot::Open(handle)) => {
+                    handle.used_ms.set(self.0.clock.monotonic_ms());
+                    return Ok(handle.clone());
+                }
                 Some(Slot::Opening(done)) => Some(done.notified()),
                 Some(Slot::Lost(handle)) if Self::is_still_writing(handle) => Some(handle.changed().notified()),
                 Some(Slot::Lost(_)) | None => None,
