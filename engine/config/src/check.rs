@@ -1,5 +1,6 @@
 //! Rules between settings.
 
+use crate::listener::Place;
 use crate::parse::Reader;
 
 /// Adds what is wrong between settings that are each right by themselves.
@@ -34,23 +35,20 @@ fn somebody_can_log_in(reader: &mut Reader<'_>) {
 
 /// Port 0 asks the kernel for any free one, so two of those are not the same.
 fn addresses_differ(reader: &mut Reader<'_>) {
-    let l = &reader.config.listeners;
-    let lists = [
-        ("listeners.imap", l.imap.clone()),
-        ("listeners.imaps", l.imaps.clone()),
-        ("listeners.lmtp", l.lmtp.clone()),
-        ("listeners.http", l.http.clone()),
-    ];
-    let mut taken: Vec<(std::net::SocketAddr, &str)> = Vec::new();
-    for (key, list) in lists {
-        for address in list.into_iter().filter(|a| a.port() != 0) {
-            match taken.iter().find(|(other, _)| *other == address) {
-                Some(&(_, by)) => {
-                    let place = reader.place(key);
-                    reader.problem(place, key, format!("{address} is taken by {by}: write another port"));
-                }
-                None => taken.push((address, key)),
+    let listeners = &reader.config.listeners;
+    let services = [("imap", &listeners.imap), ("imaps", &listeners.imaps), ("lmtp", &listeners.lmtp)].into_iter();
+    let places = services.flat_map(|(name, list)| list.iter().map(move |listener| (name, listener.place.clone())));
+    let places = places.chain(listeners.http.iter().map(|address| ("http", Place::Tcp(*address))));
+    let fixed = places.filter(|(_, place)| !matches!(place, Place::Tcp(address) if address.port() == 0));
+    let mut taken: Vec<(&str, Place)> = Vec::new();
+    for (service, place) in fixed.collect::<Vec<_>>() {
+        match taken.iter().find(|(_, other)| *other == place) {
+            Some((by, _)) => {
+                let key = format!("listeners.{service}");
+                let text = format!("{place} is taken by listeners.{by}: write another port or path");
+                reader.problem(reader.place(&key), &key, text);
             }
+            None => taken.push((service, place)),
         }
     }
 }

@@ -13,6 +13,7 @@
 
 mod check;
 mod explain;
+mod listener;
 mod parse;
 mod problem;
 mod row;
@@ -21,6 +22,7 @@ mod table;
 mod value;
 
 pub use explain::{defaults_text, explain};
+pub use listener::{CertificateFiles, Listener, Place, TlsMode, TrustedProxies, UnixPlace};
 pub use problem::Problem;
 pub use row::{Kind, Reload, Row};
 pub use source::{Source, TemplateError, UserTemplate};

@@ -1,5 +1,6 @@
 //! What a row of the table is, and the macro that makes the struct and the rows from one text.
 
+use crate::listener::{Listener, TlsMode};
 use crate::source::Source;
 use crate::table::Config;
 use std::net::SocketAddr;
@@ -45,6 +46,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A list of `"address:port"`, at most 64.
     Addresses,
+    /// A list of `"address:port"` and [`Listener`] tables, at most 64; TLS as this mode says where a TCP one does not.
+    Listeners(TlsMode),
     /// A list of tables, each with a `driver`; see [`Source`].
     Sources,
 }
@@ -68,6 +71,7 @@ pub(crate) enum Value {
     /// Index in the choice's words.
     Choice(usize),
     Addresses(Vec<SocketAddr>),
+    Listeners(Vec<Listener>),
     Sources(Vec<Source>),
 }
 
@@ -100,6 +104,7 @@ take! {
     u64: Integer(n) => n;
     usize: Integer(n) => usize::try_from(n).expect("bounds of the row fit the field");
     Vec<SocketAddr>: Addresses(list) => list;
+    Vec<Listener>: Listeners(list) => list;
     Vec<Source>: Sources(list) => list;
 }
 

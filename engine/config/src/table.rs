@@ -1,5 +1,6 @@
 //! The table. Add a setting here and nowhere else.
 
+use crate::listener::{Listener, TlsMode};
 use crate::row::{Kind, Reload, Row, Take, choice, settings};
 use crate::source::Source;
 use skein_base::limits;
@@ -60,15 +61,19 @@ settings! {
         /// Name of this server in greetings and Received lines. Empty is the machine's own name.
         hostname: String = Kind::Text { bytes_max: 255 }, "\"\"", Restart;
     }
-    /// Addresses to listen on. An empty list turns a service off.
+    /// Where to listen. An empty list turns a service off.
+    /// Each entry is "address:port", or a table: { address = "[::]:143" } or { path = "/run/skein/lmtp", mode = "0660",
+    /// owner = "skein", group = "postfix" } for a Unix socket, with tls = "none", "starttls" or "implicit" (none on a Unix
+    /// socket), cert and key for a certificate of its own, backlog, and proxy = true with proxy_networks = ["10.0.0.0/24"]
+    /// for a proxy in front that names the client (PROXY protocol, version 1 or 2).
     listeners: Listeners {
         /// IMAP, with STARTTLS.
-        imap: Vec<SocketAddr> = Kind::Addresses, "[\"127.0.0.1:1143\"]", Restart;
+        imap: Vec<Listener> = Kind::Listeners(TlsMode::StartTls), "[\"127.0.0.1:1143\"]", Restart;
         /// IMAP inside TLS.
-        imaps: Vec<SocketAddr> = Kind::Addresses, "[\"127.0.0.1:1993\"]", Restart;
-        /// LMTP, for the mail transfer agent. Whoever reaches it can deliver: keep it on a private network.
-        lmtp: Vec<SocketAddr> = Kind::Addresses, "[\"127.0.0.1:1024\"]", Restart;
-        /// Health and metrics over HTTP. Private, like LMTP.
+        imaps: Vec<Listener> = Kind::Listeners(TlsMode::Implicit), "[\"127.0.0.1:1993\"]", Restart;
+        /// LMTP, for the mail transfer agent. Whoever reaches it can deliver: keep it on a private network or a Unix socket.
+        lmtp: Vec<Listener> = Kind::Listeners(TlsMode::StartTls), "[\"127.0.0.1:1024\"]", Restart;
+        /// Health and metrics over HTTP: addresses only, no TLS. Private, like LMTP.
         http: Vec<SocketAddr> = Kind::Addresses, "[\"127.0.0.1:1080\"]", Restart;
     }
     /// The server's certificate.

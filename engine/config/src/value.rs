@@ -1,9 +1,12 @@
 //! The value of one setting, checked against its row.
 
+mod listeners;
+
 use crate::problem::nearest;
 use crate::row::{Kind, Row, Value};
 use crate::source::{Source, UserTemplate};
 use skein_base::{Secret, UserName};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -35,13 +38,14 @@ impl Reading<'_> {
         let one = |result: Result<Value, Wrong>| result.map_err(|w| vec![w]);
         match row.kind {
             Kind::Path => {
-                one(self.text(value).and_then(|text| self.path(value, text, row.default == "\"\"")).map(Value::Path))
+                one(self.text(value).and_then(|text| self.path(value, &text, row.default == "\"\"")).map(Value::Path))
             }
             Kind::Text { bytes_max } => one(self.bounded_text(value, bytes_max)),
             Kind::Integer { min, max, unit } => one(self.integer(value, min, max, unit)),
             Kind::Bool => one(self.bool(value)),
             Kind::Choice(words) => one(self.choice(value, words)),
             Kind::Addresses => self.addresses(value),
+            Kind::Listeners(mode) => self.listeners(value, mode),
             Kind::Sources => self.sources(value),
         }
     }
@@ -50,9 +54,9 @@ impl Reading<'_> {
         Wrong { span: value.span(), key: self.key.to_owned(), text: text.into() }
     }
 
-    fn text<'v>(&self, value: &'v Spanned<DeValue<'_>>) -> Result<&'v str, Wrong> {
+    fn text<'v>(&self, value: &'v Spanned<DeValue<'_>>) -> Result<Cow<'v, str>, Wrong> {
         match value.get_ref() {
-            DeValue::String(text) => Ok(text),
+            DeValue::String(text) => Ok(Cow::Borrowed(text)),
             other => Err(self.wrong(value, format!("is of type {}: write text in \"quotes\"", other.type_str()))),
         }
     }
@@ -71,7 +75,7 @@ impl Reading<'_> {
         if text.len() > bytes_max || text.contains(|c: char| c.is_control()) {
             return Err(self.wrong(value, format!("write at most {bytes_max} bytes, without control characters")));
         }
-        Ok(Value::Text(text.to_owned()))
+        Ok(Value::Text(text.into_owned()))
     }
 
     fn integer(&self, value: &Spanned<DeValue<'_>>, min: u64, max: u64, unit: &str) -> Result<Value, Wrong> {
@@ -86,8 +90,12 @@ impl Reading<'_> {
     }
 
     fn bool(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, Wrong> {
+        self.truth(value).map(Value::Bool)
+    }
+
+    fn truth(&self, value: &Spanned<DeValue<'_>>) -> Result<bool, Wrong> {
         match value.get_ref() {
-            DeValue::Boolean(truth) => Ok(Value::Bool(*truth)),
+            DeValue::Boolean(truth) => Ok(*truth),
             other => Err(self.wrong(value, format!("is of type {}: write true or false", other.type_str()))),
         }
     }
@@ -116,16 +124,7 @@ impl Reading<'_> {
 
     fn addresses(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, Vec<Wrong>> {
         let list = self.list(value, ADDRESSES_MAX, "[\"127.0.0.1:1143\", \"[::1]:1143\"]")?;
-        let read = |item: &Spanned<DeValue<'_>>| {
-            let text = self.text(item)?;
-            text.parse().map_err(|_| {
-                self.wrong(
-                    item,
-                    "is no address with port: write \"127.0.0.1:1143\" or \"[::1]:1143\"; names are not looked up",
-                )
-            })
-        };
-        gather(list.iter().map(read)).map(Value::Addresses)
+        gather(list.iter().map(|item| self.address(item))).map(Value::Addresses)
     }
 
     fn sources(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, Vec<Wrong>> {
@@ -148,7 +147,7 @@ impl Reading<'_> {
         let driver = table
             .get("driver")
             .ok_or_else(|| vec![self.wrong(item, "lacks driver = \"static\" or \"passwd-file\"")])?;
-        let names: &[&str] = match self.text(driver).map_err(|w| vec![w])? {
+        let names: &[&str] = match &*self.text(driver).map_err(|w| vec![w])? {
             "static" => &["driver", "users", "password"],
             "passwd-file" => &["driver", "path"],
             _ => return Err(vec![self.wrong(driver, "write driver = \"static\" or driver = \"passwd-file\"")]),
@@ -157,14 +156,14 @@ impl Reading<'_> {
             let value = table.get(name).ok_or_else(|| self.wrong(item, format!("lacks {name} = \"...\"")))?;
             Ok((value, self.text(value)?))
         };
-        let mut wrong: Vec<Wrong> = self.strangers(table, names);
+        let mut wrong: Vec<Wrong> = self.strangers(table, names, "this driver");
         let source = if names.contains(&"path") {
             field("path")
-                .and_then(|(value, text)| Ok(Source::PasswdFile { path: self.path(value, text, false)? }))
+                .and_then(|(value, text)| Ok(Source::PasswdFile { path: self.path(value, &text, false)? }))
                 .map_err(|w| wrong.push(w))
         } else {
-            let users = field("users").and_then(|(value, text)| self.template(value, text)).map_err(|w| wrong.push(w));
-            let password = field("password").map(|(_, text)| Secret::from(text)).map_err(|w| wrong.push(w));
+            let users = field("users").and_then(|(value, text)| self.template(value, &text)).map_err(|w| wrong.push(w));
+            let password = field("password").map(|(_, text)| Secret::from(&*text)).map_err(|w| wrong.push(w));
             users.and_then(|users| Ok(Source::Static { users, password: password? }))
         };
         source.ok().filter(|_| wrong.is_empty()).ok_or(wrong)
@@ -177,12 +176,12 @@ impl Reading<'_> {
         Ok(template)
     }
 
-    /// Fields that the driver does not know.
-    fn strangers(&self, table: &DeTable<'_>, names: &[&str]) -> Vec<Wrong> {
+    /// Fields that `whose` does not know.
+    fn strangers(&self, table: &DeTable<'_>, names: &[&str], whose: &str) -> Vec<Wrong> {
         let unknown = table.iter().filter(|(name, _)| !names.contains(&name.get_ref().as_ref()));
         let wrong = |name: &Spanned<DeString<'_>>| {
             let hint = nearest(name.get_ref(), names.iter().copied()).map(|n| format!("; did you mean {n}?"));
-            let text = format!("this driver has no {}{}", name.get_ref(), hint.unwrap_or_default());
+            let text = format!("{whose} has no {}{}", name.get_ref(), hint.unwrap_or_default());
             Wrong { span: name.span(), key: self.key.to_owned(), text }
         };
         unknown.map(|(name, _)| wrong(name)).collect()

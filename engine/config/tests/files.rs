@@ -1,6 +1,6 @@
 //! Settings files, right and wrong.
 
-use skein_config::{Config, Kind, PlaintextWithoutTls, ROWS, Source, defaults_text, explain};
+use skein_config::{Config, Kind, Place, PlaintextWithoutTls, ROWS, Source, TlsMode, defaults_text, explain};
 use std::path::{Path, PathBuf};
 
 const USERS: &str = "auth.sources = [{ driver = 'passwd-file', path = 'users' }]\n";
@@ -28,11 +28,9 @@ fn the_demo() {
     assert!(demo.demo && demo.lmtp.strip_domain);
     assert_eq!(demo.data_dir, PathBuf::from("./skein-data"));
     assert_eq!(demo.limits.connections_per_user_max, 0);
-    let ports = [&demo.listeners.imap, &demo.listeners.imaps, &demo.listeners.lmtp, &demo.listeners.http];
-    assert_eq!(
-        ports.map(|list| list[0].to_string()),
-        ["127.0.0.1:1143", "127.0.0.1:1993", "127.0.0.1:1024", "127.0.0.1:1080"]
-    );
+    let ports = [&demo.listeners.imap, &demo.listeners.imaps, &demo.listeners.lmtp];
+    assert_eq!(ports.map(|list| list[0].place.to_string()), ["127.0.0.1:1143", "127.0.0.1:1993", "127.0.0.1:1024"]);
+    assert_eq!(demo.listeners.http[0].to_string(), "127.0.0.1:1080");
     let knows = |user: &str, word: &[u8]| {
         demo.auth.sources.iter().any(|source| matches!(source, Source::Static { users, password } if users.matches(user) && password.expose() == word))
     };
@@ -82,6 +80,60 @@ fn every_problem_at_once_with_its_place() {
             "12:26 listeners.imap is of type integer: write text",
             "13:8 listeners.lmtp is of type string: write a list such as",
         ],
+    );
+}
+
+#[test]
+fn listeners_as_tables() {
+    let config = parse(&format!(
+        "{USERS}[listeners]\nimap = ['0.0.0.0:143', {{ address = '[::]:143', tls = 'none', backlog = 10 }}]\n\
+         imaps = [{{ address = '10.0.0.1:993', cert = 'c.pem', key = 'k.pem', proxy = true, proxy_networks = ['10.0.0.0/24', '::1'] }}]\n\
+         lmtp = [{{ path = 'lmtp.sock', mode = '0600', group = 'postfix' }}, {{ path = '/p', tls = 'starttls', proxy = true }}]\n"
+    ));
+    let [four, six] = &config.listeners.imap[..] else { panic!("two") };
+    assert_eq!((four.tls, six.tls, four.backlog, six.backlog), (TlsMode::StartTls, TlsMode::None, 4096, 10));
+    let [behind] = &config.listeners.imaps[..] else { panic!("one") };
+    assert_eq!(behind.tls, TlsMode::Implicit);
+    assert_eq!(behind.certificate.as_ref().unwrap().key, Path::new("/etc/skein/k.pem"));
+    let networks = &behind.proxy.as_ref().unwrap().networks;
+    let inside = |ip: &str| networks.iter().any(|net| net.contains(&ip.parse::<std::net::IpAddr>().unwrap()));
+    assert!(inside("10.0.0.9") && inside("::1") && !inside("10.0.1.9") && !inside("::2"));
+    let [unix, proxied] = &config.listeners.lmtp[..] else { panic!("two") };
+    let Place::Unix(place) = &unix.place else { panic!("a path") };
+    assert_eq!((place.path.as_path(), place.mode, unix.tls), (Path::new("/etc/skein/lmtp.sock"), 0o600, TlsMode::None));
+    assert_eq!((place.owner.as_deref(), place.group.as_deref()), (None, Some("postfix")));
+    assert!(proxied.tls == TlsMode::StartTls && proxied.proxy.is_some());
+}
+
+#[test]
+fn wrong_listeners() {
+    let wrong = |entry: &str, expect: &[&str]| check(&format!("{USERS}listeners.lmtp = [{entry}]"), expect);
+    wrong("{}", &["2:19 listeners.lmtp lacks address"]);
+    wrong("{ address = '127.0.0.1:1', path = '/x' }", &["2:53 listeners.lmtp stands beside address"]);
+    wrong("{ address = '127.0.0.1:1', mode = '0600' }", &["2:53 listeners.lmtp is for Unix sockets"]);
+    wrong("{ path = '/x', mode = '99' }", &["2:41 listeners.lmtp is no mode"]);
+    wrong("{ path = '/x', mode = '7777' }", &["2:41 listeners.lmtp is no mode"]);
+    wrong(&format!("{{ path = '/{}' }}", "x".repeat(107)), &["2:28 listeners.lmtp is too long for a socket"]);
+    wrong("{ address = '127.0.0.1:1', proxy = true }", &["2:19 listeners.lmtp believes proxies but names none"]);
+    wrong("{ path = '/x', proxy_networks = ['::/0'] }", &["2:19 listeners.lmtp has proxy_networks"]);
+    wrong(
+        "{ adress = '127.0.0.1:1', tls = 'yes', cert = 'x', proxy = 1, backlog = 0 }",
+        &[
+            "2:19 listeners.lmtp lacks address",
+            "2:19 listeners.lmtp has one of cert and key",
+            "2:21 listeners.lmtp a listener has no adress; did you mean address?",
+            "2:51 listeners.lmtp write one of \"none\", \"starttls\", \"implicit\"",
+            "2:78 listeners.lmtp is of type integer: write true or false",
+            "2:91 listeners.lmtp is out of bounds",
+        ],
+    );
+    wrong(
+        "{ path = '/x', proxy = true, proxy_networks = ['10.0.0.0/33', 'lan'] }",
+        &["2:66 listeners.lmtp is no network", "2:81 listeners.lmtp is no network"],
+    );
+    check(
+        &format!("{USERS}listeners.lmtp = [{{ path = '/x' }}, {{ path = '/x' }}]"),
+        &["2:18 listeners.lmtp /x is taken"],
     );
 }
 

@@ -1,8 +1,9 @@
 //! Coming up, running, and going down, on the main thread.
 
+use crate::doors::{Certificates, Share, bind_all, patiently};
 use crate::error::ServerError;
 use crate::replay::{Exchange, numbers};
-use crate::shard::{self, Common, Own, Service};
+use crate::shard::{self, Common, Own};
 use crate::{logging, observe};
 use skein_admin::AdminConfig;
 use skein_auth::Sources;
@@ -13,23 +14,17 @@ use skein_runtime::{
     raise_nofile,
 };
 use skein_serve::ToShard;
-use skein_transport::{BindError, BoundSocket, ConnectionLimit, Tls, TlsFiles, bind};
-use std::net::SocketAddr;
+use skein_transport::{ConnectionLimit, Place, TlsFiles};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 /// Messages that may wait in a shard's inbox: above it that shard is a second behind, and new work is refused.
 const INBOX_DEPTH_MAX: usize = 16 * 1024;
-/// How often, and how long apart, a taken port is tried: two seconds, far above what the kernel was seen to need.
-const BIND_ATTEMPTS: u32 = 21;
-const BIND_PAUSE: Duration = Duration::from_millis(100);
-
 /// What a running server says of itself.
 pub struct Started {
-    /// Addresses by service, in the order of the settings.
-    pub listeners: Vec<(&'static str, SocketAddr)>,
+    /// Places by service, in the order of the settings.
+    pub listeners: Vec<(&'static str, Place)>,
     /// Shards that run.
     pub shards: usize,
     /// The certificate clients see.
@@ -55,13 +50,13 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
 
     let hostname = hostname(&config);
     let files = certificate(&config, &hostname)?;
-    let tls = Arc::new(Tls::load(files.clone())?);
+    let certificates = Certificates::load(files.clone(), &config)?;
     let (sources, notices) = Sources::load(&config.auth.sources)?;
     for (path, notice) in notices {
         tracing::warn!(path = %path.display(), %notice, "passwd-file");
     }
     let count = shards_config.shard_count();
-    let (mut sockets, listeners) = bind_all(&config, count)?;
+    let (mut shares, listeners) = bind_all(&config, &certificates, count)?;
     let side = Side::start().map_err(system("starting the side runtime"))?;
     let (lanes, inboxes) = Lanes::<ToShard>::new(count, INBOX_DEPTH_MAX);
     let common = Arc::new(Common {
@@ -71,13 +66,12 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
         sources: Arc::new(sources),
         cache_key: random().map_err(system("asking for random bytes"))?,
         run: random().map_err(system("asking for random bytes"))?,
-        tls: tls.clone(),
         hostname,
         log_dir,
         lanes,
         config,
     });
-    let (stop, owns) = give_out(inboxes, &mut sockets);
+    let (stop, owns) = give_out(inboxes, &mut shares);
     let shared = common.clone();
     let shards = skein_runtime::start(shards_config, &side, move |context| {
         let own = owns[usize::from(context.id.0)].lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -89,11 +83,11 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     let admin = start_admin(&side, &common.config, &is_ready)?;
     if shards.wait_ready() {
         is_ready.store(true, Ordering::Release);
-        let http = admin.iter().map(|a| ("http", a.addr()));
+        let http = admin.iter().map(|a| ("http", Place::Ip(a.addr())));
         let listeners = listeners.into_iter().chain(http).collect();
         notify(sd_notify::NotifyState::Ready);
         ready(&Started { listeners, shards: count, certificate: files.certificate });
-        wait_for_end(&signals, &tls);
+        wait_for_end(&signals, &certificates);
         notify(sd_notify::NotifyState::Stopping);
         is_ready.store(false, Ordering::Release);
     }
@@ -120,13 +114,16 @@ fn outcome(ended: Vec<Result<Result<(), String>, skein_runtime::ShardDied>>) -> 
     Ok(())
 }
 
-fn wait_for_end(signals: &Signals, tls: &Tls) {
+fn wait_for_end(signals: &Signals, certificates: &Certificates) {
     loop {
         match signals.wait() {
-            Some(Signal::Reload) => match tls.reload() {
-                Ok(()) => tracing::info!("certificates read again"),
-                Err(error) => tracing::error!(%error, "certificates not read again; the old ones stay"),
-            },
+            Some(Signal::Reload) => {
+                let errors = certificates.reload();
+                errors
+                    .iter()
+                    .for_each(|error| tracing::error!(%error, "a certificate was not read again; the old one stays"));
+                tracing::info!(errors = errors.len(), "certificates read again");
+            }
             Some(signal) => return tracing::info!(?signal, "stopping"),
             None => return,
         }
@@ -167,55 +164,16 @@ fn certificate(config: &Config, hostname: &str) -> Result<TlsFiles, ServerError>
     }
 }
 
-type Sockets = Vec<Vec<(Service, BoundSocket)>>;
-type Addrs = Vec<(&'static str, SocketAddr)>;
-
-/// Binds everything before anything starts: a taken port is said at once.
-fn bind_all(config: &Config, shards: usize) -> Result<(Sockets, Addrs), ServerError> {
-    let mut sockets: Sockets = (0..shards).map(|_| Vec::new()).collect();
-    let mut bound = Vec::new();
-    let services = [
-        ("imap", Service::Imap, &config.listeners.imap),
-        ("imaps", Service::Imaps, &config.listeners.imaps),
-        ("lmtp", Service::Lmtp, &config.listeners.lmtp),
-    ];
-    for (name, service, addrs) in services {
-        for addr in addrs {
-            let shares = patiently(|| bind(*addr, shards))?;
-            bound.extend(shares.first().map(|socket| (name, socket.addr())));
-            sockets.iter_mut().zip(shares).for_each(|(own, share)| own.push((service, share)));
-        }
-    }
-    Ok((sockets, bound))
-}
-
-/// Binds, and tries again for a moment when the port is taken: the sockets of a server that was killed just now live on
-/// until the kernel has taken its rings apart.
-fn patiently<T>(bind: impl Fn() -> Result<T, BindError>) -> Result<T, BindError> {
-    for _ in 1..BIND_ATTEMPTS {
-        match bind() {
-            Err(BindError::Taken { .. }) => pause(BIND_PAUSE),
-            done => return done,
-        }
-    }
-    bind()
-}
-
-#[expect(clippy::disallowed_methods, reason = "the main thread, before any shard runs")]
-fn pause(time: Duration) {
-    std::thread::sleep(time);
-}
-
 type Owns = Vec<Mutex<Option<Own>>>;
 
 /// Each shard's own things, and the senders whose end tells the shards to stop.
-fn give_out(inboxes: Vec<Inbox<ToShard>>, sockets: &mut Sockets) -> (Vec<flume::Sender<()>>, Owns) {
+fn give_out(inboxes: Vec<Inbox<ToShard>>, shares: &mut Vec<Vec<Share>>) -> (Vec<flume::Sender<()>>, Owns) {
     inboxes
         .into_iter()
-        .zip(sockets.drain(..))
-        .map(|(inbox, sockets)| {
+        .zip(shares.drain(..))
+        .map(|(inbox, shares)| {
             let (sender, stop) = flume::bounded(1);
-            (sender, Mutex::new(Some(Own { inbox, sockets, stop })))
+            (sender, Mutex::new(Some(Own { inbox, shares, stop })))
         })
         .unzip()
 }

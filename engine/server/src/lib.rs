@@ -10,6 +10,7 @@
 
 mod boot;
 mod disk_watch;
+mod doors;
 mod error;
 mod logging;
 mod observe;

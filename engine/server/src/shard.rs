@@ -1,15 +1,16 @@
 //! What one shard runs, from the replay of the log to the last commit.
 
 use crate::disk_watch;
+use crate::doors::{Service, Share};
 use crate::replay::Exchange;
 use skein_auth::{Auth, Sources};
-use skein_config::{Config, PlaintextWithoutTls};
+use skein_config::{Config, PlaintextWithoutTls, TrustedProxies};
 use skein_proto::imap::ImapConfig;
 use skein_runtime::{Class, Inbox, Lanes, RealClock, RealDisk, ShardContext, oneshot, sleep, spawn_detached, timeout};
 use skein_serve::{Host, HostSettings, Store, ToShard};
 use skein_store::OpenLimits;
 use skein_store::log::{Log, LogOptions, SEGMENT_BYTES_MAX, SegmentNumbers};
-use skein_transport::{BoundSocket, ConnectionLimit, Stopper, Tls};
+use skein_transport::{Conn, ConnectionLimit, Stopper};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,14 +28,6 @@ const OVER_LOOK: Duration = Duration::from_secs(1);
 /// Looks for idle accounts in the time after which one is closed: it stays open a quarter longer at most.
 const IDLE_LOOKS: u64 = 4;
 
-/// What a socket is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Service {
-    Imap,
-    Imaps,
-    Lmtp,
-}
-
 /// What all shards are given.
 pub(crate) struct Common {
     pub config: Config,
@@ -43,7 +36,6 @@ pub(crate) struct Common {
     pub sources: Arc<Sources>,
     pub cache_key: [u8; 32],
     pub run: [u8; 16],
-    pub tls: Arc<Tls>,
     pub numbers: SegmentNumbers,
     pub exchange: Exchange,
     pub lanes: Lanes<ToShard>,
@@ -53,7 +45,7 @@ pub(crate) struct Common {
 /// What one shard alone is given.
 pub(crate) struct Own {
     pub inbox: Inbox<ToShard>,
-    pub sockets: Vec<(Service, BoundSocket)>,
+    pub shares: Vec<Share>,
     pub stop: flume::Receiver<()>,
 }
 
@@ -73,8 +65,7 @@ pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -
     let store = Store::new(RealDisk, RealClock, &common.config.data_dir, log.clone(), tail);
     store.set_checkpoint_ops(u64::from(common.config.store.snapshot_ops));
     let auth = Auth::new(common.sources.clone(), &common.config.auth, common.cache_key);
-    let tls = Some(common.tls.clone());
-    let host = Host::new(context.id, store.clone(), common.lanes.clone(), auth, tls, settings(&common));
+    let host = Host::new(context.id, store.clone(), common.lanes.clone(), auth, settings(&common));
     spawn_detached(Class::Session, "metrics", crate::observe::watch(store.clone()));
     spawn_detached(Class::Bulk, "snapshots", snapshots(store.clone(), common.config.store.snapshot_log_bytes));
     let disk = disk_watch::watch(store.clone(), common.config.data_dir.clone(), common.config.store.free_bytes_min);
@@ -84,8 +75,8 @@ pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -
     spawn_detached(Class::Session, "lane", async move { lane_host.serve_lane(own.inbox).await });
 
     let mut accepting = Vec::new();
-    for (service, socket) in own.sockets {
-        accepting.push(accept(&host, &common, service, socket).map_err(|error| format!("no listener: {error}"))?);
+    for share in own.shares {
+        accepting.push(accept(&host, &common, share).map_err(|error| format!("no listener: {error}"))?);
     }
     context.signal_ready();
     // All senders gone means the same as a word: stop.
@@ -109,32 +100,48 @@ async fn stop(host: &Host, store: &Store, accepting: Vec<(Stopper, oneshot::Rece
     store.log().close().await.map_err(|error| format!("the log did not close: {error}"))
 }
 
-fn accept(
-    host: &Host,
-    common: &Arc<Common>,
-    service: Service,
-    socket: BoundSocket,
-) -> std::io::Result<(Stopper, oneshot::Receiver<()>)> {
-    let listener = socket.listen()?;
+fn accept(host: &Host, common: &Arc<Common>, share: Share) -> std::io::Result<(Stopper, oneshot::Receiver<()>)> {
+    let Share { service, door, proxies, backlog, socket } = share;
+    // Within TLS nobody could read a word.
+    let refusal = if door.is_implicit_tls() { b"" } else { refusal(service) };
+    let listener = socket.listen(door, backlog)?;
     let stopper = listener.stopper();
     let (done, ended) = oneshot::channel();
     let (host, limit) = (host.clone(), common.limit.clone());
     spawn_detached(Class::Session, "accept", async move {
-        let refusal: &[u8] = match service {
-            Service::Imap => b"* BYE [UNAVAILABLE] Too many connections, please try again later\r\n",
-            // Within TLS nobody could read a word.
-            Service::Imaps => b"",
-            Service::Lmtp => b"421 4.3.2 Too many connections, please try again later\r\n",
-        };
-        let serve = |conn| match service {
-            Service::Imap => host.serve_imap(conn, false),
-            Service::Imaps => host.serve_imap(conn, true),
-            Service::Lmtp => host.serve_lmtp(conn),
+        let serve = |conn| match &proxies {
+            None => open(&host, service, conn),
+            Some(proxies) => {
+                spawn_detached(Class::Session, "proxy", behind(host.clone(), service, conn, proxies.clone()))
+            }
         };
         listener.run(limit, refusal, serve).await;
         let _ = done.send(());
     });
     Ok((stopper, ended))
+}
+
+fn refusal(service: Service) -> &'static [u8] {
+    match service {
+        Service::Imap => b"* BYE [UNAVAILABLE] Too many connections, please try again later\r\n",
+        Service::Lmtp => b"421 4.3.2 Too many connections, please try again later\r\n",
+    }
+}
+
+fn open(host: &Host, service: Service, conn: Conn) {
+    match service {
+        Service::Imap => host.serve_imap(conn),
+        Service::Lmtp => host.serve_lmtp(conn),
+    }
+}
+
+/// A connection whose client a proxy names first.
+async fn behind(host: Host, service: Service, mut conn: Conn, proxies: Arc<TrustedProxies>) {
+    let trusts = |ip| proxies.networks.iter().any(|network| network.contains(&ip));
+    match skein_serve::receive_proxy_header(&mut conn, trusts).await {
+        Ok(()) => open(&host, service, conn),
+        Err(error) => error.log(&conn),
+    }
 }
 
 /// Writes all changed accounts out whenever the log has grown by so many bytes, so that a start replays little.

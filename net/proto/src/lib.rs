@@ -15,4 +15,5 @@ pub mod imap;
 pub mod lmtp;
 mod number;
 pub mod pop3;
+pub mod proxy;
 pub mod sasl;

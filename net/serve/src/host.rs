@@ -11,7 +11,7 @@ use skein_base::{AccountId, Secret, ShardId, UserName};
 use skein_proto::imap::{Imap, ImapConfig};
 use skein_runtime::{Class, Inbox, Lanes, RealClock, sleep, spawn_blocking, spawn_detached};
 use skein_store::AccountHandle;
-use skein_transport::{Conn, Tls};
+use skein_transport::Conn;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -60,7 +60,6 @@ struct Shared {
     store: Store,
     lanes: Lanes<ToShard>,
     auth: RefCell<Auth>,
-    tls: Option<Arc<Tls>>,
     settings: HostSettings,
     connections: RefCell<HashMap<AccountId, u32>>,
     sessions: Cell<u64>,
@@ -72,21 +71,13 @@ struct Shared {
 
 impl Host {
     /// A shard's host.
-    pub fn new(
-        id: ShardId,
-        store: Store,
-        lanes: Lanes<ToShard>,
-        auth: Auth,
-        tls: Option<Arc<Tls>>,
-        settings: HostSettings,
-    ) -> Host {
+    pub fn new(id: ShardId, store: Store, lanes: Lanes<ToShard>, auth: Auth, settings: HostSettings) -> Host {
         Host(Rc::new(Shared {
             id,
             shards: lanes.shards() as u16,
             store,
             lanes,
             auth: RefCell::new(auth),
-            tls,
             settings,
             connections: RefCell::default(),
             sessions: Cell::new(0),
@@ -98,9 +89,9 @@ impl Host {
     }
 
     /// Takes an IMAP connection just accepted.
-    pub fn serve_imap(&self, conn: Conn, implicit_tls: bool) {
+    pub fn serve_imap(&self, conn: Conn) {
         let number = self.number();
-        spawn_detached(Class::Session, ("imap", number), imap::serve(self.clone(), conn, implicit_tls));
+        spawn_detached(Class::Session, ("imap", number), imap::serve(self.clone(), conn));
     }
 
     /// Takes an LMTP connection just accepted.
@@ -152,10 +143,6 @@ impl Host {
 
     pub(crate) fn settings(&self) -> &HostSettings {
         &self.0.settings
-    }
-
-    pub(crate) fn tls(&self) -> Option<&Arc<Tls>> {
-        self.0.tls.as_ref()
     }
 
     pub(crate) fn id(&self) -> ShardId {

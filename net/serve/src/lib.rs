@@ -13,6 +13,7 @@
 //! imap      the IMAP pump and its session, a file per verb        lmtp   the LMTP pump, fan-out to the recipients' shards
 //! pump      what all pumps share: TLS, sending, moving to another shard
 //! ingest    a message on its way in                               message   a stored message, read as far as asked
+//! proxy     who the client is, said by a proxy in front
 //! ```
 //!
 //! Never here: wire syntax (net/proto), files (engine/store), TLS (net/transport).
@@ -24,9 +25,11 @@ mod ingest;
 mod lmtp;
 mod message;
 pub mod metrics;
+mod proxy;
 mod pump;
 
 pub use host::{Host, HostSettings, ToShard};
+pub use proxy::{ProxyError, receive_proxy_header};
 
 /// The store as sessions use it.
 pub type Store = skein_store::Store<skein_runtime::RealDisk, skein_runtime::RealClock>;

@@ -22,7 +22,7 @@ use skein_base::{Class, ShardId, UserName};
 use skein_deliver::{Trace, write_trace};
 use skein_proto::lmtp::{Address, Lmtp, Outcome, Refusal, Reply, Request, Step};
 use skein_runtime::{RealClock, sleep};
-use skein_transport::Conn;
+use skein_transport::{Conn, Endpoint};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -198,7 +198,7 @@ impl Pump {
             return Reply::Accept;
         }
         if message.open.is_empty() {
-            message.open = open_all(&self.host, self.conn.peer().ip(), message);
+            message.open = open_all(&self.host, self.conn.peer(), message);
         }
         let chunk: Bytes = std::mem::take(&mut message.kept).into();
         for open in &mut message.open {
@@ -211,7 +211,7 @@ impl Pump {
     async fn end(&mut self) -> Vec<Outcome> {
         let Some(mut message) = self.message.take() else { return Vec::new() };
         let whole: Bytes = std::mem::take(&mut message.kept).into();
-        let peer = self.conn.peer().ip();
+        let peer = self.conn.peer();
         let mut results: Vec<(ShardId, Vec<Outcome>)> = Vec::new();
         if message.open.is_empty() {
             let waiting = send_whole(&self.host, peer, &message, whole);
@@ -256,7 +256,7 @@ fn by_home(recipients: &[Recipient]) -> Vec<(ShardId, Vec<UserName>)> {
     homes
 }
 
-fn trace(host: &Host, peer: std::net::IpAddr, message: &Incoming) -> Arc<[u8]> {
+fn trace(host: &Host, peer: Endpoint, message: &Incoming) -> Arc<[u8]> {
     // Recipients of one message share its bytes; only a single one is named in them.
     let to = match &message.recipients[..] {
         [one] => Some((&one.address, &one.user)),
@@ -266,7 +266,7 @@ fn trace(host: &Host, peer: std::net::IpAddr, message: &Incoming) -> Arc<[u8]> {
         sender: message.sender.as_ref(),
         to,
         client: &message.client,
-        client_ip: Some(peer),
+        client_ip: peer.ip(),
         tls: false,
         hostname: &host.settings().hostname,
         id: &message.id,
@@ -277,12 +277,7 @@ fn trace(host: &Host, peer: std::net::IpAddr, message: &Incoming) -> Arc<[u8]> {
     out.into()
 }
 
-fn send_whole(
-    host: &Host,
-    peer: std::net::IpAddr,
-    message: &Incoming,
-    whole: Bytes,
-) -> Vec<(ShardId, delivery::Waiting)> {
+fn send_whole(host: &Host, peer: Endpoint, message: &Incoming, whole: Bytes) -> Vec<(ShardId, delivery::Waiting)> {
     let trace = trace(host, peer, message);
     let send = |(home, users): (ShardId, Vec<UserName>)| {
         let (delivery, waiting) = Delivery::new(users, trace.clone(), Message::Whole(whole.clone()));
@@ -292,7 +287,7 @@ fn send_whole(
     by_home(&message.recipients).into_iter().map(send).collect()
 }
 
-fn open_all(host: &Host, peer: std::net::IpAddr, message: &Incoming) -> Vec<Open> {
+fn open_all(host: &Host, peer: Endpoint, message: &Incoming) -> Vec<Open> {
     let trace = trace(host, peer, message);
     let open = |(home, users): (ShardId, Vec<UserName>)| {
         let (delivery, open) = Open::new(home, users, trace.clone());

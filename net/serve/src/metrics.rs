@@ -27,6 +27,7 @@ pub fn register() {
     }
     IMAP_CONNECTIONS.register();
     LMTP_CONNECTIONS.register();
+    crate::proxy::register();
 }
 
 /// Counts a gauge up for as long as it lives.

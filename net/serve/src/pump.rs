@@ -49,8 +49,8 @@ pub(crate) fn hand_over<M>(
 }
 
 /// Speaks TLS from here on; false when that was not agreed. `unread` is what was read and not consumed.
-pub(crate) async fn start_tls(host: &Host, conn: &mut Conn, unread: usize) -> bool {
-    let Some(tls) = host.tls() else { return false };
+pub(crate) async fn start_tls(conn: &mut Conn, unread: usize) -> bool {
+    let Some(tls) = conn.door().certificates().cloned() else { return false };
     let deadline = Deadline::after(Duration::from_secs(HANDSHAKE_SECONDS_MAX));
     match conn.start_tls(tls.config(), unread, deadline).await {
         Ok(()) => true,

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use rustls::{ServerConfig, ServerConnection};
 use skein_base::limits::OUTPUT_BYTES_WATERMARK;
 use skein_runtime::{Deadline, Sleep, sleep};
 
+use crate::endpoint::{Door, Endpoint, ForwardedTls};
 use crate::frozen::Frozen;
 use crate::limit::ConnectionSlot;
 
@@ -48,37 +49,70 @@ pub struct Conn {
     input: Vec<u8>,
     given: usize,
     ended: bool,
-    peer: SocketAddr,
-    local: SocketAddr,
+    door: Arc<Door>,
+    peer: Endpoint,
+    local: Endpoint,
+    forwarded_tls: Option<Box<ForwardedTls>>,
     write_timeout: Duration,
     slot: Option<ConnectionSlot>,
 }
 
 impl Conn {
-    pub(crate) fn accepted(stream: TcpStream, slot: ConnectionSlot) -> io::Result<Conn> {
-        stream.set_nodelay(true)?;
-        let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
-        Ok(Conn {
+    pub(crate) fn accepted(
+        stream: TcpStream,
+        door: Arc<Door>,
+        peer: Endpoint,
+        local: Endpoint,
+        slot: ConnectionSlot,
+    ) -> Conn {
+        Conn {
             stream,
             tls: None,
             input: Vec::new(),
             given: 0,
             ended: false,
+            door,
             peer,
             local,
+            forwarded_tls: None,
             write_timeout: WRITE_TIMEOUT_DEFAULT,
             slot: Some(slot),
-        })
+        }
     }
 
-    /// The client's address.
-    pub fn peer(&self) -> SocketAddr {
+    /// The listener it came through.
+    pub fn door(&self) -> &Arc<Door> {
+        &self.door
+    }
+
+    /// The client: its own address, also where a trusted proxy is between.
+    pub fn peer(&self) -> Endpoint {
         self.peer
     }
 
-    /// The address the client connected to.
-    pub fn local(&self) -> SocketAddr {
+    /// Where the client connected to, also where a trusted proxy is between.
+    pub fn local(&self) -> Endpoint {
         self.local
+    }
+
+    /// TLS between the client and a trusted proxy; `None` where there is none.
+    pub fn forwarded_tls(&self) -> Option<&ForwardedTls> {
+        self.forwarded_tls.as_deref()
+    }
+
+    /// True when nobody between the client and this machine's own network can listen: TLS here, or at a trusted proxy.
+    pub fn is_secure(&self) -> bool {
+        self.tls.is_some() || self.forwarded_tls.is_some()
+    }
+
+    /// Takes over the ends that a trusted proxy names.
+    pub fn set_ends(&mut self, peer: Endpoint, local: Endpoint) {
+        (self.peer, self.local) = (peer, local);
+    }
+
+    /// Takes over what a trusted proxy says of TLS.
+    pub fn set_forwarded_tls(&mut self, tls: ForwardedTls) {
+        self.forwarded_tls = Some(Box::new(tls));
     }
 
     /// What TLS agreed on; `None` on a plain connection.
@@ -306,8 +340,10 @@ impl Conn {
             tls: self.tls,
             input: leftover,
             ended: self.ended,
+            door: self.door,
             peer: self.peer,
             local: self.local,
+            forwarded_tls: self.forwarded_tls,
             write_timeout: self.write_timeout,
             slot: self.slot,
         }
@@ -320,8 +356,10 @@ impl Conn {
             input: frozen.input,
             given: 0,
             ended: frozen.ended,
+            door: frozen.door,
             peer: frozen.peer,
             local: frozen.local,
+            forwarded_tls: frozen.forwarded_tls,
             write_timeout: frozen.write_timeout,
             slot: frozen.slot,
         }

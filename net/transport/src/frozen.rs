@@ -1,12 +1,13 @@
 //! A connection between two shards.
 
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConnection;
 
 use crate::conn::Conn;
+use crate::endpoint::{Door, Endpoint, ForwardedTls};
 use crate::limit::ConnectionSlot;
 
 /// A connection that no shard drives: descriptor, TLS state and unread input. `Send`, so that a lane may carry it.
@@ -16,8 +17,10 @@ pub struct Frozen {
     pub(crate) tls: Option<Box<ServerConnection>>,
     pub(crate) input: Vec<u8>,
     pub(crate) ended: bool,
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
+    pub(crate) door: Arc<Door>,
+    pub(crate) peer: Endpoint,
+    pub(crate) local: Endpoint,
+    pub(crate) forwarded_tls: Option<Box<ForwardedTls>>,
     pub(crate) write_timeout: Duration,
     pub(crate) slot: Option<ConnectionSlot>,
 }
@@ -31,8 +34,8 @@ impl Frozen {
         Conn::thaw(self)
     }
 
-    /// The client's address.
-    pub fn peer(&self) -> SocketAddr {
+    /// The client.
+    pub fn peer(&self) -> Endpoint {
         self.peer
     }
 }

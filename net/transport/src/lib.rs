@@ -11,6 +11,7 @@
 //! ```text
 //! listen    binding, accepting, the limit on connections       limit   how many there may be
 //! conn      reading, writing, STARTTLS, closing                frozen  moving to another shard
+//! endpoint  who is at either end, what a listener is like   unix   Unix sockets
 //! tls       certificates: files, self-signed default, reload
 //! ```
 //!
@@ -18,14 +19,18 @@
 //! received into a buffer the shard's connections share.
 
 mod conn;
+mod endpoint;
 mod frozen;
 mod limit;
 mod listen;
 pub mod tls;
+mod unix;
 
 pub use conn::{Conn, StartTlsError, TlsInfo};
+pub use endpoint::{Door, DoorTls, Endpoint, ForwardedTls};
 pub use frozen::Frozen;
 pub use limit::{ConnectionLimit, ConnectionSlot};
-pub use listen::{BACKLOG, BindError, BoundSocket, Listener, Stopper, bind};
+pub use listen::{BACKLOG, BindError, BoundSocket, Listener, Place, Stopper, bind};
 pub use rustls::ServerConfig;
 pub use tls::{Tls, TlsFiles, TlsLoadError};
+pub use unix::{UnixAccess, bind_unix};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, FromRawFd, IntoRawFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -16,9 +17,11 @@ use skein_runtime::{session_yield, sleep};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::conn::Conn;
+use crate::endpoint::{Door, Endpoint};
 use crate::limit::ConnectionLimit;
 
-/// Connections the kernel may hold before they are accepted, per shard; it cuts this to net.core.somaxconn.
+/// Connections the kernel may hold before they are accepted, per shard, where the settings say nothing; it cuts this to
+/// net.core.somaxconn.
 pub const BACKLOG: i32 = 4096;
 /// After descriptors or memory ran out: long enough not to spin, short enough not to be felt when they are back.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
@@ -35,12 +38,12 @@ static EXHAUSTED: Counter =
 /// # Errors
 /// Naming the address and the way out: above all a port that another program has.
 pub fn bind(addr: SocketAddr, shards: usize) -> Result<Vec<BoundSocket>, BindError> {
-    let failed = |error| BindError::new(addr, error);
+    let failed = |error| BindError::new(Place::Ip(addr), error);
     // Sockets that share a port do not notice another process that shares it too; this one does.
     let probe = bind_one(addr, false).map_err(failed)?;
     let exact = probe.local_addr().map_err(failed)?.as_socket().unwrap_or(addr);
     drop(probe);
-    let socket = || Ok(BoundSocket { socket: bind_one(exact, true)?, addr: exact });
+    let socket = || Ok(BoundSocket::new(bind_one(exact, true)?, Place::Ip(exact), Arc::default()));
     (0..shards).map(|_| socket()).collect::<io::Result<_>>().map_err(failed)
 }
 
@@ -56,40 +59,71 @@ fn bind_one(addr: SocketAddr, shared: bool) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// One shard's share of an address; nothing can connect before [`BoundSocket::listen`].
+/// Where a socket is bound.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// An address and port.
+    Ip(SocketAddr),
+    /// The file of a Unix socket.
+    Unix(Arc<Path>),
+}
+
+impl From<SocketAddr> for Place {
+    fn from(addr: SocketAddr) -> Place {
+        Place::Ip(addr)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Ip(addr) => addr.fmt(f),
+            Place::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// One shard's share of a place; nothing can connect before [`BoundSocket::listen`].
 pub struct BoundSocket {
     socket: Socket,
-    addr: SocketAddr,
+    place: Place,
+    /// Shares of one Unix socket stop together: it is one socket.
+    stopped: Arc<AtomicBool>,
 }
 
 impl BoundSocket {
-    /// Where it is bound; never port 0.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
+    pub(crate) fn new(socket: Socket, place: Place, stopped: Arc<AtomicBool>) -> BoundSocket {
+        BoundSocket { socket, place, stopped }
     }
 
-    /// Lets clients connect. On the shard that will accept.
+    /// Where it is bound; never port 0.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Lets clients connect; `backlog` of them may wait to be accepted. On the shard that will accept.
     ///
     /// # Errors
     /// When the system refuses.
     ///
     /// # Panics
     /// Outside of a shard.
-    pub fn listen(self) -> io::Result<Listener> {
-        self.socket.listen(BACKLOG)?;
-        let stopper = Stopper(Arc::new(Stop { socket: self.socket.try_clone()?, stopped: AtomicBool::new(false) }));
+    pub fn listen(self, door: Arc<Door>, backlog: i32) -> io::Result<Listener> {
+        self.socket.listen(backlog)?;
+        let stopper = Stopper(Arc::new(Stop { socket: self.socket.try_clone()?, stopped: self.stopped }));
         let raw = self.socket.into_raw_fd();
         #[expect(unsafe_code, reason = "the only way to give glommio a socket with our own options")]
         // SAFETY: `into_raw_fd` gave up an open, non-blocking, listening socket that nobody else owns.
         let listener = unsafe { TcpListener::from_raw_fd(raw) };
-        Ok(Listener { listener, addr: self.addr, stopper })
+        Ok(Listener { listener, place: self.place, door, stopper })
     }
 }
 
 /// Accepts on one shard.
 pub struct Listener {
     listener: TcpListener,
-    addr: SocketAddr,
+    place: Place,
+    door: Arc<Door>,
     stopper: Stopper,
 }
 
@@ -108,13 +142,13 @@ impl Listener {
             match self.listener.accept().await {
                 Ok(stream) => {
                     exhausted = 0;
-                    admit(stream, &limit, refusal, &mut serve);
+                    self.admit(stream, &limit, refusal, &mut serve);
                     session_yield().await;
                 }
                 Err(_) if self.stopper.is_stopped() => return,
                 Err(error) if is_exhaustion(&error) => {
                     if exhausted % EXHAUSTED_LOG_EVERY == 0 {
-                        tracing::error!(addr = %self.addr, %error, "can not accept; raise LimitNOFILE or connections_max is too high");
+                        tracing::error!(place = %self.place, %error, "can not accept; raise LimitNOFILE or connections_max is too high");
                     }
                     exhausted += 1;
                     EXHAUSTED.add(1);
@@ -122,24 +156,34 @@ impl Listener {
                 }
                 // A client that gave up before it was accepted; but never spin on what we do not know.
                 Err(error) => {
-                    tracing::debug!(addr = %self.addr, %error, "a connection was lost while it was accepted");
+                    tracing::debug!(place = %self.place, %error, "a connection was lost while it was accepted");
                     session_yield().await;
                 }
             }
         }
     }
-}
 
-fn admit(stream: TcpStream, limit: &ConnectionLimit, refusal: &[u8], serve: &mut impl FnMut(Conn)) {
-    let Some(slot) = limit.try_take() else {
-        REFUSED.add(1);
-        refuse(&stream, refusal);
-        return;
-    };
-    ACCEPTED.add(1);
-    // An error here is a client that is already gone.
-    if let Ok(conn) = Conn::accepted(stream, slot) {
-        serve(conn);
+    fn admit(&self, stream: TcpStream, limit: &ConnectionLimit, refusal: &[u8], serve: &mut impl FnMut(Conn)) {
+        let Some(slot) = limit.try_take() else {
+            REFUSED.add(1);
+            refuse(&stream, refusal);
+            return;
+        };
+        ACCEPTED.add(1);
+        // An error here is a client that is already gone.
+        if let Ok((peer, local)) = self.ends(&stream) {
+            serve(Conn::accepted(stream, self.door.clone(), peer, local, slot));
+        }
+    }
+
+    fn ends(&self, stream: &TcpStream) -> io::Result<(Endpoint, Endpoint)> {
+        match self.place {
+            Place::Unix(_) => Ok((Endpoint::Unix, Endpoint::Unix)),
+            Place::Ip(_) => {
+                stream.set_nodelay(true)?;
+                Ok((stream.peer_addr()?.into(), stream.local_addr()?.into()))
+            }
+        }
     }
 }
 
@@ -163,7 +207,7 @@ pub struct Stopper(Arc<Stop>);
 
 struct Stop {
     socket: Socket,
-    stopped: AtomicBool,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Stopper {
@@ -179,41 +223,42 @@ impl Stopper {
     }
 }
 
-/// Why an address is not ours.
+/// Why a place is not ours.
 #[derive(Debug)]
 pub enum BindError {
     /// Another program listens there.
     Taken {
-        /// The address.
-        addr: SocketAddr,
+        /// The place.
+        place: Place,
     },
-    /// Ports below 1024 are privileged.
+    /// Ports below 1024 are privileged; a socket's folder or owner may not be ours.
     Forbidden {
-        /// The address.
-        addr: SocketAddr,
+        /// The place.
+        place: Place,
     },
     /// This machine does not have that address.
     NotHere {
-        /// The address.
-        addr: SocketAddr,
+        /// The place.
+        place: Place,
     },
     /// Anything else.
     Other {
-        /// The address.
-        addr: SocketAddr,
+        /// The place.
+        place: Place,
         /// What the system said.
         source: io::Error,
     },
 }
 
 impl BindError {
-    /// The failure of binding `addr`, for whoever binds by other means.
-    pub fn new(addr: SocketAddr, source: io::Error) -> BindError {
+    /// The failure of binding `place`, for whoever binds by other means.
+    pub fn new(place: impl Into<Place>, source: io::Error) -> BindError {
+        let place = place.into();
         match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::Taken { addr },
-            io::ErrorKind::PermissionDenied => BindError::Forbidden { addr },
-            io::ErrorKind::AddrNotAvailable => BindError::NotHere { addr },
-            _ => BindError::Other { addr, source },
+            io::ErrorKind::AddrInUse => BindError::Taken { place },
+            io::ErrorKind::PermissionDenied => BindError::Forbidden { place },
+            io::ErrorKind::AddrNotAvailable => BindError::NotHere { place },
+            _ => BindError::Other { place, source },
         }
     }
 }
@@ -221,20 +266,29 @@ impl BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BindError::Taken { addr } => write!(
+            BindError::Taken { place: Place::Ip(addr) } => write!(
                 f,
                 "{addr} is taken by another program: stop it (`ss -ltnp 'sport = :{}'` shows which), or configure another port",
                 addr.port()
             ),
-            BindError::Forbidden { addr } => write!(
+            BindError::Taken { place } => write!(
+                f,
+                "{place} is taken by another program: stop it (`ss -lxp` shows which), or configure another path"
+            ),
+            BindError::Forbidden { place: Place::Ip(addr) } => write!(
                 f,
                 "this user may not listen on {addr}: set AmbientCapabilities=CAP_NET_BIND_SERVICE in the systemd unit, \
                  or use a port above 1023"
             ),
-            BindError::NotHere { addr } => {
-                write!(f, "this machine has no address {}: configure one that `ip addr` shows", addr.ip())
+            BindError::Forbidden { place } => write!(
+                f,
+                "this user may not make the socket {place}: give the server's user its folder, and let owner and group be \
+                 those of that user unless the server starts as root"
+            ),
+            BindError::NotHere { place } => {
+                write!(f, "this machine has no address {place}: configure one that `ip addr` shows")
             }
-            BindError::Other { addr, source } => write!(f, "can not listen on {addr}: {source}"),
+            BindError::Other { place, source } => write!(f, "can not listen on {place}: {source}"),
         }
     }
 }

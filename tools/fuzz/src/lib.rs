@@ -5,7 +5,8 @@
 //!                     ├─▶ x(bytes) ─▶ the reader, twice or backwards, and the promises it makes
 //! corpus/x/* ────────▶┘   TARGETS     (testkit's tests/corpus.rs plays every file on every run)
 //!
-//! imap lmtp pop3 sasl sets mutf7   what the network sends
+//! imap lmtp pop3 proxy sasl sets   what the network sends, and
+//! mutf7                            its mailbox names
 //! mime search cache                what mail holds
 //! ops log snapshot account         what the disk says
 //! config passwd                    what the operator writes
@@ -18,6 +19,7 @@ mod imap;
 mod lmtp;
 mod mail;
 mod pop3;
+mod proxy;
 mod script;
 mod settings;
 mod words;
@@ -27,6 +29,7 @@ pub use imap::{imap, sets};
 pub use lmtp::lmtp;
 pub use mail::{cache, mime, search};
 pub use pop3::pop3;
+pub use proxy::proxy;
 pub use settings::{config, passwd};
 pub use words::{mutf7, sasl};
 
@@ -34,7 +37,7 @@ pub use words::{mutf7, sasl};
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its corpus folder and of its fuzz target.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("account", account),
     ("cache", cache),
     ("config", config),
@@ -46,6 +49,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("ops", ops),
     ("passwd", passwd),
     ("pop3", pop3),
+    ("proxy", proxy),
     ("sasl", sasl),
     ("search", search),
     ("sets", sets),

@@ -17,11 +17,12 @@ use link::{Link, flush};
 use session::Session;
 use skein_auth::Outcome;
 use skein_base::{AccountId, Class, Secret, UserName};
-use skein_proto::imap::{Code, Imap, Reply, Request, Step};
+use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, Step};
 use skein_runtime::{Deadline, sleep};
 use skein_store::StoreError;
 use skein_transport::Conn;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a pump ends.
@@ -57,18 +58,24 @@ struct Pump {
 }
 
 /// Serves a connection just accepted on this shard.
-pub(crate) async fn serve(host: Host, mut conn: Conn, implicit_tls: bool) {
-    if implicit_tls && !start_tls(&host, &mut conn, 0).await {
+pub(crate) async fn serve(host: Host, mut conn: Conn) {
+    if conn.door().is_implicit_tls() && !start_tls(&mut conn, 0).await {
         return;
     }
-    let mut config = host.settings().imap.clone();
-    if host.settings().plaintext_on_loopback_only && !conn.peer().ip().is_loopback() && config.plaintext_login {
-        let mut strict = (*config).clone();
-        strict.plaintext_login = false;
-        config = strict.into();
-    }
-    let machine = Imap::new(config, implicit_tls);
+    let machine = Imap::new(config(&host, &conn), conn.is_secure());
     Pump::new(host, conn, machine).run().await;
+}
+
+/// The shard's settings, as far as this client's way here allows.
+fn config(host: &Host, conn: &Conn) -> Arc<ImapConfig> {
+    let config = host.settings().imap.clone();
+    let may_be_heard = host.settings().plaintext_on_loopback_only && !conn.peer().is_local();
+    let wanted = (conn.door().offers_tls(), config.plaintext_login && !may_be_heard);
+    if wanted == (config.starttls, config.plaintext_login) {
+        return config;
+    }
+    let (starttls, plaintext_login) = wanted;
+    Arc::new(ImapConfig { starttls, plaintext_login, ..(*config).clone() })
 }
 
 /// Serves a connection that logged in on another shard.
@@ -147,7 +154,7 @@ impl Pump {
                     flush(&mut self.machine, &mut self.conn, None).await?;
                     let unread = self.input.len() - self.at;
                     self.forget_input();
-                    if !start_tls(&self.host, &mut self.conn, unread).await {
+                    if !start_tls(&mut self.conn, unread).await {
                         return Ok(Some(End::Close));
                     }
                     self.machine.tls_started(true);

@@ -14,7 +14,8 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureSch
 use skein_base::ShardId;
 use skein_runtime::{Class, Deadline, Lanes, Shards, ShardsConfig, Side, spawn_detached, start};
 use skein_transport::{
-    BoundSocket, Conn, ConnectionLimit, Frozen, ServerConfig, StartTlsError, Stopper, Tls, TlsFiles, bind,
+    BACKLOG, BoundSocket, Conn, ConnectionLimit, Door, Frozen, Place, ServerConfig, StartTlsError, Stopper, Tls,
+    TlsFiles, bind,
 };
 
 /// Bytes a session reads at once.
@@ -49,7 +50,7 @@ impl Server {
         let tls = Tls::load(files).unwrap().config();
         let side = Side::start().unwrap();
         let sockets = bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
-        let addr = sockets[0].addr();
+        let Place::Ip(addr) = *sockets[0].place() else { panic!("an address") };
         let (lanes, inboxes) = Lanes::new(2, 10_000);
         let limit = ConnectionLimit::new(connections_max);
         let seeds = Mutex::new(sockets.into_iter().zip(inboxes).map(Some).collect::<Vec<_>>());
@@ -106,7 +107,7 @@ async fn accept(
     implicit_tls: bool,
     ready: impl Fn(),
 ) {
-    let listener = socket.listen().unwrap();
+    let listener = socket.listen(Arc::new(Door::plain("test")), BACKLOG).unwrap();
     stops.lock().unwrap().push(listener.stopper());
     ready();
     let serve_new = move |mut conn: Conn| {

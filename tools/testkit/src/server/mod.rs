@@ -55,9 +55,9 @@ pub struct Server {
     kind: Kind,
     ports: Ports,
     folder: PathBuf,
-    /// Settings beside the kit's own: keys without a table, then tables that the kit's do not have.
-    more: String,
     child: Option<Child>,
+    /// Skein's settings file.
+    settings: String,
     /// Removed with the server; `None` when the folder is the caller's.
     _own_folder: Option<TempDir>,
 }
@@ -97,11 +97,34 @@ impl Server {
         Server::begin(Kind::Skein, folder.to_owned(), None, more)
     }
 
-    fn begin(kind: Kind, folder: PathBuf, own: Option<TempDir>, more: &str) -> Server {
-        let (ports, more) = (Ports::free(), more.to_owned());
-        let mut server = Server { kind, ports, folder, more, child: None, _own_folder: own };
+    /// Starts Skein in a fresh temporary folder with settings that `change` makes of the usual ones and the folder.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_changed(change: impl FnOnce(String, &Path) -> String) -> Server {
+        let own = TempDir::new("server");
+        let mut server = Server::prepare(Kind::Skein, own.path().to_owned(), Some(own), "");
+        server.settings = change(std::mem::take(&mut server.settings), &server.folder);
         server.restart();
         server
+    }
+
+    fn begin(kind: Kind, folder: PathBuf, own: Option<TempDir>, more: &str) -> Server {
+        let mut server = Server::prepare(kind, folder, own, more);
+        server.restart();
+        server
+    }
+
+    fn prepare(kind: Kind, folder: PathBuf, own: Option<TempDir>, more: &str) -> Server {
+        let ports = Ports::free();
+        let settings = skein::settings(&folder, &ports, more);
+        Server { kind, ports, folder, child: None, settings, _own_folder: own }
+    }
+
+    /// Changes Skein's settings file under the running server, which notices at [`Server::restart`] or when told to reload.
+    pub fn change_settings(&mut self, change: impl FnOnce(String) -> String) {
+        self.settings = change(std::mem::take(&mut self.settings));
+        skein::write_settings(&self.folder, &self.settings);
     }
 
     /// Starts it again on the same folder and ports after [`Server::kill`] or [`Server::stop`].
@@ -111,7 +134,7 @@ impl Server {
     pub fn restart(&mut self) {
         assert!(self.child.is_none(), "it is running");
         let mut command = match self.kind {
-            Kind::Skein => skein::command(&self.folder, &self.ports, &self.more),
+            Kind::Skein => skein::command(&self.folder, &self.settings),
             Kind::Dovecot => dovecot::command(&self.folder, &self.ports),
         };
         self.child = Some(spawn_logged(&mut command, &self.log_path()));
@@ -123,7 +146,7 @@ impl Server {
     /// # Panics
     /// As [`Server::restart`].
     pub fn restart_with(&mut self, more: &str) {
-        more.clone_into(&mut self.more);
+        self.settings = skein::settings(&self.folder, &self.ports, more);
         self.restart();
     }
 
@@ -133,7 +156,7 @@ impl Server {
     /// When it keeps running.
     pub fn start_second(&self) -> (ExitStatus, String) {
         let log = self.folder.join("second.log");
-        let mut child = spawn_logged(&mut skein::command(&self.folder, &self.ports, &self.more), &log);
+        let mut child = spawn_logged(&mut skein::command(&self.folder, &self.settings), &log);
         let status = wait::find(PATIENCE, || child.try_wait().expect("our own child"));
         if status.is_none() {
             child.kill().expect("our own child");

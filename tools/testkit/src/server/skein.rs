@@ -7,18 +7,23 @@ use std::{env, fs};
 use super::{PASSWORD, Ports};
 use crate::program;
 
-/// `skein serve` with a config of its own: the demo users, data in `folder`/data, free ports, and
-/// `more` settings.
-pub fn command(folder: &Path, ports: &Ports, more: &str) -> Command {
-    let config = folder.join("skein.toml");
-    fs::write(&config, settings(folder, ports, more)).expect("the folder is writable");
+/// `skein serve` with a config of its own: the demo users, data in `folder`/data, free ports.
+pub fn command(folder: &Path, settings: &str) -> Command {
+    let config = write_settings(folder, settings);
     let mut command = Command::new(binary());
     command.arg("serve").arg("--config").arg(config).current_dir(folder);
     command
 }
 
-/// The users of the demo, and no bound that a load test would hit.
-fn settings(folder: &Path, Ports { imap, imaps, lmtp, http, .. }: &Ports, more: &str) -> String {
+/// Writes the settings file of the server in `folder`.
+pub fn write_settings(folder: &Path, settings: &str) -> PathBuf {
+    let config = folder.join("skein.toml");
+    fs::write(&config, settings).expect("the folder is writable");
+    config
+}
+
+/// The users of the demo, no bound that a load test would hit, and `more`.
+pub fn settings(folder: &Path, Ports { imap, imaps, lmtp, http, .. }: &Ports, more: &str) -> String {
     let data = folder.join("data");
     format!(
         "data_dir = {data:?}\n{more}\n\

@@ -1,0 +1,150 @@
+//! Listeners: from the settings to sockets, a share for each shard.
+
+use crate::error::ServerError;
+use nix::unistd::{Group, User};
+use skein_config::{Config, Listener, TlsMode, TrustedProxies, UnixPlace};
+use skein_transport::{
+    BindError, BoundSocket, Door, DoorTls, Place, Tls, TlsFiles, TlsLoadError, UnixAccess, bind, bind_unix,
+};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often, and how long apart, a taken port is tried: two seconds, far above what the kernel was seen to need.
+const BIND_ATTEMPTS: u32 = 21;
+const BIND_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a socket is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Service {
+    Imap,
+    Lmtp,
+}
+
+/// One shard's share of a listener.
+pub(crate) struct Share {
+    pub service: Service,
+    pub door: Arc<Door>,
+    /// Whose PROXY headers are believed; `None`: clients connect themselves.
+    pub proxies: Option<Arc<TrustedProxies>>,
+    pub backlog: i32,
+    pub socket: BoundSocket,
+}
+
+/// Every certificate in use: the server's, and those of listeners with one of their own.
+pub(crate) struct Certificates(Vec<(TlsFiles, Arc<Tls>)>);
+
+impl Certificates {
+    /// Reads the server's own, and the listeners'.
+    pub fn load(main: TlsFiles, config: &Config) -> Result<Certificates, TlsLoadError> {
+        let own = services(config).into_iter().flat_map(|(_, _, list)| list.iter().filter_map(own_files));
+        let mut loaded: Vec<(TlsFiles, Arc<Tls>)> = Vec::new();
+        for files in std::iter::once(main).chain(own) {
+            if !loaded.iter().any(|(known, _)| *known == files) {
+                let tls = Arc::new(Tls::load(files.clone())?);
+                loaded.push((files, tls));
+            }
+        }
+        Ok(Certificates(loaded))
+    }
+
+    /// The one a listener uses.
+    fn of(&self, listener: &Listener) -> Arc<Tls> {
+        let own = own_files(listener).and_then(|files| self.0.iter().find(|(known, _)| *known == files));
+        own.unwrap_or(&self.0[0]).1.clone()
+    }
+
+    /// Reads all of them again; the ones that can not be read stay as they are.
+    pub fn reload(&self) -> Vec<TlsLoadError> {
+        self.0.iter().filter_map(|(_, tls)| tls.reload().err()).collect()
+    }
+}
+
+fn own_files(listener: &Listener) -> Option<TlsFiles> {
+    let files = listener.certificate.clone()?;
+    (listener.tls != TlsMode::None).then_some(TlsFiles { certificate: files.certificate, key: files.key })
+}
+
+fn services(config: &Config) -> [(&'static str, Service, &[Listener]); 3] {
+    let listeners = &config.listeners;
+    [
+        ("imap", Service::Imap, &listeners.imap),
+        ("imaps", Service::Imap, &listeners.imaps),
+        ("lmtp", Service::Lmtp, &listeners.lmtp),
+    ]
+}
+
+type Shares = Vec<Vec<Share>>;
+type Places = Vec<(&'static str, Place)>;
+
+/// Binds everything before anything starts: a taken port is said at once.
+pub(crate) fn bind_all(
+    config: &Config,
+    certificates: &Certificates,
+    shards: usize,
+) -> Result<(Shares, Places), ServerError> {
+    let mut shares: Shares = (0..shards).map(|_| Vec::new()).collect();
+    let mut bound = Vec::new();
+    for (name, service, listeners) in services(config) {
+        for listener in listeners {
+            let sockets = patiently(|| bind_one(listener, shards))?;
+            bound.extend(sockets.first().map(|socket| (name, socket.place().clone())));
+            let door = Arc::new(door(name, listener, certificates));
+            let proxies = listener.proxy.clone().map(Arc::new);
+            for (own, socket) in shares.iter_mut().zip(sockets) {
+                let (door, proxies, backlog) = (door.clone(), proxies.clone(), listener.backlog as i32);
+                own.push(Share { service, door, proxies, backlog, socket });
+            }
+        }
+    }
+    Ok((shares, bound))
+}
+
+fn door(service: &'static str, listener: &Listener, certificates: &Certificates) -> Door {
+    let tls = match listener.tls {
+        TlsMode::None => DoorTls::None,
+        TlsMode::StartTls => DoorTls::Offered(certificates.of(listener)),
+        TlsMode::Implicit => DoorTls::Implicit(certificates.of(listener)),
+    };
+    Door { service, tls }
+}
+
+fn bind_one(listener: &Listener, shards: usize) -> Result<Vec<BoundSocket>, BindError> {
+    match &listener.place {
+        skein_config::Place::Tcp(address) => bind(*address, shards),
+        skein_config::Place::Unix(unix) => {
+            let access = access(unix).map_err(|error| BindError::new(Place::Unix((*unix.path).into()), error))?;
+            bind_unix(&unix.path, access, shards)
+        }
+    }
+}
+
+fn access(unix: &UnixPlace) -> io::Result<UnixAccess> {
+    let unknown = |what: &str, name: &str| io::Error::other(format!("this machine has no {what} {name}"));
+    let owner = unix.owner.as_deref().map(|name| {
+        let user = User::from_name(name)?;
+        user.map(|user| user.uid.as_raw()).ok_or_else(|| unknown("user", name))
+    });
+    let group = unix.group.as_deref().map(|name| {
+        let group = Group::from_name(name)?;
+        group.map(|group| group.gid.as_raw()).ok_or_else(|| unknown("group", name))
+    });
+    Ok(UnixAccess { mode: unix.mode, owner: owner.transpose()?, group: group.transpose()? })
+}
+
+/// Binds, and tries again for a moment when the place is taken: the sockets of a server that was killed just now live on
+/// until the kernel has taken its rings apart.
+pub(crate) fn patiently<T>(bind: impl Fn() -> Result<T, BindError>) -> Result<T, BindError> {
+    for _ in 1..BIND_ATTEMPTS {
+        match bind() {
+            Err(BindError::Taken { .. }) => pause(BIND_PAUSE),
+            done => return done,
+        }
+    }
+    bind()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the main thread, before any shard runs")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
