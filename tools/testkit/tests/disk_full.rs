@@ -9,7 +9,7 @@ use std::{io, thread};
 
 use skein_testkit::crash::LoopDisk;
 use skein_testkit::imap::Status;
-use skein_testkit::server::Kind;
+use skein_testkit::server::{Kind, PASSWORD};
 use skein_testkit::wait::{self, PATIENCE};
 use skein_testkit::{Server, imap, mail};
 
@@ -106,7 +106,10 @@ fn append(server: &Server, told: &Told) {
         }
         let (user, marker) = (1 + n % USERS, format!("imap-{n}"));
         let connection = client.take().filter(|(of, _)| *of == user);
-        let (_, mut connection) = connection.unwrap_or_else(|| (user, server.login(&Server::user(user))));
+        let Some((_, mut connection)) = connection.or_else(|| Some((user, log_in(server, user)?))) else {
+            told.append_refused.store(true, Ordering::Relaxed);
+            continue;
+        };
         match connection.append("INBOX", "", &mail::sized(&marker, 20_000)) {
             Ok(reply) if reply.is_ok() => told.kept().push((user, marker)),
             Ok(reply) if reply.status == Status::No && reply.text == format!("[UNAVAILABLE] {FULL}") => {
@@ -122,6 +125,17 @@ fn append(server: &Server, told: &Told) {
         }
         client = Some((user, connection));
     }
+}
+
+/// `None` when the session ended at once, because what it shows was lost at that very moment.
+fn log_in(server: &Server, user: usize) -> Option<imap::Client> {
+    let mut client = server.imap();
+    match client.login(&Server::user(user), PASSWORD) {
+        Ok(reply) => reply.expect_ok(),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return None,
+        Err(error) => panic!("LOGIN: {error}"),
+    };
+    Some(client)
 }
 
 /// Loads the server until both kinds of client were refused.
@@ -168,8 +182,30 @@ fn markers(client: &mut imap::Client) -> Vec<String> {
     bodies.map(marker).collect()
 }
 
+/// A session that waits for news, by the tag of its IDLE.
+fn idle(server: &Server, user: usize) -> (imap::Client, String) {
+    let mut client = server.login(&Server::user(user));
+    client.command("SELECT INBOX").expect("SELECT").expect_ok();
+    let tag = client.idle().expect("IDLE");
+    (client, tag)
+}
+
+/// Whether a session was ended because what it shows was lost; one that was not ends its IDLE in order.
+fn was_ended((mut client, tag): (imap::Client, String)) -> bool {
+    let _the_server_may_be_gone = client.write(b"DONE\r\n");
+    let mut last = Vec::new();
+    while let Ok(line) = client.read_response() {
+        if line.starts_with(tag.as_bytes()) {
+            return false;
+        }
+        last = line;
+    }
+    assert_eq!(String::from_utf8_lossy(&last), format!("* BYE [UNAVAILABLE] {FULL}"));
+    true
+}
+
 /// Takes the disk's room under load, sees what happens, gives it back and sees that go on.
-fn fill(disk: &LoopDisk, settings: &str, take: impl Fn(&Ballast), while_full: impl Fn(&Server)) {
+fn fill(disk: &LoopDisk, settings: &str, take: impl Fn(&Ballast), while_full: impl Fn(&Server, usize)) {
     let ballast = Ballast::new(&disk.path());
     let mut server = Server::start_with(&disk.path(), settings);
     assert_eq!(server.kind(), Kind::Skein);
@@ -180,10 +216,12 @@ fn fill(disk: &LoopDisk, settings: &str, take: impl Fn(&Ballast), while_full: im
         assert!(answers[0].is_ok(), "{answers:?}");
         told.kept().push((user, marker));
     }
+    let idles: Vec<_> = (1..=USERS).map(|user| idle(&server, user)).collect();
     take(&ballast);
     load_until_refused(&server, &told);
     all_is_there(&server, &told);
-    while_full(&server);
+    let ended = idles.into_iter().map(was_ended).filter(|ended| *ended).count();
+    while_full(&server, ended);
 
     ballast.remove();
     let again = |n: usize| mail::sized(&format!("again-{n}"), 20_000);
@@ -208,13 +246,19 @@ fn fill(disk: &LoopDisk, settings: &str, take: impl Fn(&Ballast), while_full: im
 }
 
 /// What makes room, and what takes next to none.
-fn changes_go_on(server: &Server) {
+fn changes_go_on(server: &Server, sessions_ended: usize) {
+    assert_eq!(sessions_ended, 0, "nothing was lost");
     let mut client = server.login(&Server::user(1));
     for command in ["SELECT INBOX", "COPY 1 INBOX", "STORE * +FLAGS (\\Deleted)", "EXPUNGE", "CREATE still-works"] {
         client.command(command).expect(command).expect_ok();
     }
     let refused = client.append("INBOX", "", b"Subject: x\r\n\r\nx\r\n").expect("APPEND");
     assert_eq!((refused.status, refused.text), (Status::No, format!("[UNAVAILABLE] {FULL}")));
+}
+
+/// Those that showed what the log lost, and no others: readers whose user got no mail meanwhile stay.
+fn sessions_were_ended(_: &Server, count: usize) {
+    assert!(count > 0, "some message was on its way when the disk was full");
 }
 
 /// The reserve: messages are refused while changes that make room go on.
@@ -229,12 +273,12 @@ fn below_the_reserve_only_messages_are_refused() {
 fn a_disk_without_a_byte_left_is_lived_through() {
     let Some(disk) = LoopDisk::mount_of(DISK_BYTES, None) else { return };
     let settings = "[store]\nsegment_bytes = 1048576\nfree_bytes_min = 0\n";
-    fill(&disk, settings, |ballast| ballast.leave_bytes(8 << 20), |_| {});
+    fill(&disk, settings, |ballast| ballast.leave_bytes(8 << 20), sessions_were_ended);
 }
 
 #[test]
 fn a_disk_without_an_inode_left_is_lived_through() {
     let Some(disk) = LoopDisk::mount_of(DISK_BYTES, Some(2000)) else { return };
     let settings = "[store]\nsegment_bytes = 1048576\nfree_bytes_min = 0\n";
-    fill(&disk, settings, Ballast::leave_no_inode, |_| {});
+    fill(&disk, settings, Ballast::leave_no_inode, sessions_were_ended);
 }

@@ -135,7 +135,11 @@ impl Pump {
                 Wake::News => self.tell_news(),
                 Wake::Stop => self.machine.bye("The server is stopping, please come back in a moment"),
                 Wake::Silence => self.machine.bye("You were silent for too long"),
-                Wake::Lost(error) => self.machine.break_off(&Code::Unavailable, &error.client_text()),
+                Wake::Lost(error) => {
+                    self.machine.break_off(&Code::Unavailable, &error.client_text());
+                    // Only the goodbye is left to be sent, and it waits for nothing.
+                    self.session = None;
+                }
             }
         }
     }
