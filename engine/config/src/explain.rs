@@ -59,6 +59,7 @@ fn bounds(kind: Kind) -> String {
         Kind::Choice(words) => format!("one of {}", words.join(", ")),
         Kind::Addresses => "a list of \"address:port\"".to_owned(),
         Kind::Listeners(_) => "a list of \"address:port\" and { address = ... } or { path = ... } tables".to_owned(),
+        Kind::Certificates => "a list of { cert = ..., key = ... } tables".to_owned(),
         Kind::Sources => "a list of { driver = ... } tables".to_owned(),
     }
 }

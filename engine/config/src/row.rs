@@ -1,6 +1,6 @@
 //! What a row of the table is, and the macro that makes the struct and the rows from one text.
 
-use crate::listener::{Listener, TlsMode};
+use crate::listener::{CertificateFiles, Listener, TlsMode};
 use crate::source::Source;
 use crate::table::Config;
 use std::net::SocketAddr;
@@ -48,6 +48,8 @@ pub enum Kind {
     Addresses,
     /// A list of `"address:port"` and [`Listener`] tables, at most 64; TLS as this mode says where a TCP one does not.
     Listeners(TlsMode),
+    /// A list of tables, each with `cert` and `key`, at most 1000.
+    Certificates,
     /// A list of tables, each with a `driver`; see [`Source`].
     Sources,
 }
@@ -72,6 +74,7 @@ pub(crate) enum Value {
     Choice(usize),
     Addresses(Vec<SocketAddr>),
     Listeners(Vec<Listener>),
+    Certificates(Vec<CertificateFiles>),
     Sources(Vec<Source>),
 }
 
@@ -105,6 +108,7 @@ take! {
     usize: Integer(n) => usize::try_from(n).expect("bounds of the row fit the field");
     Vec<SocketAddr>: Addresses(list) => list;
     Vec<Listener>: Listeners(list) => list;
+    Vec<CertificateFiles>: Certificates(list) => list;
     Vec<Source>: Sources(list) => list;
 }
 
@@ -146,6 +150,10 @@ macro_rules! settings {
         pub struct Config {
             /// True when there is no file and the demo users exist. Not a setting: no file can ask for it.
             pub demo: bool,
+            /// The file it was read from; `None` for the demo.
+            pub file: Option<std::path::PathBuf>,
+            /// What was written for each row of the table.
+            pub(crate) values: Vec<$crate::shown::Shown>,
             $($(#[doc = $doc])+ pub $name: $type,)*
             $($(#[doc = $section_doc])+ pub $section: $Section,)*
         }

@@ -1,6 +1,6 @@
 //! The table. Add a setting here and nowhere else.
 
-use crate::listener::{Listener, TlsMode};
+use crate::listener::{CertificateFiles, Listener, TlsMode};
 use crate::row::{Kind, Reload, Row, Take, choice, settings};
 use crate::source::Source;
 use skein_base::limits;
@@ -16,6 +16,16 @@ choice! {
         Always = "always",
         /// Nobody.
         Never = "never",
+    }
+}
+
+choice! {
+    /// The oldest version of TLS that is spoken.
+    VersionMin {
+        /// TLS 1.2, for clients of before 2018.
+        Tls12 = "1.2",
+        /// TLS 1.3.
+        Tls13 = "1.3",
     }
 }
 
@@ -76,13 +86,18 @@ settings! {
         /// Health and metrics over HTTP: addresses only, no TLS. Private, like LMTP.
         http: Vec<SocketAddr> = Kind::Addresses, "[\"127.0.0.1:1080\"]", Restart;
     }
-    /// The server's certificate.
+    /// The server's certificates. A reload reads them again.
     tls: Tls {
         /// Certificate chain in PEM, the server's own first.
         /// Empty together with tls.key: a self-signed one is made in the data folder at the first start.
         cert: Option<PathBuf> = Kind::Path, "\"\"", Live;
         /// Private key in PEM.
         key: Option<PathBuf> = Kind::Path, "\"\"", Live;
+        /// More certificates: [{ cert = "b.pem", key = "b.key" }]. A client that asks for a host name (SNI) is shown the first
+        /// one with that name or a wildcard for it; otherwise it is shown tls.cert.
+        certificates: Vec<CertificateFiles> = Kind::Certificates, "[]", Live;
+        /// The oldest version of TLS that is spoken. The ciphers are those the TLS library finds good.
+        version_min: VersionMin = Kind::Choice(VersionMin::WORDS), "\"1.2\"", Live;
     }
     /// Who may log in.
     auth: Auth {

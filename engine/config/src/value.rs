@@ -2,11 +2,13 @@
 
 mod listeners;
 
+use crate::outside::{Fetch, Outside};
 use crate::problem::nearest;
 use crate::row::{Kind, Row, Value};
 use crate::source::{Source, UserTemplate};
 use skein_base::{Secret, UserName};
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -30,6 +32,16 @@ pub(crate) struct Reading<'a> {
     /// What relative paths start at.
     pub(crate) folder: Option<&'a Path>,
     pub(crate) key: &'a str,
+    pub(crate) fetch: Fetch<'a>,
+    /// What was fetched from outside so far.
+    pub(crate) fetched: RefCell<Vec<String>>,
+}
+
+impl<'a> Reading<'a> {
+    /// Before anything was read.
+    pub(crate) fn new(folder: Option<&'a Path>, key: &'a str, fetch: Fetch<'a>) -> Reading<'a> {
+        Reading { folder, key, fetch, fetched: RefCell::default() }
+    }
 }
 
 impl Reading<'_> {
@@ -46,6 +58,7 @@ impl Reading<'_> {
             Kind::Choice(words) => one(self.choice(value, words)),
             Kind::Addresses => self.addresses(value),
             Kind::Listeners(mode) => self.listeners(value, mode),
+            Kind::Certificates => self.certificates(value),
             Kind::Sources => self.sources(value),
         }
     }
@@ -57,8 +70,28 @@ impl Reading<'_> {
     fn text<'v>(&self, value: &'v Spanned<DeValue<'_>>) -> Result<Cow<'v, str>, Wrong> {
         match value.get_ref() {
             DeValue::String(text) => Ok(Cow::Borrowed(text)),
+            DeValue::Table(table) => self.outside(value, table).map(Cow::Owned),
             other => Err(self.wrong(value, format!("is of type {}: write text in \"quotes\"", other.type_str()))),
         }
+    }
+
+    /// Text that stands elsewhere.
+    fn outside(&self, value: &Spanned<DeValue<'_>>, table: &DeTable<'_>) -> Result<String, Wrong> {
+        let inside = |name: &str| match table.get(name).map(Spanned::get_ref) {
+            Some(DeValue::String(text)) if table.len() == 1 => Some(text),
+            _ => None,
+        };
+        let place = match (inside("file"), inside("env")) {
+            (Some(file), _) => Outside::File(self.path(value, file, false)?),
+            (_, Some(name)) => Outside::Env(name.to_string()),
+            _ => {
+                let text = "is a table: write text in \"quotes\", { file = \"path\" } or { env = \"NAME\" }";
+                return Err(self.wrong(value, text));
+            }
+        };
+        let text = (self.fetch)(&place).map_err(|why| self.wrong(value, why))?;
+        self.fetched.borrow_mut().push(text.clone());
+        Ok(text)
     }
 
     fn path(&self, value: &Spanned<DeValue<'_>>, text: &str, may_be_empty: bool) -> Result<PathBuf, Wrong> {

@@ -1,6 +1,8 @@
 //! Settings files, right and wrong.
 
-use skein_config::{Config, Kind, Place, PlaintextWithoutTls, ROWS, Source, TlsMode, defaults_text, explain};
+use skein_config::{
+    Config, Kind, Origin, Outside, Place, PlaintextWithoutTls, ROWS, Source, TlsMode, defaults_text, explain,
+};
 use std::path::{Path, PathBuf};
 
 const USERS: &str = "auth.sources = [{ driver = 'passwd-file', path = 'users' }]\n";
@@ -171,6 +173,84 @@ fn rules_between_settings() {
         &["2:18 listeners.lmtp 127.0.0.1:1143 is taken by listeners.imap"],
     );
     parse(&format!("{USERS}listeners.lmtp = ['127.0.0.1:0']\nlisteners.imap = ['127.0.0.1:0']"));
+}
+
+/// A file and a variable that are there, and nothing else.
+fn fetch(outside: &Outside) -> Result<String, String> {
+    match outside {
+        Outside::File(path) if path == Path::new("/etc/skein/word") => Ok("from-file".into()),
+        Outside::Env(name) if name == "WORD" => Ok("from-env".into()),
+        _ => Err("is not there".into()),
+    }
+}
+
+#[test]
+fn text_from_outside() {
+    let source = "auth.sources = [{ driver = 'static', users = 'a', password = { file = 'word' } }]\n";
+    let text = format!("{source}hostname = {{ env = 'WORD' }}\n");
+    let path = Path::new("/etc/skein/skein.toml");
+    let config = Config::parse_with(&text, path, &fetch).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert_eq!(config.hostname, "from-env");
+    assert!(matches!(&config.auth.sources[..], [Source::Static { password, .. }] if password.expose() == b"from-file"));
+    let problems = |text: &str| {
+        let problems = Config::parse_with(text, path, &fetch).expect_err("a problem");
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(problems(&format!("{source}hostname = {{ env = 'NO' }}")), "line 2, column 12: hostname: is not there");
+    for wrong in ["{ env = 'A', file = 'b' }", "{ env = 1 }", "{}", "{ word = 'x' }"] {
+        assert!(
+            problems(&format!("{source}hostname = {wrong}")).contains("hostname: is a table: write text"),
+            "{wrong}"
+        );
+    }
+    assert!(problems(&format!("{source}shards = {{ env = 'WORD' }}")).contains("shards: is of type table"));
+    assert!(Config::parse(&text, path).is_err(), "nothing is fetched unless asked for");
+}
+
+#[test]
+fn what_is_shown() {
+    let text = "auth.sources = [{ driver = 'static', users = \"a\", password = 'hunter2' }]\n[limits]\nconnections_max = 0x10\n";
+    let config = parse(text);
+    let shown = |config: &Config, key: &str| {
+        let (_, shown) = config.shown().find(|(row, _)| row.key == key).expect("a row");
+        (shown.text.clone(), shown.origin)
+    };
+    assert_eq!(shown(&config, "limits.connections_max"), ("16".into(), Origin::Line(3)));
+    assert_eq!(shown(&config, "data_dir"), ("\"./skein-data\"".into(), Origin::Default));
+    let (sources, origin) = shown(&config, "auth.sources");
+    assert_eq!(sources, "[{ driver = \"static\", password = \"(hidden)\", users = \"a\" }]");
+    assert_eq!(origin, Origin::Line(1));
+    assert_eq!(config.shown().count(), ROWS.len());
+    // All of it together is a settings file that means the same.
+    let keys =
+        |config: &Config, other: &Config| config.differences(other).iter().map(|row| row.key).collect::<Vec<_>>();
+    let again: String = config.shown().map(|(row, shown)| format!("{} = {}\n", row.key, shown.text)).collect();
+    assert_eq!(keys(&config, &parse(&again)), ["auth.sources"], "but for the secret");
+    assert_eq!(keys(&config, &parse(&text.replace("hunter2", "hunter3").replace("0x10", "16"))), ["auth.sources"]);
+    assert_eq!(
+        keys(&config, &parse(&format!("shards = 3\n{text}idle = 1\n").replace("idle = 1", "message_bytes_max = 2048"))),
+        ["shards", "limits.message_bytes_max"]
+    );
+}
+
+#[test]
+fn certificates() {
+    let config =
+        parse(&format!("{USERS}[tls]\nversion_min = '1.3'\ncertificates = [{{ cert = 'b.pem', key = '/b.key' }}]\n"));
+    let [files] = &config.tls.certificates[..] else { panic!("one") };
+    assert_eq!(
+        (files.certificate.as_path(), files.key.as_path()),
+        (Path::new("/etc/skein/b.pem"), Path::new("/b.key"))
+    );
+    check(
+        &format!("{USERS}tls.certificates = ['x', {{}}, {{ cert = 'a', keys = 'b' }}]"),
+        &[
+            "2:21 tls.certificates write a table such as",
+            "2:26 tls.certificates lacks cert",
+            "2:30 tls.certificates has one of cert and key",
+            "2:44 tls.certificates a certificate has no keys; did you mean key?",
+        ],
+    );
 }
 
 #[test]

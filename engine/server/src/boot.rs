@@ -1,7 +1,8 @@
 //! Coming up, running, and going down, on the main thread.
 
-use crate::doors::{Certificates, Share, bind_all, patiently};
+use crate::doors::{Certificates, Share, bind_all, main_files, patiently};
 use crate::error::ServerError;
+use crate::reload::Reloader;
 use crate::replay::{Exchange, numbers};
 use crate::shard::{self, Common, Own};
 use crate::{logging, observe};
@@ -14,7 +15,7 @@ use skein_runtime::{
     raise_nofile,
 };
 use skein_serve::ToShard;
-use skein_transport::{ConnectionLimit, Place, TlsFiles};
+use skein_transport::{ConnectionLimit, Place};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,8 +50,8 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     make_folders(&config.data_dir).map_err(system("making the data folder"))?;
 
     let hostname = hostname(&config);
-    let files = certificate(&config, &hostname)?;
-    let certificates = Certificates::load(files.clone(), &config)?;
+    let certificates = Certificates::load(&config, &hostname)?;
+    let certificate = main_files(&config, &hostname)?.certificate;
     let (sources, notices) = Sources::load(&config.auth.sources)?;
     for (path, notice) in notices {
         tracing::warn!(path = %path.display(), %notice, "passwd-file");
@@ -69,7 +70,7 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
         hostname,
         log_dir,
         lanes,
-        config,
+        config: Arc::new(config),
     });
     let (stop, owns) = give_out(inboxes, &mut shares);
     let shared = common.clone();
@@ -86,8 +87,8 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
         let http = admin.iter().map(|a| ("http", Place::Ip(a.addr())));
         let listeners = listeners.into_iter().chain(http).collect();
         notify(sd_notify::NotifyState::Ready);
-        ready(&Started { listeners, shards: count, certificate: files.certificate });
-        wait_for_end(&signals, &certificates);
+        ready(&Started { listeners, shards: count, certificate });
+        wait_for_end(&signals, &Reloader::new(common.clone(), certificates));
         notify(sd_notify::NotifyState::Stopping);
         is_ready.store(false, Ordering::Release);
     }
@@ -114,16 +115,10 @@ fn outcome(ended: Vec<Result<Result<(), String>, skein_runtime::ShardDied>>) -> 
     Ok(())
 }
 
-fn wait_for_end(signals: &Signals, certificates: &Certificates) {
+fn wait_for_end(signals: &Signals, reloader: &Reloader) {
     loop {
         match signals.wait() {
-            Some(Signal::Reload) => {
-                let errors = certificates.reload();
-                errors
-                    .iter()
-                    .for_each(|error| tracing::error!(%error, "a certificate was not read again; the old one stays"));
-                tracing::info!(errors = errors.len(), "certificates read again");
-            }
+            Some(Signal::Reload) => reloader.reload_and_log(),
             Some(signal) => return tracing::info!(?signal, "stopping"),
             None => return,
         }
@@ -154,16 +149,6 @@ fn hostname(config: &Config) -> String {
     }
 }
 
-fn certificate(config: &Config, hostname: &str) -> Result<TlsFiles, ServerError> {
-    match (&config.tls.cert, &config.tls.key) {
-        (Some(certificate), Some(key)) => Ok(TlsFiles { certificate: certificate.clone(), key: key.clone() }),
-        _ => {
-            let names = [hostname.to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned()];
-            Ok(TlsFiles::self_signed(&config.data_dir.join("tls"), &names)?)
-        }
-    }
-}
-
 type Owns = Vec<Mutex<Option<Own>>>;
 
 /// Each shard's own things, and the senders whose end tells the shards to stop.
@@ -189,7 +174,7 @@ fn start_admin(side: &Side, config: &Config, ready: &Arc<AtomicBool>) -> Result<
     Ok(pages)
 }
 
-fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     let mut bytes = [0; N];
     let got = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty())?;
     if got == N { Ok(bytes) } else { Err(std::io::Error::other("too few random bytes")) }

@@ -4,10 +4,11 @@ use crate::Store;
 use crate::imap;
 use crate::lmtp::{self, Delivery};
 use crate::pump::Moved;
-use skein_auth::{Auth, Outcome, Step};
+use skein_auth::{Auth, Outcome, Sources, Step};
 use skein_base::seam::Clock;
 use skein_base::sync::Notify;
 use skein_base::{AccountId, Secret, ShardId, UserName};
+use skein_config::Config;
 use skein_proto::imap::{Imap, ImapConfig};
 use skein_runtime::{Class, Inbox, Lanes, RealClock, sleep, spawn_blocking, spawn_detached};
 use skein_store::AccountHandle;
@@ -24,10 +25,26 @@ pub enum ToShard {
     Imap(Box<Moved<Imap>>),
     /// A message for users who live here.
     Deliver(Delivery),
+    /// Settings to go by from now on.
+    Reload(Box<Reload>),
 }
 
-/// What the sessions go by.
+/// New settings for a running shard.
+pub struct Reload {
+    /// What sessions and the shard's own tasks go by.
+    pub settings: HostSettings,
+    /// Who may log in.
+    pub sources: Arc<Sources>,
+    /// 32 random bytes for the fresh login cache.
+    pub cache_key: [u8; 32],
+    /// Dropped when the shard goes by them.
+    pub done: flume::Sender<()>,
+}
+
+/// What the sessions go by. Read it where it is used, or a reload goes unnoticed.
 pub struct HostSettings {
+    /// All settings, for what is not below.
+    pub config: Arc<Config>,
     /// The IMAP machine's.
     pub imap: Arc<ImapConfig>,
     /// The LMTP machine's.
@@ -60,7 +77,7 @@ struct Shared {
     store: Store,
     lanes: Lanes<ToShard>,
     auth: RefCell<Auth>,
-    settings: HostSettings,
+    settings: RefCell<Rc<HostSettings>>,
     connections: RefCell<HashMap<AccountId, u32>>,
     sessions: Cell<u64>,
     live: Cell<usize>,
@@ -78,7 +95,7 @@ impl Host {
             store,
             lanes,
             auth: RefCell::new(auth),
-            settings,
+            settings: RefCell::new(Rc::new(settings)),
             connections: RefCell::default(),
             sessions: Cell::new(0),
             live: Cell::new(0),
@@ -109,8 +126,18 @@ impl Host {
                     spawn_detached(Class::Session, ("imap", number), imap::resume(self.clone(), *moved));
                 }
                 ToShard::Deliver(delivery) => self.deliver_here(delivery),
+                ToShard::Reload(reload) => self.reload(*reload),
             }
         }
+    }
+
+    /// Takes new settings; sessions that run see them at their next command.
+    fn reload(&self, reload: Reload) {
+        let Reload { settings, sources, cache_key, done } = reload;
+        self.0.auth.borrow_mut().reload(sources, &settings.config.auth, cache_key);
+        self.0.store.set_checkpoint_ops(u64::from(settings.config.store.snapshot_ops));
+        *self.0.settings.borrow_mut() = Rc::new(settings);
+        drop(done);
     }
 
     /// Delivers to users of this very shard.
@@ -141,8 +168,9 @@ impl Host {
         &self.0.lanes
     }
 
-    pub(crate) fn settings(&self) -> &HostSettings {
-        &self.0.settings
+    /// The settings in force now.
+    pub fn settings(&self) -> Rc<HostSettings> {
+        self.0.settings.borrow().clone()
     }
 
     pub(crate) fn id(&self) -> ShardId {
@@ -180,7 +208,7 @@ impl Host {
             },
         };
         if matches!(outcome, Outcome::Reject) {
-            sleep(Duration::from_millis(u64::from(self.0.settings.failure_delay_ms))).await;
+            sleep(Duration::from_millis(u64::from(self.settings().failure_delay_ms))).await;
         }
         outcome
     }
@@ -193,7 +221,7 @@ impl Host {
 
     /// Counts a connection of a user; `None` when he has as many as he may.
     pub(crate) fn admit(&self, account: AccountId) -> Option<Admitted> {
-        let max = self.0.settings.connections_per_user_max;
+        let max = self.settings().connections_per_user_max;
         let mut connections = self.0.connections.borrow_mut();
         let count = connections.entry(account).or_default();
         if max > 0 && *count >= max {

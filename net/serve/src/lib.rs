@@ -28,7 +28,7 @@ pub mod metrics;
 mod proxy;
 mod pump;
 
-pub use host::{Host, HostSettings, ToShard};
+pub use host::{Host, HostSettings, Reload, ToShard};
 pub use proxy::{ProxyError, receive_proxy_header};
 
 /// The store as sessions use it.

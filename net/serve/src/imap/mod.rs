@@ -10,7 +10,7 @@ mod session;
 mod store;
 mod sync;
 
-use crate::host::{Admitted, Host, Live, ToShard};
+use crate::host::{Admitted, Host, HostSettings, Live, ToShard};
 use crate::metrics::{self, Held};
 use crate::pump::{self, Moved, READ_BYTES, start_tls};
 use link::{Link, flush};
@@ -22,6 +22,7 @@ use skein_runtime::{Deadline, sleep};
 use skein_store::StoreError;
 use skein_transport::Conn;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ enum Wake {
 
 struct Pump {
     host: Host,
+    /// Those the machine and the session know.
+    settings: Rc<HostSettings>,
     conn: Conn,
     machine: Imap,
     /// Read and not yet taken by the machine, from `at` on.
@@ -62,14 +65,14 @@ pub(crate) async fn serve(host: Host, mut conn: Conn) {
     if conn.door().is_implicit_tls() && !start_tls(&mut conn, 0).await {
         return;
     }
-    let machine = Imap::new(config(&host, &conn), conn.is_secure());
+    let machine = Imap::new(config(&host.settings(), &conn), conn.is_secure());
     Pump::new(host, conn, machine).run().await;
 }
 
 /// The shard's settings, as far as this client's way here allows.
-fn config(host: &Host, conn: &Conn) -> Arc<ImapConfig> {
-    let config = host.settings().imap.clone();
-    let may_be_heard = host.settings().plaintext_on_loopback_only && !conn.peer().is_local();
+fn config(settings: &HostSettings, conn: &Conn) -> Arc<ImapConfig> {
+    let config = settings.imap.clone();
+    let may_be_heard = settings.plaintext_on_loopback_only && !conn.peer().is_local();
     let wanted = (conn.door().offers_tls(), config.plaintext_login && !may_be_heard);
     if wanted == (config.starttls, config.plaintext_login) {
         return config;
@@ -90,9 +93,11 @@ pub(crate) async fn resume(host: Host, moved: Moved<Imap>) {
 impl Pump {
     fn new(host: Host, conn: Conn, machine: Imap) -> Pump {
         let live = host.enter();
-        let login_by = Deadline::after(Duration::from_secs(u64::from(host.settings().login_seconds_max)));
+        let settings = host.settings();
+        let login_by = Deadline::after(Duration::from_secs(u64::from(settings.login_seconds_max)));
         Pump {
             host,
+            settings,
             conn,
             machine,
             input: Vec::new(),
@@ -131,6 +136,7 @@ impl Pump {
                     if self.conn.read_into(&mut self.input, READ_BYTES).await? == 0 {
                         return Ok(End::Close);
                     }
+                    self.refresh();
                 }
                 Wake::News => self.tell_news(),
                 Wake::Stop => self.machine.bye("The server is stopping, please come back in a moment"),
@@ -223,6 +229,19 @@ impl Pump {
             }
             Err(error) => crate::failure::refuse(&error),
         }
+    }
+
+    /// Tells machine and session of settings that are new.
+    fn refresh(&mut self) {
+        let settings = self.host.settings();
+        if Rc::ptr_eq(&settings, &self.settings) {
+            return;
+        }
+        self.machine.configure(config(&settings, &self.conn));
+        if let Some((session, _)) = &mut self.session {
+            session.message_bytes_max = settings.message_bytes_max;
+        }
+        self.settings = settings;
     }
 
     fn forget_input(&mut self) {
