@@ -1,5 +1,6 @@
 //! Texts for people, made from the rows.
 
+use crate::problem::nearest;
 use crate::row::{Kind, Reload, Row};
 use crate::table::ROWS;
 use std::fmt::Write;
@@ -12,6 +13,12 @@ pub fn explain(key: &str) -> Option<String> {
     };
     let texts: Vec<String> = ROWS.iter().filter(inside).map(explain_row).collect();
     (!texts.is_empty()).then(|| texts.join("\n"))
+}
+
+/// The setting or section whose name is nearest to a mistyped one.
+pub fn nearest_setting(wrong: &str) -> Option<&'static str> {
+    let sections = ROWS.iter().filter_map(|row| row.key.split_once('.')).map(|(section, _)| section);
+    nearest(wrong, ROWS.iter().map(|row| row.key).chain(sections))
 }
 
 fn explain_row(row: &Row) -> String {

@@ -24,7 +24,7 @@ mod source;
 mod table;
 mod value;
 
-pub use explain::{defaults_text, explain};
+pub use explain::{defaults_text, explain, nearest_setting};
 pub use listener::{CertificateFiles, Listener, Place, TlsMode, TrustedProxies, UnixPlace};
 pub use outside::{Fetch, OUTSIDE_BYTES_MAX, Outside};
 pub use problem::Problem;

@@ -1,8 +1,9 @@
 //! TOML to [`Config`], collecting every problem.
 
 use crate::check::check;
+use crate::explain::nearest_setting;
 use crate::outside::{Fetch, nowhere};
-use crate::problem::{Problem, nearest};
+use crate::problem::Problem;
 use crate::shown::{Origin, Shown};
 use crate::table::{Config, ROWS};
 use crate::value::Reading;
@@ -121,8 +122,7 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, span: Range<usize>, key: &str) {
-        let sections = ROWS.iter().filter_map(|row| row.key.split_once('.')).map(|(section, _)| section);
-        let hint = match nearest(key, ROWS.iter().map(|row| row.key).chain(sections)) {
+        let hint = match nearest_setting(key) {
             Some(known) => format!("there is no such setting; did you mean {known}?"),
             None => "there is no such setting; `skein config explain` lists them all".to_owned(),
         };

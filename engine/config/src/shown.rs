@@ -17,6 +17,8 @@ pub struct Shown {
     pub text: String,
     /// Where it comes from.
     pub origin: Origin,
+    /// What is written in the file, where the value itself stands outside of it.
+    pub written: Option<String>,
     /// The same for the same value, secrets included.
     identity: u64,
 }
@@ -41,11 +43,15 @@ impl Shown {
     pub(crate) fn new(value: &DeValue<'_>, origin: Origin, fetched: &[String]) -> Shown {
         let mut text = String::new();
         write(&mut text, value, true);
+        let mut written = None;
+        if let (DeValue::Table(_), [one]) = (value, fetched) {
+            written = Some(std::mem::replace(&mut text, toml::Value::from(&**one).to_string()));
+        }
         let mut whole = String::new();
         write(&mut whole, value, false);
         let mut hasher = DefaultHasher::new();
         (whole, fetched).hash(&mut hasher);
-        Shown { text, origin, identity: hasher.finish() }
+        Shown { text, origin, written, identity: hasher.finish() }
     }
 }
 

@@ -67,7 +67,10 @@ fn main() -> ExitCode {
         }
         Command::Config(ConfigCommand::Explain { key }) => match skein_config::explain(&key) {
             Some(text) => say(&text),
-            None => fail(&format!("no setting is called {key}; `skein config defaults` lists all")),
+            None => match skein_config::nearest_setting(&key) {
+                Some(known) => fail(&format!("no setting is called {key}; did you mean {known}?")),
+                None => fail(&format!("no setting is called {key}; `skein config defaults` lists all")),
+            },
         },
         Command::Config(ConfigCommand::Defaults) => say(&skein_config::defaults_text()),
     }
@@ -97,9 +100,13 @@ fn load(file: &Path) -> Result<Config, ExitCode> {
 
 /// The settings in force, as a settings file.
 fn show(config: &Config) -> String {
-    let line = |(row, shown): (&Row, &Shown)| match shown.origin {
-        Origin::Default => format!("{} = {} # default\n", row.key, shown.text),
-        Origin::Line(line) => format!("{} = {} # line {line}\n", row.key, shown.text),
+    let line = |(row, shown): (&Row, &Shown)| {
+        let origin = match (shown.origin, &shown.written) {
+            (Origin::Default, _) => "default".to_owned(),
+            (Origin::Line(line), None) => format!("line {line}"),
+            (Origin::Line(line), Some(written)) => format!("line {line}: {written}"),
+        };
+        format!("{} = {} # {origin}\n", row.key, shown.text)
     };
     config.shown().map(line).collect()
 }
