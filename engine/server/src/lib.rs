@@ -14,13 +14,11 @@ mod doors;
 mod error;
 mod logging;
 mod observe;
-mod reload;
 mod replay;
-mod settings_file;
 mod shard;
+mod users;
 
 pub use boot::{Started, run};
 pub use error::ServerError;
 pub use logging::start as start_logging;
-pub use reload::{ReloadError, Reloaded, Reloader};
-pub use settings_file::{SettingsError, load_settings};
+pub use users::reload as reload_users;
