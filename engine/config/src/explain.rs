@@ -1,5 +1,6 @@
 //! Texts for people, made from the rows.
 
+use crate::problem::nearest;
 use crate::row::{Kind, Reload, Row};
 use crate::table::ROWS;
 use std::fmt::Write;
@@ -12,6 +13,12 @@ pub fn explain(key: &str) -> Option<String> {
     };
     let texts: Vec<String> = ROWS.iter().filter(inside).map(explain_row).collect();
     (!texts.is_empty()).then(|| texts.join("\n"))
+}
+
+/// The setting or section whose name is nearest to a mistyped one.
+pub fn nearest_setting(wrong: &str) -> Option<&'static str> {
+    let sections = ROWS.iter().filter_map(|row| row.key.split_once('.')).map(|(section, _)| section);
+    nearest(wrong, ROWS.iter().map(|row| row.key).chain(sections))
 }
 
 fn explain_row(row: &Row) -> String {
@@ -59,8 +66,7 @@ fn bounds(kind: Kind) -> String {
         Kind::Choice(words) => format!("one of {}", words.join(", ")),
         Kind::Addresses => "a list of \"address:port\"".to_owned(),
         Kind::Listeners(_) => "a list of \"address:port\" and { address = ... } or { path = ... } tables".to_owned(),
-        Kind::Words(words) => format!("a list of {}", words.join(", ")),
-        Kind::Networks => "a list of \"network/bits\"".to_owned(),
+        Kind::Certificates => "a list of { cert = ..., key = ... } tables".to_owned(),
         Kind::Sources => "a list of { driver = ... } tables".to_owned(),
     }
 }

@@ -5,6 +5,7 @@
 //!    │
 //!    ├──▶ Config            a typed struct, one field per row
 //!    ├──▶ Config::parse     TOML -> Config, or every problem with line, column and what to write
+//!    ├──▶ Config::shown     the values in force, secrets hidden, and where each comes from
 //!    ├──▶ explain           what a key means
 //!    └──▶ defaults_text     a whole file with every setting, its doc and its default
 //! ```
@@ -14,20 +15,23 @@
 mod check;
 mod explain;
 mod listener;
+mod outside;
 mod parse;
 mod problem;
 mod row;
+mod shown;
 mod source;
 mod table;
 mod value;
 
-pub use explain::{defaults_text, explain};
-pub use ipnet::IpNet;
+pub use explain::{defaults_text, explain, nearest_setting};
 pub use listener::{CertificateFiles, Listener, Place, TlsMode, TrustedProxies, UnixPlace};
+pub use outside::{Fetch, OUTSIDE_BYTES_MAX, Outside};
 pub use problem::Problem;
 pub use row::{Kind, Reload, Row};
-pub use source::{AuthSource, Skip, Source, SourceRules, TemplateError, Then, UserTemplate};
+pub use shown::{Origin, Shown};
+pub use source::{Source, TemplateError, UserTemplate};
 pub use table::{
-    Auth, AuthMechanism, CertificateUser, Config, Imap, Limits, Listeners, Lmtp, Log, LogFormat, LogLevel,
-    PlaintextWithoutTls, ROWS, Store, Tls,
+    Auth, Config, Imap, Limits, Listeners, Lmtp, Log, LogFormat, LogLevel, PlaintextWithoutTls, ROWS, Store, Tls,
+    VersionMin,
 };

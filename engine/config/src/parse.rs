@@ -1,8 +1,10 @@
 //! TOML to [`Config`], collecting every problem.
 
 use crate::check::check;
-use crate::problem::{Problem, nearest};
-use crate::row::Row;
+use crate::explain::nearest_setting;
+use crate::outside::{Fetch, nowhere};
+use crate::problem::Problem;
+use crate::shown::{Origin, Shown};
 use crate::table::{Config, ROWS};
 use crate::value::Reading;
 use std::ops::Range;
@@ -16,14 +18,21 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 impl Config {
     /// Reads a settings file. `path` is where `text` came from: relative paths in it start at its folder.
     ///
-    /// Gives every problem at once, in the order of the file.
+    /// Gives every problem at once, in the order of the file. Values outside of the file are a problem here.
     pub fn parse(text: &str, path: &Path) -> Result<Config, Vec<Problem>> {
+        Config::parse_with(text, path, &nowhere)
+    }
+
+    /// The same, and `fetch` gets what stands outside of the file.
+    pub fn parse_with(text: &str, path: &Path, fetch: Fetch<'_>) -> Result<Config, Vec<Problem>> {
         if text.len() > FILE_BYTES_MAX {
             return Err(vec![Problem::at(text, 0..0, "", format!("the file is larger than {FILE_BYTES_MAX} bytes"))]);
         }
         let (document, errors) = DeTable::parse_recoverable(text);
-        let mut reader =
-            Reader { text, folder: path.parent(), config: Config::defaults(), seen: Vec::new(), problems: Vec::new() };
+        let mut config = Config::defaults();
+        config.file = Some(path.to_owned());
+        let (folder, seen, problems) = (path.parent(), Vec::new(), Vec::new());
+        let mut reader = Reader { text, folder, fetch, config, seen, problems };
         for error in errors {
             reader.problem(error.span().unwrap_or(0..0), "", one_line(error.message()));
         }
@@ -42,7 +51,7 @@ impl Config {
     pub fn embedded_default() -> Config {
         let text = include_str!("demo.toml");
         let mut config = Config::parse(text, Path::new("")).expect("the embedded settings are tested");
-        config.demo = true;
+        (config.demo, config.file) = (true, None);
         config
     }
 
@@ -51,8 +60,9 @@ impl Config {
         let mut config = Config::default();
         for row in ROWS {
             let value = DeValue::parse(row.default).expect("defaults are TOML");
-            let value = Reading { folder: None, key: row.key }.value(row, &value);
+            let value = Reading::new(None, row.key, &nowhere).value(row, &value);
             (row.set)(&mut config, value.unwrap_or_else(|e| panic!("default of {}: {:?}", row.key, e)));
+            config.values.push(Shown::default_of(row));
         }
         config
     }
@@ -62,6 +72,7 @@ impl Config {
 pub(crate) struct Reader<'a> {
     text: &'a str,
     folder: Option<&'a Path>,
+    fetch: Fetch<'a>,
     pub(crate) config: Config,
     /// Each setting that was written, and where its value stands.
     seen: Vec<(&'static str, Range<usize>)>,
@@ -82,8 +93,8 @@ impl Reader<'_> {
         for (name, value) in table {
             let key =
                 if prefix.is_empty() { name.get_ref().to_string() } else { format!("{prefix}.{}", name.get_ref()) };
-            if let Some(row) = ROWS.iter().find(|row| row.key == key) {
-                self.setting(row, value);
+            if let Some(at) = ROWS.iter().position(|row| row.key == key) {
+                self.setting(at, value);
             } else if is_section(&key) {
                 match value.get_ref() {
                     DeValue::Table(inner) => self.table(&key, inner),
@@ -95,17 +106,23 @@ impl Reader<'_> {
         }
     }
 
-    fn setting(&mut self, row: &'static Row, value: &Spanned<DeValue<'_>>) {
+    /// The row at this place in the table.
+    fn setting(&mut self, at: usize, value: &Spanned<DeValue<'_>>) {
+        let row = &ROWS[at];
         self.seen.push((row.key, value.span()));
-        match (Reading { folder: self.folder, key: row.key }).value(row, value) {
-            Ok(value) => (row.set)(&mut self.config, value),
+        let reading = Reading::new(self.folder, row.key, self.fetch);
+        match reading.value(row, value) {
+            Ok(good) => {
+                (row.set)(&mut self.config, good);
+                let line = self.text[..value.span().start].matches('\n').count() + 1;
+                self.config.values[at] = Shown::new(value.get_ref(), Origin::Line(line), &reading.fetched.take());
+            }
             Err(wrong) => wrong.into_iter().for_each(|w| self.problem(w.span, &w.key, w.text)),
         }
     }
 
     fn unknown(&mut self, span: Range<usize>, key: &str) {
-        let sections = ROWS.iter().filter_map(|row| row.key.split_once('.')).map(|(section, _)| section);
-        let hint = match nearest(key, ROWS.iter().map(|row| row.key).chain(sections)) {
+        let hint = match nearest_setting(key) {
             Some(known) => format!("there is no such setting; did you mean {known}?"),
             None => "there is no such setting; `skein config explain` lists them all".to_owned(),
         };

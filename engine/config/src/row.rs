@@ -1,9 +1,8 @@
 //! What a row of the table is, and the macro that makes the struct and the rows from one text.
 
-use crate::listener::{Listener, TlsMode};
-use crate::source::AuthSource;
+use crate::listener::{CertificateFiles, Listener, TlsMode};
+use crate::source::Source;
 use crate::table::Config;
-use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -49,11 +48,9 @@ pub enum Kind {
     Addresses,
     /// A list of `"address:port"` and [`Listener`] tables, at most 64; TLS as this mode says where a TCP one does not.
     Listeners(TlsMode),
-    /// A list of these words, each at most once.
-    Words(&'static [&'static str]),
-    /// A list of `"network/bits"` or addresses, at most 64.
-    Networks,
-    /// A list of tables, each with a `driver`; see [`AuthSource`].
+    /// A list of tables, each with `cert` and `key`, at most 1000.
+    Certificates,
+    /// A list of tables, each with a `driver`; see [`Source`].
     Sources,
 }
 
@@ -77,10 +74,8 @@ pub(crate) enum Value {
     Choice(usize),
     Addresses(Vec<SocketAddr>),
     Listeners(Vec<Listener>),
-    /// Indices in the row's words.
-    Words(Vec<usize>),
-    Networks(Vec<IpNet>),
-    Sources(Vec<AuthSource>),
+    Certificates(Vec<CertificateFiles>),
+    Sources(Vec<Source>),
 }
 
 /// A field's type takes the value its row's kind gives; a mismatch is an error in the table, found by the test that reads
@@ -113,8 +108,8 @@ take! {
     usize: Integer(n) => usize::try_from(n).expect("bounds of the row fit the field");
     Vec<SocketAddr>: Addresses(list) => list;
     Vec<Listener>: Listeners(list) => list;
-    Vec<IpNet>: Networks(list) => list;
-    Vec<AuthSource>: Sources(list) => list;
+    Vec<CertificateFiles>: Certificates(list) => list;
+    Vec<Source>: Sources(list) => list;
 }
 
 /// An enum whose variants are words in the file.
@@ -130,22 +125,10 @@ macro_rules! choice {
             /// The words of the file, in the order of the variants.
             pub const WORDS: &[&str] = &[$($word),+];
         }
-        impl $name {
-            #[allow(dead_code, reason = "not every choice is also a word in a list or a table")]
-            pub(crate) const VARIANTS: &[$name] = &[$($name::$variant),+];
-        }
-        impl $crate::row::Take for Vec<$name> {
-            fn take(value: $crate::row::Value) -> Vec<$name> {
-                match value {
-                    $crate::row::Value::Words(list) => list.into_iter().map(|index| $name::VARIANTS[index]).collect(),
-                    other => panic!("a row of kind Words holds {other:?}"),
-                }
-            }
-        }
         impl $crate::row::Take for $name {
             fn take(value: $crate::row::Value) -> $name {
                 match value {
-                    $crate::row::Value::Choice(index) => $name::VARIANTS[index],
+                    $crate::row::Value::Choice(index) => [$($name::$variant),+][index],
                     other => panic!("a row of kind Choice holds {other:?}"),
                 }
             }
@@ -167,6 +150,10 @@ macro_rules! settings {
         pub struct Config {
             /// True when there is no file and the demo users exist. Not a setting: no file can ask for it.
             pub demo: bool,
+            /// The file it was read from; `None` for the demo.
+            pub file: Option<std::path::PathBuf>,
+            /// What was written for each row of the table.
+            pub(crate) values: Vec<$crate::shown::Shown>,
             $($(#[doc = $doc])+ pub $name: $type,)*
             $($(#[doc = $section_doc])+ pub $section: $Section,)*
         }

@@ -1,8 +1,7 @@
 //! Settings files, right and wrong.
 
 use skein_config::{
-    AuthMechanism, AuthSource, Config, Kind, Place, PlaintextWithoutTls, ROWS, Skip, Source, SourceRules, Then,
-    TlsMode, defaults_text, explain,
+    Config, Kind, Origin, Outside, Place, PlaintextWithoutTls, ROWS, Source, TlsMode, defaults_text, explain,
 };
 use std::path::{Path, PathBuf};
 
@@ -35,7 +34,7 @@ fn the_demo() {
     assert_eq!(ports.map(|list| list[0].place.to_string()), ["127.0.0.1:1143", "127.0.0.1:1993", "127.0.0.1:1024"]);
     assert_eq!(demo.listeners.http[0].to_string(), "127.0.0.1:1080");
     let knows = |user: &str, word: &[u8]| {
-        demo.auth.sources.iter().any(|s| matches!(&s.source, Source::Static { users, password } if users.matches(user) && password.expose() == word))
+        demo.auth.sources.iter().any(|source| matches!(source, Source::Static { users, password } if users.matches(user) && password.expose() == word))
     };
     assert!(
         knows("demo", b"demo") && knows("test1", b"pass") && knows("test200", b"pass") && !knows("test201", b"pass")
@@ -57,11 +56,7 @@ fn values_of_each_kind() {
     assert_eq!(config.listeners.imap.len(), 2);
     assert!(config.listeners.lmtp.is_empty() && config.lmtp.strip_domain && !config.demo);
     assert_eq!(config.auth.plaintext_without_tls, PlaintextWithoutTls::Never);
-    let path = match &config.auth.sources[..] {
-        [AuthSource { source: Source::PasswdFile { path }, .. }] => path,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(path, Path::new("/etc/skein/users"));
+    assert!(matches!(&config.auth.sources[..], [Source::PasswdFile { path }] if path == Path::new("/etc/skein/users")));
 }
 
 #[test]
@@ -169,31 +164,6 @@ fn wrong_sources() {
 }
 
 #[test]
-fn rules_of_sources() {
-    let config = parse(
-        "auth.sources = [{ driver = 'passwd-file', path = 'banned', deny = true },
-         { driver = 'passwd-file', path = 'a', result_success = 'continue-ok', skip = 'authenticated' }]
-         auth.mechanisms = ['LOGIN', 'SCRAM-SHA-256']
-         auth.trusted_networks = ['10.0.0.0/8', '::1']",
-    );
-    assert!(config.auth.sources[0].rules.deny);
-    let expect = SourceRules { result_success: Then::ContinueOk, skip: Skip::Authenticated, ..SourceRules::default() };
-    assert_eq!(config.auth.sources[1].rules, expect);
-    assert_eq!(config.auth.mechanisms, [AuthMechanism::Login, AuthMechanism::ScramSha256]);
-    assert_eq!(config.auth.trusted_networks, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
-    check(
-        &format!("{USERS}auth.masters = [{{ driver = 'passwd-file', path = 'm', skip = 'x', deny = 1, denied = 2 }}]"),
-        &[
-            "2:62 auth.masters write one of \"never\"",
-            "2:74 auth.masters is of type integer: write true or false",
-            "2:77 auth.masters this driver has no denied",
-        ],
-    );
-    check(&format!("{USERS}auth.mechanisms = ['PLANE']"), &["2:20 auth.mechanisms write one of"]);
-    check(&format!("{USERS}auth.trusted_networks = ['10.0.0.0/99']"), &["2:26 auth.trusted_networks is no network"]);
-}
-
-#[test]
 fn rules_between_settings() {
     check("", &["1:1 auth.sources nobody could log in"]);
     check(&format!("{USERS}tls.cert = 'x'"), &["2:12 tls.cert needs tls.key"]);
@@ -203,6 +173,84 @@ fn rules_between_settings() {
         &["2:18 listeners.lmtp 127.0.0.1:1143 is taken by listeners.imap"],
     );
     parse(&format!("{USERS}listeners.lmtp = ['127.0.0.1:0']\nlisteners.imap = ['127.0.0.1:0']"));
+}
+
+/// A file and a variable that are there, and nothing else.
+fn fetch(outside: &Outside) -> Result<String, String> {
+    match outside {
+        Outside::File(path) if path == Path::new("/etc/skein/word") => Ok("from-file".into()),
+        Outside::Env(name) if name == "WORD" => Ok("from-env".into()),
+        _ => Err("is not there".into()),
+    }
+}
+
+#[test]
+fn text_from_outside() {
+    let source = "auth.sources = [{ driver = 'static', users = 'a', password = { file = 'word' } }]\n";
+    let text = format!("{source}hostname = {{ env = 'WORD' }}\n");
+    let path = Path::new("/etc/skein/skein.toml");
+    let config = Config::parse_with(&text, path, &fetch).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert_eq!(config.hostname, "from-env");
+    assert!(matches!(&config.auth.sources[..], [Source::Static { password, .. }] if password.expose() == b"from-file"));
+    let problems = |text: &str| {
+        let problems = Config::parse_with(text, path, &fetch).expect_err("a problem");
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(problems(&format!("{source}hostname = {{ env = 'NO' }}")), "line 2, column 12: hostname: is not there");
+    for wrong in ["{ env = 'A', file = 'b' }", "{ env = 1 }", "{}", "{ word = 'x' }"] {
+        assert!(
+            problems(&format!("{source}hostname = {wrong}")).contains("hostname: is a table: write text"),
+            "{wrong}"
+        );
+    }
+    assert!(problems(&format!("{source}shards = {{ env = 'WORD' }}")).contains("shards: is of type table"));
+    assert!(Config::parse(&text, path).is_err(), "nothing is fetched unless asked for");
+}
+
+#[test]
+fn what_is_shown() {
+    let text = "auth.sources = [{ driver = 'static', users = \"a\", password = 'hunter2' }]\n[limits]\nconnections_max = 0x10\n";
+    let config = parse(text);
+    let shown = |config: &Config, key: &str| {
+        let (_, shown) = config.shown().find(|(row, _)| row.key == key).expect("a row");
+        (shown.text.clone(), shown.origin)
+    };
+    assert_eq!(shown(&config, "limits.connections_max"), ("16".into(), Origin::Line(3)));
+    assert_eq!(shown(&config, "data_dir"), ("\"./skein-data\"".into(), Origin::Default));
+    let (sources, origin) = shown(&config, "auth.sources");
+    assert_eq!(sources, "[{ driver = \"static\", password = \"(hidden)\", users = \"a\" }]");
+    assert_eq!(origin, Origin::Line(1));
+    assert_eq!(config.shown().count(), ROWS.len());
+    // All of it together is a settings file that means the same.
+    let keys =
+        |config: &Config, other: &Config| config.differences(other).iter().map(|row| row.key).collect::<Vec<_>>();
+    let again: String = config.shown().map(|(row, shown)| format!("{} = {}\n", row.key, shown.text)).collect();
+    assert_eq!(keys(&config, &parse(&again)), ["auth.sources"], "but for the secret");
+    assert_eq!(keys(&config, &parse(&text.replace("hunter2", "hunter3").replace("0x10", "16"))), ["auth.sources"]);
+    assert_eq!(
+        keys(&config, &parse(&format!("shards = 3\n{text}idle = 1\n").replace("idle = 1", "message_bytes_max = 2048"))),
+        ["shards", "limits.message_bytes_max"]
+    );
+}
+
+#[test]
+fn certificates() {
+    let config =
+        parse(&format!("{USERS}[tls]\nversion_min = '1.3'\ncertificates = [{{ cert = 'b.pem', key = '/b.key' }}]\n"));
+    let [files] = &config.tls.certificates[..] else { panic!("one") };
+    assert_eq!(
+        (files.certificate.as_path(), files.key.as_path()),
+        (Path::new("/etc/skein/b.pem"), Path::new("/b.key"))
+    );
+    check(
+        &format!("{USERS}tls.certificates = ['x', {{}}, {{ cert = 'a', keys = 'b' }}]"),
+        &[
+            "2:21 tls.certificates write a table such as",
+            "2:26 tls.certificates lacks cert",
+            "2:30 tls.certificates has one of cert and key",
+            "2:44 tls.certificates a certificate has no keys; did you mean key?",
+        ],
+    );
 }
 
 #[test]

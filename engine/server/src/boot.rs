@@ -1,20 +1,21 @@
 //! Coming up, running, and going down, on the main thread.
 
-use crate::doors::{Certificates, Share, bind_all, patiently};
+use crate::doors::{Certificates, Share, bind_all, main_files, patiently};
 use crate::error::ServerError;
+use crate::reload::Reloader;
 use crate::replay::{Exchange, numbers};
 use crate::shard::{self, Common, Own};
-use crate::{logging, observe, users};
+use crate::{logging, observe};
 use skein_admin::AdminConfig;
-use skein_auth::Penalties;
+use skein_auth::Sources;
 use skein_base::ShardId;
 use skein_config::Config;
 use skein_runtime::{
     DataLock, Inbox, Lanes, ShardsConfig, Side, Signal, Signals, check_cores, check_io_uring, raise_memlock,
     raise_nofile,
 };
-use skein_serve::{Doorman, ToShard};
-use skein_transport::{ConnectionLimit, Place, TlsFiles};
+use skein_serve::ToShard;
+use skein_transport::{ConnectionLimit, Place};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,10 +50,12 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     make_folders(&config.data_dir).map_err(system("making the data folder"))?;
 
     let hostname = hostname(&config);
-    let files = certificate(&config, &hostname)?;
-    let certificates = Certificates::load(files.clone(), &config)?;
-    let random_key = || random().map_err(system("asking for random bytes"));
-    let auth = users::load(&config.auth, &config.data_dir, random_key()?)?;
+    let certificates = Certificates::load(&config, &hostname)?;
+    let certificate = main_files(&config, &hostname)?.certificate;
+    let (sources, notices) = Sources::load(&config.auth.sources)?;
+    for (path, notice) in notices {
+        tracing::warn!(path = %path.display(), %notice, "passwd-file");
+    }
     let count = shards_config.shard_count();
     let (mut shares, listeners) = bind_all(&config, &certificates, count)?;
     let side = Side::start().map_err(system("starting the side runtime"))?;
@@ -61,12 +64,13 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
         limit: ConnectionLimit::new(config.limits.connections_max),
         numbers: numbers(&log_dir).map_err(system("reading the log's folder"))?,
         exchange: Exchange::new(count),
-        doorman: Doorman { auth, penalties: Arc::new(Penalties::new(random_key()?)), side: side.clone() },
+        sources: Arc::new(sources),
+        cache_key: random().map_err(system("asking for random bytes"))?,
         run: random().map_err(system("asking for random bytes"))?,
         hostname,
         log_dir,
         lanes,
-        config,
+        config: Arc::new(config),
     });
     let (stop, owns) = give_out(inboxes, &mut shares);
     let shared = common.clone();
@@ -83,8 +87,8 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
         let http = admin.iter().map(|a| ("http", Place::Ip(a.addr())));
         let listeners = listeners.into_iter().chain(http).collect();
         notify(sd_notify::NotifyState::Ready);
-        ready(&Started { listeners, shards: count, certificate: files.certificate });
-        wait_for_end(&signals, &certificates);
+        ready(&Started { listeners, shards: count, certificate });
+        wait_for_end(&signals, &Reloader::new(common.clone(), certificates));
         notify(sd_notify::NotifyState::Stopping);
         is_ready.store(false, Ordering::Release);
     }
@@ -111,16 +115,10 @@ fn outcome(ended: Vec<Result<Result<(), String>, skein_runtime::ShardDied>>) -> 
     Ok(())
 }
 
-fn wait_for_end(signals: &Signals, certificates: &Certificates) {
+fn wait_for_end(signals: &Signals, reloader: &Reloader) {
     loop {
         match signals.wait() {
-            Some(Signal::Reload) => {
-                let errors = certificates.reload();
-                errors
-                    .iter()
-                    .for_each(|error| tracing::error!(%error, "a certificate was not read again; the old one stays"));
-                tracing::info!(errors = errors.len(), "certificates read again");
-            }
+            Some(Signal::Reload) => reloader.reload_and_log(),
             Some(signal) => return tracing::info!(?signal, "stopping"),
             None => return,
         }
@@ -148,16 +146,6 @@ fn hostname(config: &Config) -> String {
     match config.hostname.as_str() {
         "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
         name => name.to_owned(),
-    }
-}
-
-fn certificate(config: &Config, hostname: &str) -> Result<TlsFiles, ServerError> {
-    match (&config.tls.cert, &config.tls.key) {
-        (Some(certificate), Some(key)) => Ok(TlsFiles { certificate: certificate.clone(), key: key.clone() }),
-        _ => {
-            let names = [hostname.to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned()];
-            Ok(TlsFiles::self_signed(&config.data_dir.join("tls"), &names)?)
-        }
     }
 }
 

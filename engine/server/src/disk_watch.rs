@@ -2,7 +2,7 @@
 
 use skein_runtime::metrics::Gauge;
 use skein_runtime::{FreeSpace, free_space, sleep};
-use skein_serve::Store;
+use skein_serve::{Host, Store};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,12 +28,15 @@ pub(crate) fn register() {
 }
 
 /// Runs on each shard for good.
-pub(crate) async fn watch(store: Store, folder: PathBuf, free_bytes_min: u64) {
+pub(crate) async fn watch(host: Host, store: Store, folder: PathBuf) {
     let (mut reserve, mut patience, mut looks) = (false, 1, 0);
     loop {
         sleep(LOOK).await;
         match free_space(&folder).await {
-            Ok(free) => reserve = keep_reserve(&store, free, free_bytes_min, reserve),
+            Ok(free) => {
+                let min = host.settings().config.store.free_bytes_min;
+                reserve = keep_reserve(&store, free, min, reserve);
+            }
             Err(error) => tracing::warn!(folder = %folder.display(), %error, "how full the disk is can not be told"),
         }
         if store.log().refuses().is_some() {

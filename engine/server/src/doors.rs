@@ -2,9 +2,10 @@
 
 use crate::error::ServerError;
 use nix::unistd::{Group, User};
-use skein_config::{Config, Listener, TlsMode, TrustedProxies, UnixPlace};
+use skein_config::{CertificateFiles, Config, Listener, TlsMode, TrustedProxies, UnixPlace, VersionMin};
 use skein_transport::{
-    BindError, BoundSocket, Door, DoorTls, Place, Tls, TlsFiles, TlsLoadError, UnixAccess, bind, bind_unix,
+    BindError, BoundSocket, Door, DoorTls, FreshTls, Place, Tls, TlsFiles, TlsLoadError, TlsSettings, TlsVersion,
+    UnixAccess, bind, bind_unix,
 };
 use std::io;
 use std::sync::Arc;
@@ -32,37 +33,78 @@ pub(crate) struct Share {
 }
 
 /// Every certificate in use: the server's, and those of listeners with one of their own.
-pub(crate) struct Certificates(Vec<(TlsFiles, Arc<Tls>)>);
+pub(crate) struct Certificates {
+    main: Arc<Tls>,
+    own: Vec<(CertificateFiles, Arc<Tls>)>,
+}
 
 impl Certificates {
     /// Reads the server's own, and the listeners'.
-    pub fn load(main: TlsFiles, config: &Config) -> Result<Certificates, TlsLoadError> {
-        let own = services(config).into_iter().flat_map(|(_, _, list)| list.iter().filter_map(own_files));
-        let mut loaded: Vec<(TlsFiles, Arc<Tls>)> = Vec::new();
-        for files in std::iter::once(main).chain(own) {
-            if !loaded.iter().any(|(known, _)| *known == files) {
-                let tls = Arc::new(Tls::load(files.clone())?);
-                loaded.push((files, tls));
+    pub fn load(config: &Config, hostname: &str) -> Result<Certificates, TlsLoadError> {
+        let main = Arc::new(Tls::load(&tls_settings(config, hostname)?)?);
+        let mut own: Vec<(CertificateFiles, Arc<Tls>)> = Vec::new();
+        for files in services(config).into_iter().flat_map(|(_, _, list)| list.iter().filter_map(own_files)) {
+            if !own.iter().any(|(known, _)| known == files) {
+                let tls = Tls::load(&own_settings(files, config))?;
+                own.push((files.clone(), Arc::new(tls)));
             }
         }
-        Ok(Certificates(loaded))
+        Ok(Certificates { main, own })
     }
 
     /// The one a listener uses.
     fn of(&self, listener: &Listener) -> Arc<Tls> {
-        let own = own_files(listener).and_then(|files| self.0.iter().find(|(known, _)| *known == files));
-        own.unwrap_or(&self.0[0]).1.clone()
+        let own = own_files(listener).and_then(|files| self.own.iter().find(|(known, _)| known == files));
+        own.map_or(&self.main, |(_, tls)| tls).clone()
     }
 
-    /// Reads all of them again; the ones that can not be read stay as they are.
-    pub fn reload(&self) -> Vec<TlsLoadError> {
-        self.0.iter().filter_map(|(_, tls)| tls.reload().err()).collect()
+    /// Reads all of them again, as `config` says now; nothing is in force yet.
+    pub fn prepare(&self, config: &Config, hostname: &str) -> Result<Vec<FreshTls>, TlsLoadError> {
+        let main = self.main.prepare(&tls_settings(config, hostname)?);
+        let own = self.own.iter().map(|(files, tls)| tls.prepare(&own_settings(files, config)));
+        std::iter::once(main).chain(own).collect()
+    }
+
+    /// Puts what was prepared in force.
+    pub fn install(&self, fresh: Vec<FreshTls>) {
+        let all = std::iter::once(&self.main).chain(self.own.iter().map(|(_, tls)| tls));
+        all.zip(fresh).for_each(|(tls, fresh)| tls.install(fresh));
     }
 }
 
-fn own_files(listener: &Listener) -> Option<TlsFiles> {
-    let files = listener.certificate.clone()?;
-    (listener.tls != TlsMode::None).then_some(TlsFiles { certificate: files.certificate, key: files.key })
+/// The server's own certificate: the configured one, or the one it makes for itself.
+pub(crate) fn main_files(config: &Config, hostname: &str) -> Result<TlsFiles, TlsLoadError> {
+    match (&config.tls.cert, &config.tls.key) {
+        (Some(certificate), Some(key)) => Ok(TlsFiles { certificate: certificate.clone(), key: key.clone() }),
+        _ => {
+            let names = [hostname.to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned()];
+            TlsFiles::self_signed(&config.data_dir.join("tls"), &names)
+        }
+    }
+}
+
+fn tls_settings(config: &Config, hostname: &str) -> Result<TlsSettings, TlsLoadError> {
+    let more = config.tls.certificates.iter().map(tls_files).collect();
+    Ok(TlsSettings { default: main_files(config, hostname)?, more, version_min: version_min(config) })
+}
+
+fn own_settings(files: &CertificateFiles, config: &Config) -> TlsSettings {
+    TlsSettings { default: tls_files(files), more: Vec::new(), version_min: version_min(config) }
+}
+
+fn tls_files(files: &CertificateFiles) -> TlsFiles {
+    TlsFiles { certificate: files.certificate.clone(), key: files.key.clone() }
+}
+
+fn version_min(config: &Config) -> TlsVersion {
+    match config.tls.version_min {
+        VersionMin::Tls12 => TlsVersion::Tls12,
+        VersionMin::Tls13 => TlsVersion::Tls13,
+    }
+}
+
+fn own_files(listener: &Listener) -> Option<&CertificateFiles> {
+    listener.certificate.as_ref().filter(|_| listener.tls != TlsMode::None)
 }
 
 fn services(config: &Config) -> [(&'static str, Service, &[Listener]); 3] {

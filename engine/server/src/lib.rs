@@ -14,11 +14,13 @@ mod doors;
 mod error;
 mod logging;
 mod observe;
+mod reload;
 mod replay;
+mod settings_file;
 mod shard;
-mod users;
 
 pub use boot::{Started, run};
 pub use error::ServerError;
 pub use logging::start as start_logging;
-pub use users::reload as reload_users;
+pub use reload::{ReloadError, Reloaded, Reloader};
+pub use settings_file::{SettingsError, load_settings};

@@ -1,40 +1,43 @@
 //! The text log, on standard error.
 
 use skein_config::{Config, LogFormat, LogLevel};
-use std::io::{self, Write};
+use std::sync::OnceLock;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, reload};
+
+/// The filter of the running log.
+static FILTER: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
 
 /// Starts the log as the settings say. Once per process; a second call changes nothing.
 pub fn start(config: &Config) {
-    let level = match config.log.level {
+    let (filter, handle) = reload::Layer::new(level_filter(config.log.level));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = match config.log.format {
+        LogFormat::Text => lines.with_ansi(rustix::termios::isatty(std::io::stderr())).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    // A log that runs already is the host program's.
+    if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
+        _ = FILTER.set(handle);
+    }
+}
+
+/// Changes what the running log holds.
+pub(crate) fn set_level(level: LogLevel) {
+    if let Some(filter) = FILTER.get() {
+        // It only fails when the log has ended.
+        _ = filter.modify(|filter| *filter = level_filter(level));
+    }
+}
+
+fn level_filter(level: LogLevel) -> LevelFilter {
+    match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(|| Steadfast).with_target(false);
-    // It would tell standard error, and panic when that does not work either.
-    let builder = builder.log_internal_errors(false);
-    let started = match config.log.format {
-        LogFormat::Text => builder.with_ansi(rustix::termios::isatty(io::stderr())).try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
-    // A log that runs already is the host program's.
-    drop(started);
-}
-
-/// Standard error, where a line that can not be written is lost: it is often a file on a disk that may be full, and
-/// the server must live through that.
-struct Steadfast;
-
-impl Write for Steadfast {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _lost = io::stderr().write_all(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

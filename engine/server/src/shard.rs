@@ -3,11 +3,11 @@
 use crate::disk_watch;
 use crate::doors::{Service, Share};
 use crate::replay::Exchange;
-use crate::users;
+use skein_auth::{Auth, Sources};
 use skein_config::{Config, PlaintextWithoutTls, TrustedProxies};
 use skein_proto::imap::ImapConfig;
 use skein_runtime::{Class, Inbox, Lanes, RealClock, RealDisk, ShardContext, oneshot, sleep, spawn_detached, timeout};
-use skein_serve::{Doorman, Host, HostSettings, Store, ToShard};
+use skein_serve::{Host, HostSettings, Store, ToShard};
 use skein_store::OpenLimits;
 use skein_store::log::{Log, LogOptions, SEGMENT_BYTES_MAX, SegmentNumbers};
 use skein_transport::{Conn, ConnectionLimit, Stopper};
@@ -30,10 +30,12 @@ const IDLE_LOOKS: u64 = 4;
 
 /// What all shards are given.
 pub(crate) struct Common {
-    pub config: Config,
+    /// The settings of the start; those in force are the host's.
+    pub config: Arc<Config>,
     pub hostname: String,
     pub log_dir: PathBuf,
-    pub doorman: Doorman,
+    pub sources: Arc<Sources>,
+    pub cache_key: [u8; 32],
     pub run: [u8; 16],
     pub numbers: SegmentNumbers,
     pub exchange: Exchange,
@@ -63,15 +65,19 @@ pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -
 
     let store = Store::new(RealDisk, RealClock, &common.config.data_dir, log.clone(), tail);
     store.set_checkpoint_ops(u64::from(common.config.store.snapshot_ops));
-    let host = Host::new(context.id, store.clone(), common.lanes.clone(), common.doorman.clone(), settings(&common));
-    if context.id.0 == 0 {
-        spawn_detached(Class::Bulk, "user files", users::watch(common.doorman.auth.clone()));
-    }
+    let auth = Auth::new(common.sources.clone(), &common.config.auth, common.cache_key);
+    let host = Host::new(
+        context.id,
+        store.clone(),
+        common.lanes.clone(),
+        auth,
+        settings(common.config.clone(), &common.hostname),
+    );
     spawn_detached(Class::Session, "metrics", crate::observe::watch(store.clone()));
-    spawn_detached(Class::Bulk, "snapshots", snapshots(store.clone(), common.config.store.snapshot_log_bytes));
-    let disk = disk_watch::watch(store.clone(), common.config.data_dir.clone(), common.config.store.free_bytes_min);
+    spawn_detached(Class::Bulk, "snapshots", snapshots(host.clone(), store.clone()));
+    let disk = disk_watch::watch(host.clone(), store.clone(), common.config.data_dir.clone());
     spawn_detached(Class::Session, "disk", disk);
-    spawn_detached(Class::Bulk, "idle accounts", close_idle(store.clone(), open_limits(&common.config)));
+    spawn_detached(Class::Bulk, "idle accounts", close_idle(host.clone(), store.clone()));
     let lane_host = host.clone();
     spawn_detached(Class::Session, "lane", async move { lane_host.serve_lane(own.inbox).await });
 
@@ -146,12 +152,12 @@ async fn behind(host: Host, service: Service, mut conn: Conn, proxies: Arc<Trust
 }
 
 /// Writes all changed accounts out whenever the log has grown by so many bytes, so that a start replays little.
-async fn snapshots(store: Store, log_bytes: u64) {
+async fn snapshots(host: Host, store: Store) {
     let mut from = 0;
     loop {
         sleep(SNAPSHOT_LOOK).await;
         let now = store.log().metrics().bytes;
-        if now - from < log_bytes {
+        if now - from < host.settings().config.store.snapshot_log_bytes {
             continue;
         }
         from = now;
@@ -173,11 +179,12 @@ fn open_limits(config: &Config) -> OpenLimits {
 }
 
 /// Closes accounts that nobody uses: those idle for long every few seconds, and at once when too many are open.
-async fn close_idle(store: Store, limits: OpenLimits) {
-    let every = Duration::from_millis((limits.idle_ms / IDLE_LOOKS).clamp(1000, 15_000));
+async fn close_idle(host: Host, store: Store) {
     let mut looked = RealClock.monotonic_ms();
     loop {
         sleep(OVER_LOOK).await;
+        let limits = open_limits(&host.settings().config);
+        let every = Duration::from_millis((limits.idle_ms / IDLE_LOOKS).clamp(1000, 15_000));
         let due = RealClock.monotonic_ms() - looked >= every.as_millis() as u64;
         if due || store.is_over(&limits) {
             store.close_idle(&limits).await;
@@ -186,19 +193,17 @@ async fn close_idle(store: Store, limits: OpenLimits) {
     }
 }
 
-fn settings(common: &Common) -> HostSettings {
-    let config = &common.config;
+pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
     let plaintext = config.auth.plaintext_without_tls;
     let imap = ImapConfig {
         plaintext_login: plaintext != PlaintextWithoutTls::Never,
-        mechanisms: users::mechanisms(&config.auth),
         message_bytes_max: config.limits.message_bytes_max,
         ..ImapConfig::default()
     };
     HostSettings {
         imap: Arc::new(imap),
         lmtp: skein_proto::lmtp::Settings {
-            hostname: common.hostname.clone(),
+            hostname: hostname.to_owned(),
             message_bytes_max: config.limits.message_bytes_max,
             recipients_max: config.lmtp.recipients_max,
             idle_ms_max: u64::from(config.lmtp.idle_seconds_max) * 1000,
@@ -207,11 +212,13 @@ fn settings(common: &Common) -> HostSettings {
             strip_domain: config.lmtp.strip_domain,
             delimiters: config.lmtp.recipient_delimiter.clone(),
         },
-        hostname: common.hostname.clone(),
+        hostname: hostname.to_owned(),
         message_bytes_max: config.limits.message_bytes_max,
         login_seconds_max: config.imap.login_seconds_max,
         idle_seconds_max: config.imap.idle_seconds_max,
         connections_per_user_max: config.limits.connections_per_user_max,
+        failure_delay_ms: config.auth.failure_delay_ms,
         plaintext_on_loopback_only: plaintext == PlaintextWithoutTls::Loopback,
+        config,
     }
 }

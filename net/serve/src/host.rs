@@ -4,18 +4,20 @@ use crate::Store;
 use crate::imap;
 use crate::lmtp::{self, Delivery};
 use crate::pump::Moved;
-use skein_auth::{Auth, Penalties, SharedAuth};
+use skein_auth::{Auth, Outcome, Sources, Step};
 use skein_base::seam::Clock;
 use skein_base::sync::Notify;
-use skein_base::{AccountId, ShardId, UserName};
+use skein_base::{AccountId, Secret, ShardId, UserName};
+use skein_config::Config;
 use skein_proto::imap::{Imap, ImapConfig};
-use skein_runtime::{Class, Inbox, Lanes, RealClock, Side, spawn_detached};
+use skein_runtime::{Class, Inbox, Lanes, RealClock, sleep, spawn_blocking, spawn_detached};
 use skein_store::AccountHandle;
 use skein_transport::Conn;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is sent from shard to shard.
 pub enum ToShard {
@@ -23,10 +25,26 @@ pub enum ToShard {
     Imap(Box<Moved<Imap>>),
     /// A message for users who live here.
     Deliver(Delivery),
+    /// Settings to go by from now on.
+    Reload(Box<Reload>),
 }
 
-/// What the sessions go by.
+/// New settings for a running shard.
+pub struct Reload {
+    /// What sessions and the shard's own tasks go by.
+    pub settings: HostSettings,
+    /// Who may log in.
+    pub sources: Arc<Sources>,
+    /// 32 random bytes for the fresh login cache.
+    pub cache_key: [u8; 32],
+    /// Dropped when the shard goes by them.
+    pub done: flume::Sender<()>,
+}
+
+/// What the sessions go by. Read it where it is used, or a reload goes unnoticed.
 pub struct HostSettings {
+    /// All settings, for what is not below.
+    pub config: Arc<Config>,
     /// The IMAP machine's.
     pub imap: Arc<ImapConfig>,
     /// The LMTP machine's.
@@ -43,19 +61,10 @@ pub struct HostSettings {
     pub idle_seconds_max: u32,
     /// IMAP connections of one user; 0 is no limit.
     pub connections_per_user_max: u32,
+    /// How long a refused login waits for its answer.
+    pub failure_delay_ms: u32,
     /// Whether passwords without TLS are taken from clients on this machine only.
     pub plaintext_on_loopback_only: bool,
-}
-
-/// What decides about logins, shared by all shards.
-#[derive(Clone)]
-pub struct Doorman {
-    /// The sources.
-    pub auth: Arc<SharedAuth>,
-    /// Who waits.
-    pub penalties: Arc<Penalties>,
-    /// Where sources far away are asked.
-    pub side: Side,
 }
 
 /// One shard's sessions. Clones share it.
@@ -67,9 +76,8 @@ struct Shared {
     shards: u16,
     store: Store,
     lanes: Lanes<ToShard>,
-    auth: Auth,
-    doorman: Doorman,
-    settings: HostSettings,
+    auth: RefCell<Auth>,
+    settings: RefCell<Rc<HostSettings>>,
     connections: RefCell<HashMap<AccountId, u32>>,
     sessions: Cell<u64>,
     live: Cell<usize>,
@@ -80,15 +88,14 @@ struct Shared {
 
 impl Host {
     /// A shard's host.
-    pub fn new(id: ShardId, store: Store, lanes: Lanes<ToShard>, doorman: Doorman, settings: HostSettings) -> Host {
+    pub fn new(id: ShardId, store: Store, lanes: Lanes<ToShard>, auth: Auth, settings: HostSettings) -> Host {
         Host(Rc::new(Shared {
             id,
             shards: lanes.shards() as u16,
             store,
             lanes,
-            auth: Auth::new(doorman.auth.clone()),
-            doorman,
-            settings,
+            auth: RefCell::new(auth),
+            settings: RefCell::new(Rc::new(settings)),
             connections: RefCell::default(),
             sessions: Cell::new(0),
             live: Cell::new(0),
@@ -119,8 +126,18 @@ impl Host {
                     spawn_detached(Class::Session, ("imap", number), imap::resume(self.clone(), *moved));
                 }
                 ToShard::Deliver(delivery) => self.deliver_here(delivery),
+                ToShard::Reload(reload) => self.reload(*reload),
             }
         }
+    }
+
+    /// Takes new settings; sessions that run see them at their next command.
+    fn reload(&self, reload: Reload) {
+        let Reload { settings, sources, cache_key, done } = reload;
+        self.0.auth.borrow_mut().reload(sources, &settings.config.auth, cache_key);
+        self.0.store.set_checkpoint_ops(u64::from(settings.config.store.snapshot_ops));
+        *self.0.settings.borrow_mut() = Rc::new(settings);
+        drop(done);
     }
 
     /// Delivers to users of this very shard.
@@ -151,8 +168,9 @@ impl Host {
         &self.0.lanes
     }
 
-    pub(crate) fn settings(&self) -> &HostSettings {
-        &self.0.settings
+    /// The settings in force now.
+    pub fn settings(&self) -> Rc<HostSettings> {
+        self.0.settings.borrow().clone()
     }
 
     pub(crate) fn id(&self) -> ShardId {
@@ -166,7 +184,7 @@ impl Host {
 
     /// Whether some source knows the user.
     pub(crate) fn knows(&self, user: &UserName) -> bool {
-        self.0.auth.state().users.know(user)
+        self.0.auth.borrow().sources().know(user)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -178,16 +196,21 @@ impl Host {
         &self.0.stop
     }
 
-    pub(crate) fn auth(&self) -> &Auth {
-        &self.0.auth
-    }
-
-    pub(crate) fn penalties(&self) -> &Penalties {
-        &self.0.doorman.penalties
-    }
-
-    pub(crate) fn side(&self) -> &Side {
-        &self.0.doorman.side
+    /// Checks a password; costly hashes run off the shard. A refusal takes its time.
+    pub(crate) async fn verify(&self, user: &str, password: &Secret) -> Outcome {
+        let step = self.0.auth.borrow_mut().begin(user, password, RealClock.monotonic_ms());
+        let outcome = match step {
+            Step::Accept(user) => Outcome::Accept(user),
+            Step::Reject => Outcome::Reject,
+            Step::Check(job) => match spawn_blocking(move || job.run()).await {
+                Ok(checked) => self.0.auth.borrow_mut().finish(checked, RealClock.monotonic_ms()),
+                Err(_) => Outcome::Reject,
+            },
+        };
+        if matches!(outcome, Outcome::Reject) {
+            sleep(Duration::from_millis(u64::from(self.settings().failure_delay_ms))).await;
+        }
+        outcome
     }
 
     /// Counts a session for as long as the guard lives.
@@ -198,7 +221,7 @@ impl Host {
 
     /// Counts a connection of a user; `None` when he has as many as he may.
     pub(crate) fn admit(&self, account: AccountId) -> Option<Admitted> {
-        let max = self.0.settings.connections_per_user_max;
+        let max = self.settings().connections_per_user_max;
         let mut connections = self.0.connections.borrow_mut();
         let count = connections.entry(account).or_default();
         if max > 0 && *count >= max {

@@ -262,13 +262,14 @@ fn trace(host: &Host, peer: Endpoint, message: &Incoming) -> Arc<[u8]> {
         [one] => Some((&one.address, &one.user)),
         _ => None,
     };
+    let settings = host.settings();
     let trace = Trace {
         sender: message.sender.as_ref(),
         to,
         client: &message.client,
         client_ip: peer.ip(),
         tls: false,
-        hostname: &host.settings().hostname,
+        hostname: &settings.hostname,
         id: &message.id,
         unix_seconds: RealClock.unix_seconds(),
     };

@@ -32,5 +32,5 @@ pub use frozen::Frozen;
 pub use limit::{ConnectionLimit, ConnectionSlot};
 pub use listen::{BACKLOG, BindError, BoundSocket, Listener, Place, Stopper, bind};
 pub use rustls::ServerConfig;
-pub use tls::{Tls, TlsFiles, TlsLoadError};
+pub use tls::{FreshTls, Tls, TlsFiles, TlsLoadError, TlsSettings, TlsVersion};
 pub use unix::{UnixAccess, bind_unix};

@@ -10,20 +10,26 @@ pub struct ConnectionLimit(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     open: AtomicUsize,
-    max: usize,
+    max: AtomicUsize,
 }
 
 impl ConnectionLimit {
     /// At most `max` connections.
     pub fn new(max: usize) -> ConnectionLimit {
-        ConnectionLimit(Arc::new(Shared { open: AtomicUsize::new(0), max }))
+        ConnectionLimit(Arc::new(Shared { open: AtomicUsize::new(0), max: AtomicUsize::new(max) }))
     }
 
     /// A place for one more connection, `None` when all are taken.
     pub fn try_take(&self) -> Option<ConnectionSlot> {
-        let more = |open| (open < self.0.max).then_some(open + 1);
+        let max = self.0.max.load(Relaxed);
+        let more = |open| (open < max).then_some(open + 1);
         self.0.open.fetch_update(Relaxed, Relaxed, more).ok()?;
         Some(ConnectionSlot(self.0.clone()))
+    }
+
+    /// Changes how many there may be; those open stay.
+    pub fn set_max(&self, max: usize) {
+        self.0.max.store(max, Relaxed);
     }
 
     /// How many are open.
@@ -53,6 +59,11 @@ mod tests {
         assert!(limit.try_take().is_none());
         drop(first);
         assert_eq!(limit.open(), 1);
+        assert!(limit.try_take().is_some());
+        let _third = limit.try_take().unwrap();
+        limit.set_max(1);
+        assert!(limit.try_take().is_none());
+        limit.set_max(3);
         assert!(limit.try_take().is_some());
     }
 }

@@ -3,8 +3,8 @@
 mod banner;
 
 use clap::{Parser, Subcommand};
-use skein_config::Config;
-use std::path::PathBuf;
+use skein_config::{Config, Origin, Row, Shown};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -38,6 +38,11 @@ enum ConfigCommand {
         /// The file.
         file: PathBuf,
     },
+    /// Print every setting with its value in force and where it comes from; secrets are hidden.
+    Show {
+        /// The file; without it, the demo's settings.
+        file: Option<PathBuf>,
+    },
     /// Say what a setting does.
     Explain {
         /// Its key, as limits.connections_max.
@@ -54,9 +59,18 @@ fn main() -> ExitCode {
             Ok(_) => say(&format!("{}: no problems", file.display())),
             Err(code) => code,
         },
+        Command::Config(ConfigCommand::Show { file }) => {
+            match file.map_or_else(|| Ok(Config::embedded_default()), |file| load(&file)) {
+                Ok(config) => say(&show(&config)),
+                Err(code) => code,
+            }
+        }
         Command::Config(ConfigCommand::Explain { key }) => match skein_config::explain(&key) {
             Some(text) => say(&text),
-            None => fail(&format!("no setting is called {key}; `skein config defaults` lists all")),
+            None => match skein_config::nearest_setting(&key) {
+                Some(known) => fail(&format!("no setting is called {key}; did you mean {known}?")),
+                None => fail(&format!("no setting is called {key}; `skein config defaults` lists all")),
+            },
         },
         Command::Config(ConfigCommand::Defaults) => say(&skein_config::defaults_text()),
     }
@@ -77,14 +91,24 @@ fn serve(file: Option<PathBuf>) -> ExitCode {
     }
 }
 
-fn load(file: &PathBuf) -> Result<Config, ExitCode> {
-    let text = std::fs::read_to_string(file).map_err(|error| fail(&format!("{}: {error}", file.display())))?;
-    Config::parse(&text, file).map_err(|problems| {
-        for problem in problems {
-            eprintln!("{}:{problem}", file.display());
-        }
+fn load(file: &Path) -> Result<Config, ExitCode> {
+    skein_server::load_settings(file).map_err(|error| {
+        eprintln!("{error}");
         ExitCode::from(2)
     })
+}
+
+/// The settings in force, as a settings file.
+fn show(config: &Config) -> String {
+    let line = |(row, shown): (&Row, &Shown)| {
+        let origin = match (shown.origin, &shown.written) {
+            (Origin::Default, _) => "default".to_owned(),
+            (Origin::Line(line), None) => format!("line {line}"),
+            (Origin::Line(line), Some(written)) => format!("line {line}: {written}"),
+        };
+        format!("{} = {} # {origin}\n", row.key, shown.text)
+    };
+    config.shown().map(line).collect()
 }
 
 fn say(text: &str) -> ExitCode {

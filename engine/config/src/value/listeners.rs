@@ -12,6 +12,8 @@ use toml::de::{DeTable, DeValue};
 const LISTENERS_MAX: usize = 64;
 /// Networks of trusted proxies: each is compared at each connection.
 const NETWORKS_MAX: usize = 256;
+/// Certificates beside the first: each is a few files to read at each start.
+const CERTIFICATES_MAX: usize = 1000;
 /// Longest path of a Unix socket: `sun_path` of unix(7) with its NUL.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// A socket's file takes reading, writing and nothing else.
@@ -114,6 +116,24 @@ impl Reading<'_> {
         }
     }
 
+    pub(super) fn certificates(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, Vec<Wrong>> {
+        let list = self.list(value, CERTIFICATES_MAX, "[{ cert = \"b.pem\", key = \"b.key\" }]")?;
+        let (mut good, mut wrong) = (Vec::new(), Vec::new());
+        for item in list.iter() {
+            let DeValue::Table(table) = item.get_ref() else {
+                wrong.push(self.wrong(item, "write a table such as { cert = \"b.pem\", key = \"b.key\" }"));
+                continue;
+            };
+            wrong.extend(self.strangers(table, &["cert", "key"], "a certificate"));
+            match self.certificate(item, table) {
+                Ok(Some(files)) => good.push(files),
+                Ok(None) => wrong.push(self.wrong(item, "lacks cert = \"...\" and key = \"...\"")),
+                Err(w) => wrong.push(w),
+            }
+        }
+        if wrong.is_empty() { Ok(Value::Certificates(good)) } else { Err(wrong) }
+    }
+
     fn certificate(&self, item: &Spanned<DeValue<'_>>, table: &DeTable<'_>) -> Result<Option<CertificateFiles>, Wrong> {
         let path = |value: &Spanned<DeValue<'_>>| self.path(value, &self.text(value)?, false);
         match (table.get("cert"), table.get("key")) {
@@ -149,7 +169,7 @@ impl Reading<'_> {
         }
     }
 
-    pub(super) fn networks(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<IpNet>, Vec<Wrong>> {
+    fn networks(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<IpNet>, Vec<Wrong>> {
         let list = self.list(value, NETWORKS_MAX, "[\"10.0.0.0/24\", \"192.0.2.7\"]")?;
         let read = |item: &Spanned<DeValue<'_>>| {
             let text = self.text(item)?;

@@ -10,19 +10,19 @@ mod session;
 mod store;
 mod sync;
 
-use crate::host::{Admitted, Host, Live, ToShard};
-use crate::login::{Client, Verdict};
+use crate::host::{Admitted, Host, HostSettings, Live, ToShard};
 use crate::metrics::{self, Held};
 use crate::pump::{self, Moved, READ_BYTES, start_tls};
 use link::{Link, flush};
 use session::Session;
-use skein_base::{AccountId, Class, UserName};
+use skein_auth::Outcome;
+use skein_base::{AccountId, Class, Secret, UserName};
 use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, Step};
-use skein_proto::sasl::{Credentials, Question};
 use skein_runtime::{Deadline, sleep};
 use skein_store::StoreError;
 use skein_transport::Conn;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ enum Wake {
 
 struct Pump {
     host: Host,
+    /// Those the machine and the session know.
+    settings: Rc<HostSettings>,
     conn: Conn,
     machine: Imap,
     /// Read and not yet taken by the machine, from `at` on.
@@ -63,14 +65,14 @@ pub(crate) async fn serve(host: Host, mut conn: Conn) {
     if conn.door().is_implicit_tls() && !start_tls(&mut conn, 0).await {
         return;
     }
-    let machine = Imap::new(config(&host, &conn), conn.is_secure());
+    let machine = Imap::new(config(&host.settings(), &conn), conn.is_secure());
     Pump::new(host, conn, machine).run().await;
 }
 
 /// The shard's settings, as far as this client's way here allows.
-fn config(host: &Host, conn: &Conn) -> Arc<ImapConfig> {
-    let config = host.settings().imap.clone();
-    let may_be_heard = host.settings().plaintext_on_loopback_only && !conn.peer().is_local();
+fn config(settings: &HostSettings, conn: &Conn) -> Arc<ImapConfig> {
+    let config = settings.imap.clone();
+    let may_be_heard = settings.plaintext_on_loopback_only && !conn.peer().is_local();
     let wanted = (conn.door().offers_tls(), config.plaintext_login && !may_be_heard);
     if wanted == (config.starttls, config.plaintext_login) {
         return config;
@@ -91,9 +93,11 @@ pub(crate) async fn resume(host: Host, moved: Moved<Imap>) {
 impl Pump {
     fn new(host: Host, conn: Conn, machine: Imap) -> Pump {
         let live = host.enter();
-        let login_by = Deadline::after(Duration::from_secs(u64::from(host.settings().login_seconds_max)));
+        let settings = host.settings();
+        let login_by = Deadline::after(Duration::from_secs(u64::from(settings.login_seconds_max)));
         Pump {
             host,
+            settings,
             conn,
             machine,
             input: Vec::new(),
@@ -132,6 +136,7 @@ impl Pump {
                     if self.conn.read_into(&mut self.input, READ_BYTES).await? == 0 {
                         return Ok(End::Close);
                     }
+                    self.refresh();
                 }
                 Wake::News => self.tell_news(),
                 Wake::Stop => self.machine.bye("The server is stopping, please come back in a moment"),
@@ -150,13 +155,7 @@ impl Pump {
         loop {
             match self.machine.next() {
                 Step::Ask(Request::Login { user, password, authzid }) if self.session.is_none() => {
-                    let question = Question::Password(Credentials { authzid, user, password });
-                    if let Some(end) = self.check_login(question).await {
-                        return Ok(Some(end));
-                    }
-                }
-                Step::Ask(Request::Sasl(question)) if self.session.is_none() => {
-                    if let Some(end) = self.check_login(question).await {
+                    if let Some(end) = self.check_login(&user, &password, authzid.as_deref()).await {
                         return Ok(Some(end));
                     }
                 }
@@ -197,16 +196,19 @@ impl Pump {
         Ok(())
     }
 
-    /// Checks who it is here, where the connection was accepted; the session begins where the user lives.
-    async fn check_login(&mut self, question: Question) -> Option<End> {
-        let client = Client { peer: self.conn.peer(), certificate: None };
-        let reply = match self.host.authenticate(question, client).await {
-            Verdict::In(accepted) if self.host.home_of(&accepted.user) == self.host.id() => {
-                self.log_in(&accepted.user).await
+    /// Checks a password here, where the connection was accepted; the session begins where the user lives.
+    async fn check_login(&mut self, user: &str, password: &Secret, authzid: Option<&str>) -> Option<End> {
+        let reply = match self.host.verify(user, password).await {
+            Outcome::Accept(name) if authzid.is_some_and(|id| !UserName::new(id).is_ok_and(|id| id == name)) => {
+                Reply::no(Class::Denied, "You can not act as that user")
             }
-            Verdict::In(accepted) => return Some(End::Move(accepted.user)),
-            Verdict::Keys(answer) => Reply::Keys(answer),
-            Verdict::No { class, text } => Reply::no(class, text),
+            Outcome::Accept(name) if self.host.home_of(&name) == self.host.id() => self.log_in(&name).await,
+            Outcome::Accept(name) => return Some(End::Move(name)),
+            Outcome::Reject => {
+                metrics::LOGINS_REFUSED.add(1);
+                tracing::info!(user, peer = %self.conn.peer(), "login refused");
+                Reply::no(Class::Credentials, "User name or password is wrong")
+            }
         };
         self.machine.answer(reply);
         None
@@ -227,6 +229,19 @@ impl Pump {
             }
             Err(error) => crate::failure::refuse(&error),
         }
+    }
+
+    /// Tells machine and session of settings that are new.
+    fn refresh(&mut self) {
+        let settings = self.host.settings();
+        if Rc::ptr_eq(&settings, &self.settings) {
+            return;
+        }
+        self.machine.configure(config(&settings, &self.conn));
+        if let Some((session, _)) = &mut self.session {
+            session.message_bytes_max = settings.message_bytes_max;
+        }
+        self.settings = settings;
     }
 
     fn forget_input(&mut self) {

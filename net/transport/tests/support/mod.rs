@@ -47,7 +47,7 @@ impl Server {
     pub fn start(name: &str, implicit_tls: bool, connections_max: usize) -> Server {
         let folder = std::env::temp_dir().join(format!("skein-loopback-{name}-{}", std::process::id()));
         let files = TlsFiles::self_signed(&folder, &["localhost".to_owned()]).unwrap();
-        let tls = Tls::load(files).unwrap().config();
+        let tls = Tls::load(&files.into()).unwrap().config();
         let side = Side::start().unwrap();
         let sockets = bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let Place::Ip(addr) = *sockets[0].place() else { panic!("an address") };

@@ -144,6 +144,11 @@ struct Running {
 }
 
 impl Imap {
+    /// Goes by other settings from the next command on. The client learns of new capabilities when it asks.
+    pub fn configure(&mut self, config: Arc<ImapConfig>) {
+        self.config = config;
+    }
+
     /// A new connection; the greeting is in `out`. The channel is `true` or more when TLS has been started already (port 993).
     pub fn new(config: Arc<ImapConfig>, channel: impl Into<Channel>) -> Imap {
         let channel = channel.into();

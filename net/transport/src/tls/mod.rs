@@ -1,0 +1,164 @@
+//! Certificates and what is offered with them.
+//!
+//! ```text
+//! files   from PEM; the self-signed default      names   which one a client is shown      error   why there is none
+//! ```
+
+mod error;
+mod files;
+mod names;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::crypto::ring::{self, Ticketer};
+use rustls::server::{ProducesTickets, ResolvesServerCert};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
+
+pub use error::TlsLoadError;
+pub use files::TlsFiles;
+use names::ByName;
+
+/// The oldest version that is spoken.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// TLS 1.2 and 1.3.
+    #[default]
+    Tls12,
+    /// TLS 1.3 alone.
+    Tls13,
+}
+
+/// What TLS is made of. Ciphers are those that rustls finds good.
+#[derive(Clone, Debug)]
+pub struct TlsSettings {
+    /// The certificate for clients that ask for no name, or for one that no certificate has.
+    pub default: TlsFiles,
+    /// Certificates for the names in them, the first that fits.
+    pub more: Vec<TlsFiles>,
+    /// The oldest version that is spoken.
+    pub version_min: TlsVersion,
+}
+
+impl From<TlsFiles> for TlsSettings {
+    /// One certificate for everybody, and every version.
+    fn from(default: TlsFiles) -> TlsSettings {
+        TlsSettings { default, more: Vec::new(), version_min: TlsVersion::default() }
+    }
+}
+
+/// The TLS settings in force; replaced as a whole by [`Tls::install`] while connections keep what they started with.
+pub struct Tls {
+    ticketer: Arc<dyn ProducesTickets>,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+/// TLS read from its files and not in force yet.
+pub struct FreshTls(Arc<ServerConfig>);
+
+impl Tls {
+    /// Reads certificates and keys.
+    ///
+    /// # Errors
+    /// Naming the file and what is wrong with it.
+    pub fn load(settings: &TlsSettings) -> Result<Tls, TlsLoadError> {
+        let ticketer = Ticketer::new().map_err(|error| TlsLoadError::Made(error.to_string()))?;
+        let current = RwLock::new(read(settings, &ticketer)?);
+        Ok(Tls { ticketer, current })
+    }
+
+    /// What a new connection uses.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads certificates and keys to replace those in force.
+    ///
+    /// # Errors
+    /// As [`Tls::load`].
+    pub fn prepare(&self, settings: &TlsSettings) -> Result<FreshTls, TlsLoadError> {
+        read(settings, &self.ticketer).map(FreshTls)
+    }
+
+    /// Puts what was read in force. Sessions of before can still be resumed.
+    pub fn install(&self, fresh: FreshTls) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh.0;
+    }
+}
+
+fn read(settings: &TlsSettings, ticketer: &Arc<dyn ProducesTickets>) -> Result<Arc<ServerConfig>, TlsLoadError> {
+    let all = std::iter::once(&settings.default).chain(&settings.more);
+    let certificates = all.map(TlsFiles::read).collect::<Result<Vec<_>, _>>()?;
+    Ok(server_config(Arc::new(ByName::new(certificates)), ticketer.clone(), settings.version_min))
+}
+
+/// TLS with session tickets; `certificates` chooses by the name the client asks for. Where clients are asked for a
+/// certificate of theirs, it is here.
+fn server_config(
+    certificates: Arc<dyn ResolvesServerCert>,
+    ticketer: Arc<dyn ProducesTickets>,
+    version_min: TlsVersion,
+) -> Arc<ServerConfig> {
+    let versions: &[&SupportedProtocolVersion] = match version_min {
+        TlsVersion::Tls12 => &[&TLS13, &TLS12],
+        TlsVersion::Tls13 => &[&TLS13],
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_protocol_versions(versions).expect("ring speaks both versions");
+    let mut config = builder.with_no_client_auth().with_cert_resolver(certificates);
+    config.ticketer = ticketer;
+    // One is enough for clients that hold one connection; each costs a record in the handshake.
+    config.send_tls13_tickets = 1;
+    Arc::new(config)
+}
+
+// Connections move between threads together with their TLS state.
+const _: fn() = || {
+    fn travels<T: Send>() {}
+    travels::<ServerConnection>();
+    travels::<crate::Frozen>();
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_default_is_made_once_and_its_key_is_private() {
+        let folder = std::env::temp_dir().join(format!("skein-tls-{}", std::process::id()));
+        let names = ["localhost".to_owned()];
+        let files = TlsFiles::self_signed(&folder, &names).unwrap();
+        let (first, mode) = (fs::read(&files.key).unwrap(), fs::metadata(&files.key).unwrap().permissions().mode());
+        assert_eq!(mode & 0o777, 0o600);
+        TlsFiles::self_signed(&folder, &names).unwrap();
+        assert_eq!(fs::read(&files.key).unwrap(), first);
+        let tls = Tls::load(&files.clone().into()).unwrap();
+        let before = tls.config();
+        tls.install(tls.prepare(&files.clone().into()).unwrap());
+        assert!(!Arc::ptr_eq(&before, &tls.config()));
+
+        let other = TlsFiles::self_signed(&folder.join("other"), &names).unwrap();
+        let missing = folder.join("missing");
+        let cases = [
+            (TlsFiles { key: other.key, ..files.clone() }, "can not be used together"),
+            (TlsFiles { key: missing.clone(), ..files.clone() }, "missing: No such file"),
+            (
+                TlsFiles { key: files.certificate.clone(), ..files.clone() },
+                "should hold a private key in PEM: there is none",
+            ),
+            (
+                TlsFiles { certificate: files.key.clone(), ..files.clone() },
+                "should hold a certificate in PEM: there is none",
+            ),
+        ];
+        for (files, text) in cases {
+            let error = Tls::load(&files.into()).err().unwrap().to_string();
+            assert!(error.contains(text), "{error}");
+        }
+        fs::write(&files.key, "damaged").unwrap();
+        assert!(tls.prepare(&files.clone().into()).is_err());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
