@@ -61,7 +61,7 @@ impl Account {
         self.mailbox_last = self.mailbox_last.max(id.0);
         self.validity_last = self.validity_last.max(validity.0);
         self.names.insert(name.into(), id);
-        let mailbox = Some(self.expected.remove(&id).unwrap_or_else(|| Mailbox::new(id, validity)));
+        let mailbox = Some(Box::new(self.expected.remove(&id).unwrap_or_else(|| Mailbox::new(id, validity))));
         let snapshot = LogPos::default();
         self.entries.entry(id).or_insert(Entry { name: name.into(), validity, snapshot, mailbox, used_ms: 0 });
     }
@@ -70,7 +70,7 @@ impl Account {
         let Some(entry) = self.entries.remove(&id) else { return };
         self.names.remove(&entry.name);
         if let Some(mailbox) = entry.mailbox.filter(|m| m.view_count() > 0) {
-            self.orphans.insert(id, mailbox);
+            self.orphans.insert(id, *mailbox);
         }
     }
 

@@ -119,7 +119,7 @@ impl Account {
 
     /// A session has taken what was unclaimed as `\Recent`.
     pub fn claim_recent(&self, id: MailboxId) -> Vec<Op> {
-        match self.entries.get(&id).and_then(|e| e.mailbox.as_ref()) {
+        match self.entries.get(&id).and_then(|e| e.mailbox.as_deref()) {
             Some(mailbox) if mailbox.unclaimed() > 0 => {
                 vec![Op::ClaimRecent { mailbox: id, below: mailbox.uid_next() }]
             }
@@ -130,7 +130,7 @@ impl Account {
     /// A mailbox that may change: in the tree and in memory.
     fn target(&self, id: MailboxId) -> Result<&Mailbox, AccountError> {
         let entry = self.entries.get(&id).ok_or(AccountError::NoSuchMailbox)?;
-        entry.mailbox.as_ref().ok_or(AccountError::NotLoaded)
+        entry.mailbox.as_deref().ok_or(AccountError::NotLoaded)
     }
 }
 

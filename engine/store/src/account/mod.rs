@@ -27,8 +27,8 @@ struct Entry {
     validity: UidValidity,
     /// How far the mailbox's snapshot was true when the tree was written; an older one is not to be trusted.
     snapshot: LogPos,
-    /// `None` until somebody looks into it.
-    mailbox: Option<Mailbox>,
+    /// `None` until somebody looks into it. Boxed: a node of the map has room for eleven entries.
+    mailbox: Option<Box<Mailbox>>,
     /// When somebody last came for it, in milliseconds of the store's clock.
     used_ms: u64,
 }
@@ -116,12 +116,12 @@ impl Account {
 
     /// A mailbox that is in memory, deleted ones with open views included.
     pub fn mailbox(&self, id: MailboxId) -> Option<&Mailbox> {
-        self.entries.get(&id).and_then(|e| e.mailbox.as_ref()).or_else(|| self.orphans.get(&id))
+        self.entries.get(&id).and_then(|e| e.mailbox.as_deref()).or_else(|| self.orphans.get(&id))
     }
 
     /// The same, to move its views. Its messages change through ops only.
     pub fn mailbox_mut(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
-        match self.entries.get_mut(&id).and_then(|e| e.mailbox.as_mut()) {
+        match self.entries.get_mut(&id).and_then(|e| e.mailbox.as_deref_mut()) {
             Some(mailbox) => Some(mailbox),
             None => self.orphans.get_mut(&id),
         }
@@ -129,7 +129,7 @@ impl Account {
 
     /// The mailboxes that are in memory and in the tree.
     pub fn loaded(&self) -> impl Iterator<Item = &Mailbox> {
-        self.entries.values().filter_map(|e| e.mailbox.as_ref())
+        self.entries.values().filter_map(|e| e.mailbox.as_deref())
     }
 
     /// True when the mailbox is in the tree.
@@ -147,7 +147,7 @@ impl Account {
         if let Some(entry) = self.entries.get_mut(&mailbox.id())
             && entry.mailbox.is_none()
         {
-            entry.mailbox = Some(mailbox);
+            entry.mailbox = Some(Box::new(mailbox));
         }
     }
 

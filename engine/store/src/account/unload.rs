@@ -5,6 +5,8 @@ use skein_base::MailboxId;
 
 /// Of the maps that hold an entry.
 const ENTRY_BYTES: usize = size_of::<Entry>() + 64;
+/// Of the first nodes of the maps by identity and by name, which have room for eleven entries each.
+const NODES_BYTES: usize = 11 * (size_of::<Entry>() + size_of::<Box<str>>() + 2 * size_of::<MailboxId>()) + 32;
 
 impl Account {
     /// Somebody comes for a mailbox: it stays for a while.
@@ -37,6 +39,6 @@ impl Account {
         });
         let orphans = self.orphans.values().map(|mailbox| mailbox.memory_bytes());
         let subscriptions = self.subscriptions.iter().map(|name| name.len() + 32);
-        size_of::<Account>() + entries.chain(orphans).chain(subscriptions).sum::<usize>()
+        size_of::<Account>() + NODES_BYTES + entries.chain(orphans).chain(subscriptions).sum::<usize>()
     }
 }
