@@ -1,30 +1,41 @@
-//! Who is this: passwd-file and static sources, hashes, cache.
+//! Who is this: sources of users, stored passwords, a cache, and what slows guessing down.
 //!
 //! ```text
-//!              begin(user, password, now)                     finish(checked, now)
-//! session ──▶ cache hit? ─yes──▶ Accept | Reject                    ▲ remembers
-//!               │no                                                 │
-//!               └─▶ sources ──▶ cheap hashes: at once      Job::run (blocking pool)
-//!                     │                                             ▲
-//!                     └────── costly hashes, or a decoy ────────────┘
+//!            names: user, user*master, authzid
+//! session ──▶ Auth ──▶ cache? ─yes──────────────────────────────────▶ Ok(Accepted) | Err(Refusal)
+//!              │         │no                                             ▲  allow_nets, nologin
+//!              │         └─▶ walk: each source by its rules ─────────────┤
+//!              │               ├─ from memory, or Later ─▶ Offload::wait (side runtime, deadline)
+//!              │               └─ costly hash, or a decoy ─▶ Offload::compute (blocking pool)
+//!              └─▶ keys(SCRAM): the stored ones, made of a password, or steady ones that nothing fits
 //! ```
 //!
-//! One [`Auth`] per shard, on shared [`Sources`]. A user nobody knows costs the same hash as a wrong password does, so that
-//! time does not tell who exists.
+//! One [`Auth`] per shard, on one [`SharedAuth`]. A user nobody knows costs the same hash as a wrong password does, and has SCRAM
+//! keys too, so that neither time nor salt tells who exists. [`Penalties`] is shared by all shards: how long who has guessed waits.
 //!
-//! Never here: sockets, waiting, delays (the session waits), the wire form of SASL. Files are read by [`Sources::load`] only.
+//! Never here: sockets, waiting, the wire form of SASL. Files are read by [`SharedAuth`]'s load, reload and refresh only.
 
 mod auth;
 mod cache;
-mod digest;
+mod entry;
 mod error;
 mod hash;
 mod lru;
+mod offload;
 mod passwd_file;
+mod penalty;
+mod shared;
+mod source;
 mod sources;
+mod walk;
 
-pub use auth::{Auth, Checked, Job, Outcome, Step};
+pub use auth::{Accepted, Auth, Identity, Outcome, Refusal};
+pub use entry::{Entry, Fields};
 pub use error::{HashError, LoadError, Notice};
-pub use hash::Hash;
+pub use hash::{Hash, MAKE_SCHEMES, MakeError, make};
+pub use offload::Offload;
 pub use passwd_file::PasswdFile;
-pub use sources::{PassDb, Sources, StaticUsers};
+pub use penalty::{Attempt, Penalties};
+pub use shared::{SharedAuth, State};
+pub use source::{Answer, PassDb, Sample, ScramSample, Unavailable, UserDb, Verified};
+pub use sources::{Notices, Ranked, Sources, StaticUsers};

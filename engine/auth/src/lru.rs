@@ -58,6 +58,12 @@ impl<K: Hash + Eq + Copy, V> Lru<K, V> {
         self.link_newest(place);
     }
 
+    /// How many entries there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// Forgets all.
     pub(crate) fn clear(&mut self) {
         *self = Lru::new(self.max);

@@ -4,12 +4,14 @@
 //! user:{SCHEME}hash:uid:gid:gecos:home:shell:extra fields
 //! ```
 //!
-//! Only the user and the password count; the rest may be missing. Blank lines and lines starting with `#` are skipped.
+//! The user, the password and the extra fields count; the rest may be missing. Blank lines and lines starting with `#` are skipped.
 
+use crate::entry::{Entry, Fields};
 use crate::error::{LoadError, Notice};
-use crate::hash::Hash;
-use crate::sources::PassDb;
+use crate::hash::{Hash, Scram};
+use crate::source::{Answer, PassDb, Sample, ScramSample, UserDb};
 use skein_base::UserName;
+use skein_base::scram::ScramHash;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -26,7 +28,7 @@ const DECOY_SAMPLE: usize = 10_000;
 /// A loaded file.
 #[derive(Debug, Default)]
 pub struct PasswdFile {
-    users: HashMap<UserName, Arc<Hash>>,
+    users: HashMap<UserName, Entry>,
     notices: Vec<Notice>,
 }
 
@@ -81,11 +83,11 @@ impl PasswdFile {
             return Err(format!("{user} stands on an earlier line, which counts"));
         }
         // Who can not log in still gets mail: bouncing it over a typing error would be worse.
-        let (hash, wrong) = match checked(password, fields.nth(5).unwrap_or_default()) {
-            Ok(hash) => (hash, None),
-            Err(wrong) => (Hash::locked(), Some(format!("{user} can not log in: {wrong}"))),
+        let (entry, wrong) = match entry(password, fields.nth(5).unwrap_or_default()) {
+            Ok(entry) => (entry, None),
+            Err(wrong) => (Entry::new(Hash::locked()), Some(format!("{user} can not log in: {wrong}"))),
         };
-        self.users.insert(user, Arc::new(hash));
+        self.users.insert(user, entry);
         wrong.map_or(Ok(()), Err)
     }
 
@@ -96,29 +98,58 @@ impl PasswdFile {
     }
 }
 
-/// The hash, once the extra fields do not forbid the login.
-fn checked(password: &str, extra: &str) -> Result<Hash, String> {
-    let named = |field: &str| extra.split(' ').any(|e| e.split('=').next() == Some(field));
-    if named("allow_nets") {
-        // Letting in from everywhere whom the file lets in from some places would be a hole.
-        return Err("allow_nets is not supported".to_owned());
-    }
-    if named("nologin") {
-        return Ok(Hash::locked());
-    }
-    Hash::parse(password).map_err(|e| e.to_string())
+/// Password and extra fields. A field that is not understood locks: letting in from everywhere whom the file lets in from some
+/// places would be a hole.
+fn entry(password: &str, extra: &str) -> Result<Entry, String> {
+    let fields = Fields::parse(extra)?;
+    let hash = Hash::parse(password).map_err(|e| e.to_string())?;
+    let fields = if fields == Fields::default() { Fields::none() } else { Arc::new(fields) };
+    Ok(Entry { hash: Arc::new(hash), fields })
 }
 
 impl PassDb for PasswdFile {
-    fn look_up(&self, user: &UserName) -> Option<Arc<Hash>> {
-        self.users.get(user).cloned()
+    fn look_up(&self, user: &UserName) -> Answer<Option<Entry>> {
+        Answer::Now(Ok(self.users.get(user).cloned()))
     }
 
-    fn decoy(&self) -> Option<Arc<Hash>> {
+    fn sample(&self) -> Sample {
+        Sample { hash: self.usual_hash(), scram: self.usual_scram() }
+    }
+}
+
+impl UserDb for PasswdFile {
+    fn find(&self, user: &UserName) -> Answer<Option<Entry>> {
+        self.look_up(user)
+    }
+}
+
+impl PasswdFile {
+    fn usual_hash(&self) -> Option<Arc<Hash>> {
+        let costly = self.users.values().map(|entry| &entry.hash).filter(|hash| hash.is_costly());
         let mut seen: HashMap<_, (usize, &Arc<Hash>)> = HashMap::new();
-        for hash in self.users.values().filter(|hash| hash.is_costly()).take(DECOY_SAMPLE) {
+        for hash in costly.take(DECOY_SAMPLE) {
             seen.entry(hash.cost()).or_insert((0, hash)).0 += 1;
         }
         seen.into_iter().max_by_key(|(cost, (count, _))| (*count, *cost)).map(|(_, (_, hash))| hash.clone())
     }
+
+    fn usual_scram(&self) -> Option<ScramSample> {
+        let mut seen: HashMap<ScramSample, usize> = HashMap::new();
+        for entry in self.users.values().take(DECOY_SAMPLE) {
+            if let Some(sample) = scram_sample(&entry.hash) {
+                *seen.entry(sample).or_default() += 1;
+            }
+        }
+        seen.into_iter().max_by_key(|(_, count)| *count).map(|(sample, _)| sample)
+    }
+}
+
+fn scram_sample(hash: &Hash) -> Option<ScramSample> {
+    [ScramHash::Sha256, ScramHash::Sha1].into_iter().find_map(|mechanism| match hash.scram(mechanism) {
+        Scram::None => None,
+        Scram::Password(_) => Some(ScramSample::Passwords),
+        Scram::Keys(keys) => {
+            Some(ScramSample::Keys { hash: keys.hash, iterations: keys.iterations, salt_bytes: keys.salt.len() })
+        }
+    })
 }

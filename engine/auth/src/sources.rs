@@ -1,66 +1,91 @@
 //! Where users come from.
 
+use crate::entry::Entry;
 use crate::error::{LoadError, Notice};
 use crate::hash::Hash;
 use crate::passwd_file::PasswdFile;
+use crate::source::{Answer, PassDb, Sample, ScramSample, UserDb};
 use skein_base::{Secret, UserName};
-use skein_config::{Source, UserTemplate};
+use skein_config::{AuthSource, Source, SourceRules, UserTemplate};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A source of users that answers at once, from memory.
-pub trait PassDb: Send + Sync {
-    /// The stored password of a user, or `None` when the user is not known here.
-    fn look_up(&self, user: &UserName) -> Option<Arc<Hash>>;
-    /// A costly hash as most users have it, or `None` when no user has one. It is checked and its result thrown away when
-    /// the user is unknown.
-    fn decoy(&self) -> Option<Arc<Hash>>;
+/// One source and what its answers mean.
+pub struct Ranked {
+    /// Asked for passwords.
+    pub passdb: Arc<dyn PassDb>,
+    /// Asked who has mail; none for a source that only knows passwords.
+    pub userdb: Option<Arc<dyn UserDb>>,
+    /// What follows from its answers.
+    pub rules: SourceRules,
 }
 
 /// Every source of the settings, in their order; shared by all shards.
+#[derive(Default)]
 pub struct Sources {
-    list: Vec<Box<dyn PassDb>>,
-    decoy: Option<Arc<Hash>>,
+    list: Vec<Ranked>,
+    sample: Sample,
 }
+
+/// Notices with the file they are about.
+pub type Notices = Vec<(PathBuf, Notice)>;
 
 impl Sources {
     /// From sources that are there already.
-    pub fn new(list: Vec<Box<dyn PassDb>>) -> Sources {
-        let decoy = list.iter().find_map(|source| source.decoy());
-        Sources { list, decoy }
+    pub fn new(list: Vec<Ranked>) -> Sources {
+        let samples: Vec<Sample> = list.iter().map(|source| source.passdb.sample()).collect();
+        let hash = samples.iter().find_map(|sample| sample.hash.clone());
+        let scram = samples.iter().find_map(|sample| sample.scram);
+        Sources { list, sample: Sample { hash, scram } }
     }
 
     /// Loads what the settings name, with the notices of each file. Blocks: at start and on reload, off the shards.
-    pub fn load(settings: &[Source]) -> Result<(Sources, Vec<(PathBuf, Notice)>), LoadError> {
-        let mut list: Vec<Box<dyn PassDb>> = Vec::new();
+    ///
+    /// # Errors
+    /// A file can not be read.
+    pub fn load(settings: &[AuthSource]) -> Result<(Sources, Notices), LoadError> {
+        let mut list = Vec::new();
         let mut notices = Vec::new();
-        for source in settings {
-            match source {
+        for AuthSource { source, rules } in settings {
+            list.push(match source {
                 Source::Static { users, password } => {
-                    list.push(Box::new(StaticUsers::new(users.clone(), password.clone())));
+                    Ranked::of(StaticUsers::new(users.clone(), password.clone()), *rules)
                 }
                 Source::PasswdFile { path } => {
                     let file = PasswdFile::load(path)?;
                     notices.extend(file.notices().iter().map(|notice| (path.clone(), notice.clone())));
-                    list.push(Box::new(file));
+                    Ranked::of(file, *rules)
                 }
-            }
+            });
         }
         Ok((Sources::new(list), notices))
     }
 
-    /// True when some source knows the user: delivery asks this of each recipient.
+    /// True when some source in memory knows the user. Sources that take their time are asked by
+    /// [`Auth::find`](crate::Auth::find).
     pub fn know(&self, user: &UserName) -> bool {
-        self.list.iter().any(|source| source.look_up(user).is_some())
+        self.userdbs().any(|userdb| matches!(userdb.find(user), Answer::Now(Ok(Some(_)))))
     }
 
-    /// The user's stored passwords, one for each source that knows the user.
-    pub(crate) fn look_up<'a>(&'a self, user: &'a UserName) -> impl Iterator<Item = Arc<Hash>> + 'a {
-        self.list.iter().filter_map(|source| source.look_up(user))
+    pub(crate) fn list(&self) -> &[Ranked] {
+        &self.list
     }
 
-    pub(crate) fn decoy(&self) -> Option<Arc<Hash>> {
-        self.decoy.clone()
+    /// Those that say who has mail: all but the deny lists.
+    pub(crate) fn userdbs(&self) -> impl Iterator<Item = &Arc<dyn UserDb>> {
+        self.list.iter().filter(|source| !source.rules.deny).filter_map(|source| source.userdb.as_ref())
+    }
+
+    pub(crate) fn sample(&self) -> &Sample {
+        &self.sample
+    }
+}
+
+impl Ranked {
+    /// A source that is asked for both.
+    pub fn of(source: impl PassDb + UserDb + 'static, rules: SourceRules) -> Ranked {
+        let source = Arc::new(source);
+        Ranked { passdb: source.clone(), userdb: Some(source), rules }
     }
 }
 
@@ -68,22 +93,28 @@ impl Sources {
 #[derive(Debug)]
 pub struct StaticUsers {
     users: UserTemplate,
-    hash: Arc<Hash>,
+    entry: Entry,
 }
 
 impl StaticUsers {
     /// All users of the template, with this password.
     pub fn new(users: UserTemplate, password: Secret) -> StaticUsers {
-        StaticUsers { users, hash: Arc::new(Hash::plain(password)) }
+        StaticUsers { users, entry: Entry::new(Hash::plain(password)) }
     }
 }
 
 impl PassDb for StaticUsers {
-    fn look_up(&self, user: &UserName) -> Option<Arc<Hash>> {
-        self.users.matches(user.as_str()).then(|| self.hash.clone())
+    fn look_up(&self, user: &UserName) -> Answer<Option<Entry>> {
+        Answer::Now(Ok(self.users.matches(user.as_str()).then(|| self.entry.clone())))
     }
 
-    fn decoy(&self) -> Option<Arc<Hash>> {
-        None
+    fn sample(&self) -> Sample {
+        Sample { hash: None, scram: Some(ScramSample::Passwords) }
+    }
+}
+
+impl UserDb for StaticUsers {
+    fn find(&self, user: &UserName) -> Answer<Option<Entry>> {
+        self.look_up(user)
     }
 }

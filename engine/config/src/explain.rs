@@ -67,6 +67,8 @@ fn bounds(kind: Kind) -> String {
         Kind::Addresses => "a list of \"address:port\"".to_owned(),
         Kind::Listeners(_) => "a list of \"address:port\" and { address = ... } or { path = ... } tables".to_owned(),
         Kind::Certificates => "a list of { cert = ..., key = ... } tables".to_owned(),
+        Kind::Words(words) => format!("a list of {}", words.join(", ")),
+        Kind::Networks => "a list of \"network/bits\"".to_owned(),
         Kind::Sources => "a list of { driver = ... } tables".to_owned(),
     }
 }

@@ -25,13 +25,14 @@ mod table;
 mod value;
 
 pub use explain::{defaults_text, explain, nearest_setting};
+pub use ipnet::IpNet;
 pub use listener::{CertificateFiles, Listener, Place, TlsMode, TrustedProxies, UnixPlace};
 pub use outside::{Fetch, OUTSIDE_BYTES_MAX, Outside};
 pub use problem::Problem;
 pub use row::{Kind, Reload, Row};
 pub use shown::{Origin, Shown};
-pub use source::{Source, TemplateError, UserTemplate};
+pub use source::{AuthSource, Skip, Source, SourceRules, TemplateError, Then, UserTemplate};
 pub use table::{
-    Auth, Config, Imap, Limits, Listeners, Lmtp, Log, LogFormat, LogLevel, PlaintextWithoutTls, ROWS, Store, Tls,
-    VersionMin,
+    Auth, AuthMechanism, CertificateUser, Config, Imap, Limits, Listeners, Lmtp, Log, LogFormat, LogLevel,
+    PlaintextWithoutTls, ROWS, Store, Tls, VersionMin,
 };

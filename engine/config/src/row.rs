@@ -1,8 +1,9 @@
 //! What a row of the table is, and the macro that makes the struct and the rows from one text.
 
 use crate::listener::{CertificateFiles, Listener, TlsMode};
-use crate::source::Source;
+use crate::source::AuthSource;
 use crate::table::Config;
+use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -50,7 +51,11 @@ pub enum Kind {
     Listeners(TlsMode),
     /// A list of tables, each with `cert` and `key`, at most 1000.
     Certificates,
-    /// A list of tables, each with a `driver`; see [`Source`].
+    /// A list of these words, each at most once.
+    Words(&'static [&'static str]),
+    /// A list of `"network/bits"` or addresses, at most 64.
+    Networks,
+    /// A list of tables, each with a `driver`; see [`AuthSource`].
     Sources,
 }
 
@@ -75,7 +80,10 @@ pub(crate) enum Value {
     Addresses(Vec<SocketAddr>),
     Listeners(Vec<Listener>),
     Certificates(Vec<CertificateFiles>),
-    Sources(Vec<Source>),
+    /// Indices in the row's words.
+    Words(Vec<usize>),
+    Networks(Vec<IpNet>),
+    Sources(Vec<AuthSource>),
 }
 
 /// A field's type takes the value its row's kind gives; a mismatch is an error in the table, found by the test that reads
@@ -109,7 +117,8 @@ take! {
     Vec<SocketAddr>: Addresses(list) => list;
     Vec<Listener>: Listeners(list) => list;
     Vec<CertificateFiles>: Certificates(list) => list;
-    Vec<Source>: Sources(list) => list;
+    Vec<IpNet>: Networks(list) => list;
+    Vec<AuthSource>: Sources(list) => list;
 }
 
 /// An enum whose variants are words in the file.
@@ -125,10 +134,22 @@ macro_rules! choice {
             /// The words of the file, in the order of the variants.
             pub const WORDS: &[&str] = &[$($word),+];
         }
+        impl $name {
+            #[allow(dead_code, reason = "not every choice is also a word in a list or a table")]
+            pub(crate) const VARIANTS: &[$name] = &[$($name::$variant),+];
+        }
+        impl $crate::row::Take for Vec<$name> {
+            fn take(value: $crate::row::Value) -> Vec<$name> {
+                match value {
+                    $crate::row::Value::Words(list) => list.into_iter().map(|index| $name::VARIANTS[index]).collect(),
+                    other => panic!("a row of kind Words holds {other:?}"),
+                }
+            }
+        }
         impl $crate::row::Take for $name {
             fn take(value: $crate::row::Value) -> $name {
                 match value {
-                    $crate::row::Value::Choice(index) => [$($name::$variant),+][index],
+                    $crate::row::Value::Choice(index) => $name::VARIANTS[index],
                     other => panic!("a row of kind Choice holds {other:?}"),
                 }
             }

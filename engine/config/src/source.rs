@@ -1,5 +1,6 @@
 //! Auth sources as they are written in the file.
 
+use crate::row::choice;
 use skein_base::Secret;
 use std::fmt;
 use std::path::PathBuf;
@@ -19,6 +20,72 @@ pub enum Source {
         /// Where it is.
         path: PathBuf,
     },
+}
+
+/// A source, and what its answers mean.
+#[derive(Clone, Debug)]
+pub struct AuthSource {
+    /// The source.
+    pub source: Source,
+    /// What follows from its answers.
+    pub rules: SourceRules,
+}
+
+/// What follows from a source's answers; names and meanings are those of Dovecot's passdb settings.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SourceRules {
+    /// The user is known and the password right.
+    pub result_success: Then,
+    /// The password is wrong or the user not known.
+    pub result_failure: Then,
+    /// The source could not be asked.
+    pub result_internalfail: Then,
+    /// When the source is passed over.
+    pub skip: Skip,
+    /// Whoever is known here does not get in; the password is not looked at.
+    pub deny: bool,
+}
+
+impl Default for SourceRules {
+    fn default() -> SourceRules {
+        SourceRules {
+            result_success: Then::ReturnOk,
+            result_failure: Then::Continue,
+            result_internalfail: Then::Continue,
+            skip: Skip::Never,
+            deny: false,
+        }
+    }
+}
+
+choice! {
+    /// What follows from an answer.
+    Then {
+        /// He is in; no other source is asked.
+        ReturnOk = "return-ok",
+        /// He is not; no other source is asked.
+        ReturnFail = "return-fail",
+        /// As the sources before have it; no other source is asked.
+        Return = "return",
+        /// He is in unless a later source says otherwise.
+        ContinueOk = "continue-ok",
+        /// He is not, unless a later source lets him in.
+        ContinueFail = "continue-fail",
+        /// Nothing: the next source is asked.
+        Continue = "continue",
+    }
+}
+
+choice! {
+    /// When a source is passed over.
+    Skip {
+        /// Never.
+        Never = "never",
+        /// When a source before has let the user in.
+        Authenticated = "authenticated",
+        /// When no source before has let the user in.
+        Unauthenticated = "unauthenticated",
+    }
 }
 
 /// Names such as `demo` or `test{1..200}`: one, or one per number of a range, without leading zeros.

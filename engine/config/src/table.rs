@@ -2,7 +2,8 @@
 
 use crate::listener::{CertificateFiles, Listener, TlsMode};
 use crate::row::{Kind, Reload, Row, Take, choice, settings};
-use crate::source::Source;
+use crate::source::AuthSource;
+use ipnet::IpNet;
 use skein_base::limits;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +27,32 @@ choice! {
         Tls12 = "1.2",
         /// TLS 1.3.
         Tls13 = "1.3",
+    }
+}
+
+choice! {
+    /// A SASL mechanism.
+    AuthMechanism {
+        /// SCRAM-SHA-256, and in TLS SCRAM-SHA-256-PLUS.
+        ScramSha256 = "SCRAM-SHA-256",
+        /// SCRAM-SHA-1, and in TLS SCRAM-SHA-1-PLUS.
+        ScramSha1 = "SCRAM-SHA-1",
+        /// By client certificate.
+        External = "EXTERNAL",
+        /// The password, in TLS.
+        Plain = "PLAIN",
+        /// The same in an older form.
+        Login = "LOGIN",
+    }
+}
+
+choice! {
+    /// What in a client certificate is the user's name.
+    CertificateUser {
+        /// The first e-mail address among the alternative names.
+        Email = "email",
+        /// The subject's common name.
+        CommonName = "common-name",
     }
 }
 
@@ -98,17 +125,41 @@ settings! {
         certificates: Vec<CertificateFiles> = Kind::Certificates, "[]", Live;
         /// The oldest version of TLS that is spoken. The ciphers are those the TLS library finds good.
         version_min: VersionMin = Kind::Choice(VersionMin::WORDS), "\"1.2\"", Live;
+        /// Authorities in PEM that vouch for client certificates. Empty: clients are not asked for one.
+        client_ca: Option<PathBuf> = Kind::Path, "\"\"", Live;
     }
     /// Who may log in.
     auth: Auth {
-        /// Where users and passwords come from. Each source that knows the user is tried, in this order.
-        /// driver = "passwd-file" with path: lines of user:{SCHEME}hash:uid:gid:gecos:home:shell:extra.
+        /// Where users and passwords come from. They are asked in this order until one accepts.
+        /// driver = "passwd-file" with path: lines of user:{SCHEME}hash:uid:gid:gecos:home:shell:extra fields.
+        /// The file is read again when it changes. Of the extra fields user, allow_nets, nologin and reason count.
         /// driver = "static" with users and password: the same password for all of "name" or "test{1..200}".
-        sources: Vec<Source> = Kind::Sources, "[]", Live;
+        /// Each may have, with Dovecot's meanings: result_success (return-ok), result_failure (continue) and
+        /// result_internalfail (continue) = return-ok, return-fail, return, continue-ok, continue-fail or continue;
+        /// skip = "authenticated" or "unauthenticated"; deny = true, which refuses whom the source knows.
+        sources: Vec<AuthSource> = Kind::Sources, "[]", Live;
+        /// Master users, in the same form: they log in as "user*master" with their own password, or with another
+        /// authorization identity in SASL, and are in the mail of that user.
+        masters: Vec<AuthSource> = Kind::Sources, "[]", Live;
+        /// What stands between user and master user. Empty: only by authorization identity.
+        master_separator: String = Kind::Text { bytes_max: 8 }, "\"*\"", Live;
+        /// SASL mechanisms that clients may use. SCRAM works for users whose password is stored as {SCRAM-SHA-256},
+        /// {SCRAM-SHA-1} or {PLAIN}; clients that see it offered do not try another one, so offer it when all have that.
+        /// EXTERNAL is offered to clients with a certificate that tls.client_ca vouches for.
+        mechanisms: Vec<AuthMechanism> = Kind::Words(AuthMechanism::WORDS), "[\"EXTERNAL\", \"PLAIN\", \"LOGIN\"]", Live;
+        /// What in a client certificate is the user's name.
+        certificate_user: CertificateUser = Kind::Choice(CertificateUser::WORDS), "\"email\"", Live;
         /// Who may send a password without TLS.
         plaintext_without_tls: PlaintextWithoutTls = Kind::Choice(PlaintextWithoutTls::WORDS), "\"loopback\"", Live;
         /// How long a failed login waits for its answer, so that guessing is slow.
         failure_delay_ms: u32 = count(0, 60_000, "milliseconds"), "2000", Live;
+        /// True: an address or user with failed logins waits before each next try, 2, 4, 8 and then 15 seconds. The same wrong
+        /// password again does not count, and an hour without failure ends it.
+        penalty: bool = Kind::Bool, "true", Live;
+        /// Clients there never wait and are not counted by address: webmail, proxies, monitoring.
+        trusted_networks: Vec<IpNet> = Kind::Networks, "[\"127.0.0.0/8\", \"::1\"]", Live;
+        /// How long a source far away may take to answer.
+        source_seconds_max: u32 = count(1, 300, "seconds"), "10", Live;
         /// Logins that each shard remembers, so that a known client costs no hash. 0 turns the cache off.
         cache_entries_max: usize = count(0, 10_000_000, "entries"), "20000", Live;
         /// How long an accepted password is remembered. A reload forgets all.
@@ -122,8 +173,11 @@ settings! {
         message_bytes_max: u64 = count(1024, limits::MESSAGE_BYTES_MAX_CEILING, "bytes"), "104857600", Live;
         /// Connections of all services together. More are refused with a word why.
         connections_max: usize = count(1, 10_000_000, "connections"), "100000", Live;
-        /// IMAP connections of one user. 0 is no limit.
+        /// Connections of one user, of each service. 0 is no limit.
         connections_per_user_max: u32 = count(0, 1_000_000, "connections"), "50", Live;
+        /// Connections from one address, or one IPv6 network of 64 bits, of all services together. 0 is no limit: many
+        /// users may be behind one address. auth.trusted_networks are not counted.
+        connections_per_address_max: u32 = count(0, 1_000_000, "connections"), "0", Live;
     }
     /// IMAP sessions.
     imap: Imap {

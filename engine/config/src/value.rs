@@ -4,8 +4,8 @@ mod listeners;
 
 use crate::outside::{Fetch, Outside};
 use crate::problem::nearest;
-use crate::row::{Kind, Row, Value};
-use crate::source::{Source, UserTemplate};
+use crate::row::{Kind, Row, Take, Value};
+use crate::source::{AuthSource, Skip, Source, SourceRules, Then, UserTemplate};
 use skein_base::{Secret, UserName};
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -18,6 +18,8 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 const ADDRESSES_MAX: usize = 64;
 /// Auth sources: each may be asked at each login.
 const SOURCES_MAX: usize = 64;
+/// What every source may have: [`SourceRules`].
+const RULE_NAMES: &[&str] = &["result_success", "result_failure", "result_internalfail", "skip", "deny"];
 
 /// One value that is not what its row asks for.
 #[derive(Debug)]
@@ -59,6 +61,8 @@ impl Reading<'_> {
             Kind::Addresses => self.addresses(value),
             Kind::Listeners(mode) => self.listeners(value, mode),
             Kind::Certificates => self.certificates(value),
+            Kind::Words(words) => self.words(value, words),
+            Kind::Networks => self.networks(value).map(Value::Networks),
             Kind::Sources => self.sources(value),
         }
     }
@@ -160,6 +164,15 @@ impl Reading<'_> {
         gather(list.iter().map(|item| self.address(item))).map(Value::Addresses)
     }
 
+    fn words(&self, value: &Spanned<DeValue<'_>>, words: &[&str]) -> Result<Value, Vec<Wrong>> {
+        let list = self.list(value, words.len(), &format!("[\"{}\"]", words[0]))?;
+        let read = |item: &Spanned<DeValue<'_>>| match self.choice(item, words)? {
+            Value::Choice(index) => Ok(index),
+            other => unreachable!("a choice is {other:?}"),
+        };
+        gather(list.iter().map(read)).map(Value::Words)
+    }
+
     fn sources(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, Vec<Wrong>> {
         let list = self.list(value, SOURCES_MAX, "[{ driver = \"passwd-file\", path = \"users\" }]")?;
         let mut sources = Vec::new();
@@ -173,7 +186,7 @@ impl Reading<'_> {
         if wrong.is_empty() { Ok(Value::Sources(sources)) } else { Err(wrong) }
     }
 
-    fn source(&self, item: &Spanned<DeValue<'_>>) -> Result<Source, Vec<Wrong>> {
+    fn source(&self, item: &Spanned<DeValue<'_>>) -> Result<AuthSource, Vec<Wrong>> {
         let DeValue::Table(table) = item.get_ref() else {
             return Err(vec![self.wrong(item, "write a table such as { driver = \"passwd-file\", path = \"users\" }")]);
         };
@@ -189,7 +202,8 @@ impl Reading<'_> {
             let value = table.get(name).ok_or_else(|| self.wrong(item, format!("lacks {name} = \"...\"")))?;
             Ok((value, self.text(value)?))
         };
-        let mut wrong: Vec<Wrong> = self.strangers(table, names, "this driver");
+        let mut wrong: Vec<Wrong> = self.strangers(table, &[names, RULE_NAMES].concat(), "this driver");
+        let rules = self.rules(table).map_err(|more| wrong.extend(more));
         let source = if names.contains(&"path") {
             field("path")
                 .and_then(|(value, text)| Ok(Source::PasswdFile { path: self.path(value, &text, false)? }))
@@ -199,7 +213,28 @@ impl Reading<'_> {
             let password = field("password").map(|(_, text)| Secret::from(&*text)).map_err(|w| wrong.push(w));
             users.and_then(|users| Ok(Source::Static { users, password: password? }))
         };
-        source.ok().filter(|_| wrong.is_empty()).ok_or(wrong)
+        match (source, rules) {
+            (Ok(source), Ok(rules)) if wrong.is_empty() => Ok(AuthSource { source, rules }),
+            _ => Err(wrong),
+        }
+    }
+
+    fn rules(&self, table: &DeTable<'_>) -> Result<SourceRules, Vec<Wrong>> {
+        let mut rules = SourceRules::default();
+        let mut wrong = Vec::new();
+        for (name, value) in table.iter() {
+            let then = |rule: &mut Then| self.choice(value, Then::WORDS).map(|word| *rule = Then::take(word));
+            let done = match name.get_ref().as_ref() {
+                "result_success" => then(&mut rules.result_success),
+                "result_failure" => then(&mut rules.result_failure),
+                "result_internalfail" => then(&mut rules.result_internalfail),
+                "skip" => self.choice(value, Skip::WORDS).map(|word| rules.skip = Skip::take(word)),
+                "deny" => self.bool(value).map(|truth| rules.deny = bool::take(truth)),
+                _ => Ok(()),
+            };
+            wrong.extend(done.err());
+        }
+        if wrong.is_empty() { Ok(rules) } else { Err(wrong) }
     }
 
     fn template(&self, value: &Spanned<DeValue<'_>>, text: &str) -> Result<UserTemplate, Wrong> {

@@ -1,7 +1,8 @@
 //! Settings files, right and wrong.
 
 use skein_config::{
-    Config, Kind, Origin, Outside, Place, PlaintextWithoutTls, ROWS, Source, TlsMode, defaults_text, explain,
+    AuthMechanism, AuthSource, Config, Kind, Origin, Outside, Place, PlaintextWithoutTls, ROWS, Skip, Source,
+    SourceRules, Then, TlsMode, defaults_text, explain,
 };
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,7 @@ fn the_demo() {
     assert_eq!(ports.map(|list| list[0].place.to_string()), ["127.0.0.1:1143", "127.0.0.1:1993", "127.0.0.1:1024"]);
     assert_eq!(demo.listeners.http[0].to_string(), "127.0.0.1:1080");
     let knows = |user: &str, word: &[u8]| {
-        demo.auth.sources.iter().any(|source| matches!(source, Source::Static { users, password } if users.matches(user) && password.expose() == word))
+        demo.auth.sources.iter().any(|s| matches!(&s.source, Source::Static { users, password } if users.matches(user) && password.expose() == word))
     };
     assert!(
         knows("demo", b"demo") && knows("test1", b"pass") && knows("test200", b"pass") && !knows("test201", b"pass")
@@ -56,7 +57,11 @@ fn values_of_each_kind() {
     assert_eq!(config.listeners.imap.len(), 2);
     assert!(config.listeners.lmtp.is_empty() && config.lmtp.strip_domain && !config.demo);
     assert_eq!(config.auth.plaintext_without_tls, PlaintextWithoutTls::Never);
-    assert!(matches!(&config.auth.sources[..], [Source::PasswdFile { path }] if path == Path::new("/etc/skein/users")));
+    let path = match &config.auth.sources[..] {
+        [AuthSource { source: Source::PasswdFile { path }, .. }] => path,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(path, Path::new("/etc/skein/users"));
 }
 
 #[test]
@@ -164,6 +169,31 @@ fn wrong_sources() {
 }
 
 #[test]
+fn rules_of_sources() {
+    let config = parse(
+        "auth.sources = [{ driver = 'passwd-file', path = 'banned', deny = true },
+         { driver = 'passwd-file', path = 'a', result_success = 'continue-ok', skip = 'authenticated' }]
+         auth.mechanisms = ['LOGIN', 'SCRAM-SHA-256']
+         auth.trusted_networks = ['10.0.0.0/8', '::1']",
+    );
+    assert!(config.auth.sources[0].rules.deny);
+    let expect = SourceRules { result_success: Then::ContinueOk, skip: Skip::Authenticated, ..SourceRules::default() };
+    assert_eq!(config.auth.sources[1].rules, expect);
+    assert_eq!(config.auth.mechanisms, [AuthMechanism::Login, AuthMechanism::ScramSha256]);
+    assert_eq!(config.auth.trusted_networks, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+    check(
+        &format!("{USERS}auth.masters = [{{ driver = 'passwd-file', path = 'm', skip = 'x', deny = 1, denied = 2 }}]"),
+        &[
+            "2:62 auth.masters write one of \"never\"",
+            "2:74 auth.masters is of type integer: write true or false",
+            "2:77 auth.masters this driver has no denied",
+        ],
+    );
+    check(&format!("{USERS}auth.mechanisms = ['PLANE']"), &["2:20 auth.mechanisms write one of"]);
+    check(&format!("{USERS}auth.trusted_networks = ['10.0.0.0/99']"), &["2:26 auth.trusted_networks is no network"]);
+}
+
+#[test]
 fn rules_between_settings() {
     check("", &["1:1 auth.sources nobody could log in"]);
     check(&format!("{USERS}tls.cert = 'x'"), &["2:12 tls.cert needs tls.key"]);
@@ -191,7 +221,8 @@ fn text_from_outside() {
     let path = Path::new("/etc/skein/skein.toml");
     let config = Config::parse_with(&text, path, &fetch).unwrap_or_else(|problems| panic!("{problems:#?}"));
     assert_eq!(config.hostname, "from-env");
-    assert!(matches!(&config.auth.sources[..], [Source::Static { password, .. }] if password.expose() == b"from-file"));
+    let first = config.auth.sources.first().map(|s| &s.source);
+    assert!(matches!(first, Some(Source::Static { password, .. }) if password.expose() == b"from-file"));
     let problems = |text: &str| {
         let problems = Config::parse_with(text, path, &fetch).expect_err("a problem");
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")

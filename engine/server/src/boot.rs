@@ -5,16 +5,16 @@ use crate::error::ServerError;
 use crate::reload::Reloader;
 use crate::replay::{Exchange, numbers};
 use crate::shard::{self, Common, Own};
-use crate::{logging, observe};
+use crate::{logging, observe, users};
 use skein_admin::AdminConfig;
-use skein_auth::Sources;
+use skein_auth::Penalties;
 use skein_base::ShardId;
 use skein_config::Config;
 use skein_runtime::{
     DataLock, Inbox, Lanes, ShardsConfig, Side, Signal, Signals, check_cores, check_io_uring, raise_memlock,
     raise_nofile,
 };
-use skein_serve::ToShard;
+use skein_serve::{Doorman, ToShard};
 use skein_transport::{ConnectionLimit, Place};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,10 +52,8 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     let hostname = hostname(&config);
     let certificates = Certificates::load(&config, &hostname)?;
     let certificate = main_files(&config, &hostname)?.certificate;
-    let (sources, notices) = Sources::load(&config.auth.sources)?;
-    for (path, notice) in notices {
-        tracing::warn!(path = %path.display(), %notice, "passwd-file");
-    }
+    let random_key = || random().map_err(system("asking for random bytes"));
+    let auth = users::load(&config.auth, &config.data_dir, random_key()?)?;
     let count = shards_config.shard_count();
     let (mut shares, listeners) = bind_all(&config, &certificates, count)?;
     let side = Side::start().map_err(system("starting the side runtime"))?;
@@ -64,8 +62,7 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
         limit: ConnectionLimit::new(config.limits.connections_max),
         numbers: numbers(&log_dir).map_err(system("reading the log's folder"))?,
         exchange: Exchange::new(count),
-        sources: Arc::new(sources),
-        cache_key: random().map_err(system("asking for random bytes"))?,
+        doorman: Doorman { auth, penalties: Arc::new(Penalties::new(random_key()?)), side: side.clone() },
         run: random().map_err(system("asking for random bytes"))?,
         hostname,
         log_dir,

@@ -18,6 +18,7 @@ mod reload;
 mod replay;
 mod settings_file;
 mod shard;
+mod users;
 
 pub use boot::{Started, run};
 pub use error::ServerError;

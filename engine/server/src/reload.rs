@@ -9,14 +9,13 @@ use crate::doors::Certificates;
 use crate::logging;
 use crate::settings_file::{SettingsError, load_settings};
 use crate::shard::{Common, settings};
-use skein_auth::Sources;
 use skein_base::ShardId;
 use skein_config::{Config, Reload as When};
 use skein_serve::ToShard;
 use skein_transport::TlsLoadError;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{fmt, io};
 
 /// A shard that has not answered by then is stuck; it takes the settings when it comes back.
 const SHARD_PATIENCE: Duration = Duration::from_secs(10);
@@ -52,8 +51,6 @@ pub enum ReloadError {
     Users(skein_auth::LoadError),
     /// A certificate.
     Tls(TlsLoadError),
-    /// The system refuses something basic.
-    System(io::Error),
     /// This shard did not answer in time; others go by the new settings already, and so will it when it can.
     Stuck(ShardId),
 }
@@ -76,11 +73,11 @@ impl Reloader {
             Some(file) => Arc::new(load_settings(file).map_err(ReloadError::Settings)?),
             None => running.clone(),
         };
-        let (sources, notices) = Sources::load(&fresh.auth.sources).map_err(ReloadError::Users)?;
+        let (users, notices) = common.doorman.auth.prepare(&fresh.auth).map_err(ReloadError::Users)?;
         let tls = certificates.prepare(&fresh, &common.hostname).map_err(ReloadError::Tls)?;
-        let cache_key = crate::boot::random().map_err(ReloadError::System)?;
 
         certificates.install(tls);
+        common.doorman.auth.replace(users);
         logging::set_level(fresh.log.level);
         common.limit.set_max(fresh.limits.connections_max);
         let notices = notices.into_iter().map(|(path, notice)| format!("{}: {notice}", path.display())).collect();
@@ -89,7 +86,7 @@ impl Reloader {
         let keys = |rows: Vec<&'static skein_config::Row>| rows.into_iter().map(|row| row.key).collect();
         let done = Reloaded { changed: keys(live), at_restart: keys(restart), notices };
         *running = fresh.clone();
-        tell_shards(common, &fresh, &Arc::new(sources), cache_key)?;
+        tell_shards(common, &fresh)?;
         Ok(done)
     }
 
@@ -115,18 +112,13 @@ impl Reloader {
     }
 }
 
-fn tell_shards(
-    common: &Common,
-    config: &Arc<Config>,
-    sources: &Arc<Sources>,
-    cache_key: [u8; 32],
-) -> Result<(), ReloadError> {
+fn tell_shards(common: &Common, config: &Arc<Config>) -> Result<(), ReloadError> {
     let shards: Vec<ShardId> = (0..common.lanes.shards() as u16).map(ShardId).collect();
     let mut waiting = Vec::with_capacity(shards.len());
     for shard in shards {
         let (done, said) = flume::bounded(1);
         let settings = settings(config.clone(), &common.hostname);
-        let reload = skein_serve::Reload { settings, sources: sources.clone(), cache_key, done };
+        let reload = skein_serve::Reload { settings, done };
         // A shard that is gone ends the whole process, so nobody misses the settings.
         _ = futures_lite::future::block_on(common.lanes.send_wait(shard, ToShard::Reload(Box::new(reload))));
         waiting.push((shard, said));
@@ -147,7 +139,6 @@ impl fmt::Display for ReloadError {
             ReloadError::Settings(error) => error.fmt(f),
             ReloadError::Users(error) => error.fmt(f),
             ReloadError::Tls(error) => error.fmt(f),
-            ReloadError::System(error) => write!(f, "asking for random bytes: {error}"),
             ReloadError::Stuck(shard) => {
                 write!(f, "shard {shard} does not answer; it takes the new settings when it can")
             }

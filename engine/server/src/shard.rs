@@ -3,11 +3,11 @@
 use crate::disk_watch;
 use crate::doors::{Service, Share};
 use crate::replay::Exchange;
-use skein_auth::{Auth, Sources};
+use crate::users;
 use skein_config::{Config, PlaintextWithoutTls, TrustedProxies};
 use skein_proto::imap::ImapConfig;
 use skein_runtime::{Class, Inbox, Lanes, RealClock, RealDisk, ShardContext, oneshot, sleep, spawn_detached, timeout};
-use skein_serve::{Host, HostSettings, Store, ToShard};
+use skein_serve::{Doorman, Host, HostSettings, Store, ToShard};
 use skein_store::OpenLimits;
 use skein_store::log::{Log, LogOptions, SEGMENT_BYTES_MAX, SegmentNumbers};
 use skein_transport::{Conn, ConnectionLimit, Stopper};
@@ -34,8 +34,7 @@ pub(crate) struct Common {
     pub config: Arc<Config>,
     pub hostname: String,
     pub log_dir: PathBuf,
-    pub sources: Arc<Sources>,
-    pub cache_key: [u8; 32],
+    pub doorman: Doorman,
     pub run: [u8; 16],
     pub numbers: SegmentNumbers,
     pub exchange: Exchange,
@@ -65,14 +64,11 @@ pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -
 
     let store = Store::new(RealDisk, RealClock, &common.config.data_dir, log.clone(), tail);
     store.set_checkpoint_ops(u64::from(common.config.store.snapshot_ops));
-    let auth = Auth::new(common.sources.clone(), &common.config.auth, common.cache_key);
-    let host = Host::new(
-        context.id,
-        store.clone(),
-        common.lanes.clone(),
-        auth,
-        settings(common.config.clone(), &common.hostname),
-    );
+    let settings = settings(common.config.clone(), &common.hostname);
+    let host = Host::new(context.id, store.clone(), common.lanes.clone(), common.doorman.clone(), settings);
+    if context.id.0 == 0 {
+        spawn_detached(Class::Bulk, "user files", users::watch(common.doorman.auth.clone()));
+    }
     spawn_detached(Class::Session, "metrics", crate::observe::watch(store.clone()));
     spawn_detached(Class::Bulk, "snapshots", snapshots(host.clone(), store.clone()));
     let disk = disk_watch::watch(host.clone(), store.clone(), common.config.data_dir.clone());
@@ -197,6 +193,7 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
     let plaintext = config.auth.plaintext_without_tls;
     let imap = ImapConfig {
         plaintext_login: plaintext != PlaintextWithoutTls::Never,
+        mechanisms: users::mechanisms(&config.auth),
         message_bytes_max: config.limits.message_bytes_max,
         ..ImapConfig::default()
     };
@@ -217,7 +214,6 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
         login_seconds_max: config.imap.login_seconds_max,
         idle_seconds_max: config.imap.idle_seconds_max,
         connections_per_user_max: config.limits.connections_per_user_max,
-        failure_delay_ms: config.auth.failure_delay_ms,
         plaintext_on_loopback_only: plaintext == PlaintextWithoutTls::Loopback,
         config,
     }

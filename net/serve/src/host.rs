@@ -4,20 +4,19 @@ use crate::Store;
 use crate::imap;
 use crate::lmtp::{self, Delivery};
 use crate::pump::Moved;
-use skein_auth::{Auth, Outcome, Sources, Step};
+use skein_auth::{Auth, Penalties, SharedAuth};
 use skein_base::seam::Clock;
 use skein_base::sync::Notify;
-use skein_base::{AccountId, Secret, ShardId, UserName};
+use skein_base::{AccountId, ShardId, UserName};
 use skein_config::Config;
 use skein_proto::imap::{Imap, ImapConfig};
-use skein_runtime::{Class, Inbox, Lanes, RealClock, sleep, spawn_blocking, spawn_detached};
+use skein_runtime::{Class, Inbox, Lanes, RealClock, Side, spawn_detached};
 use skein_store::AccountHandle;
 use skein_transport::Conn;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What is sent from shard to shard.
 pub enum ToShard {
@@ -33,10 +32,6 @@ pub enum ToShard {
 pub struct Reload {
     /// What sessions and the shard's own tasks go by.
     pub settings: HostSettings,
-    /// Who may log in.
-    pub sources: Arc<Sources>,
-    /// 32 random bytes for the fresh login cache.
-    pub cache_key: [u8; 32],
     /// Dropped when the shard goes by them.
     pub done: flume::Sender<()>,
 }
@@ -61,10 +56,19 @@ pub struct HostSettings {
     pub idle_seconds_max: u32,
     /// IMAP connections of one user; 0 is no limit.
     pub connections_per_user_max: u32,
-    /// How long a refused login waits for its answer.
-    pub failure_delay_ms: u32,
     /// Whether passwords without TLS are taken from clients on this machine only.
     pub plaintext_on_loopback_only: bool,
+}
+
+/// What decides about logins, shared by all shards.
+#[derive(Clone)]
+pub struct Doorman {
+    /// The sources.
+    pub auth: Arc<SharedAuth>,
+    /// Who waits.
+    pub penalties: Arc<Penalties>,
+    /// Where sources far away are asked.
+    pub side: Side,
 }
 
 /// One shard's sessions. Clones share it.
@@ -76,7 +80,8 @@ struct Shared {
     shards: u16,
     store: Store,
     lanes: Lanes<ToShard>,
-    auth: RefCell<Auth>,
+    auth: Auth,
+    doorman: Doorman,
     settings: RefCell<Rc<HostSettings>>,
     connections: RefCell<HashMap<AccountId, u32>>,
     sessions: Cell<u64>,
@@ -88,13 +93,14 @@ struct Shared {
 
 impl Host {
     /// A shard's host.
-    pub fn new(id: ShardId, store: Store, lanes: Lanes<ToShard>, auth: Auth, settings: HostSettings) -> Host {
+    pub fn new(id: ShardId, store: Store, lanes: Lanes<ToShard>, doorman: Doorman, settings: HostSettings) -> Host {
         Host(Rc::new(Shared {
             id,
             shards: lanes.shards() as u16,
             store,
             lanes,
-            auth: RefCell::new(auth),
+            auth: Auth::new(doorman.auth.clone()),
+            doorman,
             settings: RefCell::new(Rc::new(settings)),
             connections: RefCell::default(),
             sessions: Cell::new(0),
@@ -133,8 +139,7 @@ impl Host {
 
     /// Takes new settings; sessions that run see them at their next command.
     fn reload(&self, reload: Reload) {
-        let Reload { settings, sources, cache_key, done } = reload;
-        self.0.auth.borrow_mut().reload(sources, &settings.config.auth, cache_key);
+        let Reload { settings, done } = reload;
         self.0.store.set_checkpoint_ops(u64::from(settings.config.store.snapshot_ops));
         *self.0.settings.borrow_mut() = Rc::new(settings);
         drop(done);
@@ -184,7 +189,7 @@ impl Host {
 
     /// Whether some source knows the user.
     pub(crate) fn knows(&self, user: &UserName) -> bool {
-        self.0.auth.borrow().sources().know(user)
+        self.0.auth.state().users.know(user)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -196,21 +201,16 @@ impl Host {
         &self.0.stop
     }
 
-    /// Checks a password; costly hashes run off the shard. A refusal takes its time.
-    pub(crate) async fn verify(&self, user: &str, password: &Secret) -> Outcome {
-        let step = self.0.auth.borrow_mut().begin(user, password, RealClock.monotonic_ms());
-        let outcome = match step {
-            Step::Accept(user) => Outcome::Accept(user),
-            Step::Reject => Outcome::Reject,
-            Step::Check(job) => match spawn_blocking(move || job.run()).await {
-                Ok(checked) => self.0.auth.borrow_mut().finish(checked, RealClock.monotonic_ms()),
-                Err(_) => Outcome::Reject,
-            },
-        };
-        if matches!(outcome, Outcome::Reject) {
-            sleep(Duration::from_millis(u64::from(self.settings().failure_delay_ms))).await;
-        }
-        outcome
+    pub(crate) fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    pub(crate) fn penalties(&self) -> &Penalties {
+        &self.0.doorman.penalties
+    }
+
+    pub(crate) fn side(&self) -> &Side {
+        &self.0.doorman.side
     }
 
     /// Counts a session for as long as the guard lives.

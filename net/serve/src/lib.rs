@@ -12,6 +12,7 @@
 //! host      what the sessions of a shard share; what arrives over its lane
 //! imap      the IMAP pump and its session, a file per verb        lmtp   the LMTP pump, fan-out to the recipients' shards
 //! pump      what all pumps share: TLS, sending, moving to another shard
+//! login     who is this, and who has to wait before he is told
 //! ingest    a message on its way in                               message   a stored message, read as far as asked
 //! proxy     who the client is, said by a proxy in front
 //! ```
@@ -23,12 +24,13 @@ mod host;
 mod imap;
 mod ingest;
 mod lmtp;
+mod login;
 mod message;
 pub mod metrics;
 mod proxy;
 mod pump;
 
-pub use host::{Host, HostSettings, Reload, ToShard};
+pub use host::{Doorman, Host, HostSettings, Reload, ToShard};
 pub use proxy::{ProxyError, receive_proxy_header};
 
 /// The store as sessions use it.

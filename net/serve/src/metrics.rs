@@ -6,6 +6,9 @@ use skein_runtime::metrics::{Counter, Gauge};
 pub static LOGINS: Counter = Counter::new("skein_logins", "Logins that succeeded.");
 /// Logins that were refused.
 pub static LOGINS_REFUSED: Counter = Counter::new("skein_logins_refused", "Logins that were refused.");
+/// Logins that had to wait because the address or the name had failed before.
+pub static LOGINS_HELD_BACK: Counter =
+    Counter::new("skein_logins_held_back", "Logins that waited because of failures before.");
 /// Connections handed to another shard after login.
 pub static MOVES: Counter = Counter::new("skein_connections_moved", "Connections moved to their user's shard.");
 /// IMAP commands that reached the session.
@@ -22,7 +25,9 @@ pub static LMTP_CONNECTIONS: Gauge = Gauge::new("skein_lmtp_connections", "Open 
 
 /// Makes them known to the rendering.
 pub fn register() {
-    for counter in [&LOGINS, &LOGINS_REFUSED, &MOVES, &IMAP_REQUESTS, &DELIVERIES, &DELIVERIES_REFUSED] {
+    for counter in
+        [&LOGINS, &LOGINS_REFUSED, &LOGINS_HELD_BACK, &MOVES, &IMAP_REQUESTS, &DELIVERIES, &DELIVERIES_REFUSED]
+    {
         counter.register();
     }
     IMAP_CONNECTIONS.register();

@@ -1,6 +1,6 @@
 //! What the operator writes.
 
-use skein_auth::{PassDb, PasswdFile};
+use skein_auth::{Answer, PassDb, PasswdFile};
 use skein_base::UserName;
 use skein_config::Config;
 use std::path::Path;
@@ -25,9 +25,11 @@ pub fn passwd(data: &[u8]) {
     let whole = data.split(|&b| b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let names = whole.filter_map(|line| line.split(|&b| b == b':').next());
     let users = names.filter_map(|name| std::str::from_utf8(name).ok()).filter_map(|name| UserName::new(name).ok());
-    let found = users.filter(|user| file.look_up(user).is_some()).collect::<std::collections::HashSet<_>>();
+    let found = users
+        .filter(|user| matches!(file.look_up(user), Answer::Now(Ok(Some(_)))))
+        .collect::<std::collections::HashSet<_>>();
     assert!(found.len() >= file.len(), "{} users of {} are found", found.len(), file.len());
-    if let Some(decoy) = file.decoy() {
+    if let Some(decoy) = file.sample().hash {
         assert!(decoy.is_costly());
     }
 }

@@ -169,7 +169,7 @@ impl Reading<'_> {
         }
     }
 
-    fn networks(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<IpNet>, Vec<Wrong>> {
+    pub(super) fn networks(&self, value: &Spanned<DeValue<'_>>) -> Result<Vec<IpNet>, Vec<Wrong>> {
         let list = self.list(value, NETWORKS_MAX, "[\"10.0.0.0/24\", \"192.0.2.7\"]")?;
         let read = |item: &Spanned<DeValue<'_>>| {
             let text = self.text(item)?;

@@ -57,6 +57,8 @@ pub enum Question {
         user: String,
         /// Whose mail is asked for, when it is not the user's own.
         authzid: Option<String>,
+        /// With which mechanism.
+        hash: ScramHash,
         /// False: the password was wrong, or nobody is called so.
         holds: bool,
     },

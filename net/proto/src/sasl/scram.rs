@@ -84,7 +84,7 @@ impl Scram {
                 Ok(SaslStep::Ask(question))
             }
             (State::SentKeys(first, answer), Some(message)) => self.last(first, &answer, message),
-            (State::Proven(first), None | Some(b"")) => Ok(SaslStep::Ask(first.proof(true))),
+            (State::Proven(first), None | Some(b"")) => Ok(SaslStep::Ask(first.proof(self.hash, true))),
             (State::Proven(_), Some(_)) => Err(SaslError::Malformed),
             _ => Err(SaslError::Ended),
         }
@@ -154,7 +154,7 @@ impl Scram {
         }
         let auth_message = [&first.bare[..], b",", &first.reply, b",", without_proof].concat();
         if !answer.keys.proves(&auth_message, &proof) {
-            return Ok(SaslStep::Ask(first.proof(false)));
+            return Ok(SaslStep::Ask(first.proof(self.hash, false)));
         }
         let signature = base64::encode(&answer.keys.server_signature(&auth_message));
         self.state = State::Proven(first);
@@ -163,8 +163,8 @@ impl Scram {
 }
 
 impl First {
-    fn proof(self, holds: bool) -> Question {
-        Question::Proof { user: self.user, authzid: self.authzid, holds }
+    fn proof(self, hash: ScramHash, holds: bool) -> Question {
+        Question::Proof { user: self.user, authzid: self.authzid, hash, holds }
     }
 }
 

@@ -28,7 +28,7 @@ fn said(exchange: &mut Exchange, message: Option<&[u8]>) -> String {
             let challenge = exchange.keys(keys(hash));
             format!("{user}{}>{}", name(authzid), String::from_utf8_lossy(&challenge))
         }
-        Ok(SaslStep::Ask(Question::Proof { user, authzid, holds })) => format!("{user}{} {holds}", name(authzid)),
+        Ok(SaslStep::Ask(Question::Proof { user, authzid, holds, .. })) => format!("{user}{} {holds}", name(authzid)),
         Ok(SaslStep::Ask(Question::Certificate { authzid })) => format!("certificate{}", name(authzid)),
         Err(e) => format!("{e:?}"),
     }

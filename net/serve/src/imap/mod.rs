@@ -11,13 +11,14 @@ mod store;
 mod sync;
 
 use crate::host::{Admitted, Host, HostSettings, Live, ToShard};
+use crate::login::{Client, Verdict};
 use crate::metrics::{self, Held};
 use crate::pump::{self, Moved, READ_BYTES, start_tls};
 use link::{Link, flush};
 use session::Session;
-use skein_auth::Outcome;
-use skein_base::{AccountId, Class, Secret, UserName};
+use skein_base::{AccountId, Class, UserName};
 use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, Step};
+use skein_proto::sasl::{Credentials, Question};
 use skein_runtime::{Deadline, sleep};
 use skein_store::StoreError;
 use skein_transport::Conn;
@@ -155,7 +156,13 @@ impl Pump {
         loop {
             match self.machine.next() {
                 Step::Ask(Request::Login { user, password, authzid }) if self.session.is_none() => {
-                    if let Some(end) = self.check_login(&user, &password, authzid.as_deref()).await {
+                    let question = Question::Password(Credentials { authzid, user, password });
+                    if let Some(end) = self.check_login(question).await {
+                        return Ok(Some(end));
+                    }
+                }
+                Step::Ask(Request::Sasl(question)) if self.session.is_none() => {
+                    if let Some(end) = self.check_login(question).await {
                         return Ok(Some(end));
                     }
                 }
@@ -196,19 +203,16 @@ impl Pump {
         Ok(())
     }
 
-    /// Checks a password here, where the connection was accepted; the session begins where the user lives.
-    async fn check_login(&mut self, user: &str, password: &Secret, authzid: Option<&str>) -> Option<End> {
-        let reply = match self.host.verify(user, password).await {
-            Outcome::Accept(name) if authzid.is_some_and(|id| !UserName::new(id).is_ok_and(|id| id == name)) => {
-                Reply::no(Class::Denied, "You can not act as that user")
+    /// Checks who it is here, where the connection was accepted; the session begins where the user lives.
+    async fn check_login(&mut self, question: Question) -> Option<End> {
+        let client = Client { peer: self.conn.peer(), certificate: None };
+        let reply = match self.host.authenticate(question, client).await {
+            Verdict::In(accepted) if self.host.home_of(&accepted.user) == self.host.id() => {
+                self.log_in(&accepted.user).await
             }
-            Outcome::Accept(name) if self.host.home_of(&name) == self.host.id() => self.log_in(&name).await,
-            Outcome::Accept(name) => return Some(End::Move(name)),
-            Outcome::Reject => {
-                metrics::LOGINS_REFUSED.add(1);
-                tracing::info!(user, peer = %self.conn.peer(), "login refused");
-                Reply::no(Class::Credentials, "User name or password is wrong")
-            }
+            Verdict::In(accepted) => return Some(End::Move(accepted.user)),
+            Verdict::Keys(answer) => Reply::Keys(answer),
+            Verdict::No { class, text } => Reply::no(class, text),
         };
         self.machine.answer(reply);
         None

@@ -1,0 +1,185 @@
+//! Who is this: the questions of an exchange, answered by the sources, and the waits of those who guess.
+//!
+//! ```text
+//! question ──▶ wait, if this address or name has failed ──▶ sources ──▶ In(who) | Keys | No
+//!                                                            │ wrong: counted, and the answer takes its time
+//! ```
+
+use crate::host::Host;
+use crate::metrics;
+use skein_auth::{Accepted, Attempt, Identity, Offload, Outcome, Refusal};
+use skein_base::seam::Clock;
+use skein_base::{Class, Secret};
+use skein_proto::sasl::{Credentials, Question, ScramAnswer};
+use skein_runtime::{RealClock, Side, sleep, spawn_blocking, timeout};
+use skein_transport::Endpoint;
+use std::borrow::Cow;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// The client, as far as a login cares.
+#[derive(Clone, Copy)]
+pub(crate) struct Client<'a> {
+    /// Where it is.
+    pub peer: Endpoint,
+    /// Whose certificate it has shown.
+    pub certificate: Option<&'a str>,
+}
+
+/// The answer to a question.
+pub(crate) enum Verdict {
+    /// He is who he says; his session may begin on his shard.
+    In(Accepted),
+    /// Go on with these.
+    Keys(Box<ScramAnswer>),
+    /// Not in, with a sentence for the client.
+    No { class: Class, text: Cow<'static, str> },
+}
+
+/// Where the costly parts of a check run.
+struct Elsewhere<'a> {
+    side: &'a Side,
+    patience: Duration,
+}
+
+impl Offload for Elsewhere<'_> {
+    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        spawn_blocking(work).await.ok()
+    }
+
+    async fn wait<T: Send + 'static>(&self, answer: Pin<Box<dyn Future<Output = T> + Send>>) -> Option<T> {
+        timeout(self.patience, self.side.spawn(answer)).await.ok()?.ok()
+    }
+
+    fn now_ms(&self) -> u64 {
+        RealClock.monotonic_ms()
+    }
+}
+
+impl Host {
+    /// Answers a question of the exchange with this client.
+    pub(crate) async fn authenticate(&self, question: Question, client: Client<'_>) -> Verdict {
+        let from = client.peer.ip();
+        match question {
+            Question::Password(Credentials { authzid, user, password }) => {
+                let who = Identity { user: &user, authzid: authzid.as_deref(), from };
+                self.check_password(who, &password, client.peer).await
+            }
+            Question::Keys { user, authzid, hash } => {
+                let who = Identity { user: &user, authzid: authzid.as_deref(), from };
+                self.hold_back(who, None).await;
+                let nonce = self.chance();
+                match (self.auth().keys(who, hash, &self.elsewhere()).await, nonce) {
+                    (Ok(keys), Some(nonce)) => Verdict::Keys(Box::new(ScramAnswer { keys, nonce })),
+                    _ => unavailable(&user, client.peer),
+                }
+            }
+            Question::Proof { user, authzid, hash, holds } => {
+                let who = Identity { user: &user, authzid: authzid.as_deref(), from };
+                let outcome = self.auth().proof(who, hash, holds, &self.elsewhere()).await;
+                self.settle(outcome, who, None, client.peer).await
+            }
+            Question::Certificate { authzid } => {
+                let user = client.certificate.unwrap_or_default();
+                let who = Identity { user, authzid: authzid.as_deref(), from };
+                let outcome = self.auth().certificate(who, &self.elsewhere()).await;
+                self.settle(outcome, who, None, client.peer).await
+            }
+        }
+    }
+
+    async fn check_password(&self, who: Identity<'_>, password: &Secret, peer: Endpoint) -> Verdict {
+        // Who is known to be right has nothing to wait for, and learns nothing that the login would not tell him.
+        if !self.auth().remembers(who, password, RealClock.monotonic_ms()) {
+            self.hold_back(who, Some(password)).await;
+        }
+        let outcome = self.auth().password(who, password, &self.elsewhere()).await;
+        self.settle(outcome, who, Some(password), peer).await
+    }
+
+    /// Waits as long as this address or name has to.
+    async fn hold_back(&self, who: Identity<'_>, password: Option<&Secret>) {
+        if let Some(attempt) = self.counted(who, password) {
+            let delay_ms = self.penalties().delay_ms(attempt, RealClock.monotonic_ms());
+            if delay_ms > 0 {
+                metrics::LOGINS_HELD_BACK.add(1);
+                sleep(Duration::from_millis(delay_ms)).await;
+            }
+        }
+    }
+
+    /// Counts the outcome and puts it into words. A refusal takes its time.
+    async fn settle(&self, outcome: Outcome, who: Identity<'_>, password: Option<&Secret>, peer: Endpoint) -> Verdict {
+        let attempt = self.counted(who, password);
+        let now_ms = RealClock.monotonic_ms();
+        let refusal = match outcome {
+            Ok(accepted) => {
+                if let Some(attempt) = attempt {
+                    self.penalties().succeeded(attempt, now_ms);
+                }
+                if let Some(master) = &accepted.master {
+                    tracing::info!(user = %accepted.user, %master, %peer, "a master user logs in");
+                }
+                return Verdict::In(accepted);
+            }
+            Err(Refusal::Unavailable) => return unavailable(who.user, peer),
+            Err(refusal) => refusal,
+        };
+        if let (Refusal::Wrong, Some(attempt)) = (&refusal, attempt) {
+            self.penalties().failed(attempt, now_ms);
+        }
+        metrics::LOGINS_REFUSED.add(1);
+        tracing::info!(user = who.user, as_user = who.authzid, %peer, reason = ?refusal, "login refused");
+        sleep(Duration::from_millis(u64::from(self.auth().state().settings.failure_delay_ms))).await;
+        let (class, text) = words(refusal);
+        Verdict::No { class, text }
+    }
+
+    /// The attempt, unless nobody counts those of this client.
+    fn counted<'a>(&self, who: Identity<'a>, password: Option<&'a Secret>) -> Option<Attempt<'a>> {
+        let state = self.auth().state();
+        let from =
+            who.from.filter(|ip| state.settings.penalty && !is_trusted(&state.settings.trusted_networks, *ip))?;
+        Some(Attempt { from, user: who.user, password: password.map(Secret::expose) })
+    }
+
+    fn elsewhere(&self) -> Elsewhere<'_> {
+        let seconds = self.auth().state().settings.source_seconds_max;
+        Elsewhere { side: self.side(), patience: Duration::from_secs(u64::from(seconds)) }
+    }
+
+    /// Fresh random bytes for a nonce.
+    fn chance<const N: usize>(&self) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        let got = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()).ok()?;
+        (got == N).then_some(bytes)
+    }
+}
+
+/// Whether the operator trusts that address not to guess.
+pub(crate) fn is_trusted(networks: &[skein_config::IpNet], ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    networks.iter().any(|network| network.contains(&ip))
+}
+
+fn unavailable(user: &str, peer: Endpoint) -> Verdict {
+    tracing::warn!(user, %peer, "a login was put off: a source of users does not answer");
+    Verdict::No {
+        class: Class::Unavailable,
+        text: "Logins can not be checked at the moment, please try again later".into(),
+    }
+}
+
+/// What the client reads.
+fn words(refusal: Refusal) -> (Class, Cow<'static, str>) {
+    match refusal {
+        Refusal::Wrong => (Class::Credentials, "User name or password is wrong".into()),
+        Refusal::Locked { reason: Some(reason) } => (Class::Denied, reason.into()),
+        Refusal::Locked { reason: None } => (Class::Denied, "This account is locked".into()),
+        Refusal::NotFromHere => (Class::Denied, "This account can not log in from your address".into()),
+        Refusal::MayNotActAs => (Class::Denied, "You can not act as that user".into()),
+        Refusal::Unavailable => (Class::Unavailable, "Please try again later".into()),
+    }
+}
