@@ -6,6 +6,7 @@
 //! set     IdSet: sorted, disjoint ranges of u32; the currency of every batch
 //! flags   Flags (system) and KeywordMask (per mailbox)
 //! error   Class: what kind of failure, one table per protocol turns it into a reply
+//! uidl    UidlFormat: how POP3's unique ids are made
 //! secret  Secret: a password, zeroed when dropped, never printed
 //! scram   ScramKeys: what a server keeps for SCRAM, and the proofs made with it
 //! limits  every bound of the house, once, with its reason
@@ -25,6 +26,7 @@ pub mod seam;
 mod secret;
 mod set;
 pub mod sync;
+mod uidl;
 
 pub use error::Class;
 pub use flags::{Flags, KeywordMask};
@@ -32,3 +34,4 @@ pub use ids::{AccountId, Guid, LogPos, MailboxId, ModSeq, Seq, ShardId, Uid, Uid
 pub use name::{UserName, UserNameError};
 pub use secret::Secret;
 pub use set::{IdSet, SetTooBig};
+pub use uidl::{UNIQUE_ID_BYTES_MAX, UidlFormat, UidlFormatError};

@@ -2,12 +2,14 @@
 
 use crate::listener::Place;
 use crate::parse::Reader;
+use skein_base::UidlFormat;
 
 /// Adds what is wrong between settings that are each right by themselves.
 pub(crate) fn check(reader: &mut Reader<'_>) {
     certificate_and_key(reader);
     somebody_can_log_in(reader);
     addresses_differ(reader);
+    pop3_can_work(reader);
 }
 
 fn certificate_and_key(reader: &mut Reader<'_>) {
@@ -36,7 +38,14 @@ fn somebody_can_log_in(reader: &mut Reader<'_>) {
 /// Port 0 asks the kernel for any free one, so two of those are not the same.
 fn addresses_differ(reader: &mut Reader<'_>) {
     let listeners = &reader.config.listeners;
-    let services = [("imap", &listeners.imap), ("imaps", &listeners.imaps), ("lmtp", &listeners.lmtp)].into_iter();
+    let services = [
+        ("imap", &listeners.imap),
+        ("imaps", &listeners.imaps),
+        ("pop3", &listeners.pop3),
+        ("pop3s", &listeners.pop3s),
+        ("lmtp", &listeners.lmtp),
+    ]
+    .into_iter();
     let places = services.flat_map(|(name, list)| list.iter().map(move |listener| (name, listener.place.clone())));
     let places = places.chain(listeners.http.iter().map(|address| ("http", Place::Tcp(*address))));
     let fixed = places.filter(|(_, place)| !matches!(place, Place::Tcp(address) if address.port() == 0));
@@ -50,5 +59,19 @@ fn addresses_differ(reader: &mut Reader<'_>) {
             }
             None => taken.push((service, place)),
         }
+    }
+}
+
+/// Ids that are unique for good, and a keyword that is one.
+fn pop3_can_work(reader: &mut Reader<'_>) {
+    if let Err(error) = UidlFormat::parse(&reader.config.pop3.uidl_format) {
+        let place = reader.place("pop3.uidl_format");
+        reader.problem(place, "pop3.uidl_format", error.to_string());
+    }
+    let keyword = &reader.config.pop3.deleted_flag;
+    if keyword.is_empty() || !keyword.bytes().all(|b| b.is_ascii_graphic() && !b"(){%*\"\\]".contains(&b)) {
+        let place = reader.place("pop3.deleted_flag");
+        let text = "is no keyword: write printable ASCII characters without spaces and without ( ) { % * \" \\ ]";
+        reader.problem(place, "pop3.deleted_flag", text);
     }
 }

@@ -57,6 +57,16 @@ choice! {
 }
 
 choice! {
+    /// What QUIT does with the messages that a POP3 client has deleted.
+    Pop3Delete {
+        /// They leave the mailbox.
+        Expunge = "expunge",
+        /// They get a keyword and are hidden from POP3 only; IMAP clients still see them.
+        Flag = "flag",
+    }
+}
+
+choice! {
     /// Least severe event that is logged.
     LogLevel {
         /// What went wrong and needs a hand.
@@ -108,6 +118,10 @@ settings! {
         imap: Vec<Listener> = Kind::Listeners(TlsMode::StartTls), "[\"127.0.0.1:1143\"]", Restart;
         /// IMAP inside TLS.
         imaps: Vec<Listener> = Kind::Listeners(TlsMode::Implicit), "[\"127.0.0.1:1993\"]", Restart;
+        /// POP3, with STLS.
+        pop3: Vec<Listener> = Kind::Listeners(TlsMode::StartTls), "[\"127.0.0.1:1110\"]", Restart;
+        /// POP3 inside TLS.
+        pop3s: Vec<Listener> = Kind::Listeners(TlsMode::Implicit), "[\"127.0.0.1:1995\"]", Restart;
         /// LMTP, for the mail transfer agent. Whoever reaches it can deliver: keep it on a private network or a Unix socket.
         lmtp: Vec<Listener> = Kind::Listeners(TlsMode::StartTls), "[\"127.0.0.1:1024\"]", Restart;
         /// Health and metrics over HTTP: addresses only, no TLS. Private, like LMTP.
@@ -185,6 +199,24 @@ settings! {
         login_seconds_max: u32 = count(1, 3600, "seconds"), "180", Live;
         /// How long a logged-in client may be silent. RFC 3501 §5.4 asks for at least 30 minutes; IDLE counts as silence.
         idle_seconds_max: u32 = count(60, 7 * DAY, "seconds"), "1800", Live;
+    }
+    /// POP3 sessions. Their maildrop is the inbox.
+    pop3: Pop3 {
+        /// How long a client may take to log in.
+        login_seconds_max: u32 = count(1, 3600, "seconds"), "180", Live;
+        /// How long a logged-in client may be silent. RFC 1939 §3 asks for at least 10 minutes.
+        idle_seconds_max: u32 = count(600, DAY, "seconds"), "600", Live;
+        /// True: one POP3 session at a time has a user's maildrop, as RFC 1939 §4 asks; a second one is refused with IN-USE.
+        lock: bool = Kind::Bool, "true", Live;
+        /// What QUIT does with deleted messages.
+        delete_type: Pop3Delete = Kind::Choice(Pop3Delete::WORDS), "\"expunge\"", Live;
+        /// Keyword of messages that are deleted for POP3 only, with delete_type = "flag".
+        deleted_flag: String = Kind::Text { bytes_max: limits::KEYWORD_BYTES_MAX }, "\"$POP3Deleted\"", Live;
+        /// True: RETR leaves messages unseen, and they stay recent for IMAP clients.
+        no_flag_updates: bool = Kind::Bool, "false", Live;
+        /// How UIDL's ids are made: %u UID, %v UIDVALIDITY, %g GUID, as Dovecot writes it; X is hexadecimal, 08 the width.
+        /// Clients fetch all mail again when their ids change. Dovecot: %08Xu%08Xv. Cyrus: %v.%u, or %u. UW: %08Xv%08Xu.
+        uidl_format: String = Kind::Text { bytes_max: 200 }, "\"%08Xu%08Xv\"", Live;
     }
     /// Delivery over LMTP.
     lmtp: Lmtp {

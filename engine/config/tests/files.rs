@@ -202,6 +202,25 @@ fn rules_between_settings() {
         &format!("{USERS}listeners.lmtp = ['127.0.0.1:1143']"),
         &["2:18 listeners.lmtp 127.0.0.1:1143 is taken by listeners.imap"],
     );
+    check(
+        &format!("{USERS}listeners.pop3s = ['127.0.0.1:1110']"),
+        &["2:19 listeners.pop3s 127.0.0.1:1110 is taken by listeners.pop3"],
+    );
+    for (format, text) in [
+        ("%v", "gives messages the same id"),
+        ("%u%v", "gives different messages the same id"),
+        ("%f", "holds %f, a name of Maildir"),
+        ("%q", "does not know %q"),
+        ("%8Xu", "would cut a value"),
+        ("%u %v", "holds ' '"),
+        ("%g%g%g", "makes ids of up to 96 characters"),
+    ] {
+        let expect = format!("2:20 pop3.uidl_format {text}");
+        check(&format!("{USERS}pop3.uidl_format = '{format}'"), &[&expect]);
+    }
+    for keyword in ["", "a b", "\\\\Deleted", "x]"] {
+        check(&format!("{USERS}pop3.deleted_flag = \"{keyword}\""), &["2:21 pop3.deleted_flag is no keyword"]);
+    }
     parse(&format!("{USERS}listeners.lmtp = ['127.0.0.1:0']\nlisteners.imap = ['127.0.0.1:0']"));
 }
 

@@ -19,6 +19,7 @@ const BIND_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Service {
     Imap,
+    Pop3,
     Lmtp,
 }
 
@@ -107,11 +108,13 @@ fn own_files(listener: &Listener) -> Option<&CertificateFiles> {
     listener.certificate.as_ref().filter(|_| listener.tls != TlsMode::None)
 }
 
-fn services(config: &Config) -> [(&'static str, Service, &[Listener]); 3] {
+fn services(config: &Config) -> [(&'static str, Service, &[Listener]); 5] {
     let listeners = &config.listeners;
     [
         ("imap", Service::Imap, &listeners.imap),
         ("imaps", Service::Imap, &listeners.imaps),
+        ("pop3", Service::Pop3, &listeners.pop3),
+        ("pop3s", Service::Pop3, &listeners.pop3s),
         ("lmtp", Service::Lmtp, &listeners.lmtp),
     ]
 }

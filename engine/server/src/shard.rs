@@ -4,10 +4,12 @@ use crate::disk_watch;
 use crate::doors::{Service, Share};
 use crate::replay::Exchange;
 use crate::users;
+use skein_base::UidlFormat;
 use skein_config::{Config, PlaintextWithoutTls, TrustedProxies};
 use skein_proto::imap::ImapConfig;
+use skein_proto::pop3::Pop3Config;
 use skein_runtime::{Class, Inbox, Lanes, RealClock, RealDisk, ShardContext, oneshot, sleep, spawn_detached, timeout};
-use skein_serve::{Doorman, Host, HostSettings, Store, ToShard};
+use skein_serve::{Doorman, Host, HostSettings, Pop3Delete, Pop3Settings, Store, ToShard};
 use skein_store::OpenLimits;
 use skein_store::log::{Log, LogOptions, SEGMENT_BYTES_MAX, SegmentNumbers};
 use skein_transport::{Conn, ConnectionLimit, Stopper};
@@ -127,6 +129,7 @@ fn accept(host: &Host, common: &Arc<Common>, share: Share) -> std::io::Result<(S
 fn refusal(service: Service) -> &'static [u8] {
     match service {
         Service::Imap => b"* BYE [UNAVAILABLE] Too many connections, please try again later\r\n",
+        Service::Pop3 => b"-ERR [SYS/TEMP] Too many connections, please try again later\r\n",
         Service::Lmtp => b"421 4.3.2 Too many connections, please try again later\r\n",
     }
 }
@@ -134,6 +137,7 @@ fn refusal(service: Service) -> &'static [u8] {
 fn open(host: &Host, service: Service, conn: Conn) {
     match service {
         Service::Imap => host.serve_imap(conn),
+        Service::Pop3 => host.serve_pop3(conn),
         Service::Lmtp => host.serve_lmtp(conn),
     }
 }
@@ -199,6 +203,12 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
     };
     HostSettings {
         imap: Arc::new(imap),
+        pop3: Arc::new(Pop3Config {
+            plaintext_login: plaintext != PlaintextWithoutTls::Never,
+            mechanisms: users::mechanisms(&config.auth),
+            ..Pop3Config::default()
+        }),
+        pop3_sessions: Arc::new(pop3_settings(&config)),
         lmtp: skein_proto::lmtp::Settings {
             hostname: hostname.to_owned(),
             message_bytes_max: config.limits.message_bytes_max,
@@ -216,5 +226,20 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
         connections_per_user_max: config.limits.connections_per_user_max,
         plaintext_on_loopback_only: plaintext == PlaintextWithoutTls::Loopback,
         config,
+    }
+}
+
+fn pop3_settings(config: &Config) -> Pop3Settings {
+    let pop3 = &config.pop3;
+    Pop3Settings {
+        login_seconds_max: pop3.login_seconds_max,
+        idle_seconds_max: pop3.idle_seconds_max,
+        lock: pop3.lock,
+        delete: match pop3.delete_type {
+            skein_config::Pop3Delete::Expunge => Pop3Delete::Expunge,
+            skein_config::Pop3Delete::Flag => Pop3Delete::Flag(pop3.deleted_flag.as_str().into()),
+        },
+        no_flag_updates: pop3.no_flag_updates,
+        uidl: UidlFormat::parse(&pop3.uidl_format).expect("checked with the settings"),
     }
 }

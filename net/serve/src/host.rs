@@ -3,6 +3,7 @@
 use crate::Store;
 use crate::imap;
 use crate::lmtp::{self, Delivery};
+use crate::pop3::{self, Pop3Settings};
 use crate::pump::Moved;
 use skein_auth::{Auth, Penalties, SharedAuth};
 use skein_base::seam::Clock;
@@ -10,11 +11,12 @@ use skein_base::sync::Notify;
 use skein_base::{AccountId, ShardId, UserName};
 use skein_config::Config;
 use skein_proto::imap::{Imap, ImapConfig};
+use skein_proto::pop3::{Pop3, Pop3Config};
 use skein_runtime::{Class, Inbox, Lanes, RealClock, Side, spawn_detached};
 use skein_store::AccountHandle;
 use skein_transport::Conn;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ use std::sync::Arc;
 pub enum ToShard {
     /// A connection whose user lives here.
     Imap(Box<Moved<Imap>>),
+    /// The same, of POP3.
+    Pop3(Box<Moved<Pop3>>),
     /// A message for users who live here.
     Deliver(Delivery),
     /// Settings to go by from now on.
@@ -42,6 +46,10 @@ pub struct HostSettings {
     pub config: Arc<Config>,
     /// The IMAP machine's.
     pub imap: Arc<ImapConfig>,
+    /// The POP3 machine's.
+    pub pop3: Arc<Pop3Config>,
+    /// What POP3 sessions go by.
+    pub pop3_sessions: Arc<Pop3Settings>,
     /// The LMTP machine's.
     pub lmtp: skein_proto::lmtp::Settings,
     /// How recipients become users.
@@ -54,7 +62,7 @@ pub struct HostSettings {
     pub login_seconds_max: u32,
     /// Time a logged-in client may be silent.
     pub idle_seconds_max: u32,
-    /// IMAP connections of one user; 0 is no limit.
+    /// Connections of one user, of each service; 0 is no limit.
     pub connections_per_user_max: u32,
     /// Whether passwords without TLS are taken from clients on this machine only.
     pub plaintext_on_loopback_only: bool,
@@ -83,7 +91,9 @@ struct Shared {
     auth: Auth,
     doorman: Doorman,
     settings: RefCell<Rc<HostSettings>>,
-    connections: RefCell<HashMap<AccountId, u32>>,
+    connections: RefCell<HashMap<(AccountId, Service), u32>>,
+    /// Users whose maildrop a POP3 session has.
+    maildrops: RefCell<HashSet<AccountId>>,
     sessions: Cell<u64>,
     live: Cell<usize>,
     quiet: Notify,
@@ -103,6 +113,7 @@ impl Host {
             doorman,
             settings: RefCell::new(Rc::new(settings)),
             connections: RefCell::default(),
+            maildrops: RefCell::default(),
             sessions: Cell::new(0),
             live: Cell::new(0),
             quiet: Notify::new(),
@@ -115,6 +126,12 @@ impl Host {
     pub fn serve_imap(&self, conn: Conn) {
         let number = self.number();
         spawn_detached(Class::Session, ("imap", number), imap::serve(self.clone(), conn));
+    }
+
+    /// Takes a POP3 connection just accepted.
+    pub fn serve_pop3(&self, conn: Conn) {
+        let number = self.number();
+        spawn_detached(Class::Session, ("pop3", number), pop3::serve(self.clone(), conn));
     }
 
     /// Takes an LMTP connection just accepted.
@@ -130,6 +147,9 @@ impl Host {
             match message {
                 ToShard::Imap(moved) => {
                     spawn_detached(Class::Session, ("imap", number), imap::resume(self.clone(), *moved));
+                }
+                ToShard::Pop3(moved) => {
+                    spawn_detached(Class::Session, ("pop3", number), pop3::resume(self.clone(), *moved));
                 }
                 ToShard::Deliver(delivery) => self.deliver_here(delivery),
                 ToShard::Reload(reload) => self.reload(*reload),
@@ -219,16 +239,22 @@ impl Host {
         Live(self.clone())
     }
 
-    /// Counts a connection of a user; `None` when he has as many as he may.
-    pub(crate) fn admit(&self, account: AccountId) -> Option<Admitted> {
+    /// Counts a connection of a user; `None` when he has as many of the service as he may.
+    pub(crate) fn admit(&self, account: AccountId, service: Service) -> Option<Admitted> {
         let max = self.settings().connections_per_user_max;
-        let mut connections = self.0.connections.borrow_mut();
-        let count = connections.entry(account).or_default();
+        let (mut connections, key) = (self.0.connections.borrow_mut(), (account, service));
+        let count = connections.entry(key).or_default();
         if max > 0 && *count >= max {
             return None;
         }
         *count += 1;
-        Some(Admitted { host: self.clone(), account })
+        Some(Admitted { host: self.clone(), key })
+    }
+
+    /// The right to a user's maildrop; `None` while another session has it.
+    pub(crate) fn lock_maildrop(&self, account: AccountId) -> Option<MaildropLock> {
+        let free = self.0.maildrops.borrow_mut().insert(account);
+        free.then(|| MaildropLock { host: self.clone(), account })
     }
 
     /// A new name for a delivery, as its Received line and the log have it.
@@ -270,17 +296,36 @@ impl Drop for Live {
 /// One of a user's connections.
 pub(crate) struct Admitted {
     host: Host,
-    account: AccountId,
+    key: (AccountId, Service),
+}
+
+/// What a user's connections are counted by.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Service {
+    Imap,
+    Pop3,
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
         let mut connections = self.host.0.connections.borrow_mut();
-        if let Some(count) = connections.get_mut(&self.account) {
+        if let Some(count) = connections.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {
-                connections.remove(&self.account);
+                connections.remove(&self.key);
             }
         }
+    }
+}
+
+/// A user's maildrop for one session (RFC 1939 §4). Dropped with the session, however that ends.
+pub(crate) struct MaildropLock {
+    host: Host,
+    account: AccountId,
+}
+
+impl Drop for MaildropLock {
+    fn drop(&mut self) {
+        self.host.0.maildrops.borrow_mut().remove(&self.account);
     }
 }

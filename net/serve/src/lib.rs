@@ -11,6 +11,7 @@
 //! ```text
 //! host      what the sessions of a shard share; what arrives over its lane
 //! imap      the IMAP pump and its session, a file per verb        lmtp   the LMTP pump, fan-out to the recipients' shards
+//! pop3      the POP3 pump and its session over the inbox
 //! pump      what all pumps share: TLS, sending, moving to another shard
 //! login     who is this, and who has to wait before he is told
 //! ingest    a message on its way in                               message   a stored message, read as far as asked
@@ -27,10 +28,12 @@ mod lmtp;
 mod login;
 mod message;
 pub mod metrics;
+mod pop3;
 mod proxy;
 mod pump;
 
 pub use host::{Doorman, Host, HostSettings, Reload, ToShard};
+pub use pop3::{Pop3Delete, Pop3Settings};
 pub use proxy::{ProxyError, receive_proxy_header};
 
 /// The store as sessions use it.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! server    Server: one server process on free ports with its own folder (Skein, or Dovecot to check the tests themselves)
-//! imap      a small blocking IMAP client        lmtp   the same for LMTP
+//! imap      a small blocking IMAP client        pop3, lmtp   the same for POP3 and LMTP
 //! mail      messages that prove their own identity, line endings
 //! fixtures  real-world mail kept outside the project
 //! postfix   a private Postfix delivering to a server
@@ -19,6 +19,7 @@ pub mod fixtures;
 pub mod imap;
 pub mod lmtp;
 pub mod mail;
+pub mod pop3;
 pub mod postfix;
 pub mod process;
 pub mod program;

@@ -96,6 +96,8 @@ fn endless_lines_are_cut_off() {
         ("IMAP zeros", ports.imap, b"\0"),
         ("IMAP list", ports.imap, b"a1 LOGIN ("),
         ("LMTP letters", ports.lmtp, b"x"),
+        ("POP3 letters", ports.pop3, b"x"),
+        ("POP3 commands", ports.pop3, b"CAPA\r\n"),
         ("TLS letters", ports.imaps, b"x"),
         ("IMAP parentheses", ports.imap, b"("),
     ] {
@@ -251,6 +253,8 @@ fn the_wrong_protocol_is_turned_away() {
     // What was sent in the clear behind STARTTLS must not be run inside TLS (CVE-2011-0411).
     let injected = throw(ports.imap, b"a1 STARTTLS\r\na2 NOOP\r\n", std::iter::empty());
     assert!(!injected.contains("a2 OK"), "{injected:.200}");
+    let injected = throw(ports.pop3, b"STLS\r\nCAPA\r\n", std::iter::empty());
+    assert!(!injected.contains("PIPELINING"), "{injected:.200}");
     abused.check("wrong protocols");
 }
 
@@ -293,6 +297,12 @@ fn a_client_that_never_reads_is_bounded() {
         })
         .collect();
     abused.check("deaf clients");
-    drop(deaf);
+    let login = format!("USER {}\r\nPASS {PASSWORD}\r\n", Server::user(1));
+    let mut deaf_too = TcpStream::connect(abused.server.ports().pop3).expect("a connection");
+    deaf_too.set_write_timeout(Some(Duration::from_secs(2))).expect("a timeout");
+    let asks = (1..=8).cycle().take(2000).map(|n| format!("RETR {n}\r\n")).collect::<String>();
+    let _stops_when_the_server_does = deaf_too.write_all(format!("{login}{asks}").as_bytes());
+    abused.check("a deaf POP3 client");
+    drop((deaf, deaf_too));
     abused.check("after deaf clients");
 }

@@ -74,6 +74,12 @@ impl Account {
         Ok(if gone.is_empty() { Vec::new() } else { vec![Op::Expunge { mailbox: id, uids: gone }] })
     }
 
+    /// Messages leave whatever their flags, as far as they live.
+    pub fn remove(&self, id: MailboxId, uids: &IdSet) -> Result<Vec<Op>, AccountError> {
+        let gone: IdSet = self.target(id)?.rows().among(uids).map(|row| row.uid.0).collect();
+        Ok(if gone.is_empty() { Vec::new() } else { vec![Op::Expunge { mailbox: id, uids: gone }] })
+    }
+
     /// Live messages of one mailbox also become messages of another, or of the same.
     pub fn copy(
         &self,

@@ -10,7 +10,7 @@ mod session;
 mod store;
 mod sync;
 
-use crate::host::{Admitted, Host, HostSettings, Live, ToShard};
+use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
 use crate::login::{Client, Verdict};
 use crate::metrics::{self, Held};
 use crate::pump::{self, Moved, READ_BYTES, start_tls};
@@ -219,7 +219,7 @@ impl Pump {
     }
 
     async fn log_in(&mut self, user: &UserName) -> Reply {
-        let Some(admitted) = self.host.admit(AccountId::of(user)) else {
+        let Some(admitted) = self.host.admit(AccountId::of(user), Service::Imap) else {
             let max = self.host.settings().connections_per_user_max;
             return Reply::no(Class::Limit, format!("You have {max} connections open already; close some first"));
         };

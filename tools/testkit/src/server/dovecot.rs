@@ -14,7 +14,7 @@ const MAIL_USER: &str = "dovecot";
 /// Dovecot in the foreground with everything below `folder`.
 pub fn command(folder: &Path, ports: &Ports) -> Command {
     let binary = ["/usr/sbin/dovecot", "/usr/local/sbin/dovecot"].map(PathBuf::from).into_iter().find(|p| p.is_file());
-    let binary = binary.expect("Dovecot is installed: apt-get install dovecot-imapd dovecot-lmtpd");
+    let binary = binary.expect("Dovecot is installed: apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd");
     let mail = folder.join("data");
     fs::create_dir_all(&mail).expect("the folder is writable");
     chown(&mail, Some(mail_uid()), None).expect("Dovecot is started as root");
@@ -49,12 +49,14 @@ fn settings(folder: &Path, mail: &Path, ports: &Ports) -> String {
     let fsync = std::env::var("SKEIN_PEER_FSYNC").unwrap_or_else(|_| "optimized".into());
     format!(
         "base_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/server.log\n\
-         listen = 127.0.0.1\nprotocols = imap lmtp\nssl = yes\nssl_cert = <{folder}/cert.pem\nssl_key = <{folder}/key.pem\n\
+         listen = 127.0.0.1\nprotocols = imap pop3 lmtp\nssl = yes\nssl_cert = <{folder}/cert.pem\nssl_key = <{folder}/key.pem\n\
          disable_plaintext_auth = no\nmail_uid = {MAIL_USER}\nmail_gid = {MAIL_USER}\nfirst_valid_uid = 1\n\
          mail_home = {mail}/%n\nmail_location = sdbox:~/mail\nmail_fsync = {fsync}\nauth_username_format = %n\n\
          namespace inbox {{\n inbox = yes\n separator = /\n}}\n\
          passdb {{\n driver = static\n args = password={PASSWORD}\n}}\n\
          userdb {{\n driver = static\n args = uid={MAIL_USER} gid={MAIL_USER} home={mail}/%n allow_all_users=yes\n}}\n\
+         pop3_lock_session = yes\nprotocol pop3 {{\n mail_max_userip_connections = 20000\n}}\n\
+         service pop3-login {{\n inet_listener pop3 {{\n port = {}\n }}\n inet_listener pop3s {{\n port = {}\n ssl = yes\n }}\n}}\n\
          protocol imap {{\n mail_max_userip_connections = 20000\n}}\n\
          default_vsz_limit = 1G\n\
          service imap-login {{\n service_count = 0\n client_limit = 10000\n process_min_avail = 2\n process_limit = 2\n\
@@ -63,6 +65,8 @@ fn settings(folder: &Path, mail: &Path, ports: &Ports) -> String {
          service imap {{\n process_limit = 12000\n service_count = 1000\n}}\n\
          service anvil {{\n client_limit = 25000\n}}\nservice auth {{\n client_limit = 50000\n}}\n\
          service stats {{\n client_limit = 40000\n}}\n",
+        ports.pop3.port(),
+        ports.pop3s.port(),
         ports.imap.port(),
         ports.imaps.port(),
         ports.lmtp.port(),

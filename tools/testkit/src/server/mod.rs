@@ -21,7 +21,7 @@ pub use skein::binary as skein_binary;
 
 use crate::temp::TempDir;
 use crate::wait::{self, PATIENCE};
-use crate::{imap, lmtp, process};
+use crate::{imap, lmtp, pop3, process};
 
 /// The password of the users [`Server::user`] names.
 pub const PASSWORD: &str = "pass";
@@ -233,6 +233,26 @@ impl Server {
     pub fn login(&self, user: &str) -> imap::Client {
         let mut client = self.imap();
         client.login(user, PASSWORD).unwrap_or_else(|e| panic!("LOGIN: {e}")).expect_ok();
+        client
+    }
+
+    /// A new POP3 connection.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[track_caller]
+    pub fn pop3(&self) -> pop3::Client {
+        pop3::Client::connect(self.ports.pop3).unwrap_or_else(|e| panic!("POP3 connection: {e}"))
+    }
+
+    /// A new POP3 connection, logged in as `user`.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[track_caller]
+    pub fn pop3_login(&self, user: &str) -> pop3::Client {
+        let mut client = self.pop3();
+        client.login(user, PASSWORD).unwrap_or_else(|e| panic!("USER, PASS: {e}")).expect_ok();
         client
     }
 

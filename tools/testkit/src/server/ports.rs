@@ -56,6 +56,10 @@ pub struct Ports {
     pub imap: SocketAddr,
     /// IMAP over TLS.
     pub imaps: SocketAddr,
+    /// POP3, plain with STLS.
+    pub pop3: SocketAddr,
+    /// POP3 over TLS.
+    pub pop3s: SocketAddr,
     /// LMTP.
     pub lmtp: SocketAddr,
     /// Metrics and health.
@@ -67,13 +71,13 @@ impl Ports {
     /// Ports that nobody listens on now.
     pub fn free() -> Ports {
         let block = Block::take();
-        let [imap, imaps, lmtp, http] = [0, 1, 2, 3].map(|i| block.addr(i));
-        Ports { imap, imaps, lmtp, http, _block: Arc::new(block) }
+        let [imap, imaps, lmtp, http, pop3, pop3s] = [0, 1, 2, 3, 4, 5].map(|i| block.addr(i));
+        Ports { imap, imaps, pop3, pop3s, lmtp, http, _block: Arc::new(block) }
     }
 
     /// The ports that speak mail protocols.
-    pub fn mail(&self) -> [SocketAddr; 3] {
-        [self.imap, self.imaps, self.lmtp]
+    pub fn mail(&self) -> [SocketAddr; 5] {
+        [self.imap, self.imaps, self.pop3, self.pop3s, self.lmtp]
     }
 }
 
@@ -81,14 +85,14 @@ impl Ports {
 mod tests {
     use super::*;
 
-    /// Four ports drawn one by one were sometimes the same, and two tests at once sometimes drew the same port.
+    /// Ports drawn one by one were sometimes the same, and two tests at once sometimes drew the same port.
     #[test]
     fn no_port_is_given_twice() {
         let all: Vec<Ports> = (0..50).map(|_| Ports::free()).collect();
         let mut ports: Vec<u16> =
-            all.iter().flat_map(|p| [p.imap, p.imaps, p.lmtp, p.http]).map(|a| a.port()).collect();
+            all.iter().flat_map(|p| [p.imap, p.imaps, p.pop3, p.pop3s, p.lmtp, p.http]).map(|a| a.port()).collect();
         ports.sort_unstable();
         ports.dedup();
-        assert_eq!(ports.len(), 200);
+        assert_eq!(ports.len(), 300);
     }
 }

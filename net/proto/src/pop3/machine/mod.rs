@@ -129,6 +129,11 @@ impl Pop3 {
         }
     }
 
+    /// Goes by other settings from the next command on.
+    pub fn configure(&mut self, config: Arc<Pop3Config>) {
+        self.config = config;
+    }
+
     /// Takes bytes, at most to the end of one line, and returns how many. None while a question is open, when closing, and while
     /// [`Pop3::out`] is full.
     pub fn feed(&mut self, input: &[u8]) -> usize {

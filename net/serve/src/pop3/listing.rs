@@ -1,0 +1,58 @@
+//! LIST and UIDL of a whole maildrop, from the columns, a batch at a time.
+
+use super::session::{BATCH, Link, Session};
+use skein_base::{Guid, IdSet, Uid};
+use skein_proto::pop3::{Pop3, Reply};
+use std::io;
+
+/// A message that is not marked deleted.
+struct Listed {
+    number: u32,
+    uid: Uid,
+    size: u32,
+    guid: Guid,
+}
+
+impl Session {
+    pub(super) async fn list_all(&self, link: &mut Link<'_>) -> io::Result<()> {
+        link.machine.answer(self.totals());
+        self.each(link, |pop3, listed| pop3.scan(listed.number, listed.size.into())).await
+    }
+
+    pub(super) async fn uidl_all(&self, link: &mut Link<'_>) -> io::Result<()> {
+        let (validity, mut id) = (self.look(|inbox| inbox.validity()), Vec::new());
+        link.machine.answer(Reply::Done);
+        self.each(link, |pop3, listed| {
+            id.clear();
+            self.settings.uidl.write(listed.uid, validity, listed.guid, &mut id);
+            pop3.unique_id(listed.number, &id);
+        })
+        .await
+    }
+
+    /// Writes a line for each message that is not marked deleted, and the end. Never more than a batch is in memory.
+    async fn each(&self, link: &mut Link<'_>, mut line: impl FnMut(&mut Pop3, &Listed)) -> io::Result<()> {
+        let (mut from, mut batch) = (Uid(1), Vec::with_capacity(BATCH));
+        loop {
+            batch.clear();
+            self.look(|inbox| {
+                inbox.visible(self.view, &IdSet::range(1, u32::MAX), from, BATCH, &mut batch);
+                for seen in &batch {
+                    let number = self.maildrop.number_of(seen.row.uid);
+                    let Some(number) = number.filter(|number| !self.maildrop.is_marked(*number)) else { continue };
+                    let fixed = inbox.fixed(seen.row);
+                    let listed = Listed { number, uid: seen.row.uid, size: fixed.size, guid: fixed.guid };
+                    line(link.machine, &listed);
+                }
+            });
+            match batch.last().and_then(|last| last.row.uid.next()) {
+                Some(next) => from = next,
+                None => break,
+            }
+            link.drain_if_full(self).await?;
+            skein_runtime::session_yield().await;
+        }
+        link.machine.end();
+        Ok(())
+    }
+}

@@ -1,0 +1,333 @@
+//! The POP3 pump: socket, machine and session, from the greeting to the end.
+//!
+//! ```text
+//! login ─▶ lock ─▶ number the inbox once (columns only) ─▶ list, retrieve, mark ─▶ QUIT: update, durable, goodbye
+//! ```
+
+mod listing;
+mod maildrop;
+mod retrieve;
+mod session;
+mod update;
+
+use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
+use crate::login::{Client, Verdict};
+use crate::metrics::{self, Held};
+use crate::pump::{self, Moved, READ_BYTES, start_tls};
+use session::{Link, Session, refuse};
+use skein_base::{AccountId, Class, UidlFormat, UserName};
+use skein_proto::pop3::{Pop3, Pop3Config, Reply, Request, Step};
+use skein_proto::sasl::{Credentials, Question};
+use skein_runtime::{Deadline, sleep};
+use skein_store::StoreError;
+use skein_transport::Conn;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What POP3 sessions go by.
+#[derive(Clone, Debug)]
+pub struct Pop3Settings {
+    /// Time to log in.
+    pub login_seconds_max: u32,
+    /// Time a logged-in client may be silent.
+    pub idle_seconds_max: u32,
+    /// One session at a time has a user's maildrop.
+    pub lock: bool,
+    /// What becomes of deleted messages.
+    pub delete: Pop3Delete,
+    /// RETR leaves messages unseen.
+    pub no_flag_updates: bool,
+    /// How unique ids are made.
+    pub uidl: UidlFormat,
+}
+
+/// What becomes of deleted messages.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Pop3Delete {
+    /// They leave the mailbox.
+    Expunge,
+    /// They get this keyword, and are hidden from POP3.
+    Flag(Box<str>),
+}
+
+/// How a pump ends.
+enum End {
+    /// The connection is closed, or is to be closed.
+    Close,
+    /// The user lives on another shard.
+    Move(UserName),
+}
+
+/// Why a pump wakes.
+enum Wake {
+    Input,
+    Stop,
+    Silence,
+    /// The log lost changes that the session's account shows.
+    Lost(StoreError),
+}
+
+struct Pump {
+    host: Host,
+    /// Those the machine knows.
+    settings: Rc<HostSettings>,
+    conn: Conn,
+    machine: Pop3,
+    /// Read and not yet taken by the machine, from `at` on.
+    input: Vec<u8>,
+    at: usize,
+    /// When a client must have logged in; counted from the greeting, whatever it sends.
+    login_by: Deadline,
+    session: Option<(Session, Admitted)>,
+    _live: Live,
+    _counted: Held,
+}
+
+/// Serves a connection just accepted on this shard.
+pub(crate) async fn serve(host: Host, mut conn: Conn) {
+    if conn.door().is_implicit_tls() && !start_tls(&mut conn, 0).await {
+        return;
+    }
+    let machine = Pop3::new(config(&host.settings(), &conn), conn.is_secure());
+    Pump::new(host, conn, machine).run().await;
+}
+
+/// The shard's settings, as far as this client's way here allows.
+fn config(settings: &HostSettings, conn: &Conn) -> Arc<Pop3Config> {
+    let config = settings.pop3.clone();
+    let may_be_heard = settings.plaintext_on_loopback_only && !conn.peer().is_local();
+    let wanted = (conn.door().offers_tls(), config.plaintext_login && !may_be_heard);
+    if wanted == (config.starttls, config.plaintext_login) {
+        return config;
+    }
+    let (starttls, plaintext_login) = wanted;
+    Arc::new(Pop3Config { starttls, plaintext_login, ..(*config).clone() })
+}
+
+/// Serves a connection that logged in on another shard.
+pub(crate) async fn resume(host: Host, moved: Moved<Pop3>) {
+    let (conn, machine, user) = moved.arrive();
+    let mut pump = Pump::new(host, conn, machine);
+    let reply = pump.log_in(&user).await;
+    pump.machine.answer(reply);
+    pump.run().await;
+}
+
+impl Pump {
+    fn new(host: Host, conn: Conn, machine: Pop3) -> Pump {
+        let live = host.enter();
+        let settings = host.settings();
+        let seconds = settings.pop3_sessions.login_seconds_max;
+        Pump {
+            host,
+            settings,
+            conn,
+            machine,
+            input: Vec::new(),
+            at: 0,
+            login_by: Deadline::after(Duration::from_secs(u64::from(seconds))),
+            session: None,
+            _live: live,
+            _counted: Held::new(&metrics::POP3_CONNECTIONS),
+        }
+    }
+
+    async fn run(mut self) {
+        match self.pump().await {
+            Ok(End::Close) => {
+                // The maildrop is free before the client can come again, not after its last packet.
+                self.session = None;
+                self.conn.close().await;
+            }
+            Ok(End::Move(user)) => {
+                let unread = self.input.split_off(self.at);
+                pump::hand_over(&self.host, self.conn, unread, self.machine, user, ToShard::Pop3);
+            }
+            Err(error) => tracing::debug!(peer = %self.conn.peer(), %error, "the connection broke"),
+        }
+    }
+
+    /// Runs until the connection ends or must move.
+    async fn pump(&mut self) -> io::Result<End> {
+        loop {
+            // Boxed: while the connection is idle none of this state is held.
+            if let Some(end) = Box::pin(self.run_machine()).await? {
+                return Ok(end);
+            }
+            self.flush().await?;
+            if let Some((session, _)) = &mut self.session {
+                session.settle();
+            }
+            self.machine.rest();
+            match self.wait().await {
+                Wake::Input => {
+                    if self.conn.read_into(&mut self.input, READ_BYTES).await? == 0 {
+                        return Ok(End::Close);
+                    }
+                    self.refresh();
+                }
+                Wake::Stop => self.machine.bye("The server is stopping, please come back in a moment"),
+                Wake::Silence => self.machine.hang_up(),
+                Wake::Lost(error) => {
+                    self.machine.bye(&error.client_text());
+                    // Only the goodbye is left to be sent, and it waits for nothing.
+                    self.session = None;
+                }
+            }
+        }
+    }
+
+    /// Feeds the machine and does what it asks, until it wants more input.
+    async fn run_machine(&mut self) -> io::Result<Option<End>> {
+        loop {
+            match self.machine.next() {
+                Step::Ask(Request::Login { user, password, authzid }) if self.session.is_none() => {
+                    let question = Question::Password(Credentials { authzid, user, password });
+                    if let Some(end) = self.check_login(question).await {
+                        return Ok(Some(end));
+                    }
+                }
+                Step::Ask(Request::Sasl(question)) if self.session.is_none() => {
+                    if let Some(end) = self.check_login(question).await {
+                        return Ok(Some(end));
+                    }
+                }
+                Step::Ask(request) => self.ask(request).await?,
+                Step::StartTls => {
+                    self.flush().await?;
+                    let unread = self.input.len() - self.at;
+                    self.forget_input();
+                    if !start_tls(&mut self.conn, unread).await {
+                        return Ok(Some(End::Close));
+                    }
+                    self.machine.tls_started(true);
+                }
+                Step::Close(_) => {
+                    self.flush().await?;
+                    return Ok(Some(End::Close));
+                }
+                Step::More if self.at < self.input.len() => {
+                    let taken = self.machine.feed(&self.input[self.at..]);
+                    self.at += taken;
+                    if taken == 0 {
+                        // Its output is full: it takes more once that has left.
+                        self.flush().await?;
+                    }
+                }
+                Step::More => {
+                    self.forget_input();
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    async fn ask(&mut self, request: Request) -> io::Result<()> {
+        metrics::POP3_REQUESTS.add(1);
+        let Some((session, _)) = &mut self.session else {
+            self.machine.answer(Reply::refuse(Class::Invalid, "Log in first"));
+            return Ok(());
+        };
+        let mut link = Link::new(&mut self.machine, &mut self.conn);
+        session.execute(request, &mut link).await?;
+        session.checkpoint_if_due();
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        Link::new(&mut self.machine, &mut self.conn).flush(self.session.as_ref().map(|s| &s.0)).await
+    }
+
+    /// Checks who it is here, where the connection was accepted; the session begins where the user lives.
+    async fn check_login(&mut self, question: Question) -> Option<End> {
+        let client = Client { peer: self.conn.peer(), certificate: None };
+        let reply = match self.host.authenticate(question, client).await {
+            Verdict::In(accepted) if self.host.home_of(&accepted.user) == self.host.id() => {
+                self.log_in(&accepted.user).await
+            }
+            Verdict::In(accepted) => return Some(End::Move(accepted.user)),
+            Verdict::Keys(answer) => Reply::Keys(answer),
+            Verdict::No { class, text } => Reply::refuse(class, text),
+        };
+        self.machine.answer(reply);
+        None
+    }
+
+    async fn log_in(&mut self, user: &UserName) -> Reply {
+        let id = AccountId::of(user);
+        let Some(admitted) = self.host.admit(id, Service::Pop3) else {
+            let max = self.host.settings().connections_per_user_max;
+            return Reply::refuse(Class::Limit, format!("You have {max} connections open already; close some first"));
+        };
+        let lock = match self.host.settings().pop3_sessions.lock {
+            true => match self.host.lock_maildrop(id) {
+                Some(lock) => Some(lock),
+                None => return Reply::refuse(Class::InUse, "Another POP3 session has the maildrop; try again later"),
+            },
+            false => None,
+        };
+        let opened = match self.host.store().open(user).await {
+            Ok(account) => {
+                Session::open(self.host.store(), account, self.host.settings().pop3_sessions.clone(), lock).await
+            }
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(session) => {
+                let totals = session.totals();
+                self.session = Some((session, admitted));
+                metrics::LOGINS.add(1);
+                tracing::info!(%user, peer = %self.conn.peer(), tls = self.machine.tls(), "login");
+                totals
+            }
+            Err(error) => refuse(&error),
+        }
+    }
+
+    /// Tells the machine of settings that are new. A session keeps those it began with.
+    fn refresh(&mut self) {
+        let settings = self.host.settings();
+        if !Rc::ptr_eq(&settings, &self.settings) {
+            self.machine.configure(config(&settings, &self.conn));
+            self.settings = settings;
+        }
+    }
+
+    fn forget_input(&mut self) {
+        self.input = Vec::new();
+        self.at = 0;
+    }
+
+    async fn wait(&mut self) -> Wake {
+        if self.host.is_stopping() {
+            return Wake::Stop;
+        }
+        let patience = match self.session {
+            Some(_) => Duration::from_secs(u64::from(self.host.settings().pop3_sessions.idle_seconds_max)),
+            None => self.login_by.left(),
+        };
+        let input = async {
+            // Whatever is wrong with the connection, reading tells.
+            let _ = self.conn.readable().await;
+            Wake::Input
+        };
+        let stop = async {
+            self.host.stop_signal().notified().await;
+            Wake::Stop
+        };
+        let silence = async {
+            sleep(patience).await;
+            Wake::Silence
+        };
+        let lost = async {
+            match &self.session {
+                Some((session, _)) => Wake::Lost(session.account.until_lost().await.into()),
+                None => std::future::pending().await,
+            }
+        };
+        let ends = futures_lite::future::or(stop, futures_lite::future::or(lost, silence));
+        futures_lite::future::or(input, ends).await
+    }
+}

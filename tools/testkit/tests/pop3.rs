@@ -1,0 +1,264 @@
+//! POP3's promises: deletion at QUIT only, one session at a time, numbers that stay, sizes that are true.
+
+use std::io::ErrorKind;
+
+use skein_testkit::server::{Kind, PASSWORD};
+use skein_testkit::wait::{self, PATIENCE};
+use skein_testkit::{Server, mail};
+
+/// Delivers `count` marked messages to test user `number`.
+fn deliver(server: &Server, number: usize, count: usize) -> Vec<Vec<u8>> {
+    let mails: Vec<Vec<u8>> = (0..count).map(|i| mail::marked(&format!("user{number}-{i}"))).collect();
+    let mut client = server.login(&Server::user(number));
+    for mail in &mails {
+        client.append_at_once("INBOX", "", mail).expect("APPEND").expect_ok();
+    }
+    mails
+}
+
+fn lines(untagged: &[Vec<u8>]) -> String {
+    String::from_utf8_lossy(&untagged.join(&b'\n')).into_owned()
+}
+
+fn stat(server: &Server, number: usize) -> String {
+    let mut client = server.pop3_login(&Server::user(number));
+    let status = client.command("STAT").expect("STAT").expect_ok().0;
+    client.command("QUIT").expect("QUIT").expect_ok();
+    status
+}
+
+#[test]
+fn a_session_reads_deletes_and_quits() {
+    let server = Server::start();
+    let user = Server::user(1);
+    let mails = deliver(&server, 1, 30);
+    let mut client = server.pop3_login(&user);
+    let bytes: usize = mails.iter().map(Vec::len).sum();
+    assert_eq!(client.command("STAT").expect("STAT").0, format!("+OK 30 {bytes}"));
+    let sizes = client.listing("LIST").expect("LIST");
+    assert_eq!(sizes.len(), 30);
+    for (i, mail) in mails.iter().enumerate() {
+        assert_eq!(sizes[i], format!("{} {}", i + 1, mail.len()), "LIST tells the octets that RETR sends");
+        assert_eq!(&client.retrieve(&format!("RETR {}", i + 1)).expect("RETR"), mail);
+    }
+    let top = client.retrieve("TOP 1 0").expect("TOP");
+    assert!(mails[0].starts_with(&top) && top.ends_with(b"\r\n\r\n"), "{}", top.escape_ascii());
+    for number in [1, 3, 30] {
+        client.command(&format!("DELE {number}")).expect("DELE").expect_ok();
+    }
+    for gone in ["RETR 3", "LIST 3", "UIDL 3", "DELE 3", "TOP 3 0", "RETR 0", "RETR 31"] {
+        assert!(!client.command(gone).expect("an answer").is_ok(), "{gone}");
+    }
+    let uidl = client.listing("UIDL").expect("UIDL");
+    assert_eq!(uidl.len(), 27);
+    assert!(uidl[0].starts_with("2 ") && client.listing("LIST").expect("LIST").len() == 27);
+    client.command("QUIT").expect("QUIT").expect_ok();
+
+    let mut client = server.pop3_login(&user);
+    let after: Vec<String> = client.listing("UIDL").expect("UIDL");
+    let ids =
+        |lines: &[String]| lines.iter().map(|l| l.split_once(' ').expect("two words").1.to_owned()).collect::<Vec<_>>();
+    assert_eq!(ids(&after), ids(&uidl), "ids outlive sessions, numbers do not");
+    assert_eq!(client.retrieve("RETR 1").expect("RETR"), mails[1]);
+    client.command("QUIT").expect("QUIT").expect_ok();
+    let reply = server.login(&user).command("STATUS INBOX (MESSAGES UNSEEN)").expect("STATUS").expect_ok();
+    assert!(lines(&reply.untagged).contains("MESSAGES 27 UNSEEN 0"), "RETR marks seen: {}", lines(&reply.untagged));
+}
+
+#[test]
+fn a_connection_that_breaks_deletes_nothing() {
+    let server = Server::start();
+    deliver(&server, 1, 3);
+    for number in 1..=3 {
+        let mut client = server.pop3_login(&Server::user(1));
+        client.command(&format!("DELE {number}")).expect("DELE").expect_ok();
+        client.drop_connection();
+        assert!(wait::until(PATIENCE, || {
+            let mut client = server.pop3();
+            client.login(&Server::user(1), PASSWORD).expect("an answer").is_ok()
+        }));
+    }
+    let mut client = server.pop3_login(&Server::user(1));
+    client.command("DELE 2").expect("DELE").expect_ok();
+    client.command("RSET").expect("RSET").expect_ok();
+    client.command("QUIT").expect("QUIT").expect_ok();
+    assert!(stat(&server, 1).starts_with("+OK 3 "));
+}
+
+#[test]
+fn one_session_at_a_time() {
+    let server = Server::start();
+    deliver(&server, 1, 1);
+    let mut first = server.pop3_login(&Server::user(1));
+    for _ in 0..3 {
+        let refused = server.pop3().login(&Server::user(1), PASSWORD).expect("an answer");
+        assert!(refused.0.starts_with("-ERR [IN-USE]"), "{}", refused.0);
+    }
+    server.pop3_login(&Server::user(2)).command("QUIT").expect("QUIT").expect_ok();
+    // A refused session may try again, and IMAP is let in beside.
+    server.login(&Server::user(1)).command("SELECT INBOX").expect("SELECT").expect_ok();
+    let mut second = server.pop3();
+    assert!(!second.login(&Server::user(1), PASSWORD).expect("an answer").is_ok());
+    first.command("QUIT").expect("QUIT").expect_ok();
+    if server.kind() == Kind::Skein {
+        second.login(&Server::user(1), PASSWORD).expect("an answer").expect_ok();
+    }
+}
+
+#[test]
+fn the_lock_can_be_turned_off() {
+    let server = Server::start_changed(|settings, _| settings + "[pop3]\nlock = false\n");
+    deliver(&server, 1, 2);
+    let mut first = server.pop3_login(&Server::user(1));
+    let mut second = server.pop3_login(&Server::user(1));
+    for client in [&mut first, &mut second] {
+        client.command("DELE 1").expect("DELE").expect_ok();
+    }
+    first.command("QUIT").expect("QUIT").expect_ok();
+    assert!(second.retrieve("RETR 2").is_ok());
+    second.command("QUIT").expect("QUIT").expect_ok();
+    assert!(stat(&server, 1).starts_with("+OK 1 "), "the same message is deleted once");
+}
+
+/// What IMAP expunges beside an open session keeps its number and its text there, and is gone in the next.
+#[test]
+fn imap_expunges_beside_an_open_session() {
+    let server = Server::start();
+    if server.kind() != Kind::Skein {
+        return;
+    }
+    let mails = deliver(&server, 1, 5);
+    let mut pop3 = server.pop3_login(&Server::user(1));
+    let mut imap = server.login(&Server::user(1));
+    imap.command("SELECT INBOX").expect("SELECT").expect_ok();
+    imap.command("STORE 2,4 +FLAGS.SILENT (\\Deleted)").expect("STORE").expect_ok();
+    imap.command("EXPUNGE").expect("EXPUNGE").expect_ok();
+    imap.append_at_once("INBOX", "", &mail::marked("late")).expect("APPEND").expect_ok();
+    assert_eq!(pop3.listing("LIST").expect("LIST").len(), 5, "numbers are given once");
+    for (i, mail) in mails.iter().enumerate() {
+        assert_eq!(&pop3.retrieve(&format!("RETR {}", i + 1)).expect("RETR"), mail);
+    }
+    for number in [1, 2] {
+        pop3.command(&format!("DELE {number}")).expect("DELE").expect_ok();
+    }
+    pop3.command("QUIT").expect("QUIT").expect_ok();
+    // 3, 5 and the late one.
+    assert!(stat(&server, 1).starts_with("+OK 3 "));
+    imap.command("NOOP").expect("NOOP").expect_ok();
+    assert_eq!(imap.command("SELECT INBOX").expect("SELECT").exists(), Some(3));
+}
+
+#[test]
+fn a_kill_before_quit_loses_nothing_and_after_quit_brings_nothing_back() {
+    let mut server = Server::start();
+    let mails = deliver(&server, 1, 6);
+    let mut client = server.pop3_login(&Server::user(1));
+    for number in 1..=6 {
+        assert_eq!(client.retrieve(&format!("RETR {number}")).expect("RETR"), mails[number - 1]);
+        client.command(&format!("DELE {number}")).expect("DELE").expect_ok();
+    }
+    server.kill();
+    server.restart();
+    let mut client = server.pop3_login(&Server::user(1));
+    assert_eq!(client.listing("LIST").expect("LIST").len(), 6);
+    for number in [2, 4] {
+        client.command(&format!("DELE {number}")).expect("DELE").expect_ok();
+    }
+    client.command("QUIT").expect("QUIT").expect_ok();
+    server.kill();
+    server.restart();
+    let mut client = server.pop3_login(&Server::user(1));
+    assert_eq!(client.listing("LIST").expect("LIST").len(), 4);
+    let kept = [0, 2, 4, 5];
+    for (i, kept) in kept.into_iter().enumerate() {
+        assert_eq!(client.retrieve(&format!("RETR {}", i + 1)).expect("RETR"), mails[kept]);
+    }
+}
+
+#[test]
+fn deleted_messages_can_be_hidden_instead() {
+    let server =
+        Server::start_changed(|settings, _| settings + "[pop3]\ndelete_type = \"flag\"\nno_flag_updates = true\n");
+    let mails = deliver(&server, 1, 4);
+    let mut client = server.pop3_login(&Server::user(1));
+    assert_eq!(client.retrieve("RETR 1").expect("RETR"), mails[0]);
+    for number in [1, 3] {
+        client.command(&format!("DELE {number}")).expect("DELE").expect_ok();
+    }
+    client.command("QUIT").expect("QUIT").expect_ok();
+    let mut client = server.pop3_login(&Server::user(1));
+    assert_eq!(client.listing("LIST").expect("LIST").len(), 2);
+    assert_eq!(client.retrieve("RETR 2").expect("RETR"), mails[3]);
+    client.command("QUIT").expect("QUIT").expect_ok();
+    let mut imap = server.login(&Server::user(1));
+    imap.command("SELECT INBOX").expect("SELECT").expect_ok();
+    let found = imap.command("SEARCH KEYWORD $POP3Deleted UNSEEN").expect("SEARCH").expect_ok();
+    assert_eq!(lines(&found.untagged), "* SEARCH 1 3");
+}
+
+#[test]
+fn ids_follow_the_format() {
+    let server = Server::start_changed(|settings, _| settings + "[pop3]\nuidl_format = \"%v.%u\"\n");
+    deliver(&server, 1, 2);
+    let mut client = server.pop3_login(&Server::user(1));
+    let ids = client.listing("UIDL").expect("UIDL");
+    let validity = ids[0].strip_prefix("1 ").and_then(|id| id.strip_suffix(".1")).expect("validity.uid");
+    assert!(validity.parse::<u32>().is_ok());
+    assert_eq!(ids[1], format!("2 {validity}.2"));
+    assert_eq!(client.command("UIDL 2").expect("UIDL").0, format!("+OK 2 {validity}.2"));
+}
+
+/// All commands in one packet; the answers come in order.
+#[test]
+fn everything_may_be_pipelined() {
+    let server = Server::start();
+    let mails = deliver(&server, 1, 20);
+    let mut client = server.pop3();
+    let mut all = format!("USER {}\r\nPASS {PASSWORD}\r\n", Server::user(1));
+    (1..=20).for_each(|number| all += &format!("RETR {number}\r\nDELE {number}\r\n"));
+    client.write((all + "QUIT\r\n").as_bytes()).expect("a write");
+    for _login in 0..2 {
+        client.status().expect("an answer").expect_ok();
+    }
+    for mail in &mails {
+        client.status().expect("RETR").expect_ok();
+        assert_eq!(&client.text().expect("a message"), mail);
+        client.status().expect("DELE").expect_ok();
+    }
+    client.status().expect("QUIT").expect_ok();
+    assert_eq!(client.status().expect_err("closed").kind(), ErrorKind::UnexpectedEof);
+    assert_eq!(stat(&server, 1), "+OK 0 0");
+}
+
+/// What is larger than a chunk comes whole, and TOP does not.
+#[test]
+fn a_large_message_comes_whole() {
+    let server = Server::start();
+    let mail = mail::sized("large", 5 << 20);
+    server.login(&Server::user(1)).append_at_once("INBOX", "", &mail).expect("APPEND").expect_ok();
+    let mut client = server.pop3_login(&Server::user(1));
+    assert!(client.retrieve("RETR 1").expect("RETR") == mail);
+    let top = client.retrieve("TOP 1 3").expect("TOP");
+    assert!(mail.starts_with(&top) && top.len() < 8192);
+    let all = client.retrieve("TOP 1 4294967295").expect("TOP");
+    assert!(all == mail);
+}
+
+/// Messages that are all dots, empty, or without an end of their last line.
+#[test]
+fn odd_messages_come_as_they_are() {
+    let server = Server::start();
+    let mails: [&[u8]; 4] = [b".\r\n..\r\n.\r\n", b"A: b\r\n\r\n.\r\n", b"A: b\r\n\r\n", b"A: b\r\n\r\nno end"];
+    let mut imap = server.login(&Server::user(1));
+    for mail in mails {
+        imap.append_at_once("INBOX", "", mail).expect("APPEND").expect_ok();
+    }
+    let mut client = server.pop3_login(&Server::user(1));
+    for (i, mail) in mails.iter().enumerate() {
+        let mut expect = mail.to_vec();
+        if !expect.ends_with(b"\r\n") {
+            expect.extend_from_slice(b"\r\n");
+        }
+        assert_eq!(client.retrieve(&format!("RETR {}", i + 1)).expect("RETR"), expect);
+    }
+}
