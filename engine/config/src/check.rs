@@ -10,6 +10,7 @@ pub(crate) fn check(reader: &mut Reader<'_>) {
     somebody_can_log_in(reader);
     addresses_differ(reader);
     pop3_can_work(reader);
+    group_with_user(reader);
 }
 
 fn certificate_and_key(reader: &mut Reader<'_>) {
@@ -25,6 +26,13 @@ fn certificate_and_key(reader: &mut Reader<'_>) {
         given,
         format!("needs {lacking} beside it: write both, or neither for a self-signed certificate"),
     );
+}
+
+fn group_with_user(reader: &mut Reader<'_>) {
+    if reader.config.safety.user.is_empty() && !reader.config.safety.group.is_empty() {
+        let place = reader.place("safety.group");
+        reader.problem(place, "safety.group", "needs safety.user beside it: write both, or neither");
+    }
 }
 
 fn somebody_can_log_in(reader: &mut Reader<'_>) {

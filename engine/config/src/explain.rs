@@ -60,6 +60,7 @@ fn lines(doc: &str) -> impl Iterator<Item = &str> {
 fn bounds(kind: Kind) -> String {
     match kind {
         Kind::Path => "a path".to_owned(),
+        Kind::Paths => "a list of paths".to_owned(),
         Kind::Text { bytes_max } => format!("text of at most {bytes_max} bytes"),
         Kind::Integer { min, max, unit } => format!("{unit}, {min} to {max}"),
         Kind::Bool => "true or false".to_owned(),

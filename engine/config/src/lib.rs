@@ -34,5 +34,5 @@ pub use shown::{Origin, Shown};
 pub use source::{AuthSource, Skip, Source, SourceRules, TemplateError, Then, UserTemplate};
 pub use table::{
     Auth, AuthMechanism, CertificateUser, Config, Imap, Limits, Listeners, Lmtp, Log, LogFormat, LogLevel,
-    PlaintextWithoutTls, Pop3, Pop3Delete, ROWS, Store, Tls, VersionMin,
+    PlaintextWithoutTls, Pop3, Pop3Delete, ROWS, Safety, Store, Tls, VersionMin,
 };

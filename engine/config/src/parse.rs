@@ -114,6 +114,9 @@ impl Reader<'_> {
         match reading.value(row, value) {
             Ok(good) => {
                 (row.set)(&mut self.config, good);
+                if row.key != "data_dir" {
+                    self.config.paths.append(&mut reading.paths.take());
+                }
                 let line = self.text[..value.span().start].matches('\n').count() + 1;
                 self.config.values[at] = Shown::new(value.get_ref(), Origin::Line(line), &reading.fetched.take());
             }

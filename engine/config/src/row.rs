@@ -27,6 +27,8 @@ pub struct Row {
 pub enum Kind {
     /// A file or folder; a relative one starts at the settings file's folder. Empty text where the default is empty.
     Path,
+    /// A list of folders, at most 64; relative ones as for a path.
+    Paths,
     /// Free text of up to `bytes_max` bytes.
     Text {
         /// Longest text.
@@ -72,6 +74,7 @@ pub enum Reload {
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Path(PathBuf),
+    Paths(Vec<PathBuf>),
     Text(String),
     Integer(u64),
     Bool(bool),
@@ -108,6 +111,7 @@ macro_rules! take {
 take! {
     PathBuf: Path(path) => path;
     Option<PathBuf>: Path(path) => (!path.as_os_str().is_empty()).then_some(path);
+    Vec<PathBuf>: Paths(list) => list;
     String: Text(text) => text;
     bool: Bool(truth) => truth;
     u16: Integer(n) => u16::try_from(n).expect("bounds of the row fit the field");
@@ -173,6 +177,8 @@ macro_rules! settings {
             pub demo: bool,
             /// The file it was read from; `None` for the demo.
             pub file: Option<std::path::PathBuf>,
+            /// Every file and folder that is named in it, but the data folder.
+            pub paths: Vec<std::path::PathBuf>,
             /// What was written for each row of the table.
             pub(crate) values: Vec<$crate::shown::Shown>,
             $($(#[doc = $doc])+ pub $name: $type,)*

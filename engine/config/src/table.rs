@@ -256,4 +256,21 @@ settings! {
         /// session has selected leave memory, and accounts that nobody uses.
         memory_bytes: u64 = count(1 << 20, 1024 * GIB, "bytes"), "1073741824", Live;
     }
+    /// What the server gives up before it serves. The log says at the start what is in force.
+    safety: Safety {
+        /// User to become once ports are bound and keys are read, when started as root. The data folder is given to him.
+        /// A reload reads files as this user. Empty: nobody is become, as under systemd, which starts the server as its user.
+        user: String = Kind::Text { bytes_max: 255 }, "\"\"", Restart;
+        /// Group to be in beside the user's own. Empty: the user's first.
+        group: String = Kind::Text { bytes_max: 255 }, "\"\"", Restart;
+        /// True: the kernel (Landlock) lets the server write in its data folder and in safety.folders, and read the folders of
+        /// the files that these settings name, as they are at the start. Without effect in the demo.
+        landlock: bool = Kind::Bool, "true", Restart;
+        /// Folders beside the data folder that the server may write, as for backups.
+        folders: Vec<PathBuf> = Kind::Paths, "[]", Restart;
+        /// True: the kernel (seccomp) refuses system calls that a mail server never needs, such as starting a program.
+        seccomp: bool = Kind::Bool, "true", Restart;
+        /// True: a crash may leave a core file, with mail and passwords in it.
+        core_dumps: bool = Kind::Bool, "false", Restart;
+    }
 }

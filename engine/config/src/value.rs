@@ -16,6 +16,8 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 /// Addresses of one service.
 const ADDRESSES_MAX: usize = 64;
+/// Folders of one list.
+const PATHS_MAX: usize = 64;
 /// Auth sources: each may be asked at each login.
 const SOURCES_MAX: usize = 64;
 /// What every source may have: [`SourceRules`].
@@ -37,12 +39,14 @@ pub(crate) struct Reading<'a> {
     pub(crate) fetch: Fetch<'a>,
     /// What was fetched from outside so far.
     pub(crate) fetched: RefCell<Vec<String>>,
+    /// Files and folders that were named so far.
+    pub(crate) paths: RefCell<Vec<PathBuf>>,
 }
 
 impl<'a> Reading<'a> {
     /// Before anything was read.
     pub(crate) fn new(folder: Option<&'a Path>, key: &'a str, fetch: Fetch<'a>) -> Reading<'a> {
-        Reading { folder, key, fetch, fetched: RefCell::default() }
+        Reading { folder, key, fetch, fetched: RefCell::default(), paths: RefCell::default() }
     }
 }
 
@@ -55,6 +59,10 @@ impl Reading<'_> {
                 one(self.text(value).and_then(|text| self.path(value, &text, row.default == "\"\"")).map(Value::Path))
             }
             Kind::Text { bytes_max } => one(self.bounded_text(value, bytes_max)),
+            Kind::Paths => {
+                let list = self.list(value, PATHS_MAX, "[\"/backup\"]")?;
+                gather(list.iter().map(|item| self.path(item, &self.text(item)?, false))).map(Value::Paths)
+            }
             Kind::Integer { min, max, unit } => one(self.integer(value, min, max, unit)),
             Kind::Bool => one(self.bool(value)),
             Kind::Choice(words) => one(self.choice(value, words)),
@@ -103,7 +111,11 @@ impl Reading<'_> {
             "" if may_be_empty => Ok(PathBuf::new()),
             "" => Err(self.wrong(value, "is empty: write a path")),
             text if text.contains('\0') => Err(self.wrong(value, "holds a NUL character, which no path may")),
-            text => Ok(self.folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text))),
+            text => {
+                let path = self.folder.map_or_else(|| PathBuf::from(text), |folder| folder.join(text));
+                self.paths.borrow_mut().push(path.clone());
+                Ok(path)
+            }
         }
     }
 

@@ -197,6 +197,7 @@ fn rules_of_sources() {
 fn rules_between_settings() {
     check("", &["1:1 auth.sources nobody could log in"]);
     check(&format!("{USERS}tls.cert = 'x'"), &["2:12 tls.cert needs tls.key"]);
+    check(&format!("{USERS}safety.group = 'x'"), &["2:16 safety.group needs safety.user"]);
     check(&format!("{USERS}tls.key = 'x'"), &["2:11 tls.key needs tls.cert"]);
     check(
         &format!("{USERS}listeners.lmtp = ['127.0.0.1:1143']"),

@@ -111,13 +111,27 @@ fn probe_ring() -> Result<OwnedFd, Errno> {
     unsafe { rustix::io_uring::io_uring_setup(2, &mut parameters) }
 }
 
-/// Raises the soft limit of locked memory to the hard one and checks that the shards fit.
+/// Whether the process keeps the right to lock any memory while the shards run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privileges {
+    /// It stays who it is.
+    Kept,
+    /// It starts as root and becomes somebody else.
+    GivenUp,
+}
+
+/// Raises the soft limit of locked memory to the hard one, and the hard one where root is about to be given up and may do
+/// so, and checks that the shards fit.
 ///
 /// # Errors
 /// When they do not fit.
-pub fn raise_memlock(config: &ShardsConfig) -> Result<(), CheckError> {
+pub fn raise_memlock(config: &ShardsConfig, privileges: Privileges) -> Result<(), CheckError> {
+    if privileges == Privileges::GivenUp {
+        // A root without CAP_SYS_RESOURCE may not; then the limit is what it is.
+        _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
+    }
     let limit = raise(Resource::Memlock)?;
-    let need = memlock_need(config, may_lock_any());
+    let need = memlock_need(config, privileges == Privileges::Kept && may_lock_any());
     if limit < need {
         return Err(CheckError::Memlock { limit, need, shards: config.shard_count() });
     }
@@ -185,7 +199,7 @@ mod tests {
     fn this_machine_passes_or_says_why() {
         check_io_uring().unwrap_or_else(|error| panic!("{error}"));
         check_cores().unwrap_or_else(|error| panic!("{error}"));
-        raise_memlock(&ShardsConfig::for_tests(1)).unwrap_or_else(|error| panic!("{error}"));
+        raise_memlock(&ShardsConfig::for_tests(1), Privileges::Kept).unwrap_or_else(|error| panic!("{error}"));
         let files = raise_nofile(10).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(files.connections_max, files.limit.saturating_sub(NOFILE_RESERVE));
     }

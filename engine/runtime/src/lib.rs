@@ -41,7 +41,7 @@ mod space;
 mod task;
 mod timer;
 
-pub use checks::{CheckError, Nofile, check_cores, check_io_uring, raise_memlock, raise_nofile};
+pub use checks::{CheckError, Nofile, Privileges, check_cores, check_io_uring, raise_memlock, raise_nofile};
 pub use clock::RealClock;
 pub use data_lock::{DataLock, DataLockError};
 pub use disk::{DiskFile, DiskMap, RealDisk};

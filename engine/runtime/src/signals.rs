@@ -22,14 +22,22 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Blocks the signals and starts the thread that waits for them. Call it before any other thread exists: the
+    /// Blocks the signals: those that come now wait for [`Signals::take`]. Call it before any other thread exists: the
     /// blocking is per thread and inherited.
+    ///
+    /// # Errors
+    /// When the system refuses the mask.
+    pub fn block() -> io::Result<()> {
+        Ok(signal_set().thread_block()?)
+    }
+
+    /// Blocks the signals and starts the thread that waits for them.
     ///
     /// # Errors
     /// When the system refuses the mask or the thread.
     pub fn take() -> io::Result<Signals> {
-        let set: SigSet = [UnixSignal::SIGTERM, UnixSignal::SIGINT, UnixSignal::SIGHUP].into_iter().collect();
-        set.thread_block()?;
+        Signals::block()?;
+        let set = signal_set();
         let (sender, receiver) = flume::unbounded();
         std::thread::Builder::new().name("signals".into()).spawn(move || {
             while let Ok(signal) = set.wait() {
@@ -58,4 +66,8 @@ impl Signals {
     pub fn wait(&self) -> Option<Signal> {
         self.receiver.recv().ok()
     }
+}
+
+fn signal_set() -> SigSet {
+    [UnixSignal::SIGTERM, UnixSignal::SIGINT, UnixSignal::SIGHUP].into_iter().collect()
 }

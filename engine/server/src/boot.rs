@@ -1,5 +1,6 @@
 //! Coming up, running, and going down, on the main thread.
 
+use crate::confine::{self, Becoming};
 use crate::doors::{Certificates, Share, bind_all, main_files, patiently};
 use crate::error::ServerError;
 use crate::reload::Reloader;
@@ -11,8 +12,8 @@ use skein_auth::Penalties;
 use skein_base::ShardId;
 use skein_config::Config;
 use skein_runtime::{
-    DataLock, Inbox, Lanes, ShardsConfig, Side, Signal, Signals, check_cores, check_io_uring, raise_memlock,
-    raise_nofile,
+    DataLock, Inbox, Lanes, Privileges, ShardsConfig, Side, Signal, Signals, check_cores, check_io_uring,
+    raise_memlock, raise_nofile,
 };
 use skein_serve::{Doorman, ToShard};
 use skein_transport::{ConnectionLimit, Place};
@@ -38,12 +39,15 @@ pub struct Started {
 /// Why it did not start, or which shard did not end well.
 pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerError> {
     let system = |what| move |error| ServerError::System { what, error };
-    let signals = Signals::take().map_err(system("blocking signals"))?;
+    Signals::block().map_err(system("blocking signals"))?;
     logging::start(&config);
+    confine::begin(&config)?;
+    let becoming = Becoming::find(&config)?;
+    let privileges = if becoming.is_some() { Privileges::GivenUp } else { Privileges::Kept };
     let shards_config = ShardsConfig { count: usize::from(config.shards), ..ShardsConfig::default() };
     check_io_uring()?;
     check_cores()?;
-    raise_memlock(&shards_config)?;
+    raise_memlock(&shards_config, privileges)?;
     raise_nofile(config.limits.connections_max as u64)?;
     let lock = DataLock::take(&config.data_dir)?;
     let log_dir = config.data_dir.join("log");
@@ -56,6 +60,8 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     let auth = users::load(&config.auth, &config.data_dir, random_key()?)?;
     let count = shards_config.shard_count();
     let (mut shares, listeners) = bind_all(&config, &certificates, count)?;
+    give_up(&config, becoming)?;
+    let signals = Signals::take().map_err(system("waiting for signals"))?;
     let side = Side::start().map_err(system("starting the side runtime"))?;
     let (lanes, inboxes) = Lanes::<ToShard>::new(count, INBOX_DEPTH_MAX);
     let common = Arc::new(Common {
@@ -97,6 +103,26 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     side.stop();
     drop(lock);
     outcome(ended)
+}
+
+/// The last step as whoever started us, while this is the only thread.
+fn give_up(config: &Config, becoming: Option<Becoming>) -> Result<(), ServerError> {
+    if let Some(becoming) = &becoming {
+        becoming.give(&config.data_dir)?;
+        becoming.become_user()?;
+    } else if rustix::process::geteuid().is_root() && !config.demo {
+        tracing::warn!("running as root: set safety.user");
+    }
+    let confined = confine::finish(config)?;
+    let uid = rustix::process::getuid().as_raw();
+    tracing::info!(
+        uid,
+        landlock = confined.landlock,
+        seccomp = confined.seccomp,
+        core_dumps = config.safety.core_dumps,
+        "confined"
+    );
+    Ok(())
 }
 
 fn outcome(ended: Vec<Result<Result<(), String>, skein_runtime::ShardDied>>) -> Result<(), ServerError> {

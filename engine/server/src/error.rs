@@ -1,5 +1,6 @@
 //! Why a server does not start; each text names the way out.
 
+use crate::confine::ConfineError;
 use skein_base::ShardId;
 use skein_runtime::{CheckError, DataLockError, StartError};
 use skein_transport::{BindError, TlsLoadError};
@@ -27,6 +28,8 @@ pub enum ServerError {
         /// Why.
         why: String,
     },
+    /// It can not give up what it should.
+    Confine(ConfineError),
     /// The system refuses something basic.
     System {
         /// What was tried.
@@ -46,6 +49,7 @@ impl fmt::Display for ServerError {
             ServerError::Bind(error) => error.fmt(f),
             ServerError::Start(error) => error.fmt(f),
             ServerError::Shard { shard, why } => write!(f, "shard {shard}: {why}"),
+            ServerError::Confine(error) => error.fmt(f),
             ServerError::System { what, error } => write!(f, "{what}: {error}"),
         }
     }
@@ -63,4 +67,4 @@ macro_rules! from {
     )*};
 }
 from!(CheckError => Check, DataLockError => Data, TlsLoadError => Tls, skein_auth::LoadError => Users,
-      BindError => Bind, StartError => Start);
+      BindError => Bind, StartError => Start, ConfineError => Confine);

@@ -1,7 +1,7 @@
 //! Wiring: in which order a server comes up, what each shard runs, and how it all ends.
 //!
 //! ```text
-//! run ─ signals ─ checks ─ data folder ─ certificate ─ users ─ ports ─ shards ─ "ready" ─ wait ─ stop
+//! run ─ signals ─ checks ─ data folder ─ certificate ─ users ─ ports ─ confine ─ shards ─ "ready" ─ wait ─ stop
 //!                                                                │
 //!          shard:  scan its share of the log ─ exchange ─ recover ─ log, store, host ─ accept
 //! ```
@@ -9,6 +9,7 @@
 //! Never here: protocols, mail. Everything it wires is built elsewhere.
 
 mod boot;
+mod confine;
 mod disk_watch;
 mod doors;
 mod error;
@@ -21,6 +22,7 @@ mod shard;
 mod users;
 
 pub use boot::{Started, run};
+pub use confine::ConfineError;
 pub use error::ServerError;
 pub use logging::start as start_logging;
 pub use reload::{ReloadError, Reloaded, Reloader};

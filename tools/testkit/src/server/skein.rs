@@ -24,14 +24,14 @@ pub fn write_settings(folder: &Path, settings: &str) -> PathBuf {
 
 /// The users of the demo, no bound that a load test would hit, and `more`.
 pub fn settings(folder: &Path, Ports { imap, imaps, pop3, pop3s, lmtp, http, .. }: &Ports, more: &str) -> String {
-    let data = folder.join("data");
+    let (data, other) = (folder.join("data"), env::temp_dir());
     format!(
         "data_dir = {data:?}\n{more}\n\
          [listeners]\nimap = [\"{imap}\"]\nimaps = [\"{imaps}\"]\npop3 = [\"{pop3}\"]\npop3s = [\"{pop3s}\"]\n\
          lmtp = [\"{lmtp}\"]\nhttp = [\"{http}\"]\n\
          [auth]\nsources = [\n{{ driver = \"static\", users = \"demo\", password = \"demo\" }},\n\
          {{ driver = \"static\", users = \"test{{1..200}}\", password = \"{PASSWORD}\" }},\n]\n\
-         [limits]\nconnections_per_user_max = 0\n[lmtp]\nstrip_domain = true\n"
+         [limits]\nconnections_per_user_max = 0\n[lmtp]\nstrip_domain = true\n[safety]\nfolders = [{other:?}]\n"
     )
 }
 
