@@ -5,7 +5,8 @@ use crate::format::{array_at, u32_at, u64_at};
 use skein_base::{AccountId, LogPos};
 
 const MAGIC: &[u8; 8] = b"SKEINACC";
-const VERSION: u32 = 1;
+/// 2 promises that no mailbox's snapshot names a body in the log; the bytes are those of 1.
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 64;
 const CRC_AT: usize = HEADER_BYTES - 4;
 
@@ -18,6 +19,15 @@ pub struct AccountSnapshot {
     pub true_to: LogPos,
     /// The account layer's bytes.
     pub payload: Vec<u8>,
+}
+
+/// What [`AccountSnapshot::decode`] found beside the snapshot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BodiesAre {
+    /// In packs or objects: the snapshots of its mailboxes name none in the log (version 2).
+    Drained,
+    /// Perhaps still in the log (version 1).
+    Anywhere,
 }
 
 impl AccountSnapshot {
@@ -42,7 +52,7 @@ impl AccountSnapshot {
     ///
     /// # Errors
     /// Whatever is wrong with the bytes.
-    pub fn decode(bytes: &[u8]) -> Result<AccountSnapshot, SnapshotError> {
+    pub fn decode(bytes: &[u8]) -> Result<(AccountSnapshot, BodiesAre), SnapshotError> {
         if bytes.len() < HEADER_BYTES || bytes[..8] != *MAGIC {
             return Err(SnapshotError::NotASnapshot);
         }
@@ -50,16 +60,19 @@ impl AccountSnapshot {
         if u32_at(header, CRC_AT) != crc32c::crc32c(&header[..CRC_AT]) {
             return Err(SnapshotError::Header);
         }
-        if u32_at(header, 8) != VERSION {
-            return Err(SnapshotError::Version { found: u32_at(header, 8) });
-        }
+        let bodies = match u32_at(header, 8) {
+            1 => BodiesAre::Anywhere,
+            VERSION => BodiesAre::Drained,
+            found => return Err(SnapshotError::Version { found }),
+        };
         if u64_at(header, 48) != payload.len() as u64 || u32_at(header, 12) != crc32c::crc32c(payload) {
             return Err(SnapshotError::Section { id: 0 });
         }
-        Ok(AccountSnapshot {
+        let snapshot = AccountSnapshot {
             account: AccountId(array_at(header, 16)),
             true_to: LogPos { segment: u64_at(header, 32), offset: u64_at(header, 40) },
             payload: payload.to_vec(),
-        })
+        };
+        Ok((snapshot, bodies))
     }
 }

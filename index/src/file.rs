@@ -1,5 +1,5 @@
-//! Snapshots into files: written beside, synced, and put in place by rename, so that a reader sees the old one or the
-//! new one, whole.
+//! Snapshots into files: written beside, synced, and put in place by rename, so that a reader
+//! sees the old one or the new one, whole.
 
 use crate::{Row, SnapshotBuilder, SnapshotHead};
 use skein_base::seam::Disk;
@@ -61,28 +61,60 @@ impl<D: Disk> SnapshotWriter<D> {
         self.builder.extra(bytes);
     }
 
-    /// Writes the rest, makes it durable and puts it in place. Returns the file's bytes.
+    /// Writes the rest and leaves the file beside the old one, not yet durable.
     ///
     /// # Errors
     /// The disk failed; the old snapshot is still there.
-    pub async fn finish(self) -> io::Result<u64> {
+    pub async fn finish(self) -> io::Result<Beside<D>> {
         let ending = self.builder.finish();
         let bytes = ending.tail_at + ending.tail.len() as u64;
         self.temporary.write(ending.tail_at, ending.tail).await?;
         self.temporary.write(0, ending.header.to_vec()).await?;
-        self.temporary.put_in_place().await?;
-        Ok(bytes)
+        Ok(self.temporary.leave(bytes))
     }
 }
 
-/// Replaces a file by these bytes, durably and at once.
+/// Writes these bytes beside the file that they will replace.
 ///
 /// # Errors
 /// The disk failed; the old file is still there.
-pub async fn replace_file<D: Disk>(disk: &D, path: &Path, bytes: Vec<u8>) -> io::Result<()> {
+pub async fn write_beside<D: Disk>(disk: &D, path: &Path, bytes: Vec<u8>) -> io::Result<Beside<D>> {
     let temporary = Temporary::create(disk, path).await?;
+    let len = bytes.len() as u64;
     temporary.write(0, bytes).await?;
-    temporary.put_in_place().await
+    Ok(temporary.leave(len))
+}
+
+/// A file that is written and not yet in its place: [`Beside::sync`], then [`Beside::put_in_place`]; the name is durable after a
+/// sync of its folder.
+#[must_use = "a file that is left beside is of no use"]
+pub struct Beside<D: Disk> {
+    temporary: Temporary<D>,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+impl<D: Disk> Beside<D> {
+    /// Where it belongs.
+    pub fn path(&self) -> &Path {
+        &self.temporary.path
+    }
+
+    /// Makes its bytes durable.
+    ///
+    /// # Errors
+    /// The disk failed; the file must not be put in place.
+    pub async fn sync(&self) -> io::Result<()> {
+        self.temporary.disk.fdatasync(&self.temporary.file).await
+    }
+
+    /// Takes the place of the old one.
+    ///
+    /// # Errors
+    /// The disk failed; the old file is still there.
+    pub async fn put_in_place(&self) -> io::Result<()> {
+        self.temporary.disk.rename(&self.temporary.temporary, &self.temporary.path).await
+    }
 }
 
 /// A file that will take another's place.
@@ -112,10 +144,7 @@ impl<D: Disk> Temporary<D> {
         self.disk.write_at(&self.file, at, bytes).await
     }
 
-    async fn put_in_place(self) -> io::Result<()> {
-        self.disk.fdatasync(&self.file).await?;
-        self.disk.rename(&self.temporary, &self.path).await?;
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        self.disk.sync_dir(folder).await
+    fn leave(self, bytes: u64) -> Beside<D> {
+        Beside { temporary: self, bytes }
     }
 }

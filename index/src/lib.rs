@@ -18,9 +18,9 @@ mod file;
 mod format;
 mod snapshot;
 
-pub use account::AccountSnapshot;
+pub use account::{AccountSnapshot, BodiesAre};
 pub use build::SnapshotBuilder;
 pub use error::SnapshotError;
-pub use file::{SnapshotWriter, replace_file};
+pub use file::{Beside, SnapshotWriter, write_beside};
 pub use format::{BODY_ADDR_BYTES, SNAPSHOT_VERSION, SnapshotHead};
 pub use snapshot::{Expunged, Row, Snapshot};

@@ -30,8 +30,8 @@ pub const COMMAND_DEPTH_MAX: usize = 64;
 pub const SEARCH_KEYS_MAX: usize = 4096;
 /// Bytes of one message, by default. Settings may lower or raise it.
 pub const MESSAGE_BYTES_MAX_DEFAULT: u64 = 100 * 1024 * 1024;
-/// Largest value the message size setting may take: sizes are kept in 32 bits.
-pub const MESSAGE_BYTES_MAX_CEILING: u64 = u32::MAX as u64 - 65_536;
+/// Largest value the message size setting may take: a message is rendered and compressed in one piece.
+pub const MESSAGE_BYTES_MAX_CEILING: u64 = 1 << 30;
 /// MIME parts of one message that are told apart; the rest belong to the last (Dovecot: 10 000).
 pub const MIME_PARTS_MAX: usize = 10_000;
 /// Depth of nested MIME parts (Dovecot: 100).

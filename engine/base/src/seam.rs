@@ -38,6 +38,13 @@ pub trait Disk: Clone + 'static {
     fn create_dir_all(&self, path: &Path) -> impl Future<Output = io::Result<()>>;
     /// Makes creations, renames and removals in a folder durable.
     fn sync_dir(&self, path: &Path) -> impl Future<Output = io::Result<()>>;
+    /// Runs a computation of more than a moment where it does not hold up others.
+    fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> {
+        std::future::ready(Ok(job()))
+    }
     /// Names in a folder, sorted; `NotFound` when there is no such folder.
     fn list(&self, path: &Path) -> impl Future<Output = io::Result<Vec<String>>>;
     /// Lets others have the core for a moment; long loops over what is in memory call it every hundred microseconds.

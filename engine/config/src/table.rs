@@ -242,8 +242,15 @@ settings! {
         segment_bytes: u64 = count(1 << 20, 2 * GIB, "bytes"), "268435456", Restart;
         /// Changes to one account after which a snapshot is due, so that opening it replays no more.
         snapshot_ops: u32 = count(1, 10_000_000, "changes"), "1000", Live;
-        /// Bytes of log after which every changed account is due, so that a start replays no more.
-        snapshot_log_bytes: u64 = count(1 << 20, 1024 * GIB, "bytes"), "1073741824", Live;
+        /// Bytes of log that each shard keeps before its oldest part is drained into packs. Mail that is expunged before is never
+        /// written a second time; what is kept is read at a start.
+        log_keep_bytes: u64 = count(0, 1024 * GIB, "bytes"), "1073741824", Live;
+        /// Age at which a part of the log is drained however little there is.
+        log_keep_seconds: u32 = count(1, 365 * DAY, "seconds"), "3600", Live;
+        /// Bytes of log of each shard above which messages are taken only as fast as the log is drained.
+        log_bytes_max: u64 = count(1 << 24, 1024 * GIB, "bytes"), "8589934592", Live;
+        /// Size at which an account's mail goes on in another pack. Smaller ones are compacted in smaller steps.
+        pack_bytes: u64 = count(1 << 16, 4 * GIB, "bytes"), "67108864", Live;
         /// Bytes that stay free on the disk of the data folder: below that new messages are refused, while flags, expunges
         /// and the background work that makes room go on. 0 turns the reserve off.
         free_bytes_min: u64 = count(0, 1024 * GIB, "bytes"), "268435456", Live;

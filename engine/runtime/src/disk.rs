@@ -129,6 +129,10 @@ impl Disk for RealDisk {
         blocking(move || sync_folder(&path)).await
     }
 
+    async fn offload<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+        blocking(move || Ok(job())).await
+    }
+
     async fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let path = path.to_owned();
         blocking(move || list(&path)).await

@@ -4,7 +4,7 @@ use crate::confine::{self, Becoming};
 use crate::doors::{Certificates, Share, bind_all, main_files, patiently};
 use crate::error::ServerError;
 use crate::reload::Reloader;
-use crate::replay::{Exchange, numbers};
+use crate::replay::{Exchange, segments_of};
 use crate::shard::{self, Common, Own};
 use crate::{logging, observe, users};
 use skein_admin::AdminConfig;
@@ -16,7 +16,7 @@ use skein_runtime::{
     raise_memlock, raise_nofile,
 };
 use skein_serve::{Doorman, ToShard};
-use skein_transport::{AddressLimit, ConnectionLimit, Place};
+use skein_transport::{ConnectionLimit, Place};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -64,16 +64,13 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     let signals = Signals::take().map_err(system("waiting for signals"))?;
     let side = Side::start().map_err(system("starting the side runtime"))?;
     let (lanes, inboxes) = Lanes::<ToShard>::new(count, INBOX_DEPTH_MAX);
+    let (numbers, old_segments) = segments_of(&log_dir, count).map_err(system("reading the log's folder"))?;
     let common = Arc::new(Common {
         limit: ConnectionLimit::new(config.limits.connections_max),
-        numbers: numbers(&log_dir).map_err(system("reading the log's folder"))?,
+        numbers,
+        old_segments,
         exchange: Exchange::new(count),
-        doorman: Doorman {
-            auth,
-            penalties: Arc::new(Penalties::new(random_key()?)),
-            addresses: AddressLimit::default(),
-            side: side.clone(),
-        },
+        doorman: Doorman { auth, penalties: Arc::new(Penalties::new(random_key()?)), side: side.clone() },
         run: random().map_err(system("asking for random bytes"))?,
         hostname,
         log_dir,

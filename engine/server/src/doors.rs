@@ -86,13 +86,11 @@ pub(crate) fn main_files(config: &Config, hostname: &str) -> Result<TlsFiles, Tl
 
 fn tls_settings(config: &Config, hostname: &str) -> Result<TlsSettings, TlsLoadError> {
     let more = config.tls.certificates.iter().map(tls_files).collect();
-    let client_ca = config.tls.client_ca.clone();
-    Ok(TlsSettings { default: main_files(config, hostname)?, more, version_min: version_min(config), client_ca })
+    Ok(TlsSettings { default: main_files(config, hostname)?, more, version_min: version_min(config) })
 }
 
 fn own_settings(files: &CertificateFiles, config: &Config) -> TlsSettings {
-    let client_ca = config.tls.client_ca.clone();
-    TlsSettings { default: tls_files(files), more: Vec::new(), version_min: version_min(config), client_ca }
+    TlsSettings { default: tls_files(files), more: Vec::new(), version_min: version_min(config) }
 }
 
 fn tls_files(files: &CertificateFiles) -> TlsFiles {

@@ -12,6 +12,7 @@ mod boot;
 mod confine;
 mod disk_watch;
 mod doors;
+mod drain;
 mod error;
 mod logging;
 mod observe;

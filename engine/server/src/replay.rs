@@ -4,7 +4,8 @@
 use skein_base::ShardId;
 use skein_ring::home_shard;
 use skein_runtime::RealDisk;
-use skein_store::log::{Scan, SegmentNumbers, TailIndex, recover, scan_segment, segments};
+use skein_store::OldSegments;
+use skein_store::log::{Scan, SegmentNumbers, TailIndex, parse_segment_name, recover, scan_segment, segments};
 use std::io;
 use std::path::Path;
 
@@ -61,14 +62,16 @@ fn report(scan: &Scan) {
     }
 }
 
-/// Numbers for new segments, above all that are there.
-pub(crate) fn numbers(dir: &Path) -> io::Result<SegmentNumbers> {
-    let mut highest = 0;
+/// Numbers for new segments, above all that are there, and those, held by all shards.
+pub(crate) fn segments_of(dir: &Path, shards: usize) -> io::Result<(SegmentNumbers, OldSegments)> {
+    let mut found = Vec::new();
     for entry in std::fs::read_dir(dir)? {
-        let name = entry?.file_name();
-        let number =
-            name.to_str().and_then(|n| n.strip_suffix(".seg")).and_then(|hex| u64::from_str_radix(hex, 16).ok());
-        highest = highest.max(number.unwrap_or(0));
+        let entry = entry?;
+        let number = entry.file_name().to_str().and_then(parse_segment_name);
+        if let Some(number) = number {
+            found.push((number, entry.metadata()?.len()));
+        }
     }
-    Ok(SegmentNumbers::above(highest))
+    let highest = found.iter().map(|(number, _)| *number).max().unwrap_or(0);
+    Ok((SegmentNumbers::above(highest), OldSegments::of(found, shards)))
 }

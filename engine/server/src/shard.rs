@@ -10,6 +10,7 @@ use skein_proto::imap::ImapConfig;
 use skein_proto::pop3::Pop3Config;
 use skein_runtime::{Class, Inbox, Lanes, RealClock, RealDisk, ShardContext, oneshot, sleep, spawn_detached, timeout};
 use skein_serve::{Doorman, Host, HostSettings, Pop3Delete, Pop3Settings, Store, ToShard};
+use skein_store::OldSegments;
 use skein_store::OpenLimits;
 use skein_store::log::{Log, LogOptions, SEGMENT_BYTES_MAX, SegmentNumbers};
 use skein_transport::{Conn, ConnectionLimit, Stopper};
@@ -22,8 +23,6 @@ use skein_base::seam::Clock;
 
 /// How long a stop waits for commands that run; then their connections break, and what was acknowledged is safe anyway.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
-/// How often it is looked whether the log has grown enough for a round of snapshots.
-const SNAPSHOT_LOOK: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether more accounts are open than may be.
 const OVER_LOOK: Duration = Duration::from_secs(1);
@@ -39,6 +38,7 @@ pub(crate) struct Common {
     pub doorman: Doorman,
     pub run: [u8; 16],
     pub numbers: SegmentNumbers,
+    pub old_segments: OldSegments,
     pub exchange: Exchange,
     pub lanes: Lanes<ToShard>,
     pub limit: ConnectionLimit,
@@ -65,14 +65,14 @@ pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -
     spawn_detached(Class::Session, "log", async move { writer.run().await });
 
     let store = Store::new(RealDisk, RealClock, &common.config.data_dir, log.clone(), tail);
-    store.set_checkpoint_ops(u64::from(common.config.store.snapshot_ops));
+    store.adopt(common.old_segments.clone());
     let settings = settings(common.config.clone(), &common.hostname);
     let host = Host::new(context.id, store.clone(), common.lanes.clone(), common.doorman.clone(), settings);
     if context.id.0 == 0 {
         spawn_detached(Class::Bulk, "user files", users::watch(common.doorman.auth.clone()));
     }
     spawn_detached(Class::Session, "metrics", crate::observe::watch(store.clone()));
-    spawn_detached(Class::Bulk, "snapshots", snapshots(host.clone(), store.clone()));
+    spawn_detached(Class::Bulk, "drain", crate::drain::run(host.clone(), store.clone()));
     let disk = disk_watch::watch(host.clone(), store.clone(), common.config.data_dir.clone());
     spawn_detached(Class::Session, "disk", disk);
     spawn_detached(Class::Bulk, "idle accounts", close_idle(host.clone(), store.clone()));
@@ -97,11 +97,7 @@ async fn stop(host: &Host, store: &Store, accepting: Vec<(Stopper, oneshot::Rece
     if timeout(STOP_PATIENCE, host.stop()).await.is_err() {
         tracing::warn!(sessions = host.live(), "stopping without waiting longer");
     }
-    for account in store.changed_accounts() {
-        if let Err(error) = store.checkpoint(&account).await {
-            tracing::warn!(user = %account.user(), %error, "no snapshot; the next start replays the log");
-        }
-    }
+    // What no snapshot has is in the log, and the next start reads that.
     store.log().close().await.map_err(|error| format!("the log did not close: {error}"))
 }
 
@@ -148,25 +144,6 @@ async fn behind(host: Host, service: Service, mut conn: Conn, proxies: Arc<Trust
     match skein_serve::receive_proxy_header(&mut conn, trusts).await {
         Ok(()) => open(&host, service, conn),
         Err(error) => error.log(&conn),
-    }
-}
-
-/// Writes all changed accounts out whenever the log has grown by so many bytes, so that a start replays little.
-async fn snapshots(host: Host, store: Store) {
-    let mut from = 0;
-    loop {
-        sleep(SNAPSHOT_LOOK).await;
-        let now = store.log().metrics().bytes;
-        if now - from < host.settings().config.store.snapshot_log_bytes {
-            continue;
-        }
-        from = now;
-        for account in store.changed_accounts() {
-            if let Err(error) = store.checkpoint(&account).await {
-                tracing::error!(user = %account.user(), %error, "no snapshot; the log keeps everything");
-            }
-            skein_runtime::bulk_yield().await;
-        }
     }
 }
 
@@ -224,7 +201,6 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
         login_seconds_max: config.imap.login_seconds_max,
         idle_seconds_max: config.imap.idle_seconds_max,
         connections_per_user_max: config.limits.connections_per_user_max,
-        connections_per_address_max: config.limits.connections_per_address_max,
         plaintext_on_loopback_only: plaintext == PlaintextWithoutTls::Loopback,
         config,
     }

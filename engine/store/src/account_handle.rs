@@ -1,10 +1,13 @@
 //! An open account: its state, and who waits for it to change.
 
 use crate::account::Account;
+use crate::body::BodyAddr;
 use crate::log::{Appended, LogError, TailRecord};
+use crate::op::{self, Op};
 use skein_base::sync::Notify;
 use skein_base::{AccountId, LogPos, MailboxId, UserName};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::mailbox::ViewId;
@@ -30,6 +33,12 @@ pub struct AccountHandle {
     lost: RefCell<Option<LogError>>,
     /// Who waits for that; most accounts never have one.
     lost_signal: OnceCell<Notify>,
+    /// Its snapshots may name bodies in the log that none of its records name.
+    pub(crate) bodies_anywhere: Cell<bool>,
+    /// Messages have left, so that a pack may hold waste.
+    pub(crate) packs_shrank: Cell<bool>,
+    /// Where bodies went lately: for those who read an address a moment ago and come with it now.
+    moved: RefCell<[HashMap<BodyAddr, BodyAddr>; 2]>,
 }
 
 impl AccountHandle {
@@ -48,6 +57,9 @@ impl AccountHandle {
             checkpoint_runs: Cell::new(false),
             lost: RefCell::new(None),
             lost_signal: OnceCell::new(),
+            bodies_anywhere: Cell::new(false),
+            packs_shrank: Cell::new(false),
+            moved: RefCell::default(),
         })
     }
 
@@ -111,12 +123,30 @@ impl AccountHandle {
         self.last.set(last);
     }
 
-    pub(crate) fn logged(&self, at: Appended, bytes: usize, ops: u64) {
+    pub(crate) fn logged(&self, at: Appended, bytes: usize, ops: &[Op]) {
         self.last.set(self.last.get().max(at.end));
-        self.tail.borrow_mut().push(TailRecord { start: at.start, end: at.end, bytes: bytes as u32 });
-        self.ops_since_checkpoint.set(self.ops_since_checkpoint.get() + ops);
+        let oldest = op::oldest_segment(ops).min(at.start.segment);
+        let record = TailRecord { start: at.start, end: at.end, bytes: bytes as u32, oldest };
+        self.tail.borrow_mut().push(record);
+        self.look_for_waste(ops);
+        self.ops_since_checkpoint.set(self.ops_since_checkpoint.get() + ops.len() as u64);
         self.memory_bytes.set(0);
         self.changed.notify_all();
+    }
+
+    /// Notes where bodies went. The moves of this checkpoint and of the one before are remembered.
+    pub(crate) fn note_moved(&self, moved: HashMap<BodyAddr, BodyAddr>) {
+        if !moved.is_empty() {
+            let kept = &mut *self.moved.borrow_mut();
+            kept.swap(0, 1);
+            kept[0] = moved;
+        }
+    }
+
+    /// Where the body went that was at this address.
+    pub(crate) fn moved(&self, from: &BodyAddr) -> Option<BodyAddr> {
+        let kept = self.moved.borrow();
+        kept.iter().find_map(|moved| moved.get(from)).copied()
     }
 
     /// A checkpoint true to `pos` stands: what it covers need never be replayed.
@@ -142,6 +172,19 @@ impl AccountHandle {
         if let Some(signal) = self.lost_signal.get() {
             signal.notify_all();
         }
+    }
+
+    pub(crate) fn look_for_waste(&self, ops: &[Op]) {
+        if ops.iter().any(|op| matches!(op, Op::Expunge { .. } | Op::DeleteMailbox { .. })) {
+            self.packs_shrank.set(true);
+        }
+    }
+
+    /// Whether one of its records, or a message that some session still sees, needs a segment up to `segment`.
+    pub(crate) fn needs(&self, segment: u64) -> bool {
+        self.bodies_anywhere.get()
+            || self.tail.borrow().iter().any(|record| record.oldest <= segment)
+            || self.state.borrow().keeps(|body| body.oldest_segment() <= segment)
     }
 
     /// Its records, for the index that keeps them once it is closed.

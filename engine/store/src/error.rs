@@ -37,6 +37,11 @@ impl StoreError {
         }
     }
 
+    /// Whether what is stored is gone or changed, rather than out of reach for now.
+    pub fn is_damage(&self) -> bool {
+        self.class() == Class::Damaged
+    }
+
     /// One sentence for the client. What only the operator should know stays in the log.
     pub fn client_text(&self) -> String {
         match self {

@@ -9,6 +9,7 @@
 //! ```text
 //! op        one change, and its bytes           account   the tree; validate and apply
 //! log       the shard's log, scan, recovery     mailbox   rows, views, expunge history
+//! pack      messages that were drained   
 //! body      messages in the log                 store     open, commit, checkpoint
 //! sim       a disk that crashes, on purpose
 //! ```
@@ -22,6 +23,7 @@ mod error;
 pub mod log;
 pub mod mailbox;
 pub mod op;
+pub mod pack;
 pub mod sim;
 mod snapshot;
 mod store;
@@ -29,4 +31,6 @@ mod store;
 pub use account::AccountError;
 pub use account_handle::AccountHandle;
 pub use error::StoreError;
-pub use store::{CHECKPOINT_OPS, OpenLimits, Store, StoreMetrics};
+pub use store::{
+    CHECKPOINT_OPS, COMPACT_BYTES_MIN, DrainLimits, OldSegments, OpenLimits, Store, StoreMetrics, WASTE_ONE_IN,
+};

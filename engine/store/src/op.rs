@@ -142,6 +142,16 @@ const STORE: u8 = 7;
 const EXPUNGE: u8 = 8;
 const CLAIM_RECENT: u8 = 9;
 
+/// The oldest segment that a body named by these ops reaches back to; 0 for a body in chunks, which may begin anywhere, and
+/// `u64::MAX` when they name none in the log.
+pub fn oldest_segment(ops: &[Op]) -> u64 {
+    let messages = ops.iter().flat_map(|op| match op {
+        Op::Append { messages, .. } => &messages[..],
+        _ => &[],
+    });
+    messages.map(|message| message.body.oldest_segment()).min().unwrap_or(u64::MAX)
+}
+
 /// The payload of a record that holds these ops.
 pub fn encode(ops: &[Op]) -> Vec<u8> {
     let mut out = Writer(Vec::with_capacity(128 * ops.len()));

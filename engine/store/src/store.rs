@@ -3,26 +3,32 @@
 //! ```text
 //! open(user) ── accounts/ab/ab12…/tree ── m1.idx m2.idx ── ops of the log's tail ──▶ AccountHandle
 //! commit(account, ops) ──▶ log.append ──▶ apply ──▶ changed        durable(account) ──▶ the reply may leave
-//! checkpoint(account) ──▶ m1.idx m2.idx tree
+//! checkpoint(account) ──▶ p1.pack m1.idx m2.idx tree        drain() ──▶ the same for all who need a segment; then it goes
 //! close_idle() ──▶ nothing in memory but where the account's ops are in the log
 //! ```
 
 mod checkpoint;
+mod compact;
+mod drain;
 mod failure;
 mod lifecycle;
 mod open;
+mod pack_bodies;
 mod paths;
 #[cfg(test)]
 mod tests;
 
 pub use checkpoint::CHECKPOINT_OPS;
+pub use compact::{COMPACT_BYTES_MIN, WASTE_ONE_IN};
+pub use drain::{DrainLimits, OldSegments};
 pub use lifecycle::OpenLimits;
 
 use crate::account_handle::AccountHandle;
-use crate::body::BodyAddr;
+use crate::body::{BodyAddr, Place};
 use crate::error::StoreError;
-use crate::log::{Log, RecordKind, TailIndex};
+use crate::log::{Log, ReadError, RecordKind, TailIndex};
 use crate::op::{self, Op};
+use crate::pack::{PACK_BYTES_MAX, PackFiles};
 use skein_base::seam::{Clock, Disk};
 use skein_base::sync::Notify;
 use skein_base::{AccountId, Guid, LogPos};
@@ -55,6 +61,24 @@ pub struct StoreMetrics {
     pub accounts_in_tail: u64,
     /// Snapshots found damaged or missing and made again from the log.
     pub snapshots_rebuilt: u64,
+    /// Bytes of snapshots written.
+    pub snapshot_bytes: u64,
+    /// Syncs of files and folders that checkpoints asked for.
+    pub checkpoint_syncs: u64,
+    /// Messages written into packs, those of compacted packs among them.
+    pub pack_messages: u64,
+    /// Bytes of them and their caches before compression.
+    pub pack_bytes_taken: u64,
+    /// Bytes of packs written.
+    pub pack_bytes: u64,
+    /// Packs removed after their live messages were written again.
+    pub packs_removed: u64,
+    /// Messages that could not be read when they were to be packed.
+    pub bodies_lost: u64,
+    /// Log segments that nobody needed any more.
+    pub segments_removed: u64,
+    /// Bytes of them.
+    pub segment_bytes_removed: u64,
 }
 
 /// One shard's store. Clones share it.
@@ -69,8 +93,13 @@ struct Shared<D: Disk, C: Clock> {
     log: Log<D>,
     tail: RefCell<TailIndex>,
     accounts: RefCell<HashMap<AccountId, Slot>>,
+    packs: PackFiles<D>,
+    old_segments: RefCell<drain::Held>,
+    drains: Cell<bool>,
     metrics: Cell<StoreMetrics>,
     checkpoint_ops: Cell<u64>,
+    pack_bytes_max: Cell<u64>,
+    compact_bytes_min: Cell<u64>,
 }
 
 enum Slot {
@@ -90,6 +119,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// A store on the data folder `root`, with this shard's log and what a scan found of the accounts that live here.
     pub fn new(disk: D, clock: C, root: &Path, log: Log<D>, tail: TailIndex) -> Store<D, C> {
         let store = Store(Rc::new(Shared {
+            packs: PackFiles::new(disk.clone()),
             disk,
             clock,
             dir: root.join("accounts"),
@@ -98,7 +128,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
             tail: RefCell::new(tail),
             accounts: RefCell::default(),
             metrics: Cell::default(),
+            old_segments: RefCell::default(),
+            drains: Cell::new(false),
             checkpoint_ops: Cell::new(CHECKPOINT_OPS),
+            pack_bytes_max: Cell::new(PACK_BYTES_MAX),
+            compact_bytes_min: Cell::new(COMPACT_BYTES_MIN),
         }));
         store.watch_log();
         store
@@ -138,7 +172,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let payload = op::encode(ops);
         let appended = self.0.log.append(account.id(), RecordKind::Op, &[&payload])?;
         account.with_mut(|state| state.apply(ops, appended.end));
-        account.logged(appended, payload.len(), ops.len() as u64);
+        account.logged(appended, payload.len(), ops);
         self.count(|m| m.ops += ops.len() as u64);
         Ok(appended.end)
     }
@@ -169,26 +203,68 @@ impl<D: Disk, C: Clock> Store<D, C> {
         Ok(self.0.log.durable(last).await?)
     }
 
-    /// Bytes of a message.
+    /// Bytes of a message of an account. An address that was true a moment ago still is, wherever the body went since.
     ///
     /// # Errors
     /// Gone, damaged, or the disk failed.
-    pub async fn read_body(&self, body: &BodyAddr, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
-        if let Some(bytes) = self.0.log.read_body_cached(body, range.clone()) {
-            return Ok(bytes);
+    pub async fn read_body(
+        &self,
+        account: &AccountHandle,
+        body: &BodyAddr,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, StoreError> {
+        let mut at = *body;
+        loop {
+            match self.read_body_at(account, &at, range.clone()).await {
+                Err(ReadError::Missing { .. } | ReadError::PackMissing { .. }) if account.moved(&at).is_some() => {
+                    at = account.moved(&at).expect("just looked");
+                }
+                read => return Ok(read?),
+            }
         }
-        Ok(self.0.log.read_body(body, range).await?)
+    }
+
+    async fn read_body_at(
+        &self,
+        account: &AccountHandle,
+        body: &BodyAddr,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, ReadError> {
+        if let Place::Pack(number) = body.place {
+            let folder = paths::account(&self.0.dir, account.id());
+            return self.0.packs.read_body(account.id(), &folder, (number, body), range).await;
+        }
+        match self.0.log.read_body_cached(body, range.clone()) {
+            Some(bytes) => Ok(bytes),
+            None => self.0.log.read_body(body, range).await,
+        }
     }
 
     /// The rendered cache behind a message's bytes.
     ///
     /// # Errors
     /// Gone, damaged, or the disk failed.
-    pub async fn read_cache(&self, body: &BodyAddr) -> Result<Vec<u8>, StoreError> {
-        if let Some(bytes) = self.0.log.read_body_cache_cached(body) {
-            return Ok(bytes);
+    pub async fn read_cache(&self, account: &AccountHandle, body: &BodyAddr) -> Result<Vec<u8>, StoreError> {
+        let mut at = *body;
+        loop {
+            match self.read_cache_at(account, &at).await {
+                Err(ReadError::Missing { .. } | ReadError::PackMissing { .. }) if account.moved(&at).is_some() => {
+                    at = account.moved(&at).expect("just looked");
+                }
+                read => return Ok(read?),
+            }
         }
-        Ok(self.0.log.read_body_cache(body).await?)
+    }
+
+    async fn read_cache_at(&self, account: &AccountHandle, body: &BodyAddr) -> Result<Vec<u8>, ReadError> {
+        if let Place::Pack(number) = body.place {
+            let folder = paths::account(&self.0.dir, account.id());
+            return self.0.packs.read_cache(account.id(), &folder, (number, body)).await;
+        }
+        match self.0.log.read_body_cache_cached(body) {
+            Some(bytes) => Ok(bytes),
+            None => self.0.log.read_body_cache(body).await,
+        }
     }
 
     /// An identity for a new message: its address in this data folder and the log's own random run make it unique.

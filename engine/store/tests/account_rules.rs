@@ -70,7 +70,7 @@ impl World {
 }
 
 fn message(flags: Flags, keywords: &[&str]) -> NewMessage {
-    let body = BodyAddr { place: Place::Log(1), offset: 64, bytes: 9, cache_bytes: 0, chunked: false };
+    let body = BodyAddr { place: Place::Log(1), offset: 64, bytes: 9, cache_bytes: 0, stored: 0, chunked: false };
     NewMessage {
         flags,
         keywords: keywords.iter().map(|k| (*k).into()).collect(),

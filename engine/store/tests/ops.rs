@@ -31,7 +31,13 @@ fn body() -> impl Strategy<Value = BodyAddr> {
     let place =
         (0u8..3, 0u64..1 << 48).prop_map(|(kind, n)| [Place::Log, Place::Pack, Place::Object][kind as usize](n));
     (place, any::<u64>(), any::<u32>(), any::<u32>(), any::<bool>()).prop_map(
-        |(place, offset, bytes, cache_bytes, chunked)| BodyAddr { place, offset, bytes, cache_bytes, chunked },
+        |(place, offset, bytes, cache_bytes, chunked)| match place {
+            Place::Pack(_) => {
+                let (offset, stored) = ((offset >> 25) & !7, (bytes / 2) & !7);
+                BodyAddr { place, offset, bytes, cache_bytes, stored, chunked }
+            }
+            _ => BodyAddr { place, offset, bytes, cache_bytes, stored: 0, chunked },
+        },
     )
 }
 
@@ -169,7 +175,10 @@ fn bytes_that_no_writer_wrote() {
 
 /// Ops of every kind, some with nothing in them, some full.
 fn golden_ops() -> Vec<Op> {
-    let addr = |place, chunked| BodyAddr { place, offset: 0x1122_3344, bytes: 1000, cache_bytes: 200, chunked };
+    let addr = |place, chunked| {
+        let unit = if matches!(place, Place::Pack(_)) { 8 } else { 1 };
+        BodyAddr { place, offset: 0x1122_3344 * unit, bytes: 1000, cache_bytes: 200, stored: 0, chunked }
+    };
     let message = |flags, keywords: &[&str], body| NewMessage {
         flags,
         keywords: keywords.iter().map(|k| (*k).into()).collect(),

@@ -41,7 +41,11 @@ async fn write(disk: SimDisk, generation: u64) -> std::io::Result<()> {
     for uid in 1..=20 {
         writer.push(&row(uid, generation), &[generation as u8; 100]).await?;
     }
-    writer.finish().await.map(drop)
+    let beside = writer.finish().await?;
+    let folder = Path::new(PATH).parent().expect("a file in a folder");
+    beside.sync().await?;
+    beside.put_in_place().await?;
+    disk.sync_dir(folder).await
 }
 
 /// The generation that is in place, every byte of it checked.

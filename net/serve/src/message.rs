@@ -2,9 +2,9 @@
 
 use crate::Store;
 use skein_mime::{CacheRef, Section, Span, header_len, locate, structure};
-use skein_store::StoreError;
 use skein_store::body::BodyAddr;
 use skein_store::mailbox::{CacheAt, Snapshot};
+use skein_store::{AccountHandle, StoreError};
 use std::borrow::Cow;
 use std::ops::Range;
 use std::rc::Rc;
@@ -20,6 +20,7 @@ pub(crate) enum Rendered {
 /// A message of one FETCH or SEARCH. What was read once is kept.
 pub(crate) struct Message<'a> {
     store: &'a Store,
+    account: &'a AccountHandle,
     addr: BodyAddr,
     at: CacheAt,
     blob: Option<Blob>,
@@ -46,8 +47,8 @@ impl Blob {
 }
 
 impl<'a> Message<'a> {
-    pub fn new(store: &'a Store, addr: BodyAddr, at: CacheAt) -> Message<'a> {
-        Message { store, addr, at, blob: None, whole: None }
+    pub fn new(store: &'a Store, account: &'a AccountHandle, addr: BodyAddr, at: CacheAt) -> Message<'a> {
+        Message { store, account, addr, at, blob: None, whole: None }
     }
 
     /// Bytes of the message.
@@ -73,13 +74,13 @@ impl<'a> Message<'a> {
             return Blob::Unsound;
         }
         // A cache that can not be read is no loss: the message is there.
-        self.store.read_cache(&self.addr).await.map_or(Blob::Unsound, Blob::Owned)
+        self.store.read_cache(self.account, &self.addr).await.map_or(Blob::Unsound, Blob::Owned)
     }
 
     /// All of it.
     pub async fn whole(&mut self) -> Result<&[u8], StoreError> {
         if self.whole.is_none() {
-            self.whole = Some(self.store.read_body(&self.addr, 0..self.bytes()).await?);
+            self.whole = Some(self.store.read_body(self.account, &self.addr, 0..self.bytes()).await?);
         }
         Ok(self.whole.as_deref().expect("just read"))
     }
@@ -143,6 +144,6 @@ impl<'a> Message<'a> {
             let end = (range.end as usize).min(whole.len());
             return Ok(whole[(range.start as usize).min(end)..end].to_vec());
         }
-        self.store.read_body(&self.addr, range).await
+        self.store.read_body(self.account, &self.addr, range).await
     }
 }

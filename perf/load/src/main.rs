@@ -82,6 +82,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    skein_testkit::server::use_default_log();
     let result = match Args::parse().command {
         Command::Compare(options) => compare::run(&options),
         Command::Lmtp { addr, pid, load } => lmtp::run(addr, pid, &load).map(|r| println!("{r}")),

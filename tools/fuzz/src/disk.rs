@@ -72,8 +72,8 @@ pub fn account(data: &[u8]) {
         mended[12..16].copy_from_slice(&crc.to_le_bytes());
         seal(&mut mended, 60);
     }
-    let Ok(file) = AccountSnapshot::decode(&mended) else { return };
-    assert_eq!(AccountSnapshot::decode(&file.encode()).as_ref(), Ok(&file));
+    let Ok((file, _)) = AccountSnapshot::decode(&mended) else { return };
+    assert_eq!(AccountSnapshot::decode(&file.encode()).map(|(file, _)| file).as_ref(), Ok(&file));
     let Ok(account) = decode_account(&file.payload, file.true_to) else { return };
     let payload = encode_account(&account);
     let again = decode_account(&payload, file.true_to).expect("what was just written");

@@ -6,6 +6,8 @@ use std::fmt;
 /// Why an account refuses an operation.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AccountError {
+    /// There is no such account.
+    NoSuchAccount,
     /// No mailbox has this name.
     NoSuchMailbox,
     /// A mailbox has this name already.
@@ -51,7 +53,7 @@ impl AccountError {
     /// Its class.
     pub fn class(&self) -> Class {
         match self {
-            AccountError::NoSuchMailbox => Class::Missing,
+            AccountError::NoSuchAccount | AccountError::NoSuchMailbox => Class::Missing,
             AccountError::MailboxExists => Class::Exists,
             AccountError::InboxStays
             | AccountError::HasChildren
@@ -70,6 +72,7 @@ impl AccountError {
 impl fmt::Display for AccountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            AccountError::NoSuchAccount => f.write_str("No such account"),
             AccountError::NoSuchMailbox => f.write_str("No such mailbox"),
             AccountError::MailboxExists => f.write_str("A mailbox of that name exists already"),
             AccountError::InboxStays => f.write_str("INBOX can not be deleted"),

@@ -30,6 +30,23 @@ impl Account {
         gone
     }
 
+    /// Whether a message that only sessions still see is at an address that `is` it.
+    pub(crate) fn keeps(&self, mut is: impl FnMut(&crate::body::BodyAddr) -> bool) -> bool {
+        let mut live = self.entries.values().filter_map(|entry| entry.mailbox.as_deref());
+        live.any(|mailbox| mailbox.gone_at(&mut is)) || self.orphans.values().any(|m| m.any_at(&mut is))
+    }
+
+    /// Whether any message in memory, those that only sessions see among them, is at an address that `is` it.
+    pub(crate) fn any_at(&self, mut is: impl FnMut(&crate::body::BodyAddr) -> bool) -> bool {
+        let live = self.entries.values().filter_map(|entry| entry.mailbox.as_deref());
+        live.chain(self.orphans.values()).any(|mailbox| mailbox.any_at(&mut is))
+    }
+
+    /// Rows of the mailboxes that a checkpoint would write.
+    pub(crate) fn rows_changed(&self) -> u64 {
+        self.loaded().filter(|mailbox| mailbox.wants_snapshot()).map(|mailbox| u64::from(mailbox.rows().count())).sum()
+    }
+
     /// An estimate of what the account takes in memory, bytes.
     pub fn memory_bytes(&self) -> usize {
         let entries = self.entries.values().map(|entry| {

@@ -57,6 +57,19 @@ impl<D: Disk> Log<D> {
         self.read_part_cached(record, range)
     }
 
+    /// A message and its rendered cache, both checked.
+    ///
+    /// # Errors
+    /// Gone, damaged, or the disk failed.
+    pub async fn read_whole(&self, addr: &BodyAddr) -> Result<(Vec<u8>, Vec<u8>), ReadError> {
+        if addr.chunked {
+            return Ok((self.read_body(addr, 0..u64::from(addr.bytes)).await?, self.read_body_cache(addr).await?));
+        }
+        let mut message = self.checked(addr.record()?, RecordKind::Body, addr).await?;
+        let cache = message.split_off(addr.bytes as usize);
+        Ok((message, cache))
+    }
+
     /// The rendered cache, checked with its record. For rebuilding snapshots; sessions read the cache there.
     ///
     /// # Errors

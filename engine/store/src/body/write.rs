@@ -1,7 +1,7 @@
 //! A body on its way into the log.
 
 use super::{BodyAddr, Place};
-use crate::log::{Log, LogError, ReadError, RecordKind};
+use crate::log::{Log, LogError, ReadError, RecordKind, SegmentPin};
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::seam::Disk;
 use skein_base::{AccountId, LogPos};
@@ -16,6 +16,8 @@ pub struct BodyWriter<D: Disk> {
     /// What came since the last full chunk.
     chunk: Vec<u8>,
     extents: Vec<Extent>,
+    /// Its first chunk's segment stays until an op can name it.
+    pin: Option<SegmentPin<D>>,
     bytes: u64,
     /// Failures of the log before this; one later may have lost a chunk.
     failures: usize,
@@ -37,7 +39,7 @@ impl<D: Disk> BodyWriter<D> {
     /// A message of no bytes yet.
     pub fn new(log: &Log<D>) -> BodyWriter<D> {
         let failures = log.failures();
-        BodyWriter { log: log.clone(), chunk: Vec::new(), extents: Vec::new(), bytes: 0, failures }
+        BodyWriter { log: log.clone(), chunk: Vec::new(), extents: Vec::new(), pin: None, bytes: 0, failures }
     }
 
     /// Takes more bytes. Waits for the log's room whenever a chunk is full.
@@ -110,6 +112,7 @@ impl<D: Disk> BodyWriter<D> {
             offset: record.start.offset,
             bytes: self.bytes as u32,
             cache_bytes: cache.len() as u32,
+            stored: 0,
             chunked,
         })
     }
@@ -126,6 +129,7 @@ impl<D: Disk> BodyWriter<D> {
     fn flush(&mut self) -> Result<(), LogError> {
         self.all_is_kept()?;
         let at = self.log.append(NOBODY, RecordKind::BodyChunk, &[&self.chunk])?;
+        self.pin.get_or_insert_with(|| self.log.pin(at.start.segment));
         self.extents.push(Extent { record: at.start, bytes: self.chunk.len() as u32 });
         self.chunk.clear();
         Ok(())

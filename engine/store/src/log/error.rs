@@ -106,6 +106,18 @@ pub enum ReadError {
         /// The record.
         at: LogPos,
     },
+    /// A pack's file is gone.
+    PackMissing {
+        /// Its number.
+        pack: u64,
+    },
+    /// What is there in a pack is not what was written there.
+    PackDamaged {
+        /// Its number.
+        pack: u64,
+        /// Start of the entry; 0 for the pack's header.
+        offset: u64,
+    },
     /// The address names storage this build does not have.
     Unsupported,
     /// The bytes never reached the disk.
@@ -115,10 +127,19 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether the bytes are gone or changed for good, rather than out of reach for now.
+    pub fn is_damage(&self) -> bool {
+        self.class() == Class::Damaged
+    }
+
     /// What kind of failure it is.
     pub fn class(&self) -> Class {
         match self {
-            ReadError::Missing { .. } | ReadError::Damaged { .. } | ReadError::Unsupported => Class::Damaged,
+            ReadError::Missing { .. }
+            | ReadError::Damaged { .. }
+            | ReadError::PackMissing { .. }
+            | ReadError::PackDamaged { .. }
+            | ReadError::Unsupported => Class::Damaged,
             ReadError::Log(_) | ReadError::Io(_) => Class::Unavailable,
         }
     }
@@ -131,6 +152,8 @@ impl fmt::Display for ReadError {
             ReadError::Damaged { at } => {
                 write!(f, "the record at {} of log segment {:016x} is damaged", at.offset, at.segment)
             }
+            ReadError::PackMissing { pack } => write!(f, "pack {pack:x} is gone"),
+            ReadError::PackDamaged { pack, offset } => write!(f, "the entry at {offset} of pack {pack:x} is damaged"),
             ReadError::Unsupported => f.write_str("the address names storage this version does not know"),
             ReadError::Log(error) => error.fmt(f),
             ReadError::Io(error) => write!(f, "reading the log: {error}"),

@@ -139,6 +139,7 @@ impl<D: Disk> Log<D> {
     /// The disk failed.
     pub async fn remove_segment(&self, segment: u64) -> io::Result<()> {
         self.0.files.forget(segment);
+        self.0.sealed.borrow_mut().retain(|sealed| sealed.segment != segment);
         self.0.disk.remove(&self.0.dir.join(segment_name(segment))).await?;
         self.0.disk.sync_dir(&self.0.dir).await
     }

@@ -175,12 +175,12 @@ pub(super) fn put_record(
 }
 
 /// The file of a segment within the log's folder.
-pub(super) fn segment_name(segment: u64) -> String {
+pub(crate) fn segment_name(segment: u64) -> String {
     format!("{segment:016x}.seg")
 }
 
 /// Reads what [`segment_name`] wrote.
-pub(super) fn parse_segment_name(name: &str) -> Option<u64> {
+pub fn parse_segment_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".seg").filter(|d| d.len() == 16)?;
     let lower = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     lower.then(|| u64::from_str_radix(digits, 16).ok())?

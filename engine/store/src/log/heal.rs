@@ -142,7 +142,10 @@ impl<D: Disk> Log<D> {
             return self.probe().await;
         }
         match abandoned.safe {
-            Some((from, end)) => self.cut(&abandoned.header, from, end).await?,
+            Some((from, end)) => {
+                self.cut(&abandoned.header, from, end).await?;
+                self.at_rest(&abandoned.header, end);
+            }
             None => self.remove_unborn(abandoned.header.segment).await?,
         }
         self.probe().await

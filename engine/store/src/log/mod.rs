@@ -25,6 +25,8 @@ pub(crate) mod tests;
 mod writer;
 
 pub use error::{LogError, ReadError};
+pub use format::parse_segment_name;
+pub(crate) use format::segment_name;
 pub use format::{
     LOG_VERSION, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader, RecordKind, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
@@ -40,6 +42,7 @@ use skein_base::sync::{Notify, Semaphore, Watermark};
 use skein_base::{AccountId, LogPos, ShardId};
 use state::State;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -146,7 +149,41 @@ struct Shared<D: Disk> {
     /// False until the writer has ended.
     stopped: Watermark<bool, LogError>,
     files: Files<D>,
+    /// Segments of this run that are at rest, oldest first.
+    sealed: RefCell<Vec<Sealed>>,
+    /// There is more log than there may be.
+    held_back: Cell<bool>,
+    /// Segments with chunks of bodies that no op names yet, and how many.
+    pins: RefCell<BTreeMap<u64, u32>>,
     metrics: Cell<LogMetrics>,
+}
+
+/// A segment at rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sealed {
+    /// Its number.
+    pub segment: u64,
+    /// When it began, Unix seconds.
+    pub created: i64,
+    /// Bytes of it.
+    pub bytes: u64,
+}
+
+/// Keeps a segment for as long as it lives.
+pub(crate) struct SegmentPin<D: Disk> {
+    log: Log<D>,
+    segment: u64,
+}
+
+impl<D: Disk> Drop for SegmentPin<D> {
+    fn drop(&mut self) {
+        let mut pins = self.log.0.pins.borrow_mut();
+        let count = pins.get_mut(&self.segment).expect("pinned");
+        *count -= 1;
+        if *count == 0 {
+            pins.remove(&self.segment);
+        }
+    }
 }
 
 impl<D: Disk> Clone for Log<D> {
@@ -181,6 +218,9 @@ impl<D: Disk> Log<D> {
             drained: Notify::new(),
             turns: Semaphore::new(1),
             stopped: Watermark::new(false),
+            sealed: RefCell::default(),
+            held_back: Cell::new(false),
+            pins: RefCell::default(),
             metrics: Cell::default(),
         }))
     }
@@ -273,6 +313,45 @@ impl<D: Disk> Log<D> {
         self.0.stopped.wait_until(true).await
     }
 
+    /// Segments of this run that are sealed and still there, oldest first.
+    pub fn sealed(&self) -> Vec<Sealed> {
+        self.0.sealed.borrow().clone()
+    }
+
+    /// When the segment that takes records began, and its bytes; `None` when there is none.
+    pub fn open_segment(&self) -> Option<Sealed> {
+        self.0.state.borrow().open_segment()
+    }
+
+    /// Ends the segment that takes records, so that it can be drained; the next record begins another.
+    pub fn seal_open(&self) {
+        if self.0.state.borrow_mut().retire() {
+            self.0.work.notify_all();
+        }
+    }
+
+    /// The lowest segment that a body still to be named has chunks in.
+    pub(crate) fn pinned(&self) -> Option<u64> {
+        self.0.pins.borrow().keys().next().copied()
+    }
+
+    pub(crate) fn pin(&self, segment: u64) -> SegmentPin<D> {
+        *self.0.pins.borrow_mut().entry(segment).or_default() += 1;
+        SegmentPin { log: self.clone(), segment }
+    }
+
+    /// Makes [`Log::room`] wait, or lets it go on: the log takes more than it may until some of it is drained.
+    pub fn hold_back(&self, hold: bool) {
+        if self.0.held_back.replace(hold) && !hold {
+            self.0.drained.notify_all();
+        }
+    }
+
+    /// Whether a segment may go for good: its number is not the one that keeps later ones from being given again.
+    pub(crate) fn is_outlived(&self, segment: u64) -> bool {
+        self.0.numbers.is_outlived(segment)
+    }
+
     /// The random bytes of this run.
     pub fn run_id(&self) -> [u8; 16] {
         self.0.options.run
@@ -291,7 +370,7 @@ impl<D: Disk> Log<D> {
         if state.closing {
             return Err(LogError::Closed);
         }
-        Ok(state.pending_bytes <= self.0.options.pending_bytes_max)
+        Ok(state.pending_bytes <= self.0.options.pending_bytes_max && !self.0.held_back.get())
     }
 
     fn next_header(&self) -> SegmentHeader {

@@ -1,7 +1,7 @@
 //! What gathers in memory: the records of the next batch, at the places they will have.
 
-use super::Appended;
 use super::format::{self, RecordKind, SEGMENT_HEADER_BYTES, SegmentHeader, put_record, stride};
+use super::{Appended, Sealed};
 use skein_base::{AccountId, LogPos};
 use std::collections::VecDeque;
 
@@ -86,6 +86,19 @@ impl State {
         let header = next();
         let bytes = std::mem::take(&mut self.spare);
         self.open = Some(Open { header, seed: header.seed(), base: SEGMENT_HEADER_BYTES as u64, bytes });
+    }
+
+    /// When the open segment began, and its bytes.
+    pub fn open_segment(&self) -> Option<Sealed> {
+        let open = self.open.as_ref()?;
+        Some(Sealed { segment: open.header.segment, created: open.header.created, bytes: open.end() })
+    }
+
+    /// Ends the open segment when it has records.
+    pub fn retire(&mut self) -> bool {
+        let Some(mut open) = self.open.take_if(|open| open.end() > SEGMENT_HEADER_BYTES as u64) else { return false };
+        self.full.push_back(open.take(Vec::new(), true));
+        true
     }
 
     /// Appends a record to the open segment.

@@ -1,6 +1,7 @@
 //! Which records of the tail belong to whom, so that accounts replay one by one, when someone asks for them.
 
 use super::{Record, RecordKind};
+use crate::op;
 use skein_base::{AccountId, LogPos};
 use std::collections::HashMap;
 
@@ -13,6 +14,8 @@ pub struct TailRecord {
     pub end: LogPos,
     /// Bytes of payload.
     pub bytes: u32,
+    /// The oldest segment that has something of it: the record itself, or a body that it names.
+    pub oldest: u64,
 }
 
 /// The op records of a scan by account, each account's in log order.
@@ -25,7 +28,14 @@ impl TailIndex {
     /// Takes note of a record; those that are no ops are passed over. Records come in log order.
     pub fn add(&mut self, record: &Record<'_>) {
         if record.kind == RecordKind::Op {
-            let entry = TailRecord { start: record.start, end: record.end, bytes: record.payload.len() as u32 };
+            // What does not read names nothing; opening the account will say so.
+            let oldest = op::decode(record.payload).map_or(u64::MAX, |ops| op::oldest_segment(&ops));
+            let entry = TailRecord {
+                start: record.start,
+                end: record.end,
+                bytes: record.payload.len() as u32,
+                oldest: oldest.min(record.start.segment),
+            };
             self.accounts.entry(record.account).or_default().push(entry);
         }
     }
@@ -72,6 +82,12 @@ impl TailIndex {
         for records in self.accounts.values_mut() {
             records.sort_unstable_by_key(|record| record.start);
         }
+    }
+
+    /// The accounts with records that need a segment up to `segment`.
+    pub fn needing(&self, segment: u64) -> impl Iterator<Item = AccountId> + '_ {
+        let needs = move |records: &Vec<TailRecord>| records.iter().any(|record| record.oldest <= segment);
+        self.accounts.iter().filter(move |(_, records)| needs(records)).map(|(account, _)| *account)
     }
 
     /// The accounts with records.

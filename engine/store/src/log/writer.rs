@@ -2,7 +2,7 @@
 
 use super::heal::Abandoned;
 use super::state::{Piece, seal};
-use super::{Log, LogError};
+use super::{Log, LogError, Sealed, SegmentHeader};
 use skein_base::LogPos;
 use skein_base::seam::Disk;
 
@@ -73,9 +73,18 @@ impl<D: Disk> Log<D> {
         if last {
             self.put(open, end.offset, seal(&header, end.offset)).await?;
             self.sync(open).await?;
+            self.at_rest(&header, end.offset);
             *file = None;
         }
         Ok(())
+    }
+
+    /// A segment has its seal.
+    pub(super) fn at_rest(&self, header: &SegmentHeader, bytes: u64) {
+        let mut sealed = self.0.sealed.borrow_mut();
+        if !sealed.iter().any(|known| known.segment == header.segment) {
+            sealed.push(Sealed { segment: header.segment, created: header.created, bytes });
+        }
     }
 
     async fn batch(&self, file: &D::File, base: u64, bytes: Vec<u8>, end: LogPos) -> Result<(), Failed> {
@@ -90,6 +99,7 @@ impl<D: Disk> Log<D> {
         self.0.drained.notify_all();
         self.sync(file).await?;
         self.0.last_batch.set(base);
+        self.0.numbers.note_durable(end.segment);
         self.0.durable.borrow().advance(end);
         Ok(())
     }

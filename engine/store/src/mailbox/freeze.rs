@@ -45,7 +45,12 @@ impl Frozen {
 impl Mailbox {
     /// Whether a snapshot of it would say anything new.
     pub fn wants_snapshot(&self) -> bool {
-        self.base.is_none() || self.ops_since_snapshot > 0
+        self.base.is_none() || self.ops_since_snapshot > 0 || self.bodies_move
+    }
+
+    /// The next checkpoint writes it even if nothing has changed, because bodies of it are to be moved.
+    pub(crate) fn let_bodies_move(&mut self) {
+        self.bodies_move = true;
     }
 
     /// The mailbox as it is now.
@@ -83,6 +88,7 @@ impl Mailbox {
         });
         self.tail.drain(..kept);
         self.ops_since_snapshot -= frozen.ops;
+        self.bodies_move = false;
         self.base = Some(snapshot);
     }
 

@@ -98,6 +98,8 @@ pub struct Mailbox {
     gone: BTreeMap<u32, Gone>,
     views: Vec<Option<View>>,
     ops_since_snapshot: u64,
+    /// The next checkpoint writes it whatever its ops.
+    bodies_move: bool,
 }
 
 /// Where a message's rendered cache is.
@@ -128,6 +130,7 @@ impl Mailbox {
             gone: BTreeMap::new(),
             views: Vec::new(),
             ops_since_snapshot: 0,
+            bodies_move: false,
         }
     }
 

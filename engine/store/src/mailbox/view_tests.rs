@@ -172,7 +172,7 @@ impl World {
 }
 
 fn new_message(size: u32) -> NewMessage {
-    let body = BodyAddr { place: Place::Log(1), offset: 0, bytes: size, cache_bytes: 0, chunked: false };
+    let body = BodyAddr { place: Place::Log(1), offset: 0, bytes: size, cache_bytes: 0, stored: 0, chunked: false };
     let (flags, keywords) = (Flags::NONE, Vec::new());
     NewMessage { flags, keywords, internal_date: 0, save_date: 0, size, guid: Guid::default(), body }
 }

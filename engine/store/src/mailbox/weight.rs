@@ -1,6 +1,7 @@
 //! What a mailbox costs in memory, and whether it may leave it.
 
 use super::{Fixed, Gone, Mailbox};
+use crate::body::BodyAddr;
 
 /// A step of the expunge history with a range or two.
 const STEP_BYTES: usize = 64;
@@ -15,6 +16,16 @@ impl Mailbox {
             + self.expunged.len() * STEP_BYTES
             + self.keywords.iter().map(|name| name.len() + size_of::<Box<str>>()).sum::<usize>()
             + self.base.as_ref().map_or(0, |base| base.file_bytes())
+    }
+
+    /// Whether the body of an expunged message that some view shows is at such an address.
+    pub(crate) fn gone_at(&self, is: impl FnMut(&BodyAddr) -> bool) -> bool {
+        self.gone.values().map(|gone| &gone.fixed.body).any(is)
+    }
+
+    /// The same of all its messages: those that live too.
+    pub(crate) fn any_at(&self, mut is: impl FnMut(&BodyAddr) -> bool) -> bool {
+        self.gone_at(&mut is) || self.rows.from_rank(0).any(|row| is(&self.fixed_of(row).body))
     }
 
     /// Whether its snapshot says all that it knows, and no session looks at it.

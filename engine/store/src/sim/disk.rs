@@ -56,6 +56,8 @@ struct State {
     names: BTreeMap<PathBuf, usize>,
     names_durable: BTreeMap<PathBuf, usize>,
     names_pending: Vec<NameChange>,
+    /// Every name that was ever removed, with what it meant.
+    removed: Vec<(PathBuf, usize)>,
     dirs: BTreeSet<PathBuf>,
 }
 
@@ -113,6 +115,17 @@ impl Inode {
     fn change(&mut self, change: Change) {
         Inode::apply(&mut self.current, &change);
         self.pending.push(change);
+    }
+
+    /// Changes up to the number `covered` become durable, or when the sync fails with `tear`, some parts of them.
+    fn settle(&mut self, covered: usize, tear: Option<&SimRng>) {
+        let later = self.pending.split_off(covered.saturating_sub(self.settled).min(self.pending.len()));
+        if let Some(rng) = tear {
+            self.tear(rng);
+        }
+        let now = std::mem::replace(&mut self.pending, later);
+        self.settled += now.len();
+        now.iter().for_each(|change| Inode::apply(&mut self.durable, change));
     }
 
     /// Some of what is pending reaches the disk, the rest never will.
@@ -207,6 +220,12 @@ impl SimDisk {
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.0.state.borrow();
         state.names.get(path).map(|&inode| state.inodes[inode].current.clone())
+    }
+
+    /// The files that were removed so far, as they would read now.
+    pub fn removed(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let state = self.0.state.borrow();
+        state.removed.iter().map(|(path, inode)| (path.clone(), state.inodes[*inode].current.clone())).collect()
     }
 
     /// Puts a file there, durably: for tests that damage or invent files.
@@ -328,14 +347,7 @@ impl Disk for SimDisk {
             return Ok(());
         }
         let fails = self.fails(|f| f.sync_one_in);
-        let inode = &mut self.0.state.borrow_mut().inodes[file.0];
-        let later = inode.pending.split_off(covered.saturating_sub(inode.settled));
-        if fails {
-            inode.tear(&self.0.rng);
-        }
-        let now = std::mem::replace(&mut inode.pending, later);
-        inode.settled += now.len();
-        now.iter().for_each(|change| Inode::apply(&mut inode.durable, change));
+        self.0.state.borrow_mut().inodes[file.0].settle(covered, fails.then_some(&self.0.rng));
         if fails { Err(eio()) } else { Ok(()) }
     }
 
@@ -360,7 +372,8 @@ impl Disk for SimDisk {
 
     async fn remove(&self, path: &Path) -> io::Result<()> {
         self.pause().await;
-        self.inode(path)?;
+        let inode = self.inode(path)?;
+        self.0.state.borrow_mut().removed.push((path.to_path_buf(), inode));
         self.rename_now(Some(path), None, path.parent().ok_or_else(missing)?);
         Ok(())
     }

@@ -1,25 +1,45 @@
-//! How accounts go back to disk: a snapshot of each mailbox that changed, then the tree.
+//! How accounts go back to disk: bodies into packs, a snapshot of each mailbox that changed, then the tree.
+//!
+//! ```text
+//! stage    freeze ─ bodies out of the log into packs ─ m1.idx.tmp m2.idx.tmp tree.tmp
+//! settle   sync files ─ m*.idx in place ─ sync names ─ mailboxes stand on them ─ tree in place ─ sync names
+//!          for many accounts at once, whose syncs wait together
+//! ```
 //!
 //! Each file is replaced by rename and says up to where it is true, so a crash anywhere between leaves files that the
-//! log's tail completes.
+//! log's tail completes. What is in a snapshot is in packs, never in the log: once a checkpoint stands, the account needs no
+//! segment before it.
 
+use super::compact::Victims;
+use super::pack_bodies::Moved;
 use super::{Store, paths};
 use crate::account::{self, Account};
 use crate::account_handle::AccountHandle;
+use crate::body::BodyAddr;
 use crate::error::StoreError;
 use crate::mailbox::{Frozen, SharedBytes, Snapshot};
 use crate::snapshot;
 use skein_base::seam::{Clock, Disk};
 use skein_base::{LogPos, MailboxId, Uid};
-use skein_index::{AccountSnapshot, SnapshotWriter, replace_file};
-use std::path::Path;
+use skein_index::{AccountSnapshot, Beside, SnapshotWriter, write_beside};
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 /// Ops of an account after which a checkpoint pays: replaying them takes some ten milliseconds.
 pub const CHECKPOINT_OPS: u64 = 4096;
 
+/// A mailbox is written when at least one in so many of its rows has changed, so that what a checkpoint writes stays in
+/// proportion to what happened.
+const ROWS_PER_OP: u64 = 8;
 /// Rows written between two breaths: about a microsecond each.
 const ROWS_PER_BREATH: usize = 64;
+
+/// A sync that waits for the disk.
+type Sync<'a> = Pin<Box<dyn Future<Output = std::io::Result<()>> + 'a>>;
 
 /// An account as it was at one log position.
 struct FrozenAccount {
@@ -29,10 +49,49 @@ struct FrozenAccount {
     ids: Vec<MailboxId>,
 }
 
+/// A checkpoint whose files are written and not yet in place.
+pub(super) struct Staged<D: Disk> {
+    claim: Claim,
+    /// Ops that it covers.
+    ops: u64,
+    /// All bodies that were in the log have moved with it.
+    bodies_anywhere: bool,
+    frozen: FrozenAccount,
+    folder: PathBuf,
+    /// One for each frozen mailbox.
+    snapshots: Vec<Beside<D>>,
+    tree: Beside<D>,
+    moved: Moved<D>,
+    victims: Victims,
+}
+
+/// One checkpoint at a time works on an account.
+pub(super) struct Claim(pub Rc<AccountHandle>);
+
+impl Claim {
+    fn of(handle: &Rc<AccountHandle>) -> Option<Claim> {
+        let free = handle.lost().is_none() && !handle.checkpoint_runs.replace(true);
+        free.then(|| Claim(handle.clone()))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.checkpoint_runs.set(false);
+        if self.0.lost().is_some() {
+            // Whoever wants to open the account again waits for this.
+            self.0.changed().notify_all();
+        }
+    }
+}
+
 impl<D: Disk, C: Clock> Store<D, C> {
     /// Whether enough has happened to an account for a checkpoint to pay.
     pub fn wants_checkpoint(&self, handle: &AccountHandle) -> bool {
-        handle.ops_since_checkpoint.get() >= self.0.checkpoint_ops.get() && !handle.checkpoint_runs.get()
+        let ops = handle.ops_since_checkpoint.get();
+        ops >= self.0.checkpoint_ops.get()
+            && !handle.checkpoint_runs.get()
+            && ops >= handle.read(|account| account.rows_changed()) / ROWS_PER_OP
     }
 
     /// The accounts in memory that have changed since their last checkpoint.
@@ -49,41 +108,112 @@ impl<D: Disk, C: Clock> Store<D, C> {
     ///
     /// # Errors
     /// The disk or the log failed; the files before are still good.
-    pub async fn checkpoint(&self, handle: &AccountHandle) -> Result<(), StoreError> {
-        if handle.lost().is_some() || handle.checkpoint_runs.replace(true) {
-            return Ok(());
+    pub async fn checkpoint(&self, handle: &Rc<AccountHandle>) -> Result<(), StoreError> {
+        match self.stage(handle).await? {
+            Some(staged) => self.settle(vec![staged]).await,
+            None => Ok(()),
         }
-        let ops = handle.ops_since_checkpoint.get();
-        let done = self.write_out(handle).await;
-        handle.checkpoint_runs.set(false);
-        if handle.lost().is_some() {
-            handle.changed().notify_all();
-        }
-        if done.is_ok() {
-            handle.ops_since_checkpoint.set(handle.ops_since_checkpoint.get() - ops);
-        }
-        done
     }
 
-    async fn write_out(&self, handle: &AccountHandle) -> Result<(), StoreError> {
+    /// The first half: everything is written, nothing is in place. `None` while another checkpoint of the account runs.
+    pub(super) async fn stage(&self, handle: &Rc<AccountHandle>) -> Result<Option<Staged<D>>, StoreError> {
+        let Some(claim) = Claim::of(handle) else { return Ok(None) };
+        let folder = paths::account(&self.0.dir, handle.id());
+        let victims = self.find_victims(handle, &folder).await?;
+        let ops = handle.ops_since_checkpoint.get();
+        let bodies_anywhere = handle.bodies_anywhere.get();
         let frozen = handle.read(freeze);
         // A snapshot must never know what the log may lose.
         self.0.log.durable(frozen.pos).await?;
-        let folder = paths::account(&self.0.dir, handle.id());
         self.0.disk.create_dir_all(&folder).await?;
+        let moved = self.pack_bodies(handle, &folder, &frozen.mailboxes, &victims).await?;
+        let mut snapshots = Vec::with_capacity(frozen.mailboxes.len());
         for mailbox in &frozen.mailboxes {
-            let written = self.write_mailbox(handle, mailbox, &folder).await?;
-            handle.with_mut(|account| {
-                if let Some(live) = account.mailbox_mut(mailbox.id) {
-                    live.rebase(mailbox, written);
+            snapshots.push(self.write_mailbox(handle, mailbox, &folder, &moved.to).await?);
+        }
+        let tree = AccountSnapshot { account: handle.id(), true_to: frozen.pos, payload: frozen.tree.clone() };
+        let tree = write_beside(&self.0.disk, &paths::tree(&folder), tree.encode()).await?;
+        let written = snapshots.iter().map(|file| file.bytes).sum::<u64>() + tree.bytes;
+        self.count(|m| m.snapshot_bytes += written);
+        Ok(Some(Staged { claim, ops, bodies_anywhere, frozen, folder, snapshots, tree, moved, victims }))
+    }
+
+    /// The second half, for many accounts in the time that one takes: their syncs wait for the disk together.
+    pub(super) async fn settle(&self, batch: Vec<Staged<D>>) -> Result<(), StoreError> {
+        self.sync_files(&batch).await?;
+        for file in batch.iter().flat_map(|staged| &staged.snapshots) {
+            file.put_in_place().await?;
+        }
+        // A tree that stands on snapshots which a crash may take back would be ahead of them.
+        self.sync_names(&batch).await?;
+        for staged in &batch {
+            self.stand_on(staged).await?;
+        }
+        for staged in &batch {
+            staged.tree.put_in_place().await?;
+        }
+        self.sync_names(&batch).await?;
+        for staged in batch {
+            let handle = staged.claim.0.clone();
+            handle.covered(staged.frozen.pos);
+            if staged.bodies_anywhere {
+                handle.bodies_anywhere.set(false);
+            }
+            handle.ops_since_checkpoint.set(handle.ops_since_checkpoint.get().saturating_sub(staged.ops));
+            self.count(|m| m.snapshots_written += 1 + staged.frozen.mailboxes.len() as u64);
+            self.remove_deleted(&staged.folder, &staged.frozen.ids).await?;
+            self.remove_victims(&handle, &staged.folder, &staged.victims).await?;
+        }
+        Ok(())
+    }
+
+    async fn sync_files(&self, batch: &[Staged<D>]) -> Result<(), StoreError> {
+        let packs = batch.iter().flat_map(|staged| &staged.moved.packs);
+        let packs = packs.map(|file| Box::pin(self.0.disk.fdatasync(file)) as Sync<'_>);
+        let files = batch.iter().flat_map(|staged| staged.snapshots.iter().chain([&staged.tree]));
+        let files = files.map(|file| Box::pin(file.sync()) as Sync<'_>);
+        // The name of a new pack, before a snapshot that names it may be found.
+        let begun = batch.iter().filter(|staged| staged.moved.begun);
+        let folders = begun.map(|staged| Box::pin(self.0.disk.sync_dir(&staged.folder)) as Sync<'_>);
+        Ok(self.all(packs.chain(files).chain(folders).collect()).await?)
+    }
+
+    async fn sync_names(&self, batch: &[Staged<D>]) -> Result<(), StoreError> {
+        let folders = batch.iter().map(|staged| Box::pin(self.0.disk.sync_dir(&staged.folder)) as Sync<'_>);
+        Ok(self.all(folders.collect()).await?)
+    }
+
+    /// Waits for all of them at once, to the end even if one fails.
+    async fn all(&self, syncs: Vec<Sync<'_>>) -> std::io::Result<()> {
+        self.count(|m| m.checkpoint_syncs += syncs.len() as u64);
+        let (mut left, mut first_error) = (syncs, Ok(()));
+        std::future::poll_fn(move |context| {
+            left.retain_mut(|sync| match sync.as_mut().poll(context) {
+                Poll::Pending => true,
+                Poll::Ready(done) => {
+                    if first_error.is_ok() {
+                        first_error = done;
+                    }
+                    false
+                }
+            });
+            if left.is_empty() { Poll::Ready(std::mem::replace(&mut first_error, Ok(()))) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// The live mailboxes stand on the new snapshots from here on, and read bodies from where those say.
+    async fn stand_on(&self, staged: &Staged<D>) -> Result<(), StoreError> {
+        for (frozen, file) in staged.frozen.mailboxes.iter().zip(&staged.snapshots) {
+            let map = SharedBytes::new(self.0.disk.map(file.path()).await?);
+            let snapshot = Snapshot::open(map).map_err(|error| std::io::Error::other(error.to_string()))?;
+            staged.claim.0.with_mut(|account| {
+                if let Some(live) = account.mailbox_mut(frozen.id) {
+                    live.rebase(frozen, Rc::new(snapshot));
                 }
             });
         }
-        let tree = AccountSnapshot { account: handle.id(), true_to: frozen.pos, payload: frozen.tree };
-        replace_file(&self.0.disk, &paths::tree(&folder), tree.encode()).await?;
-        self.remove_deleted(&folder, &frozen.ids).await?;
-        handle.covered(frozen.pos);
-        self.count(|m| m.snapshots_written += 1 + frozen.mailboxes.len() as u64);
+        staged.claim.0.note_moved(staged.moved.to.clone());
         Ok(())
     }
 
@@ -92,7 +222,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
         handle: &AccountHandle,
         frozen: &Frozen,
         folder: &Path,
-    ) -> Result<Rc<Snapshot>, StoreError> {
+        moved: &HashMap<BodyAddr, BodyAddr>,
+    ) -> Result<Beside<D>, StoreError> {
         let path = paths::mailbox(folder, frozen.id);
         let mut writer = SnapshotWriter::create(&self.0.disk, &path, snapshot::head(handle.id(), frozen)).await?;
         writer.reserve(frozen.rows.count() as usize);
@@ -105,22 +236,22 @@ impl<D: Disk, C: Clock> Store<D, C> {
             if i % ROWS_PER_BREATH == 0 {
                 self.0.disk.breathe().await;
             }
-            let fixed = frozen.fixed(row);
+            let mut fixed = frozen.fixed(row);
+            let old = fixed.body;
+            fixed.body = moved.get(&old).copied().unwrap_or(old);
             match frozen.cache(row) {
                 Some(cache) => writer.push(&snapshot::row(row, fixed), cache).await?,
                 None => {
                     // Without a cache the message is rendered again when it is asked for.
-                    let cache = self.read_cache(&fixed.body).await.unwrap_or_else(|error| {
-                        tracing::warn!(account = %handle.id().hex(), uid = row.uid.0, %error, "no rendered cache");
+                    let cache = self.read_cache(handle, &old).await.unwrap_or_else(|error| {
+                        tracing::warn!(user = %handle.user(), uid = row.uid.0, %error, "no rendered cache");
                         Vec::new()
                     });
                     writer.push(&snapshot::row(row, fixed), &cache).await?;
                 }
             }
         }
-        writer.finish().await?;
-        let map = SharedBytes::new(self.0.disk.map(&path).await?);
-        Snapshot::open(map).map(Rc::new).map_err(|error| std::io::Error::other(error.to_string()).into())
+        Ok(writer.finish().await?)
     }
 
     /// Snapshots of mailboxes that are no more.

@@ -1,7 +1,7 @@
 //! How accounts come from disk: the tree, the snapshots that the log's tail speaks of, and the tail itself.
 
 use super::{Slot, Store, paths};
-use crate::account::{self, Account, create_account};
+use crate::account::{self, Account, AccountError, create_account};
 use crate::account_handle::AccountHandle;
 use crate::error::StoreError;
 use crate::log::{Record, RecordKind, TailRecord, scan};
@@ -11,7 +11,7 @@ use crate::snapshot;
 use skein_base::seam::{Clock, Disk};
 use skein_base::sync::Notify;
 use skein_base::{AccountId, LogPos, MailboxId, UidValidity, UserName};
-use skein_index::AccountSnapshot;
+use skein_index::{AccountSnapshot, BodiesAre};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
@@ -29,7 +29,18 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// # Errors
     /// The disk or the log failed.
     pub async fn open(&self, user: &UserName) -> Result<Rc<AccountHandle>, StoreError> {
-        let id = AccountId::of(user);
+        self.open_as(AccountId::of(user), Some(user)).await
+    }
+
+    /// An account that is there, by its identity.
+    ///
+    /// # Errors
+    /// No such account, or the disk or the log failed.
+    pub async fn open_known(&self, id: AccountId) -> Result<Rc<AccountHandle>, StoreError> {
+        self.open_as(id, None).await
+    }
+
+    async fn open_as(&self, id: AccountId, user: Option<&UserName>) -> Result<Rc<AccountHandle>, StoreError> {
         loop {
             let waiting = match self.0.accounts.borrow().get(&id) {
                 Some(Slot::Open(handle)) => {
@@ -71,7 +82,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
             let Some((validity, true_to)) = known else { return Ok(()) };
             let mailbox = match self.read_snapshot(handle.id(), id, &folder, true_to).await? {
                 Found::Good(snapshot) => Mailbox::from_snapshot(snapshot),
-                Found::Missing | Found::Damaged => self.rebuild(handle.id(), id, validity).await?,
+                Found::Missing | Found::Damaged => {
+                    handle.bodies_anywhere.set(true);
+                    self.rebuild(handle.id(), id, validity).await?
+                }
             };
             // Somebody else may have loaded, changed and unloaded it meanwhile: then this is the past.
             if handle.read(|account| account.snapshot_of(id)) == true_to {
@@ -81,9 +95,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
         }
     }
 
-    async fn bring_up(&self, id: AccountId, user: &UserName) -> Result<Rc<AccountHandle>, StoreError> {
+    async fn bring_up(&self, id: AccountId, user: Option<&UserName>) -> Result<Rc<AccountHandle>, StoreError> {
         let folder = paths::account(&self.0.dir, id);
-        let mut state = self.read_tree(id, &folder).await?;
+        let (mut state, mut bodies) = self.read_tree(id, &folder).await?;
         let records = self.0.tail.borrow().of(id, state.pos());
         let mut tail = Vec::with_capacity(records.len());
         for record in &records {
@@ -94,7 +108,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
             let loaded = match self.read_snapshot(id, mailbox, &folder, state.snapshot_of(mailbox)).await? {
                 Found::Good(snapshot) => Mailbox::from_snapshot(snapshot),
                 Found::Missing if !in_tree => Mailbox::new(mailbox, validity),
-                Found::Missing | Found::Damaged => self.rebuild(id, mailbox, validity).await?,
+                Found::Missing | Found::Damaged => {
+                    bodies = BodiesAre::Anywhere;
+                    self.rebuild(id, mailbox, validity).await?
+                }
             };
             state.expect(loaded);
         }
@@ -105,28 +122,54 @@ impl<D: Disk, C: Clock> Store<D, C> {
         state.forget_expected();
         self.count(|m| m.ops_replayed += replayed);
         self.0.tail.borrow_mut().forget(id);
+        let Some(user) = user.cloned().or_else(|| state.user().cloned()) else {
+            return Err(AccountError::NoSuchAccount.into());
+        };
         let handle = AccountHandle::new(id, user.clone(), state, records);
+        tail.iter().for_each(|record| handle.look_for_waste(&record.ops));
         handle.used_ms.set(self.0.clock.monotonic_ms());
         handle.ops_since_checkpoint.set(replayed);
         if handle.read(|account| account.user().is_none()) {
-            self.commit(&handle, &create_account(user, self.now()))?;
+            self.commit(&handle, &create_account(&user, self.now()))?;
+        }
+        if bodies == BodiesAre::Anywhere {
+            handle.bodies_anywhere.set(true);
+            self.let_all_bodies_move(&handle).await?;
         }
         Ok(handle)
     }
 
+    /// Snapshots of before packs may name bodies in segments that nothing else names: the next checkpoint moves them all.
+    async fn let_all_bodies_move(&self, handle: &Rc<AccountHandle>) -> Result<(), StoreError> {
+        let ids: Vec<MailboxId> = handle.read(|account| account.mailboxes().map(|m| m.id).collect());
+        for id in ids {
+            self.load(handle, id).await?;
+            handle.with_mut(|account| {
+                if let Some(mailbox) = account.mailbox_mut(id) {
+                    mailbox.let_bodies_move();
+                }
+            });
+        }
+        Ok(())
+    }
+
     /// The tree as last written, or nobody's: then the whole log is its tail.
-    async fn read_tree(&self, id: AccountId, folder: &Path) -> Result<Account, StoreError> {
+    async fn read_tree(&self, id: AccountId, folder: &Path) -> Result<(Account, BodiesAre), StoreError> {
         let map = match self.0.disk.map(&paths::tree(folder)).await {
             Ok(map) => map,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Account::unborn()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((Account::unborn(), BodiesAre::Drained));
+            }
             Err(error) => return Err(error.into()),
         };
-        let read = AccountSnapshot::decode(&map).ok().filter(|snapshot| snapshot.account == id);
-        let tree = read.and_then(|snapshot| account::decode_account(&snapshot.payload, snapshot.true_to).ok());
+        let read = AccountSnapshot::decode(&map).ok().filter(|(snapshot, _)| snapshot.account == id);
+        let tree = read.and_then(|(snapshot, bodies)| {
+            Some((account::decode_account(&snapshot.payload, snapshot.true_to).ok()?, bodies))
+        });
         Ok(tree.unwrap_or_else(|| {
             tracing::warn!(account = %id.hex(), "the tree's snapshot is damaged; it is made again from the log");
             self.count(|m| m.snapshots_rebuilt += 1);
-            Account::unborn()
+            (Account::unborn(), BodiesAre::Drained)
         }))
     }
 

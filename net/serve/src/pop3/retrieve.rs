@@ -23,7 +23,7 @@ impl Session {
         };
         let (body, bytes) = (fixed.body, u64::from(fixed.body.bytes));
         let piece_bytes = if lines.is_some() { TOP_PIECE_BYTES } else { BODY_CHUNK_BYTES as u64 };
-        let mut piece = match self.store.read_body(&body, 0..bytes.min(piece_bytes)).await {
+        let mut piece = match self.store.read_body(&self.account, &body, 0..bytes.min(piece_bytes)).await {
             Ok(piece) => piece,
             Err(error) => {
                 link.machine.answer(refuse(&error));
@@ -39,7 +39,8 @@ impl Session {
             }
             link.drain_if_full(self).await?;
             // The message is half with the client: it gets the rest, or no end that it could take for the message's.
-            piece = self.store.read_body(&body, at..bytes.min(at + piece_bytes)).await.map_err(broken)?;
+            piece =
+                self.store.read_body(&self.account, &body, at..bytes.min(at + piece_bytes)).await.map_err(broken)?;
             if piece.is_empty() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs};
 
 use super::{PASSWORD, Ports};
@@ -22,7 +23,8 @@ pub fn write_settings(folder: &Path, settings: &str) -> PathBuf {
     config
 }
 
-/// The users of the demo, no bound that a load test would hit, and `more`.
+/// The users of the demo, no bound that a load test would hit, a small log, and `more`, which
+/// may say otherwise of the store.
 pub fn settings(folder: &Path, Ports { imap, imaps, pop3, pop3s, lmtp, http, .. }: &Ports, more: &str) -> String {
     let (data, other) = (folder.join("data"), env::temp_dir());
     format!(
@@ -31,8 +33,19 @@ pub fn settings(folder: &Path, Ports { imap, imaps, pop3, pop3s, lmtp, http, .. 
          lmtp = [\"{lmtp}\"]\nhttp = [\"{http}\"]\n\
          [auth]\nsources = [\n{{ driver = \"static\", users = \"demo\", password = \"demo\" }},\n\
          {{ driver = \"static\", users = \"test{{1..200}}\", password = \"{PASSWORD}\" }},\n]\n\
-         [limits]\nconnections_per_user_max = 0\n[lmtp]\nstrip_domain = true\n[safety]\nfolders = [{other:?}]\n"
+         [limits]\nconnections_per_user_max = 0\n[lmtp]\nstrip_domain = true\n[safety]\nfolders = [{other:?}]\n{}",
+        if SMALL_LOG.load(Ordering::Relaxed) && !more.contains("store") { SMALL_STORE } else { "" }
     )
+}
+
+/// So small that every test has its log drained and its packs fill.
+const SMALL_STORE: &str = "[store]\nsegment_bytes = 1048576\nlog_keep_bytes = 1048576\npack_bytes = 2097152\n";
+
+static SMALL_LOG: AtomicBool = AtomicBool::new(true);
+
+/// From now on servers of this process keep the log that users have, as measurements want it.
+pub fn use_default_log() {
+    SMALL_LOG.store(false, Ordering::Relaxed);
 }
 
 /// The program that `SKEIN_BIN` names, else the release build.

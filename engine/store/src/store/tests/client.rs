@@ -1,7 +1,7 @@
 //! One client: does whatever chance says, and holds the account against the model on the way.
 
 use super::model::{Outcome, State};
-use super::world::{Ledger, SimStore, World};
+use super::world::{Ledger, Perils, SimStore, World};
 use crate::account::{Account, AccountError, StoreRequest};
 use crate::account_handle::AccountHandle;
 use crate::body::BodyWriter;
@@ -10,7 +10,7 @@ use crate::log::LogError;
 use crate::mailbox::{CacheAt, ViewId};
 use crate::op::{NewMessage, Op, StoreMode};
 use crate::sim::{SimClock, SimDisk, SimExecutor, SimRng};
-use crate::store::OpenLimits;
+use crate::store::{DrainLimits, OpenLimits};
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid, UserName};
 use std::cell::RefCell;
@@ -30,10 +30,12 @@ pub struct Life {
     pub clock: SimClock,
     pub faulty: bool,
     pub told_too_early: bool,
+    /// Whether clients ask for drains.
+    pub drains: bool,
 }
 
 impl Life {
-    pub fn new(world: &World, store: &SimStore, faulty: bool, told_too_early: bool) -> Life {
+    pub fn new(world: &World, store: &SimStore, faulty: bool, perils: &Perils) -> Life {
         Life {
             store: store.clone(),
             ledger: world.ledger.clone(),
@@ -42,7 +44,8 @@ impl Life {
             disk: world.disk.clone(),
             clock: world.clock.clone(),
             faulty,
-            told_too_early,
+            told_too_early: perils.told_too_early,
+            drains: perils.drains,
         }
     }
 
@@ -119,7 +122,7 @@ impl Client {
 
     async fn act(&mut self) -> Result<(), StoreError> {
         self.is_true()?;
-        match self.below(26) {
+        match self.below(27) {
             0..=5 => self.append().await,
             6..=8 => self.store().await,
             9 | 10 => self.expunge().await,
@@ -134,6 +137,7 @@ impl Client {
             21 => self.look().await,
             22 => self.come_back().await,
             23 => self.tidy().await,
+            24 => self.drain(),
             _ => self.sync().await,
         }
     }
@@ -285,14 +289,15 @@ impl Client {
         let rendered = life.rng.bytes(self.below(40));
         let body = writer.finish(&rendered)?;
         let size = bytes.len() as u32;
-        life.ledger.borrow_mut().bodies.insert(body, (bytes.into(), rendered));
+        let guid = life.store.guid(&body);
+        life.ledger.borrow_mut().bodies.insert(guid, (bytes.into(), rendered));
         Ok(NewMessage {
             flags: self.flags(),
             keywords: self.keywords(),
             internal_date: now - self.below(1000) as i64,
             save_date: now,
             size,
-            guid: life.store.guid(&body),
+            guid,
             body,
         })
     }
@@ -371,6 +376,22 @@ impl Client {
         let (life, handle) = (self.life.clone(), self.handle().clone());
         self.life.executor.spawn(async move {
             match life.store.checkpoint(&handle).await {
+                Err(StoreError::Log(_)) | Ok(()) => {}
+                Err(error) => life.must_be_the_disk(&error),
+            }
+        });
+        Ok(())
+    }
+
+    /// Beside everything else.
+    fn drain(&self) -> Result<(), StoreError> {
+        let (life, keep_bytes) = (self.life.clone(), [0, 0, 3000][self.below(3)]);
+        if !life.drains {
+            return Ok(());
+        }
+        let keep_seconds = [i64::MAX, -1][self.below(2)];
+        self.life.executor.spawn(async move {
+            match life.store.drain(&DrainLimits { keep_bytes, keep_seconds }).await {
                 Err(StoreError::Log(_)) | Ok(()) => {}
                 Err(error) => life.must_be_the_disk(&error),
             }
@@ -476,13 +497,24 @@ impl Client {
     async fn look(&self) -> Result<(), StoreError> {
         let Some(open) = self.view.as_ref().filter(|open| !open.list.is_empty()) else { return Ok(()) };
         let uid = open.list[self.below(open.list.len())];
-        let (body, cache) = self.handle().read(|account| {
+        let (fixed, cache) = self.handle().read(|account| {
             let (mut seen, mailbox) = (Vec::new(), account.mailbox(open.mailbox).unwrap());
             mailbox.visible(open.view, &IdSet::one(uid), Uid(1), 1, &mut seen);
-            (mailbox.fixed(seen[0].row).body, mailbox.cache(seen[0].row))
+            (mailbox.fixed(seen[0].row), mailbox.cache(seen[0].row))
         });
-        let (bytes, rendered) = self.life.ledger.borrow().bodies[&body].clone();
-        assert_eq!(*self.life.store.read_body(&body, 0..u64::MAX).await?, *bytes);
+        let body = fixed.body;
+        let (bytes, rendered) = self.life.ledger.borrow().bodies[&fixed.guid].clone();
+        // Some come late: the body may have moved meanwhile.
+        if self.life.rng.once_in(4) {
+            for _ in 0..self.below(30) {
+                others_first().await;
+            }
+        }
+        let (from, to) = (self.below(bytes.len() + 1), self.below(bytes.len() + 1));
+        let part = from.min(to)..from.max(to);
+        assert_eq!(*self.life.store.read_body(self.handle(), &body, 0..u64::MAX).await?, *bytes);
+        let read = self.life.store.read_body(self.handle(), &body, part.start as u64..part.end as u64).await?;
+        assert_eq!(read, bytes[part]);
         if let CacheAt::Snapshot(snapshot, row, _) = cache
             && let Ok(is) = snapshot.cache(row)
             && (!is.is_empty() || rendered.is_empty())
@@ -491,7 +523,20 @@ impl Client {
             return Ok(());
         }
         // Not there, or hurt there: then it is behind the message's bytes.
-        assert_eq!(self.life.store.read_cache(&body).await?, rendered);
+        assert_eq!(self.life.store.read_cache(self.handle(), &body).await?, rendered);
         Ok(())
     }
+}
+
+/// Gives others their turn.
+async fn others_first() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return std::task::Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
 }

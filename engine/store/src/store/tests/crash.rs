@@ -30,6 +30,8 @@ struct Went {
     unloaded: u64,
     healed: u64,
     lost: u64,
+    drained: u64,
+    compacted: u64,
 }
 
 impl Went {
@@ -40,6 +42,8 @@ impl Went {
         self.unloaded += metrics.mailboxes_unloaded;
         self.lost += metrics.accounts_lost;
         self.healed += store.log().metrics().healed;
+        self.drained += metrics.segments_removed;
+        self.compacted += metrics.packs_removed;
     }
 }
 
@@ -54,6 +58,12 @@ fn run(seed: u64, perils: Perils) -> Result<Went, String> {
         live(&world, &stores, perils);
         went.commits += world.ledger.borrow().commits;
         stores.iter().for_each(|store| went.add(store));
+        if !perils.drains && went.drained > 0 {
+            return Err("a segment went though nobody asked".into());
+        }
+        if stores.iter().any(|store| store.metrics().bodies_lost > 0) {
+            return Err("a body could not be read when it was to be packed".into());
+        }
         drop(stores);
         if !world.rng.once_in(4) {
             world.disk.crash();
@@ -82,7 +92,7 @@ pub fn live(world: &World, stores: &[SimStore], perils: Perils) {
     for _ in 0..CLIENTS {
         let who = world.rng.below(USERS as u64) as usize;
         let home = world.ledger.borrow().accounts[who].home;
-        let life = Life::new(world, &stores[home], faulty(&perils), perils.told_too_early);
+        let life = Life::new(world, &stores[home], faulty(&perils), &perils);
         world.executor.spawn(life.client(who, world.rng.below(16)));
     }
     if world.rng.once_in(6) {
@@ -131,18 +141,22 @@ fn must_hold(seeds: u64, perils: Perils) {
         all.unloaded += went.unloaded;
         all.healed += went.healed;
         all.lost += went.lost;
+        all.drained += went.drained;
+        all.compacted += went.compacted;
     }
-    let Went { commits, snapshots, closed, unloaded, healed, lost } = &all;
+    let Went { commits, snapshots, closed, unloaded, healed, lost, drained, compacted } = &all;
     println!("{seeds} seeds, {commits} commits, {snapshots} snapshots, {closed} closed, {unloaded} unloaded");
     println!("{lost} accounts lost changes, {healed} times the log went on after its disk had failed");
+    println!("{drained} segments drained, {compacted} packs compacted");
     assert!(!faulty(&perils) || *healed > seeds / 10 && *lost > seeds / 10, "the disk hardly failed");
+    assert!(!perils.drains || *drained > seeds / 4 && *compacted > seeds / 20, "next to nothing was drained");
     assert!(all.commits > 20 * seeds && all.snapshots > seeds, "the clients did next to nothing");
     assert!(all.closed > seeds / 4 && all.unloaded > seeds / 50, "next to nothing left memory");
 }
 
 #[test]
 fn no_crash_loses_what_was_told() {
-    must_hold(seeds(1000), Perils::default());
+    must_hold(seeds(1000), Perils { drains: true, ..Perils::default() });
 }
 
 const FAILING: Faults =
@@ -150,7 +164,7 @@ const FAILING: Faults =
 
 #[test]
 fn nor_does_a_disk_that_fails() {
-    must_hold(seeds(1000), Perils { faults: FAILING, ..Perils::default() });
+    must_hold(seeds(1000), Perils { faults: FAILING, drains: true, ..Perils::default() });
 }
 
 /// Runs that a mistake on purpose breaks; some by a panic of a client.

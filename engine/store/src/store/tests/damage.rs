@@ -9,14 +9,15 @@ use skein_base::seam::Disk;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-/// Every file below the accounts' folder.
+/// Every snapshot below the accounts' folder.
 fn snapshots(disk: &SimDisk) -> Vec<PathBuf> {
     let list = |folder: &Path| -> Vec<PathBuf> {
         let names = block_on(disk.list(folder)).unwrap_or_default();
         names.iter().map(|name| folder.join(name)).collect()
     };
     let folders = list(&Path::new(ROOT).join("accounts")).into_iter().flat_map(|above| list(&above));
-    folders.flat_map(|folder| list(&folder)).collect()
+    let files = folders.flat_map(|folder| list(&folder));
+    files.filter(|path| path.extension().is_none_or(|extension| extension != "pack")).collect()
 }
 
 /// What files held in the rounds before.
@@ -60,7 +61,8 @@ fn remove(disk: &SimDisk, path: &Path) {
 
 /// Lives make files; some are hurt; all must be as it was, and the next life works with them as they are.
 fn run(seed: u64) -> Result<u64, String> {
-    let (world, _seed) = (World::new(seed), Seed(seed));
+    // Files of yesterday name packs of yesterday.
+    let (world, _seed) = (World { compacts: false, ..World::new(seed) }, Seed(seed));
     let (mut rebuilt, mut past) = (0, Past::new());
     for round in 0..4 {
         let (scan, tail) = world.scan();

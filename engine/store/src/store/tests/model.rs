@@ -1,7 +1,7 @@
 //! What an account must look like: IMAP's rules on plain maps, written without a look at the store's own.
 
 use crate::account::{Account, StoreRequest, encode_account};
-use crate::body::BodyAddr;
+use crate::body::{BodyAddr, Place};
 use crate::mailbox::Mailbox;
 use crate::op::{NewMessage, StoreMode};
 use skein_base::{Flags, Guid, IdSet, MailboxId};
@@ -18,7 +18,6 @@ pub struct Message {
     pub save_date: i64,
     pub size: u32,
     pub guid: Guid,
-    pub body: BodyAddr,
 }
 
 /// A mailbox as a client knows it, and what is kept for clients that come back.
@@ -75,7 +74,6 @@ impl Folder {
                 save_date: fixed.save_date,
                 size: fixed.size,
                 guid: fixed.guid,
-                body: fixed.body,
             };
             (row.uid.0, Rc::new(message))
         });
@@ -124,7 +122,6 @@ impl Folder {
                 save_date: message.save_date,
                 size: message.size,
                 guid: message.guid,
-                body: message.body,
             };
             self.messages.insert(self.uid_next, Rc::new(arrived));
             self.uid_next += 1;
@@ -152,7 +149,8 @@ impl Folder {
                 save_date: save_date.unwrap_or(message.save_date),
                 size: message.size,
                 guid: message.guid,
-                body: message.body,
+                // Where bodies are is the store's affair.
+                body: BodyAddr { place: Place::Log(0), offset: 0, bytes: 0, cache_bytes: 0, stored: 0, chunked: false },
             }
         };
         uids.iter().map(carry).collect()

@@ -3,13 +3,12 @@
 use super::model::State;
 use crate::account::Account;
 use crate::account_handle::AccountHandle;
-use crate::body::BodyAddr;
 use crate::log::tests::Mutant;
 use crate::log::{Log, LogOptions, RecordKind, Scan, SegmentNumbers, TailIndex, recover, scan};
 use crate::mailbox::CacheAt;
 use crate::op;
 use crate::sim::{Faults, SimClock, SimDisk, SimExecutor, SimRng, block_on};
-use crate::store::Store;
+use crate::store::{OldSegments, Store};
 use skein_base::seam::Disk;
 use skein_base::{AccountId, Guid, LogPos, ShardId, UserName};
 use std::cell::{Cell, RefCell};
@@ -47,7 +46,7 @@ pub struct Known {
 #[derive(Default)]
 pub struct Ledger {
     pub accounts: Vec<Known>,
-    pub bodies: HashMap<BodyAddr, (Rc<[u8]>, Vec<u8>)>,
+    pub bodies: HashMap<Guid, (Rc<[u8]>, Vec<u8>)>,
     pub commits: u64,
     /// Who a UID was told to be, by account, UIDVALIDITY and UID. For good.
     names: HashMap<(usize, u32, u32), Guid>,
@@ -134,6 +133,8 @@ pub struct Perils {
     pub told_too_early: bool,
     /// What the log does wrong on purpose.
     pub mutant: Mutant,
+    /// The log is drained at times.
+    pub drains: bool,
 }
 
 pub struct World {
@@ -142,9 +143,11 @@ pub struct World {
     pub executor: SimExecutor,
     pub clock: SimClock,
     pub ledger: Rc<RefCell<Ledger>>,
-    segment_bytes: u64,
+    pub segment_bytes: u64,
     /// What the next logs do wrong.
     pub mutant: Cell<Mutant>,
+    /// Packs with waste are written again.
+    pub compacts: bool,
 }
 
 impl World {
@@ -170,6 +173,7 @@ impl World {
             ledger: Rc::new(RefCell::new(ledger)),
             segment_bytes,
             mutant: Cell::default(),
+            compacts: true,
         }
     }
 
@@ -188,7 +192,11 @@ impl World {
         for known in &mut self.ledger.borrow_mut().accounts {
             known.home = usize::from(AccountId::of(&known.user).0[0]) % shards;
         }
-        parts.into_iter().enumerate().map(|(shard, part)| self.shard(shard, &numbers, part)).collect()
+        let old = block_on(OldSegments::find(&self.disk, Path::new(LOG), shards)).unwrap();
+        let stores = parts.into_iter().enumerate().map(|(shard, part)| self.shard(shard, &numbers, part));
+        let stores: Vec<SimStore> = stores.collect();
+        stores.iter().for_each(|store| store.adopt(old.clone()));
+        stores
     }
 
     fn shard(&self, shard: usize, numbers: &SegmentNumbers, tail: TailIndex) -> SimStore {
@@ -198,7 +206,10 @@ impl World {
         options.probe_bytes = 2000;
         options.mutant = self.mutant.get();
         let log = Log::open(self.disk.clone(), Path::new(LOG), numbers.clone(), options);
-        Store::new(self.disk.clone(), self.clock.clone(), Path::new(ROOT), log, tail)
+        let store = Store::new(self.disk.clone(), self.clock.clone(), Path::new(ROOT), log, tail);
+        let least = if self.compacts { [0, 500, 1 << 20][self.rng.below(3) as usize] } else { u64::MAX };
+        store.set_pack_sizes([600, 5000, 1 << 20][self.rng.below(3) as usize], least);
+        store
     }
 
     /// What a start reads.
@@ -208,17 +219,26 @@ impl World {
         (found.unwrap(), tail)
     }
 
-    /// The same, with every account replayed from nothing.
+    /// The same, with every account replayed from nothing: drained segments are kept aside for this.
     fn read_log(&self) -> (Scan, TailIndex, BTreeMap<AccountId, Account>) {
-        let (mut tail, mut accounts) = (TailIndex::default(), BTreeMap::new());
-        let found = block_on(scan(&self.disk, Path::new(LOG), 0, |record| {
-            tail.add(record);
+        let mut accounts = BTreeMap::new();
+        let whole = SimDisk::new(&SimRng::new(0));
+        let present = block_on(self.disk.list(Path::new(LOG))).unwrap_or_default();
+        let present = present.iter().map(|name| Path::new(LOG).join(name));
+        let present = present.map(|path| (self.disk.contents(&path).unwrap(), path)).map(|(bytes, path)| (path, bytes));
+        let removed = self.disk.removed().into_iter().filter(|(path, _)| path.starts_with(LOG));
+        for (path, bytes) in removed.chain(present) {
+            whole.plant(&path, bytes);
+        }
+        let (found, tail) = self.scan();
+        block_on(scan(&whole, Path::new(LOG), 0, |record| {
             if record.kind == RecordKind::Op {
                 let ops = op::decode(record.payload).expect("what a store wrote reads back");
                 accounts.entry(record.account).or_insert_with(Account::unborn).apply(&ops, record.end);
             }
-        }));
-        (found.unwrap(), tail, accounts)
+        }))
+        .unwrap();
+        (found, tail, accounts)
     }
 
     /// Recovery, cut off and begun again at times; the power may go once more after it.
@@ -284,14 +304,16 @@ impl World {
         let all = handle.read(|account| {
             let mut all = Vec::new();
             for mailbox in account.loaded() {
-                all.extend(mailbox.rows().from_rank(0).map(|row| (mailbox.fixed(row).body, mailbox.cache(row))));
+                all.extend(mailbox.rows().from_rank(0).map(|row| (mailbox.fixed(row), mailbox.cache(row))));
             }
             all
         });
         let ledger = self.ledger.borrow();
-        for (body, cache) in all {
-            let (bytes, rendered) = &ledger.bodies.get(&body).ok_or("a body that nobody wrote")?;
-            let is = block_on(store.read_body(&body, 0..u64::MAX)).map_err(|error| error.to_string())?;
+        for (fixed, cache) in all {
+            let body = fixed.body;
+            let (bytes, rendered) = &ledger.bodies.get(&fixed.guid).ok_or("a body that nobody wrote")?;
+            let is =
+                block_on(store.read_body(handle, &body, 0..u64::MAX)).map_err(|error| format!("{body:?}: {error}"))?;
             if *is != **bytes {
                 return Err(format!("the body at {body:?} is another's"));
             }

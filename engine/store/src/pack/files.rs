@@ -1,0 +1,91 @@
+//! Packs held open for reading.
+
+use super::format::{PACK_HEADER_BYTES, PackHeader, pack_name};
+use crate::log::ReadError;
+use skein_base::AccountId;
+use skein_base::seam::Disk;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+
+/// Packs a shard holds open: one descriptor each.
+const PACKS_OPEN_MAX: usize = 256;
+
+/// Open packs, the least recently used of which is closed for the next.
+pub(crate) struct PackFiles<D: Disk> {
+    disk: D,
+    open: RefCell<OpenPacks<D::File>>,
+    uses: Cell<u64>,
+}
+
+/// By account and number.
+type OpenPacks<F> = HashMap<(AccountId, u64), Entry<F>>;
+
+struct Entry<F> {
+    pack: Pack<F>,
+    used: Cell<u64>,
+}
+
+/// A pack to read from.
+#[derive(Clone)]
+pub(crate) struct Pack<F> {
+    pub file: F,
+    pub header: PackHeader,
+}
+
+impl<D: Disk> PackFiles<D> {
+    pub fn new(disk: D) -> PackFiles<D> {
+        PackFiles { disk, open: RefCell::default(), uses: Cell::new(0) }
+    }
+
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
+    pub fn cached(&self, account: AccountId, number: u64) -> Option<Pack<D::File>> {
+        let open = self.open.borrow();
+        let entry = open.get(&(account, number))?;
+        entry.used.set(self.next_use());
+        Some(entry.pack.clone())
+    }
+
+    /// A pack of the account whose folder is `folder`.
+    ///
+    /// # Errors
+    /// Gone, not this account's, or the disk failed.
+    pub async fn pack(&self, account: AccountId, folder: &Path, number: u64) -> Result<Pack<D::File>, ReadError> {
+        if let Some(pack) = self.cached(account, number) {
+            return Ok(pack);
+        }
+        let file = match self.disk.open(&folder.join(pack_name(number))).await {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(ReadError::PackMissing { pack: number }),
+            other => other?,
+        };
+        let header = PackHeader::decode(&self.disk.read_at(&file, 0, PACK_HEADER_BYTES).await?);
+        let header = header.filter(|h| (h.account, h.number) == (account, number));
+        let header = header.ok_or(ReadError::PackDamaged { pack: number, offset: 0 })?;
+        let pack = Pack { file, header };
+        self.insert(account, pack.clone());
+        Ok(pack)
+    }
+
+    /// Closes a pack, before it is removed.
+    pub fn forget(&self, account: AccountId, number: u64) {
+        self.open.borrow_mut().remove(&(account, number));
+    }
+
+    pub fn insert(&self, account: AccountId, pack: Pack<D::File>) {
+        let mut open = self.open.borrow_mut();
+        if open.len() >= PACKS_OPEN_MAX {
+            let oldest = open.iter().min_by_key(|(_, entry)| entry.used.get()).map(|(key, _)| *key);
+            oldest.map(|key| open.remove(&key));
+        }
+        let number = pack.header.number;
+        open.insert((account, number), Entry { pack, used: Cell::new(self.next_use()) });
+    }
+
+    fn next_use(&self) -> u64 {
+        self.uses.replace(self.uses.get() + 1)
+    }
+}

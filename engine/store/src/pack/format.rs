@@ -1,0 +1,223 @@
+//! The bytes of a pack, version 1. The document is engine/docs/pack-format.md.
+
+use super::{FRAME_BYTES, Packed};
+use skein_base::{AccountId, Flags, Guid, MailboxId, Uid, UidValidity};
+
+/// Version written; an older reader refuses a newer one.
+pub const PACK_VERSION: u32 = 1;
+/// Bytes before the first entry.
+pub const PACK_HEADER_BYTES: usize = 64;
+/// Bytes of an entry before its payload.
+pub const ENTRY_HEADER_BYTES: usize = 80;
+/// Entries start at multiples of this.
+pub(super) const ALIGN: u64 = 8;
+
+const MAGIC: &[u8; 8] = b"SKEINPAK";
+const ENTRY_MAGIC: [u8; 4] = *b"SKPE";
+
+/// The name of a pack's file.
+pub fn pack_name(number: u64) -> String {
+    format!("p{number:016x}.pack")
+}
+
+/// The number of the pack whose file has this name.
+pub fn parse_pack_name(name: &str) -> Option<u64> {
+    let hex = name.strip_prefix('p')?.strip_suffix(".pack")?;
+    let number = u64::from_str_radix(hex, 16).ok()?;
+    (pack_name(number) == name).then_some(number)
+}
+
+/// What the first bytes of a pack say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PackHeader {
+    /// Whose messages.
+    pub account: AccountId,
+    /// The number in the name.
+    pub number: u64,
+    /// When it began, Unix seconds.
+    pub created: i64,
+}
+
+impl PackHeader {
+    /// The bytes on disk.
+    pub fn encode(&self) -> [u8; PACK_HEADER_BYTES] {
+        let mut out = [0; PACK_HEADER_BYTES];
+        let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0, MAGIC);
+        put(8, &PACK_VERSION.to_le_bytes());
+        put(16, &self.account.0);
+        put(32, &self.number.to_le_bytes());
+        put(40, &self.created.to_le_bytes());
+        let crc = crc32c::crc32c(&out[..60]);
+        out[60..].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    /// Reads what [`PackHeader::encode`] wrote; `None` for anything else, a newer version among it.
+    pub fn decode(bytes: &[u8]) -> Option<PackHeader> {
+        let bytes = bytes.get(..PACK_HEADER_BYTES)?;
+        let good = bytes[..8] == *MAGIC
+            && u32_at(bytes, 8) == PACK_VERSION
+            && u32_at(bytes, 48) == 0
+            && u32_at(bytes, 60) == crc32c::crc32c(&bytes[..60]);
+        good.then(|| PackHeader {
+            account: AccountId(array_at(bytes, 16)),
+            number: u64_at(bytes, 32),
+            created: i64::from_le_bytes(array_at(bytes, 40)),
+        })
+    }
+}
+
+/// How an entry's frames are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Encoding {
+    /// As they are: zstd would not make them smaller.
+    Stored,
+    /// Each frame a zstd frame with its own checksum.
+    Zstd,
+}
+
+/// What stands before an entry's payload.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EntryHeader {
+    /// Bytes of payload.
+    pub payload_bytes: u32,
+    /// How the frames are written.
+    pub encoding: Encoding,
+    /// Bytes of the message.
+    pub bytes: u32,
+    /// Bytes of its rendered cache.
+    pub cache_bytes: u32,
+    /// Bytes of the keywords, which follow the frame lengths.
+    pub keyword_bytes: u32,
+    /// CRC32C of the payload.
+    pub payload_crc: u32,
+    /// Everything else; the keywords are in the payload.
+    pub packed: Packed,
+}
+
+impl EntryHeader {
+    /// The bytes on disk of the entry at `offset` of a pack.
+    pub fn encode(&self, pack: &PackHeader, offset: u64) -> [u8; ENTRY_HEADER_BYTES] {
+        let mut out = [0; ENTRY_HEADER_BYTES];
+        let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
+        let packed = &self.packed;
+        put(0, &ENTRY_MAGIC);
+        put(4, &self.payload_bytes.to_le_bytes());
+        put(
+            8,
+            &[match self.encoding {
+                Encoding::Stored => 0,
+                Encoding::Zstd => 1,
+            }],
+        );
+        put(9, &[packed.flags.0]);
+        put(12, &self.bytes.to_le_bytes());
+        put(16, &self.cache_bytes.to_le_bytes());
+        put(20, &self.keyword_bytes.to_le_bytes());
+        put(24, &packed.guid.0);
+        put(40, &packed.mailbox.0.to_le_bytes());
+        put(44, &packed.validity.0.to_le_bytes());
+        put(48, &packed.uid.0.to_le_bytes());
+        put(52, &self.payload_crc.to_le_bytes());
+        put(56, &packed.internal_date.to_le_bytes());
+        put(64, &packed.save_date.to_le_bytes());
+        let crc = seed(pack, offset);
+        let crc = crc32c::crc32c_append(crc, &out[..76]);
+        out[76..].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    /// Reads what [`EntryHeader::encode`] wrote there, the keywords left out; `None` for anything else.
+    pub fn decode(bytes: &[u8], pack: &PackHeader, offset: u64) -> Option<EntryHeader> {
+        let bytes = bytes.get(..ENTRY_HEADER_BYTES)?;
+        let crc = crc32c::crc32c_append(seed(pack, offset), &bytes[..76]);
+        if bytes[..4] != ENTRY_MAGIC || u32_at(bytes, 76) != crc {
+            return None;
+        }
+        let encoding = match bytes[8] {
+            0 => Encoding::Stored,
+            1 => Encoding::Zstd,
+            _ => return None,
+        };
+        let header = EntryHeader {
+            payload_bytes: u32_at(bytes, 4),
+            encoding,
+            bytes: u32_at(bytes, 12),
+            cache_bytes: u32_at(bytes, 16),
+            keyword_bytes: u32_at(bytes, 20),
+            payload_crc: u32_at(bytes, 52),
+            packed: Packed {
+                guid: Guid(array_at(bytes, 24)),
+                mailbox: MailboxId(u32_at(bytes, 40)),
+                validity: UidValidity(u32_at(bytes, 44)),
+                uid: Uid(u32_at(bytes, 48)),
+                flags: Flags(bytes[9] & Flags::ALL.0),
+                keywords: Vec::new(),
+                internal_date: i64::from_le_bytes(array_at(bytes, 56)),
+                save_date: i64::from_le_bytes(array_at(bytes, 64)),
+            },
+        };
+        let front = header.table_bytes() as u64 + u64::from(header.keyword_bytes);
+        (front <= u64::from(header.payload_bytes)).then_some(header)
+    }
+
+    /// Frames of the message; one more holds the cache.
+    pub(super) fn frames(&self) -> usize {
+        frames_of(self.bytes)
+    }
+
+    /// Bytes of the frame lengths at the payload's front.
+    pub(super) fn table_bytes(&self) -> usize {
+        4 * (self.frames() + 1)
+    }
+
+    /// Bytes from this entry's start to the next one's.
+    pub fn stride(&self) -> u64 {
+        (ENTRY_HEADER_BYTES as u64 + u64::from(self.payload_bytes)).next_multiple_of(ALIGN)
+    }
+}
+
+/// Frames of a message of so many bytes.
+pub(super) fn frames_of(bytes: u32) -> usize {
+    (bytes as usize).div_ceil(FRAME_BYTES)
+}
+
+/// Binds an entry to its account, its pack and its place there: bytes copied to elsewhere do not check.
+fn seed(pack: &PackHeader, offset: u64) -> u32 {
+    let crc = crc32c::crc32c(&pack.account.0);
+    let crc = crc32c::crc32c_append(crc, &pack.number.to_le_bytes());
+    crc32c::crc32c_append(crc, &offset.to_le_bytes())
+}
+
+pub(super) fn encode_keywords(keywords: &[Box<str>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for keyword in keywords {
+        let len = u16::try_from(keyword.len()).expect("keywords are bounded far below 64 KiB");
+        out.extend_from_slice(&len.to_le_bytes());
+        out.extend_from_slice(keyword.as_bytes());
+    }
+    out
+}
+
+pub(super) fn decode_keywords(mut bytes: &[u8]) -> Option<Vec<Box<str>>> {
+    let mut out = Vec::new();
+    while let Some((len, rest)) = bytes.split_first_chunk() {
+        let len = usize::from(u16::from_le_bytes(*len));
+        out.push(std::str::from_utf8(rest.get(..len)?).ok()?.into());
+        bytes = &rest[len..];
+    }
+    bytes.is_empty().then_some(out)
+}
+
+fn array_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes[at..at + N].try_into().expect("N bytes")
+}
+
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(array_at(bytes, at))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(array_at(bytes, at))
+}

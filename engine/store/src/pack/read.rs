@@ -1,0 +1,210 @@
+//! A message on its way out of a pack.
+
+use super::FRAME_BYTES;
+use super::files::{Pack, PackFiles};
+use super::format::{self, ENTRY_HEADER_BYTES, Encoding, EntryHeader, u32_at};
+use crate::body::BodyAddr;
+use crate::log::ReadError;
+use skein_base::AccountId;
+use skein_base::seam::Disk;
+use std::cell::RefCell;
+use std::ops::Range;
+use std::path::Path;
+use zstd::bulk::Decompressor;
+
+/// Bytes read at once when an entry's length is not yet known: most messages fit compressed.
+const FIRST_READ_BYTES: usize = 16 * 1024;
+
+/// An entry with as much of its payload as one read brought.
+struct Opened<F> {
+    pack: Pack<F>,
+    offset: u64,
+    header: EntryHeader,
+    /// From the payload's first byte on.
+    payload: Vec<u8>,
+}
+
+/// Which frame, and where its bytes are in the payload.
+struct Frame {
+    at: u64,
+    len: usize,
+    /// What it is decompressed.
+    bytes: usize,
+}
+
+impl<D: Disk> PackFiles<D> {
+    /// Bytes of a message; what lies past its end is left out. Every frame touched is checked, unless the entry is stored as it
+    /// is and only a part of it is asked for.
+    ///
+    /// # Errors
+    /// Gone, damaged, or the disk failed.
+    pub async fn read_body(
+        &self,
+        account: AccountId,
+        folder: &Path,
+        (number, addr): (u64, &BodyAddr),
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, ReadError> {
+        let end = range.end.min(u64::from(addr.bytes));
+        let range = range.start.min(end)..end;
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut entry = self.entry(account, folder, number, addr).await?;
+        if range == (0..u64::from(addr.bytes)) {
+            self.fill(&mut entry).await?;
+        }
+        let table = entry.table()?;
+        let mut out = Vec::with_capacity((range.end - range.start) as usize);
+        let (first, last) = (range.start / FRAME_BYTES as u64, (range.end - 1) / FRAME_BYTES as u64);
+        for index in first..=last {
+            let start = index * FRAME_BYTES as u64;
+            let bytes = self.frame(&entry, &table[index as usize]).await?;
+            let (from, to) = (range.start.max(start) - start, range.end.min(start + bytes.len() as u64) - start);
+            out.extend_from_slice(bytes.get(from as usize..to as usize).ok_or(entry.damaged())?);
+            if index < last {
+                self.disk().breathe().await;
+            }
+        }
+        Ok(out)
+    }
+
+    /// The rendered cache of a message.
+    ///
+    /// # Errors
+    /// Gone, damaged, or the disk failed.
+    pub async fn read_cache(
+        &self,
+        account: AccountId,
+        folder: &Path,
+        (number, addr): (u64, &BodyAddr),
+    ) -> Result<Vec<u8>, ReadError> {
+        let entry = self.entry(account, folder, number, addr).await?;
+        let table = entry.table()?;
+        self.frame(&entry, table.last().expect("the cache's own")).await
+    }
+
+    /// A whole entry as it lies there, checked: its header with the keywords, and its payload.
+    ///
+    /// # Errors
+    /// Gone, damaged, or the disk failed.
+    pub async fn read_entry(
+        &self,
+        account: AccountId,
+        folder: &Path,
+        (number, addr): (u64, &BodyAddr),
+    ) -> Result<(EntryHeader, Vec<u8>), ReadError> {
+        let mut entry = self.entry(account, folder, number, addr).await?;
+        self.fill(&mut entry).await?;
+        let keywords = entry.header.table_bytes()..entry.header.table_bytes() + entry.header.keyword_bytes as usize;
+        let keywords = entry.payload.get(keywords).and_then(format::decode_keywords).ok_or(entry.damaged())?;
+        entry.header.packed.keywords = keywords;
+        Ok((entry.header, entry.payload))
+    }
+
+    async fn entry(
+        &self,
+        account: AccountId,
+        folder: &Path,
+        number: u64,
+        addr: &BodyAddr,
+    ) -> Result<Opened<D::File>, ReadError> {
+        let pack = self.pack(account, folder, number).await?;
+        let mut payload = self.bytes(&pack, addr.offset, FIRST_READ_BYTES).await?;
+        let damaged = ReadError::PackDamaged { pack: number, offset: addr.offset };
+        let Some(header) = EntryHeader::decode(&payload, &pack.header, addr.offset) else { return Err(damaged) };
+        if (header.bytes, header.cache_bytes) != (addr.bytes, addr.cache_bytes) {
+            return Err(damaged);
+        }
+        payload.drain(..ENTRY_HEADER_BYTES);
+        payload.truncate(header.payload_bytes as usize);
+        let mut entry = Opened { pack, offset: addr.offset, header, payload };
+        let front = entry.header.table_bytes() + entry.header.keyword_bytes as usize;
+        if entry.payload.len() < front {
+            let at = entry.payload_at();
+            entry.payload = self.bytes(&entry.pack, at, front).await?;
+        }
+        if entry.payload.len() == entry.header.payload_bytes as usize {
+            entry.check()?;
+        }
+        Ok(entry)
+    }
+
+    /// Reads all of the payload and checks it.
+    async fn fill(&self, entry: &mut Opened<D::File>) -> Result<(), ReadError> {
+        let len = entry.header.payload_bytes as usize;
+        if entry.payload.len() < len {
+            entry.payload = self.bytes(&entry.pack, entry.payload_at(), len).await?;
+            entry.check()?;
+        }
+        Ok(())
+    }
+
+    async fn frame(&self, entry: &Opened<D::File>, frame: &Frame) -> Result<Vec<u8>, ReadError> {
+        let start = frame.at as usize;
+        let held = entry.payload.get(start..start + frame.len);
+        let read;
+        let stored = match held {
+            Some(held) => held,
+            None => {
+                read = self.bytes(&entry.pack, entry.payload_at() + frame.at, frame.len).await?;
+                &read
+            }
+        };
+        let bytes = match entry.header.encoding {
+            Encoding::Stored => stored.to_vec(),
+            Encoding::Zstd if frame.bytes == 0 => Vec::new(),
+            Encoding::Zstd => decompress(stored, frame.bytes).ok_or(entry.damaged())?,
+        };
+        if bytes.len() == frame.bytes { Ok(bytes) } else { Err(entry.damaged()) }
+    }
+
+    async fn bytes(&self, pack: &Pack<D::File>, at: u64, len: usize) -> Result<Vec<u8>, ReadError> {
+        match self.disk().read_cached(&pack.file, at, len) {
+            Some(bytes) => Ok(bytes),
+            None => Ok(self.disk().read_at(&pack.file, at, len).await?),
+        }
+    }
+}
+
+/// One frame, which checks itself; `None` when it is not what was written.
+fn decompress(stored: &[u8], bytes: usize) -> Option<Vec<u8>> {
+    thread_local! {
+        static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = RefCell::new(Decompressor::new().ok());
+    }
+    DECOMPRESSOR.with_borrow_mut(|decompressor| decompressor.as_mut()?.decompress(stored, bytes).ok())
+}
+
+impl<F> Opened<F> {
+    fn payload_at(&self) -> u64 {
+        self.offset + ENTRY_HEADER_BYTES as u64
+    }
+
+    fn damaged(&self) -> ReadError {
+        ReadError::PackDamaged { pack: self.pack.header.number, offset: self.offset }
+    }
+
+    fn check(&self) -> Result<(), ReadError> {
+        let whole = self.payload.len() == self.header.payload_bytes as usize;
+        let good = whole && crc32c::crc32c(&self.payload) == self.header.payload_crc;
+        if good { Ok(()) } else { Err(self.damaged()) }
+    }
+
+    /// The frames of the message, and last that of the cache.
+    fn table(&self) -> Result<Vec<Frame>, ReadError> {
+        let header = &self.header;
+        let table = self.payload.get(..header.table_bytes()).ok_or(self.damaged())?;
+        let mut at = header.table_bytes() as u64 + u64::from(header.keyword_bytes);
+        let mut left = header.bytes as usize;
+        let mut frames = Vec::with_capacity(header.frames() + 1);
+        for index in 0..=header.frames() {
+            let len = u32_at(table, 4 * index) as usize;
+            let is_cache = index == header.frames();
+            let bytes = if is_cache { header.cache_bytes as usize } else { left.min(FRAME_BYTES) };
+            left -= if is_cache { 0 } else { bytes };
+            frames.push(Frame { at, len, bytes });
+            at += len as u64;
+        }
+        if at == u64::from(header.payload_bytes) { Ok(frames) } else { Err(self.damaged()) }
+    }
+}

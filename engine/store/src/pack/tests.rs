@@ -1,0 +1,204 @@
+//! Packs against a list of messages, and hurt in every way.
+
+use super::format::{PackHeader, pack_name};
+use super::{Appender, Entry, FRAME_BYTES, PACK_HEADER_BYTES, PackFiles, Packed, parse_pack_name};
+use crate::body::{BodyAddr, Place};
+use crate::log::ReadError;
+use crate::sim::{SimDisk, SimRng, block_on};
+use proptest::prelude::*;
+use skein_base::seam::Disk;
+use skein_base::{AccountId, Flags, Guid, MailboxId, Uid, UidValidity};
+use std::path::Path;
+
+const ACCOUNT: AccountId = AccountId([7; 16]);
+const FOLDER: &str = "/accounts/07/07";
+
+#[derive(Clone, Debug)]
+struct Mail {
+    packed: Packed,
+    message: Vec<u8>,
+    cache: Vec<u8>,
+}
+
+fn text(bytes: usize) -> Vec<u8> {
+    b"Received: from mx.example by mail.example with LMTP\r\n".iter().copied().cycle().take(bytes).collect()
+}
+
+fn mail() -> impl Strategy<Value = Mail> {
+    let message = prop_oneof![
+        4 => prop::collection::vec(any::<u8>(), 0..400),
+        4 => (0usize..30_000).prop_map(text),
+        1 => (FRAME_BYTES - 2..2 * FRAME_BYTES + 3).prop_map(text),
+    ];
+    let words = prop::collection::vec("[a-zà-ü$]{1,12}", 0..4);
+    (message, prop::collection::vec(any::<u8>(), 0..60), words, any::<(u32, u32, i64, i64)>(), 0u8..32).prop_map(
+        |(message, cache, keywords, (uid, mailbox, internal_date, save_date), flags)| {
+            let packed = Packed {
+                guid: Guid(*b"sixteen bytes id"),
+                mailbox: MailboxId(mailbox),
+                validity: UidValidity(9),
+                uid: Uid(uid),
+                flags: Flags(flags),
+                keywords: keywords.into_iter().map(Into::into).collect(),
+                internal_date,
+                save_date,
+            };
+            Mail { packed, message, cache }
+        },
+    )
+}
+
+fn disk() -> (SimDisk, PackFiles<SimDisk>) {
+    let disk = SimDisk::new(&SimRng::new(1));
+    block_on(disk.create_dir_all(Path::new(FOLDER))).unwrap();
+    (disk.clone(), PackFiles::new(disk))
+}
+
+fn put(packs: &PackFiles<SimDisk>, mails: &[Mail], pack_bytes_max: u64) -> Vec<BodyAddr> {
+    let mut appender = Appender::new(packs, ACCOUNT, Path::new(FOLDER), pack_bytes_max, 0);
+    let entry = |mail: &Mail| Entry::new(mail.packed.clone(), &mail.message, &mail.cache);
+    let addrs = mails.iter().map(|mail| block_on(appender.push(entry(mail))).unwrap()).collect();
+    block_on(appender.finish()).unwrap();
+    addrs
+}
+
+fn number(addr: &BodyAddr) -> u64 {
+    let Place::Pack(number) = addr.place else { panic!("in a pack") };
+    number
+}
+
+fn read(packs: &PackFiles<SimDisk>, addr: &BodyAddr, from: u64, to: u64) -> Result<Vec<u8>, ReadError> {
+    block_on(packs.read_body(ACCOUNT, Path::new(FOLDER), (number(addr), addr), from..to))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn messages_come_back(mails in prop::collection::vec(mail(), 1..12), max in 1u64..200_000, cuts: [u16; 4]) {
+        let (disk, packs) = disk();
+        let (first, second) = mails.split_at(mails.len() / 2);
+        let mut addrs = put(&packs, first, max);
+        addrs.extend(put(&packs, second, max));
+        // What was open is forgotten, as after a start.
+        let packs = PackFiles::new(disk);
+        for (mail, addr) in mails.iter().zip(&addrs) {
+            prop_assert_eq!(BodyAddr::decode(&addr.encode()), Some(*addr));
+            prop_assert_eq!(&read(&packs, addr, 0, u64::MAX).unwrap(), &mail.message);
+            let cache = block_on(packs.read_cache(ACCOUNT, Path::new(FOLDER), (number(addr), addr))).unwrap();
+            prop_assert_eq!(&cache, &mail.cache);
+            let (header, payload) = block_on(packs.read_entry(ACCOUNT, Path::new(FOLDER), (number(addr), addr))).unwrap();
+            prop_assert_eq!(u64::from(addr.stored), header.stride());
+            prop_assert_eq!(payload.len(), header.payload_bytes as usize);
+            prop_assert_eq!(&header.packed, &mail.packed);
+            for pair in cuts.windows(2) {
+                let at = |cut: u16| mail.message.len() * usize::from(cut) / 65_535;
+                let (from, to) = (at(pair[0]).min(at(pair[1])), at(pair[0]).max(at(pair[1])));
+                prop_assert_eq!(&read(&packs, addr, from as u64, to as u64).unwrap(), &mail.message[from..to]);
+            }
+        }
+    }
+
+    #[test]
+    fn no_flipped_bit_is_served(mail in mail(), place: u32, bit in 0u8..8) {
+        let (disk, packs) = disk();
+        let addr = put(&packs, std::slice::from_ref(&mail), 1 << 20)[0];
+        let path = Path::new(FOLDER).join(pack_name(1));
+        let mut bytes = disk.contents(&path).unwrap();
+        let at = place as usize % bytes.len();
+        bytes[at] ^= 1 << bit;
+        disk.plant(&path, bytes);
+        match read(&PackFiles::new(disk), &addr, 0, u64::MAX) {
+            Ok(bytes) => prop_assert_eq!(bytes, mail.message, "only padding, or nothing that matters, was hit"),
+            Err(error) => prop_assert!(error.is_damage()),
+        }
+    }
+}
+
+#[test]
+fn a_cut_pack_is_damage_and_another_accounts_is_refused() {
+    let (disk, packs) = disk();
+    let mail = Mail {
+        packed: Packed {
+            guid: Guid([1; 16]),
+            mailbox: MailboxId(1),
+            validity: UidValidity(1),
+            uid: Uid(1),
+            flags: Flags::NONE,
+            keywords: vec![],
+            internal_date: 0,
+            save_date: 0,
+        },
+        message: text(100_000),
+        cache: b"cache".to_vec(),
+    };
+    let addr = put(&packs, &[mail], 1 << 20)[0];
+    let path = Path::new(FOLDER).join(pack_name(1));
+    let whole = disk.contents(&path).unwrap();
+    for keep in [0, PACK_HEADER_BYTES - 1, PACK_HEADER_BYTES, addr.offset as usize + 79, whole.len() - 20] {
+        disk.plant(&path, whole[..keep].to_vec());
+        assert!(read(&PackFiles::new(disk.clone()), &addr, 0, u64::MAX).unwrap_err().is_damage(), "{keep}");
+    }
+    let mut other = whole.clone();
+    let header = PackHeader { account: AccountId([8; 16]), number: 1, created: 0 };
+    other[..PACK_HEADER_BYTES].copy_from_slice(&header.encode());
+    disk.plant(&path, other);
+    assert!(read(&PackFiles::new(disk.clone()), &addr, 0, 10).unwrap_err().is_damage());
+    block_on(disk.remove(&path)).unwrap();
+    assert!(matches!(read(&PackFiles::new(disk), &addr, 0, 10), Err(ReadError::PackMissing { pack: 1 })));
+}
+
+#[test]
+fn numbers_are_not_given_again() {
+    let (disk, packs) = disk();
+    let mut appender = Appender::new(&packs, ACCOUNT, Path::new(FOLDER), 1 << 20, 0);
+    appender.not_into(3);
+    block_on(appender.finish()).unwrap();
+    assert_eq!(block_on(disk.list(Path::new(FOLDER))).unwrap(), [pack_name(4)]);
+    assert_eq!(parse_pack_name(&pack_name(0xabcdef)), Some(0xabcdef));
+    for name in ["p1.pack", "m1.idx", "tree", "p00000000000000AB.pack"] {
+        assert_eq!(parse_pack_name(name), None);
+    }
+}
+
+/// An entry of each kind: compressed, stored, in frames, empty, with and without keywords and cache.
+fn golden() -> Vec<Mail> {
+    let packed = |n: u32, keywords: &[&str]| Packed {
+        guid: Guid([n as u8; 16]),
+        mailbox: MailboxId(n),
+        validity: UidValidity(7),
+        uid: Uid(100 + n),
+        flags: Flags(n as u8),
+        keywords: keywords.iter().map(|word| (*word).into()).collect(),
+        internal_date: 1_767_225_600,
+        save_date: -i64::from(n),
+    };
+    vec![
+        Mail { packed: packed(1, &["$Forwarded", "größe"]), message: text(5000), cache: text(300) },
+        Mail { packed: packed(2, &[]), message: (0..=255).collect(), cache: vec![] },
+        Mail { packed: packed(3, &["x"]), message: text(FRAME_BYTES + 1), cache: b"rendered".to_vec() },
+        Mail { packed: packed(4, &[]), message: vec![], cache: vec![] },
+    ]
+}
+
+#[test]
+fn packs_of_version_1_stay_readable() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/v1").join(pack_name(1));
+    if std::env::var_os("SKEIN_WRITE_GOLDEN").is_some() {
+        let (disk, packs) = disk();
+        put(&packs, &golden(), 1 << 20);
+        std::fs::write(&path, disk.contents(&Path::new(FOLDER).join(pack_name(1))).unwrap()).unwrap();
+    }
+    let (disk, packs) = disk();
+    disk.plant(&Path::new(FOLDER).join(pack_name(1)), std::fs::read(&path).unwrap());
+    let mut offset = PACK_HEADER_BYTES as u64;
+    for mail in golden() {
+        let (bytes, cache_bytes) = (mail.message.len() as u32, mail.cache.len() as u32);
+        let addr = BodyAddr { place: Place::Pack(1), offset, bytes, cache_bytes, stored: 0, chunked: false };
+        assert_eq!(read(&packs, &addr, 0, u64::MAX).unwrap(), mail.message);
+        let (header, _) = block_on(packs.read_entry(ACCOUNT, Path::new(FOLDER), (1, &addr))).unwrap();
+        assert_eq!(header.packed, mail.packed);
+        let cache = block_on(packs.read_cache(ACCOUNT, Path::new(FOLDER), (1, &addr))).unwrap();
+        assert_eq!(cache, mail.cache);
+        offset += header.stride();
+    }
+}

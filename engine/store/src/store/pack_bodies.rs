@@ -1,0 +1,147 @@
+//! Bodies out of the log, and out of packs that are to go, into the account's newest pack.
+
+use super::Store;
+use super::compact::Victims;
+use crate::account_handle::AccountHandle;
+use crate::body::{BodyAddr, Place};
+use crate::error::StoreError;
+use crate::log::ReadError;
+use crate::mailbox::Frozen;
+use crate::pack::{Appender, Entry, Packed};
+use skein_base::seam::{Clock, Disk};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Bytes of mail compressed in one piece off the shard: some milliseconds of another thread.
+const GROUP_BYTES: usize = 1024 * 1024;
+/// Messages in it.
+const GROUP_MESSAGES: usize = 64;
+
+/// A message read and not yet compressed.
+struct Raw {
+    from: BodyAddr,
+    packed: Packed,
+    message: Vec<u8>,
+    cache: Vec<u8>,
+}
+
+/// What was moved.
+pub(super) struct Moved<D: Disk> {
+    /// Where each body went.
+    pub to: HashMap<BodyAddr, BodyAddr>,
+    /// The packs that hold them now, to be synced.
+    pub packs: Vec<D::File>,
+    /// One of them is new, so that its name must be synced too.
+    pub begun: bool,
+}
+
+impl<D: Disk, C: Clock> Store<D, C> {
+    /// Moves what the frozen mailboxes have in the log, or in one of the victims. Where each body went; those that can not be
+    /// read stay where they are, and are told.
+    pub(super) async fn pack_bodies(
+        &self,
+        handle: &AccountHandle,
+        folder: &Path,
+        mailboxes: &[Frozen],
+        victims: &Victims,
+    ) -> Result<Moved<D>, StoreError> {
+        let mut moved = HashMap::new();
+        let (max, now) = (self.0.pack_bytes_max.get(), self.now());
+        let mut appender = Appender::new(&self.0.packs, handle.id(), folder, max, now);
+        appender.not_into(victims.highest());
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        for (from, packed) in wanted(mailboxes, victims) {
+            if let Place::Pack(number) = from.place {
+                match self.0.packs.read_entry(handle.id(), folder, (number, &from)).await {
+                    Ok((header, payload)) => {
+                        moved.insert(from, appender.push(Entry::again(header, payload)).await?);
+                        continue;
+                    }
+                    Err(error) => self.lost(handle, &packed, error)?,
+                }
+                continue;
+            }
+            match self.0.log.read_whole(&from).await {
+                Ok((message, cache)) => {
+                    bytes += message.len();
+                    group.push(Raw { from, packed, message, cache });
+                }
+                Err(error) => self.lost(handle, &packed, error)?,
+            }
+            if bytes >= GROUP_BYTES || group.len() >= GROUP_MESSAGES {
+                self.push_group(&mut appender, std::mem::take(&mut group), &mut moved).await?;
+                bytes = 0;
+            }
+        }
+        self.push_group(&mut appender, group, &mut moved).await?;
+        let packs = appender.finish().await?;
+        let (taken, written) = (appender.taken, appender.written);
+        self.count(|m| {
+            m.pack_messages += moved.len() as u64;
+            m.pack_bytes_taken += taken;
+            m.pack_bytes += written;
+        });
+        Ok(Moved { to: moved, packs, begun: appender.begun })
+    }
+
+    async fn push_group(
+        &self,
+        appender: &mut Appender<'_, D>,
+        group: Vec<Raw>,
+        moved: &mut HashMap<BodyAddr, BodyAddr>,
+    ) -> Result<(), StoreError> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        let compress = move || {
+            let pack = |raw: Raw| (raw.from, Entry::new(raw.packed, &raw.message, &raw.cache));
+            group.into_iter().map(pack).collect::<Vec<_>>()
+        };
+        for (from, entry) in self.0.disk.offload(compress).await? {
+            moved.insert(from, appender.push(entry).await?);
+        }
+        Ok(())
+    }
+
+    /// A body that is not what was written: told, and passed by. A disk that fails to read is another matter.
+    fn lost(&self, handle: &AccountHandle, packed: &Packed, error: ReadError) -> Result<(), StoreError> {
+        if !error.is_damage() {
+            return Err(error.into());
+        }
+        let (mailbox, uid) = (packed.mailbox.0, packed.uid.0);
+        tracing::error!(user = %handle.user(), mailbox, uid, %error, "a message can not be read and stays where it is");
+        self.count(|m| m.bodies_lost += 1);
+        Ok(())
+    }
+}
+
+/// What has to move, each body once.
+fn wanted(mailboxes: &[Frozen], victims: &Victims) -> Vec<(BodyAddr, Packed)> {
+    let mut seen = std::collections::HashSet::new();
+    let mut out = Vec::new();
+    for mailbox in mailboxes {
+        for row in mailbox.rows.from_rank(0) {
+            let fixed = mailbox.fixed(row);
+            let moves = match fixed.body.place {
+                Place::Log(_) => true,
+                Place::Pack(number) => victims.has(number),
+                Place::Object(_) => false,
+            };
+            if !moves || !seen.insert(fixed.body) {
+                continue;
+            }
+            let packed = Packed {
+                guid: fixed.guid,
+                mailbox: mailbox.id,
+                validity: mailbox.validity,
+                uid: row.uid,
+                flags: row.flags,
+                keywords: row.keywords.indexes().map(|i| mailbox.keywords[i].clone()).collect(),
+                internal_date: fixed.internal_date,
+                save_date: fixed.save_date,
+            };
+            out.push((fixed.body, packed));
+        }
+    }
+    out
+}
