@@ -80,6 +80,8 @@ impl Reloader {
         common.doorman.auth.replace(users);
         logging::set_level(fresh.log.level);
         common.limit.set_max(fresh.limits.connections_max);
+        // It warns when fewer fit; why the limit can not be read was told at the start.
+        _ = skein_runtime::raise_nofile(fresh.limits.connections_max as u64);
         let notices = notices.into_iter().map(|(path, notice)| format!("{}: {notice}", path.display())).collect();
         let (live, restart): (Vec<_>, Vec<_>) =
             running.differences(&fresh).into_iter().partition(|row| row.reload == When::Live);

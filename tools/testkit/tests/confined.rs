@@ -89,6 +89,15 @@ fn root_becomes_nobody_and_serves() {
     assert!(wait::until(PATIENCE, done), "{}", server.log());
     server.imap().login("second", "two").expect("LOGIN").expect_ok();
 
+    assert!(server.stop().success());
+
+    // What a later start as root adds is given away as well.
+    fs::create_dir(server.folder().join("data/late")).expect("root may");
+    fs::write(server.folder().join("data/late/part"), "x").expect("root may");
+    for path in ["data/late", "data/late/part"] {
+        fs::set_permissions(server.folder().join(path), fs::Permissions::from_mode(0o700)).expect("root may");
+    }
+    server.restart();
     let mut found = Vec::new();
     strangers(&server.folder().join("data"), NOBODY, &mut found);
     assert_eq!(found, Vec::<String>::new());

@@ -1,8 +1,11 @@
 //! SIGHUP: settings, users and certificates change under running sessions, or nothing does.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rustix::process::Signal;
+use skein_testkit::server::PASSWORD;
 use skein_testkit::wait::{self, PATIENCE};
-use skein_testkit::{Server, mail, process};
+use skein_testkit::{Server, imap, lmtp, mail, process};
 
 /// Tells the server to reload and waits for the line that says how it ended.
 fn reload(server: &Server, ended: &str) {
@@ -88,4 +91,74 @@ fn one_mistake_and_nothing_changes() {
     }
     reload(&server, DONE);
     assert!(!session.append("INBOX", "", &large).expect("the session lives").is_ok());
+}
+
+/// Reloads in a row under load: nobody is sent away, nothing is refused.
+#[test]
+fn reloads_under_load_send_nobody_away() {
+    const RELOADS: usize = 20;
+    let mut server = Server::start_changed(|settings, _| settings);
+    let done = AtomicBool::new(false);
+    let (imap, lmtp) = (server.ports().imap, server.ports().lmtp);
+    let read_and_write = |number: usize| {
+        let mut client = imap::Client::connect(imap).expect("IMAP");
+        client.login(&Server::user(number), PASSWORD).expect("LOGIN").expect_ok();
+        client.command("SELECT INBOX").expect("SELECT").expect_ok();
+        let mut rounds = 0;
+        while !done.load(Ordering::Relaxed) || rounds < RELOADS {
+            client
+                .append_at_once("INBOX", "", &mail::marked(&format!("{number}-{rounds}")))
+                .expect("APPEND")
+                .expect_ok();
+            client.command("NOOP").expect("NOOP").expect_ok();
+            // And one who comes meanwhile.
+            let mut other = imap::Client::connect(imap).expect("IMAP");
+            other.login(&Server::user(number), PASSWORD).expect("LOGIN").expect_ok();
+            rounds += 1;
+        }
+        rounds
+    };
+    let deliver = |number: usize| {
+        let mut client = lmtp::Client::connect(lmtp).expect("LMTP");
+        let mut rounds = 0;
+        while !done.load(Ordering::Relaxed) || rounds < RELOADS {
+            let answers = client.deliver(&[&Server::user(number)], &mail::marked("delivered")).expect("a delivery");
+            assert!(answers.iter().all(lmtp::Answer::is_ok), "{answers:?}");
+            rounds += 1;
+        }
+        rounds
+    };
+    std::thread::scope(|scope| {
+        let sessions: Vec<_> = (1..=4)
+            .map(|number| {
+                scope.spawn({
+                    let work = &read_and_write;
+                    move || (number, work(number))
+                })
+            })
+            .collect();
+        let senders: Vec<_> = (5..=6)
+            .map(|number| {
+                scope.spawn({
+                    let work = &deliver;
+                    move || (number, work(number))
+                })
+            })
+            .collect();
+        for round in 0..RELOADS {
+            server.change_settings(|settings| {
+                let (before, _) = settings.split_once("[store]\n").unwrap_or((&settings, ""));
+                format!("{before}[store]\nsnapshot_ops = {}\n", 10 + round)
+            });
+            reload(&server, DONE);
+        }
+        done.store(true, Ordering::Relaxed);
+        for thread in sessions.into_iter().chain(senders) {
+            let (number, rounds) = thread.join().expect("nothing went wrong");
+            let mut client = server.login(&Server::user(number));
+            let count = client.command("EXAMINE INBOX").expect("EXAMINE").expect_ok().exists();
+            assert_eq!(count, Some(rounds as u32), "all that was acknowledged, once");
+        }
+    });
+    assert_eq!(server.log().matches(DONE).count(), RELOADS);
 }

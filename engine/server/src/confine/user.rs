@@ -48,20 +48,28 @@ impl Becoming {
     }
 
     /// Gives the data folder to the user: all of it where it is another's, as after a first run as root, and otherwise
-    /// what this start may have made.
+    /// what lies directly in it and this start may have made.
     pub fn give(&self, data: &Path) -> Result<(), ConfineError> {
-        let owner = |path: &Path, error| ConfineError::Owner { path: path.to_owned(), error };
-        let is_ours = fs::metadata(data).map_err(|error| owner(data, error))?.uid() == self.uid.as_raw();
-        if !is_ours {
-            tracing::info!(folder = %data.display(), user = ?self.name, "giving the data folder to its user");
-            return self.give_all(data);
+        let owner = |error| ConfineError::Owner { path: data.to_owned(), error };
+        // It may be a link to where the room is; links below it are followed by nobody.
+        let folder = fs::canonicalize(data).map_err(owner)?;
+        if !self.owns(&folder)? {
+            tracing::info!(folder = %folder.display(), user = ?self.name, "giving the data folder to its user");
+            return self.give_all(&folder);
         }
-        ["lock", "log", "accounts"].iter().try_for_each(|name| {
-            let path = data.join(name);
-            if path.exists() { self.give_one(&path).map_err(|error| owner(&path, error)) } else { Ok(()) }
-        })?;
-        let tls = data.join("tls");
-        if tls.exists() { self.give_all(&tls) } else { Ok(()) }
+        for entry in fs::read_dir(&folder).map_err(owner)? {
+            let path = entry.map_err(owner)?.path();
+            if !self.owns(&path)? {
+                self.give_all(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn owns(&self, path: &Path) -> Result<bool, ConfineError> {
+        let meta = fs::symlink_metadata(path);
+        let meta = meta.map_err(|error| ConfineError::Owner { path: path.to_owned(), error })?;
+        Ok(meta.uid() == self.uid.as_raw())
     }
 
     /// A folder goes after what is in it, so that an interrupted walk is begun anew at the next start.
