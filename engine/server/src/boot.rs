@@ -16,7 +16,7 @@ use skein_runtime::{
     raise_memlock, raise_nofile,
 };
 use skein_serve::{Doorman, ToShard};
-use skein_transport::{ConnectionLimit, Place};
+use skein_transport::{AddressLimit, ConnectionLimit, Place};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,7 +70,12 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
         numbers,
         old_segments,
         exchange: Exchange::new(count),
-        doorman: Doorman { auth, penalties: Arc::new(Penalties::new(random_key()?)), side: side.clone() },
+        doorman: Doorman {
+            auth,
+            penalties: Arc::new(Penalties::new(random_key()?)),
+            addresses: AddressLimit::default(),
+            side: side.clone(),
+        },
         run: random().map_err(system("asking for random bytes"))?,
         hostname,
         log_dir,

@@ -86,11 +86,13 @@ pub(crate) fn main_files(config: &Config, hostname: &str) -> Result<TlsFiles, Tl
 
 fn tls_settings(config: &Config, hostname: &str) -> Result<TlsSettings, TlsLoadError> {
     let more = config.tls.certificates.iter().map(tls_files).collect();
-    Ok(TlsSettings { default: main_files(config, hostname)?, more, version_min: version_min(config) })
+    let client_ca = config.tls.client_ca.clone();
+    Ok(TlsSettings { default: main_files(config, hostname)?, more, version_min: version_min(config), client_ca })
 }
 
 fn own_settings(files: &CertificateFiles, config: &Config) -> TlsSettings {
-    TlsSettings { default: tls_files(files), more: Vec::new(), version_min: version_min(config) }
+    let client_ca = config.tls.client_ca.clone();
+    TlsSettings { default: tls_files(files), more: Vec::new(), version_min: version_min(config), client_ca }
 }
 
 fn tls_files(files: &CertificateFiles) -> TlsFiles {

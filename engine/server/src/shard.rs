@@ -201,6 +201,7 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
         login_seconds_max: config.imap.login_seconds_max,
         idle_seconds_max: config.imap.idle_seconds_max,
         connections_per_user_max: config.limits.connections_per_user_max,
+        connections_per_address_max: config.limits.connections_per_address_max,
         plaintext_on_loopback_only: plaintext == PlaintextWithoutTls::Loopback,
         config,
     }

@@ -9,7 +9,7 @@
 //! ```text
 //! op        one change, and its bytes           account   the tree; validate and apply
 //! log       the shard's log, scan, recovery     mailbox   rows, views, expunge history
-//! pack      messages that were drained   
+//! pack      messages that were drained
 //! body      messages in the log                 store     open, commit, checkpoint
 //! sim       a disk that crashes, on purpose
 //! ```

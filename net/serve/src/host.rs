@@ -14,7 +14,7 @@ use skein_proto::imap::{Imap, ImapConfig};
 use skein_proto::pop3::{Pop3, Pop3Config};
 use skein_runtime::{Class, Inbox, Lanes, RealClock, Side, spawn_detached};
 use skein_store::AccountHandle;
-use skein_transport::Conn;
+use skein_transport::{AddressLimit, Conn};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -64,6 +64,8 @@ pub struct HostSettings {
     pub idle_seconds_max: u32,
     /// Connections of one user, of each service; 0 is no limit.
     pub connections_per_user_max: u32,
+    /// Connections of one address; 0 is no limit.
+    pub connections_per_address_max: u32,
     /// Whether passwords without TLS are taken from clients on this machine only.
     pub plaintext_on_loopback_only: bool,
 }
@@ -75,6 +77,8 @@ pub struct Doorman {
     pub auth: Arc<SharedAuth>,
     /// Who waits.
     pub penalties: Arc<Penalties>,
+    /// Connections by address.
+    pub addresses: AddressLimit,
     /// Where sources far away are asked.
     pub side: Side,
 }
@@ -227,6 +231,10 @@ impl Host {
 
     pub(crate) fn penalties(&self) -> &Penalties {
         &self.0.doorman.penalties
+    }
+
+    pub(crate) fn addresses(&self) -> &AddressLimit {
+        &self.0.doorman.addresses
     }
 
     pub(crate) fn side(&self) -> &Side {

@@ -10,9 +10,10 @@ use crate::metrics;
 use skein_auth::{Accepted, Attempt, Identity, Offload, Outcome, Refusal};
 use skein_base::seam::Clock;
 use skein_base::{Class, Secret};
-use skein_proto::sasl::{Credentials, Question, ScramAnswer};
+use skein_config::CertificateUser;
+use skein_proto::sasl::{Bindings, Channel, Credentials, Question, ScramAnswer};
 use skein_runtime::{RealClock, Side, sleep, spawn_blocking, timeout};
-use skein_transport::Endpoint;
+use skein_transport::{ChannelBindings, Conn, Endpoint};
 use std::borrow::Cow;
 use std::future::Future;
 use std::net::IpAddr;
@@ -26,6 +27,43 @@ pub(crate) struct Client<'a> {
     pub peer: Endpoint,
     /// Whose certificate it has shown.
     pub certificate: Option<&'a str>,
+}
+
+/// What the machines may know of the connection, and whom the client's certificate names.
+pub(crate) fn channel(host: &Host, conn: &Conn) -> (Channel, Option<String>) {
+    let wanted = host.auth().state().settings.certificate_user;
+    let certificate = match (conn.client_names(), conn.forwarded_tls()) {
+        (Some(names), _) => match wanted {
+            CertificateUser::Email => names.email,
+            CertificateUser::CommonName => names.common_name,
+        },
+        // A trusted proxy has verified it, and tells no other name.
+        (None, Some(tls)) if wanted == CertificateUser::CommonName => tls.client_name.clone(),
+        _ => None,
+    };
+    let bindings = conn.channel_bindings().filter(|seen| *seen != ChannelBindings::default());
+    let bindings = bindings.map(|ChannelBindings { exporter, end_point }| Box::new(Bindings { exporter, end_point }));
+    (Channel { tls: conn.is_secure(), certified: certificate.is_some(), bindings }, certificate)
+}
+
+/// Counts the connection for its address; false, with a word to the client, when the address has too many.
+pub(crate) async fn admit_address(host: &Host, conn: &mut Conn, refusal: &[u8]) -> bool {
+    let max = host.settings().connections_per_address_max;
+    let Some(ip) = conn.peer().ip().filter(|_| max > 0) else { return true };
+    if is_trusted(&host.auth().state().settings.trusted_networks, ip) {
+        return true;
+    }
+    if let Some(slot) = host.addresses().try_take(ip, max) {
+        conn.hold(slot);
+        return true;
+    }
+    metrics::ADDRESSES_REFUSED.add(1);
+    tracing::info!(peer = %conn.peer(), max, "too many connections from one address");
+    if !conn.door().is_implicit_tls() {
+        // Who does not read it misses nothing else.
+        _ = conn.write_all(refusal).await;
+    }
+    false
 }
 
 /// The answer to a question.

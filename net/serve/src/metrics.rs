@@ -9,6 +9,9 @@ pub static LOGINS_REFUSED: Counter = Counter::new("skein_logins_refused", "Login
 /// Logins that had to wait because the address or the name had failed before.
 pub static LOGINS_HELD_BACK: Counter =
     Counter::new("skein_logins_held_back", "Logins that waited because of failures before.");
+/// Connections closed because their address had too many.
+pub static ADDRESSES_REFUSED: Counter =
+    Counter::new("skein_addresses_refused", "Connections closed because their address had too many.");
 /// Connections handed to another shard after login.
 pub static MOVES: Counter = Counter::new("skein_connections_moved", "Connections moved to their user's shard.");
 /// IMAP commands that reached the session.
@@ -37,6 +40,7 @@ pub fn register() {
         &LOGINS,
         &LOGINS_REFUSED,
         &LOGINS_HELD_BACK,
+        &ADDRESSES_REFUSED,
         &MOVES,
         &IMAP_REQUESTS,
         &POP3_REQUESTS,

@@ -21,9 +21,11 @@ use rustls::{ServerConfig, ServerConnection};
 use skein_base::limits::OUTPUT_BYTES_WATERMARK;
 use skein_runtime::{Deadline, Sleep, sleep};
 
+use crate::address::AddressSlot;
 use crate::endpoint::{Door, Endpoint, ForwardedTls};
 use crate::frozen::Frozen;
 use crate::limit::ConnectionSlot;
+use crate::tls::{ChannelBindings, ClientNames, Shown};
 
 /// Bytes received in one system call.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -55,6 +57,10 @@ pub struct Conn {
     forwarded_tls: Option<Box<ForwardedTls>>,
     write_timeout: Duration,
     slot: Option<ConnectionSlot>,
+    /// Which certificate the client was shown; forgotten when the connection moves, as logins are over by then.
+    shown: Option<Shown>,
+    /// One of its address's connections.
+    address_slot: Option<AddressSlot>,
 }
 
 impl Conn {
@@ -77,6 +83,8 @@ impl Conn {
             forwarded_tls: None,
             write_timeout: WRITE_TIMEOUT_DEFAULT,
             slot: Some(slot),
+            shown: None,
+            address_slot: None,
         }
     }
 
@@ -123,6 +131,22 @@ impl Conn {
             cipher: tls.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
             server_name: tls.server_name(),
         })
+    }
+
+    /// What a login can be bound to; `None` on a plain connection. The certificate's part is known until the connection moves.
+    pub fn channel_bindings(&self) -> Option<ChannelBindings> {
+        self.tls.as_deref().map(|tls| ChannelBindings::of(tls, self.shown.as_ref()))
+    }
+
+    /// Whom the client's certificate names, when it has shown one that was accepted.
+    pub fn client_names(&self) -> Option<ClientNames> {
+        let chain = self.tls.as_deref()?.peer_certificates()?;
+        chain.first().map(ClientNames::of)
+    }
+
+    /// Counts the connection as one of its address's for as long as it lives.
+    pub fn hold(&mut self, slot: AddressSlot) {
+        self.address_slot = Some(slot);
     }
 
     /// A client that takes no byte of output for this long is given up. 60 s at first.
@@ -282,6 +306,8 @@ impl Conn {
         if pipelined > 0 {
             return Err(StartTlsError::PipelinedPlaintext { bytes: pipelined });
         }
+        let (config, shown) = Shown::noting(&config);
+        self.shown = Some(shown);
         let mut tls = ServerConnection::new(config).map_err(|error| StartTlsError::Broken(io::Error::other(error)))?;
         tls.set_buffer_limit(Some(OUTPUT_BYTES_WATERMARK));
         self.tls = Some(Box::new(tls));
@@ -346,6 +372,7 @@ impl Conn {
             forwarded_tls: self.forwarded_tls,
             write_timeout: self.write_timeout,
             slot: self.slot,
+            address_slot: self.address_slot,
         }
     }
 
@@ -362,6 +389,8 @@ impl Conn {
             forwarded_tls: frozen.forwarded_tls,
             write_timeout: frozen.write_timeout,
             slot: frozen.slot,
+            shown: None,
+            address_slot: frozen.address_slot,
         }
     }
 }

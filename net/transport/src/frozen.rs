@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustls::ServerConnection;
 
+use crate::address::AddressSlot;
 use crate::conn::Conn;
 use crate::endpoint::{Door, Endpoint, ForwardedTls};
 use crate::limit::ConnectionSlot;
@@ -23,6 +24,7 @@ pub struct Frozen {
     pub(crate) forwarded_tls: Option<Box<ForwardedTls>>,
     pub(crate) write_timeout: Duration,
     pub(crate) slot: Option<ConnectionSlot>,
+    pub(crate) address_slot: Option<AddressSlot>,
 }
 
 impl Frozen {

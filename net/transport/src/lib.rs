@@ -12,12 +12,14 @@
 //! listen    binding, accepting, the limit on connections       limit   how many there may be
 //! conn      reading, writing, STARTTLS, closing                frozen  moving to another shard
 //! endpoint  who is at either end, what a listener is like   unix   Unix sockets
-//! tls       certificates: files, self-signed default, reload
+//! tls       certificates: files, self-signed default, reload; those of clients; channel bindings
+//! address   how many connections one address has
 //! ```
 //!
 //! Never here: protocol words, accounts. An idle plain connection costs its task and about 300 bytes: input is
 //! received into a buffer the shard's connections share.
 
+mod address;
 mod conn;
 mod endpoint;
 mod frozen;
@@ -26,11 +28,12 @@ mod listen;
 pub mod tls;
 mod unix;
 
+pub use address::{AddressLimit, AddressSlot};
 pub use conn::{Conn, StartTlsError, TlsInfo};
 pub use endpoint::{Door, DoorTls, Endpoint, ForwardedTls};
 pub use frozen::Frozen;
 pub use limit::{ConnectionLimit, ConnectionSlot};
 pub use listen::{BACKLOG, BindError, BoundSocket, Listener, Place, Stopper, bind};
 pub use rustls::ServerConfig;
-pub use tls::{FreshTls, Tls, TlsFiles, TlsLoadError, TlsSettings, TlsVersion};
+pub use tls::{ChannelBindings, ClientNames, FreshTls, Tls, TlsFiles, TlsLoadError, TlsSettings, TlsVersion};
 pub use unix::{UnixAccess, bind_unix};

@@ -6,7 +6,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use rustls::version::{TLS12, TLS13};
-use skein_transport::{BindError, bind};
+use sha2::{Digest, Sha256};
+use skein_transport::{BindError, ChannelBindings, bind};
 use support::{Server, Stream, client, plain, secure};
 
 /// Answers from before and after a hop: from different shards, whichever accepted.
@@ -139,6 +140,24 @@ fn clients_that_do_not_move_are_given_up() {
         assert!(first.contains(problem), "{first}");
         server.stop();
     }
+}
+
+/// Both ends see the same channel, each from its side; the certificate is not told where the connection has moved to.
+#[test]
+fn bindings_are_those_of_the_client() {
+    let server = Server::start("bindings", true, 10);
+    for version in [&TLS13, &TLS12] {
+        let mut stream = secure(plain(server.addr), &client(&[version]));
+        stream.write_all(b"BIND\n").unwrap();
+        let told = read_line(&mut stream);
+        let exported = stream.conn.export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(b"")).unwrap();
+        let exporter = (version == &TLS13).then_some(exported);
+        let end_point = Some(Sha256::digest(&stream.conn.peer_certificates().unwrap()[0]).to_vec());
+        assert_eq!(told, format!("{:?}\n", Some(ChannelBindings { exporter, end_point })));
+        stream.write_all(b"HOP\nBIND\n").unwrap();
+        assert!(read_line(&mut stream).ends_with("end_point: None })\n"));
+    }
+    server.stop();
 }
 
 #[test]

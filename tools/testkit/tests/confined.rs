@@ -23,6 +23,9 @@ fn strangers(folder: &Path, uid: u32, found: &mut Vec<String>) {
     if meta.uid() != uid || meta.gid() != uid {
         found.push(folder.display().to_string());
     }
+    if meta.mode() & 0o077 != 0 && !meta.is_symlink() {
+        found.push(format!("{} is open to others: {:o}", folder.display(), meta.mode()));
+    }
     if meta.is_dir() {
         fs::read_dir(folder)
             .expect("a folder")

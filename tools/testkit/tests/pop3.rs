@@ -1,10 +1,11 @@
 //! POP3's promises: deletion at QUIT only, one session at a time, numbers that stay, sizes that are true.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
 
 use skein_testkit::server::{Kind, PASSWORD};
 use skein_testkit::wait::{self, PATIENCE};
-use skein_testkit::{Server, mail};
+use skein_testkit::{Server, mail, process};
 
 /// Delivers `count` marked messages to test user `number`.
 fn deliver(server: &Server, number: usize, count: usize) -> Vec<Vec<u8>> {
@@ -261,4 +262,87 @@ fn odd_messages_come_as_they_are() {
         }
         assert_eq!(client.retrieve(&format!("RETR {}", i + 1)).expect("RETR"), expect);
     }
+}
+
+/// Many more messages than a batch: opened and listed from the columns, in memory that does not grow with them.
+#[test]
+fn a_huge_maildrop_is_listed_in_bounded_memory() {
+    const DOUBLINGS: u32 = 16;
+    const COUNT: usize = 1 << DOUBLINGS;
+    /// The listings have 2.5 MB; a view of as many rows that were copied for it would have more.
+    const GROWTH_BYTES_MAX: u64 = 16 << 20;
+    let server = Server::start();
+    let mail = mail::sized("one-of-many", 300);
+    let mut imap = server.login(&Server::user(1));
+    imap.append_at_once("INBOX", "", &mail).expect("APPEND").expect_ok();
+    imap.command("SELECT INBOX").expect("SELECT").expect_ok();
+    for _ in 0..DOUBLINGS {
+        imap.command("COPY 1:* INBOX").expect("COPY").expect_ok();
+        imap.command("NOOP").expect("NOOP").expect_ok();
+    }
+    imap.command("LOGOUT").expect("LOGOUT").expect_ok();
+
+    let mut client = server.pop3_login(&Server::user(1));
+    assert_eq!(client.command("STAT").expect("STAT").0, format!("+OK {COUNT} {}", COUNT * mail.len()));
+    let before = process::memory(server.pid()).rss_bytes;
+    let sizes = client.listing("LIST").expect("LIST");
+    assert!(sizes.len() == COUNT && sizes[COUNT - 1] == format!("{COUNT} {}", mail.len()));
+    let ids: HashSet<String> = client.listing("UIDL").expect("UIDL").into_iter().collect();
+    assert_eq!(ids.len(), COUNT);
+    let grown = process::memory(server.pid()).rss_bytes.saturating_sub(before);
+    println!("grown by {} KiB", grown / 1024);
+    assert!(grown < GROWTH_BYTES_MAX || server.kind() != Kind::Skein, "grown by {grown} bytes");
+    assert_eq!(client.retrieve(&format!("RETR {COUNT}")).expect("RETR"), mail);
+
+    let odd = (1..=COUNT).step_by(2);
+    for numbers in odd.collect::<Vec<_>>().chunks(1000) {
+        client.write(numbers.iter().map(|n| format!("DELE {n}\r\n")).collect::<String>().as_bytes()).expect("a write");
+        numbers.iter().for_each(|_| drop(client.status().expect("DELE").expect_ok()));
+    }
+    client.command("QUIT").expect("QUIT").expect_ok();
+    assert_eq!(stat(&server, 1), format!("+OK {} {}", COUNT / 2, COUNT / 2 * mail.len()));
+}
+
+/// Whoever does not log in is left without a word (RFC 1939 §3).
+#[test]
+fn a_client_that_does_not_log_in_is_hung_up_on() {
+    let server = Server::start_changed(|settings, _| settings + "[pop3]\nlogin_seconds_max = 1\n");
+    let mut silent = server.pop3();
+    assert_eq!(silent.status().expect_err("closed").kind(), ErrorKind::UnexpectedEof);
+    let mut chatty = server.pop3();
+    let last = std::iter::from_fn(|| chatty.command("LANG en").ok()).last();
+    assert!(last.is_none_or(|status| status.is_ok()), "no words that could be taken for an answer");
+}
+
+/// The server stops: a session between commands is told, and nothing is deleted.
+#[test]
+fn a_stop_is_told_and_deletes_nothing() {
+    let mut server = Server::start();
+    deliver(&server, 1, 2);
+    let mut client = server.pop3_login(&Server::user(1));
+    client.command("DELE 1").expect("DELE").expect_ok();
+    assert!(server.stop().success());
+    if server.kind() == Kind::Skein {
+        let last = client.status().expect("a last word").0;
+        assert!(last.starts_with("-ERR [SYS/TEMP]"), "{last}");
+    }
+    server.restart();
+    assert!(stat(&server, 1).starts_with("+OK 2 "));
+}
+
+/// One user's connections are counted for each service by itself, and the refusal says so.
+#[test]
+fn one_connection_too_many_is_refused_with_a_word() {
+    let change = |settings: String, _: &std::path::Path| {
+        settings.replace("connections_per_user_max = 0", "connections_per_user_max = 2") + "[pop3]\nlock = false\n"
+    };
+    let server = Server::start_changed(change);
+    let _imap = [server.login(&Server::user(1)), server.login(&Server::user(1))];
+    let mut first = server.pop3_login(&Server::user(1));
+    let _second = server.pop3_login(&Server::user(1));
+    let mut third = server.pop3();
+    let refused = third.login(&Server::user(1), PASSWORD).expect("an answer").0;
+    assert!(refused.starts_with("-ERR [SYS/TEMP] You have 2 connections open"), "{refused}");
+    first.command("QUIT").expect("QUIT").expect_ok();
+    third.login(&Server::user(1), PASSWORD).expect("an answer").expect_ok();
 }

@@ -186,3 +186,31 @@ fn checksums() {
     assert_eq!(read(&bytes), Err(HeaderError::Checksum));
     assert_eq!(read(&binary(0x21, 0x11, &[&ENDS4[..], &tlv(3, b"abc")].concat())), Err(HeaderError::Malformed));
 }
+
+/// A start that gets past the first checks, then anything.
+fn nearly_a_header() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+    use proptest::prelude::*;
+    let start = prop_oneof![
+        Just(b"PROXY TCP4 192.0.2.1 10.0.0.1 1 2".to_vec()),
+        Just(b"PROXY ".to_vec()),
+        (
+            prop_oneof![Just(0x20u8), Just(0x21), any::<u8>()],
+            prop_oneof![Just(0u8), Just(0x11), Just(0x21), any::<u8>()],
+            0u8..80
+        )
+            .prop_map(|(command, family, length)| [&SIGNATURE[..], &[command, family, 0, length]].concat()),
+    ];
+    (start, prop::collection::vec(any::<u8>(), 0..120)).prop_map(|(start, rest)| [start, rest].concat())
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(2000))]
+
+    /// Whatever comes: the same at every cut, and never a panic.
+    #[test]
+    fn anything(input in nearly_a_header()) {
+        if let Ok((used, Some(_))) = read(&input) {
+            proptest::prop_assert!(used <= input.len());
+        }
+    }
+}

@@ -11,7 +11,7 @@ mod store;
 mod sync;
 
 use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
-use crate::login::{Client, Verdict};
+use crate::login::{Client, Verdict, admit_address, channel};
 use crate::metrics::{self, Held};
 use crate::pump::{self, Moved, READ_BYTES, start_tls};
 use link::{Link, flush};
@@ -63,10 +63,13 @@ struct Pump {
 
 /// Serves a connection just accepted on this shard.
 pub(crate) async fn serve(host: Host, mut conn: Conn) {
+    if !admit_address(&host, &mut conn, b"* BYE [LIMIT] Too many connections from your address\r\n").await {
+        return conn.close().await;
+    }
     if conn.door().is_implicit_tls() && !start_tls(&mut conn, 0).await {
         return;
     }
-    let machine = Imap::new(config(&host.settings(), &conn), conn.is_secure());
+    let machine = Imap::new(config(&host.settings(), &conn), channel(&host, &conn).0);
     Pump::new(host, conn, machine).run().await;
 }
 
@@ -174,7 +177,7 @@ impl Pump {
                     if !start_tls(&mut self.conn, unread).await {
                         return Ok(Some(End::Close));
                     }
-                    self.machine.tls_started(true);
+                    self.machine.tls_started(channel(&self.host, &self.conn).0);
                 }
                 Step::Close(_) => {
                     flush(&mut self.machine, &mut self.conn, self.session.as_ref().map(|s| &s.0)).await?;
@@ -205,7 +208,8 @@ impl Pump {
 
     /// Checks who it is here, where the connection was accepted; the session begins where the user lives.
     async fn check_login(&mut self, question: Question) -> Option<End> {
-        let client = Client { peer: self.conn.peer(), certificate: None };
+        let (_, certificate) = channel(&self.host, &self.conn);
+        let client = Client { peer: self.conn.peer(), certificate: certificate.as_deref() };
         let reply = match self.host.authenticate(question, client).await {
             Verdict::In(accepted) if self.host.home_of(&accepted.user) == self.host.id() => {
                 self.log_in(&accepted.user).await

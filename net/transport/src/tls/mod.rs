@@ -2,19 +2,27 @@
 //!
 //! ```text
 //! files   from PEM; the self-signed default      names   which one a client is shown      error   why there is none
+//! clients   those of clients, and whom they name      binding   what ties a login to its channel
 //! ```
 
+mod binding;
+mod clients;
 mod error;
 mod files;
 mod names;
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::crypto::ring::{self, Ticketer};
-use rustls::server::{ProducesTickets, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, ProducesTickets, ResolvesServerCert};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 
+pub use binding::ChannelBindings;
+pub(crate) use binding::Shown;
+pub use clients::ClientNames;
 pub use error::TlsLoadError;
 pub use files::TlsFiles;
 use names::ByName;
@@ -38,12 +46,14 @@ pub struct TlsSettings {
     pub more: Vec<TlsFiles>,
     /// The oldest version that is spoken.
     pub version_min: TlsVersion,
+    /// Authorities in PEM that vouch for client certificates; without, clients are not asked for one.
+    pub client_ca: Option<PathBuf>,
 }
 
 impl From<TlsFiles> for TlsSettings {
     /// One certificate for everybody, and every version.
     fn from(default: TlsFiles) -> TlsSettings {
-        TlsSettings { default, more: Vec::new(), version_min: TlsVersion::default() }
+        TlsSettings { default, more: Vec::new(), version_min: TlsVersion::default(), client_ca: None }
     }
 }
 
@@ -80,7 +90,7 @@ impl Tls {
         read(settings, &self.ticketer).map(FreshTls)
     }
 
-    /// Puts what was read in force. Sessions of before can still be resumed.
+    /// Puts what was read in force. Sessions of before can still be resumed, except where clients show certificates.
     pub fn install(&self, fresh: FreshTls) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = fresh.0;
     }
@@ -89,14 +99,21 @@ impl Tls {
 fn read(settings: &TlsSettings, ticketer: &Arc<dyn ProducesTickets>) -> Result<Arc<ServerConfig>, TlsLoadError> {
     let all = std::iter::once(&settings.default).chain(&settings.more);
     let certificates = all.map(TlsFiles::read).collect::<Result<Vec<_>, _>>()?;
-    Ok(server_config(Arc::new(ByName::new(certificates)), ticketer.clone(), settings.version_min))
+    let clients = settings.client_ca.as_deref().map(clients::verifier).transpose()?;
+    // Whom a client certificate names is in its tickets too: they must not outlive an authority that is taken away.
+    let ticketer = match &clients {
+        Some(_) => Ticketer::new().map_err(|error| TlsLoadError::Made(error.to_string()))?,
+        None => ticketer.clone(),
+    };
+    let clients = clients.unwrap_or_else(|| Arc::new(NoClientAuth));
+    Ok(server_config(Arc::new(ByName::new(certificates)), ticketer, clients, settings.version_min))
 }
 
-/// TLS with session tickets; `certificates` chooses by the name the client asks for. Where clients are asked for a
-/// certificate of theirs, it is here.
+/// TLS with session tickets; `certificates` chooses by the name the client asks for, `clients` judges theirs.
 fn server_config(
     certificates: Arc<dyn ResolvesServerCert>,
     ticketer: Arc<dyn ProducesTickets>,
+    clients: Arc<dyn ClientCertVerifier>,
     version_min: TlsVersion,
 ) -> Arc<ServerConfig> {
     let versions: &[&SupportedProtocolVersion] = match version_min {
@@ -105,7 +122,7 @@ fn server_config(
     };
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_protocol_versions(versions).expect("ring speaks both versions");
-    let mut config = builder.with_no_client_auth().with_cert_resolver(certificates);
+    let mut config = builder.with_client_cert_verifier(clients).with_cert_resolver(certificates);
     config.ticketer = ticketer;
     // One is enough for clients that hold one connection; each costs a record in the handshake.
     config.send_tls13_tickets = 1;

@@ -22,7 +22,8 @@ use skein_transport::{
 const READ_BYTES: usize = 4096;
 
 /// `ECHO x` answers `0 x` with the shard's number, `HOP` moves the connection to the other shard and answers nothing,
-/// `TLS` starts TLS, `RUSH` starts it with no patience, `FLOOD` sends 64 MB with little patience, `INFO` says what TLS agreed on, `BIG` sends a megabyte, `QUIT` closes.
+/// `TLS` starts TLS, `RUSH` starts it with no patience, `FLOOD` sends 64 MB with little patience, `INFO` says what TLS agreed on,
+/// `BIND` what a login could be bound to, `BIG` sends a megabyte, `QUIT` closes.
 pub struct Server {
     pub addr: SocketAddr,
     pub limit: ConnectionLimit,
@@ -157,6 +158,7 @@ async fn lines(home: Home, mut conn: Conn) -> Result<(), Box<dyn std::error::Err
                     conn.write_all(&vec![b'x'; 64 << 20]).await?;
                 }
                 b"INFO\n" => output.extend_from_slice(format!("{:?}\n", conn.tls_info()).as_bytes()),
+                b"BIND\n" => output.extend_from_slice(format!("{:?}\n", conn.channel_bindings()).as_bytes()),
                 b"QUIT\n" => {
                     conn.write_all(b"bye\n").await?;
                     conn.close().await;
