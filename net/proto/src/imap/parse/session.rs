@@ -10,10 +10,21 @@ use std::borrow::Cow;
 /// `login = "LOGIN" SP userid SP password`
 pub(super) fn login(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
     c.space()?;
-    let user = c.text()?;
+    let user = user_id(c)?;
     c.space()?;
     let password = Secret::new(c.astring()?.into_owned());
     Ok(Command::Ask(Request::Login { user, password, authzid: None }))
+}
+
+/// `userid = astring`, and without quotes also with `*` and `%`: that is how clients send the name of a master user.
+fn user_id(c: &mut Cursor<'_>) -> Result<String, Wrong> {
+    match c.peek() {
+        Some(b'"' | b'{') => c.text(),
+        _ => match c.run(|b| b.is_ascii_graphic() && !b"(){\"\\".contains(&b)) {
+            b"" => Err(Wrong::Bad("Expected a string")),
+            name => utf8(Cow::Borrowed(name)),
+        },
+    }
 }
 
 /// `AUTHENTICATE mechanism [initial-response]` (RFC 4959)

@@ -60,6 +60,8 @@ fn tags_and_verbs() {
 #[test]
 fn login_and_authenticate() {
     check("a LOGIN tim x", "Login { user: \"tim\", password: Secret, authzid: None }");
+    check("a LOGIN tim*boss x", "Login { user: \"tim*boss\", password: Secret, authzid: None }");
+    check("a LOGIN t(m x", "BAD Missing argument");
     check("a LOGIN \"ti\\\"m\" {3}\r\nx y", "Login { user: \"ti\\\"m\", password: Secret, authzid: None }");
     check("a LOGIN {3+}\r\ntim {0}\r\n", "Login { user: \"tim\", password: Secret, authzid: None }");
     check("a LOGIN", "BAD Missing argument");
