@@ -11,6 +11,7 @@ pub(crate) fn check(reader: &mut Reader<'_>) {
     addresses_differ(reader);
     pop3_can_work(reader);
     group_with_user(reader);
+    http_without_root(reader);
 }
 
 fn certificate_and_key(reader: &mut Reader<'_>) {
@@ -26,6 +27,16 @@ fn certificate_and_key(reader: &mut Reader<'_>) {
         given,
         format!("needs {lacking} beside it: write both, or neither for a self-signed certificate"),
     );
+}
+
+/// The page is served by a part that starts after root is given up.
+fn http_without_root(reader: &mut Reader<'_>) {
+    let config = &reader.config;
+    let privileged = config.listeners.http.iter().find(|address| (1..1024).contains(&address.port())).copied();
+    if let Some(address) = privileged.filter(|_| !config.safety.user.is_empty()) {
+        let text = format!("{address} is bound after safety.user is become: write a port above 1023");
+        reader.problem(reader.place("listeners.http"), "listeners.http", text);
+    }
 }
 
 fn group_with_user(reader: &mut Reader<'_>) {

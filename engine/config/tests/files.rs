@@ -197,6 +197,10 @@ fn rules_of_sources() {
 fn rules_between_settings() {
     check("", &["1:1 auth.sources nobody could log in"]);
     check(&format!("{USERS}tls.cert = 'x'"), &["2:12 tls.cert needs tls.key"]);
+    check(
+        &format!("{USERS}safety.user = 'x'\nlisteners.http = ['127.0.0.1:80']"),
+        &["3:18 listeners.http 127.0.0.1:80 is bound after safety.user is become"],
+    );
     check(&format!("{USERS}safety.group = 'x'"), &["2:16 safety.group needs safety.user"]);
     check(&format!("{USERS}tls.key = 'x'"), &["2:11 tls.key needs tls.cert"]);
     check(
