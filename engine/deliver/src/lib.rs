@@ -1,7 +1,7 @@
 //! Delivery: whose mail it is, and the trace headers it gets.
 //!
 //! ```text
-//! RCPT address ── resolve(rules, who is known) ──▶ user and detail
+//! RCPT address ── candidates(rules) ──▶ users and details, the first one known
 //! message      ── write_trace ──▶ Return-Path, Delivered-To, Received + the message as it came
 //! ```
 //!
@@ -12,5 +12,5 @@ mod recipient;
 mod trace;
 
 pub use date::write_date;
-pub use recipient::{Recipient, Rules, resolve};
+pub use recipient::{Recipient, Rules, candidates};
 pub use trace::{Trace, write_trace};

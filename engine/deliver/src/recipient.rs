@@ -21,7 +21,7 @@ pub struct Recipient {
     pub detail: Option<String>,
 }
 
-/// The user that an address names: the first of these that `know` knows. `None` when it knows none of them.
+/// The users that an address may name; it is the first of them that there is.
 ///
 /// ```text
 /// anna+lists@x   the address as it stands
@@ -29,21 +29,18 @@ pub struct Recipient {
 /// anna+lists     without the domain, when the rules strip it or the address has none
 /// anna           without both
 /// ```
-pub fn resolve(address: &Address, rules: &Rules, know: impl Fn(&UserName) -> bool) -> Option<Recipient> {
+pub fn candidates(address: &Address, rules: &Rules) -> Vec<Recipient> {
     let (base, detail) = address.split_detail(&rules.delimiters);
     let whole = (address.local.as_str(), None);
     let cut = detail.map(|detail| (base, Some(detail)));
     let domains = [address.domain.as_deref(), None];
     let domains = if rules.strip_domain && address.domain.is_some() { &domains[..] } else { &domains[..1] };
-    for domain in domains {
-        for (local, detail) in [Some(whole), cut].into_iter().flatten() {
-            let found = user(local, *domain).filter(&know);
-            if let Some(user) = found {
-                return Some(Recipient { user, detail: detail.map(str::to_owned) });
-            }
-        }
-    }
-    None
+    let forms =
+        domains.iter().flat_map(|domain| [Some(whole), cut].into_iter().flatten().map(move |form| (form, *domain)));
+    let recipient = |((local, detail), domain): ((&str, Option<&str>), Option<&str>)| {
+        Some(Recipient { user: user(local, domain)?, detail: detail.map(str::to_owned) })
+    };
+    forms.filter_map(recipient).collect()
 }
 
 /// `local@domain` as a user name, when it can be one.
@@ -63,7 +60,7 @@ mod tests {
     fn check(address: &str, strip_domain: bool, expect: Option<(&str, Option<&str>)>) {
         let rules = Rules { strip_domain, delimiters: "+".into() };
         let address = Address::parse(address.as_bytes()).unwrap();
-        let got = resolve(&address, &rules, |user| KNOWN.contains(&user.as_str()));
+        let got = candidates(&address, &rules).into_iter().find(|r| KNOWN.contains(&r.user.as_str()));
         let got = got.as_ref().map(|r| (r.user.as_str(), r.detail.as_deref()));
         assert_eq!(got, expect, "{address} {strip_domain}");
     }
@@ -90,6 +87,6 @@ mod tests {
     fn without_delimiters_there_is_no_detail() {
         let rules = Rules { strip_domain: true, delimiters: String::new() };
         let address = Address::parse(b"anna+lists@example.org").unwrap();
-        assert_eq!(resolve(&address, &rules, |user| user.as_str().starts_with("anna@")), None);
+        assert!(!candidates(&address, &rules).iter().any(|r| r.user.as_str().starts_with("anna@")));
     }
 }

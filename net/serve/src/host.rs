@@ -211,11 +211,6 @@ impl Host {
         skein_ring::home_shard(AccountId::of(user), self.0.shards)
     }
 
-    /// Whether some source knows the user.
-    pub(crate) fn knows(&self, user: &UserName) -> bool {
-        self.0.auth.state().users.know(user)
-    }
-
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stopping.get()
     }

@@ -16,6 +16,7 @@ pub(crate) use delivery::take;
 use crate::host::{Host, Live, ToShard};
 use crate::metrics::{self, Held};
 use delivery::{Bytes, Message, Open};
+use skein_auth::Unavailable;
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::seam::Clock;
 use skein_base::{Class, ShardId, UserName};
@@ -163,7 +164,7 @@ impl Pump {
                 self.message = Some(Incoming { id, client, sender, recipients, kept, open });
                 Reply::Accept
             }
-            Request::Recipient { address } => self.recipient(address),
+            Request::Recipient { address } => self.recipient(address).await,
             Request::Chunk(bytes) => self.chunk(bytes).await,
             Request::End { .. } => Reply::Outcomes(self.end().await),
             Request::Abort => {
@@ -173,18 +174,36 @@ impl Pump {
         }
     }
 
-    fn recipient(&mut self, address: Address) -> Reply {
-        let host = &self.host;
-        let found = skein_deliver::resolve(&address, &host.settings().recipients, |user| host.knows(user));
-        let Some(skein_deliver::Recipient { user, .. }) = found else {
-            metrics::DELIVERIES_REFUSED.add(1);
-            return Reply::Refuse(Refusal { class: Class::Missing, text: format!("No user {address} here") });
+    async fn recipient(&mut self, address: Address) -> Reply {
+        let user = match self.account_of(&address).await {
+            Ok(Some(user)) => user,
+            Ok(None) => {
+                metrics::DELIVERIES_REFUSED.add(1);
+                return Reply::Refuse(Refusal { class: Class::Missing, text: format!("No user {address} here") });
+            }
+            Err(Unavailable) => {
+                metrics::DELIVERIES_REFUSED.add(1);
+                tracing::warn!(%address, "a delivery was put off: a source of users does not answer");
+                let text = "Users can not be looked up at the moment, please try again later".to_owned();
+                return Reply::Refuse(Refusal { class: Class::Unavailable, text });
+            }
         };
-        let home = host.home_of(&user);
+        let home = self.host.home_of(&user);
         if let Some(message) = &mut self.message {
             message.recipients.push(Recipient { address, user, home });
         }
         Reply::Accept
+    }
+
+    /// Whose mail the address is.
+    async fn account_of(&self, address: &Address) -> Result<Option<UserName>, Unavailable> {
+        let candidates = skein_deliver::candidates(address, &self.host.settings().recipients);
+        for candidate in candidates {
+            if let Some(account) = self.host.account_of(&candidate.user).await? {
+                return Ok(Some(account));
+            }
+        }
+        Ok(None)
     }
 
     async fn chunk(&mut self, bytes: Vec<u8>) -> Reply {

@@ -7,9 +7,9 @@
 
 use crate::host::Host;
 use crate::metrics;
-use skein_auth::{Accepted, Attempt, Identity, Offload, Outcome, Refusal};
+use skein_auth::{Accepted, Attempt, Identity, Offload, Outcome, Refusal, Unavailable};
 use skein_base::seam::Clock;
-use skein_base::{Class, Secret};
+use skein_base::{Class, Secret, UserName};
 use skein_config::CertificateUser;
 use skein_proto::sasl::{Bindings, Channel, Credentials, Question, ScramAnswer};
 use skein_runtime::{RealClock, Side, sleep, spawn_blocking, timeout};
@@ -126,6 +126,15 @@ impl Host {
                 self.settle(outcome, who, None, client.peer).await
             }
         }
+    }
+
+    /// The account that a name stands for, his own or another; `None` when no source knows it.
+    ///
+    /// # Errors
+    /// A source could not be asked, and no other one knows the name.
+    pub(crate) async fn account_of(&self, user: &UserName) -> Result<Option<UserName>, Unavailable> {
+        let found = self.auth().find(user, &self.elsewhere()).await?;
+        Ok(found.map(|entry| entry.fields.user.clone().unwrap_or_else(|| user.clone())))
     }
 
     async fn check_password(&self, who: Identity<'_>, password: &Secret, peer: Endpoint) -> Verdict {

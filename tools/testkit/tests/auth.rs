@@ -6,14 +6,15 @@ use std::process::Command;
 use skein_testkit::server::PASSWORD;
 use skein_testkit::temp::TempDir;
 use skein_testkit::wait::{self, PATIENCE};
-use skein_testkit::{Server, imap, program};
+use skein_testkit::{Server, imap, mail, program};
 
 const USERS: &str = "anna:{PLAIN}secret\n\
     anna@example.org:{SSHA}dj2lH1ocucmj5OQsjP6mQrVx6FhOYUNs\n\
     ben:{SCRAM-SHA-256}4096,MDEyMzQ1Njc4OWFiY2RlZg==,bpSY5Ze9NUH+I35LC3gVq+DpBfK46iXBxvhAKqVu9pE=,VpYlBuxyzeCI1KnctrefdljpB1mk3Gp7sBI/t11+NkQ=\n\
     carl:{PLAIN}secret::::::nologin reason=Unpaid\n\
     dora:{PLAIN}secret::::::allow_nets=192.0.2.0/24\n\
-    erik:{PLAIN}secret::::::allow_nets=127.0.0.0/8\n";
+    erik:{PLAIN}secret::::::allow_nets=127.0.0.0/8\n\
+    alias:{PLAIN}secret::::::user=anna\n";
 
 /// A server with [`USERS`] beside the usual ones, every mechanism, quick refusals, and `more` settings of `[auth]`.
 fn server(more: &str, tls: &str) -> Server {
@@ -236,6 +237,19 @@ fn fields_of_the_file_decide() {
     // A master user goes where the owner may not.
     assert!(server.imap().login("carl*boss", "key").expect("LOGIN").is_ok());
     assert!(server.imap().login("nobody*boss", "key").expect("LOGIN").code("NOPERM").is_some());
+}
+
+/// A name that stands for another account: logins and mail both go there.
+#[test]
+fn an_alias_is_the_account_it_names() {
+    let server = server("", "");
+    let answers = server.lmtp().deliver(&["alias@example.net", "carl"], &mail::marked("for-anna")).expect("a delivery");
+    assert!(answers.iter().all(|answer| answer.is_ok()), "{answers:?}");
+    for user in ["anna", "alias"] {
+        let mut client = server.imap();
+        client.login(user, "secret").expect("LOGIN").expect_ok();
+        assert_eq!(client.command("SELECT INBOX").expect("SELECT").exists(), Some(1), "{user}");
+    }
 }
 
 /// The first 50 of a user are served whichever shard took them, and the next one is told why not. Places come back.
