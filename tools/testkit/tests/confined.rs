@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::process::Signal;
+use skein_testkit::server::set;
 use skein_testkit::wait::{self, PATIENCE};
 use skein_testkit::{Server, mail, process, program};
 
@@ -72,7 +73,7 @@ fn root_becomes_nobody_and_serves() {
     assert!(server.log().contains("running as root: set safety.user"), "{}", server.log());
     assert!(server.stop().success());
 
-    server.change_settings(|settings| settings.replace("[safety]\n", "[safety]\nuser = \"nobody\"\n"));
+    server.change_settings(|settings| set(&settings, "safety", "user", "\"nobody\""));
     server.restart();
     check(&server);
     let log = server.log();

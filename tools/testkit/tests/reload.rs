@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::Signal;
-use skein_testkit::server::PASSWORD;
+use skein_testkit::server::{PASSWORD, set};
 use skein_testkit::wait::{self, PATIENCE};
 use skein_testkit::{Server, imap, lmtp, mail, process};
 
@@ -35,9 +35,10 @@ fn settings_and_users_change_under_running_sessions() {
 
     std::fs::write(server.folder().join("users"), "first:{PLAIN}one\nnew:{PLAIN}three\n").expect("the folder is ours");
     server.change_settings(|settings| {
-        let settings = settings.replace("[limits]\n", "[limits]\nmessage_bytes_max = 2048\n");
-        settings.replace("[auth]\n", "[auth]\nfailure_delay_ms = 0\n")
-            + "[store]\nsegment_bytes = 2097152\n[log]\nlevel = \"debug\"\n"
+        let settings = set(&settings, "limits", "message_bytes_max", "2048");
+        let settings = set(&settings, "auth", "failure_delay_ms", "0");
+        let settings = set(&settings, "store", "segment_bytes", "2097152");
+        set(&settings, "log", "level", "\"debug\"")
     });
     reload(&server, DONE);
     let log = server.log();
@@ -146,10 +147,7 @@ fn reloads_under_load_send_nobody_away() {
             })
             .collect();
         for round in 0..RELOADS {
-            server.change_settings(|settings| {
-                let (before, _) = settings.split_once("[store]\n").unwrap_or((&settings, ""));
-                format!("{before}[store]\nsnapshot_ops = {}\n", 10 + round)
-            });
+            server.change_settings(|settings| set(&settings, "store", "snapshot_ops", &(10 + round).to_string()));
             reload(&server, DONE);
         }
         done.store(true, Ordering::Relaxed);

@@ -17,7 +17,7 @@ use std::thread;
 pub(crate) use ports::Block;
 pub use ports::Ports;
 use rustix::process::Signal;
-pub use skein::{binary as skein_binary, use_default_log};
+pub use skein::{binary as skein_binary, set, use_default_log};
 
 use crate::temp::TempDir;
 use crate::wait::{self, PATIENCE};

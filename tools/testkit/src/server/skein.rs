@@ -48,6 +48,17 @@ pub fn use_default_log() {
     SMALL_LOG.store(false, Ordering::Relaxed);
 }
 
+/// `settings` with `key = value` in `[section]`, in place of the value it has there.
+pub fn set(settings: &str, section: &str, key: &str, value: &str) -> String {
+    let (header, line) = (format!("[{section}]\n"), format!("{key} = {value}\n"));
+    let Some((before, after)) = settings.split_once(&header) else { return format!("{settings}{header}{line}") };
+    let end = if after.starts_with('[') { 0 } else { after.find("\n[").map_or(after.len(), |at| at + 1) };
+    let (inside, rest) = after.split_at(end);
+    let is_old = |old: &&str| old.split('=').next().is_some_and(|name| name.trim() == key);
+    let kept: String = inside.split_inclusive('\n').filter(|old| !is_old(old)).collect();
+    format!("{before}{header}{line}{kept}{rest}")
+}
+
 /// The program that `SKEIN_BIN` names, else the release build.
 ///
 /// # Panics
@@ -57,4 +68,16 @@ pub fn binary() -> PathBuf {
     let path = env::var_os("SKEIN_BIN").map_or_else(built, PathBuf::from);
     assert!(path.is_file(), "no server at {}: cargo build --release, or set SKEIN_BIN", path.display());
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::set;
+
+    #[test]
+    fn settings_are_set() {
+        assert_eq!(set("a = 1\n", "b", "c", "2"), "a = 1\n[b]\nc = 2\n");
+        assert_eq!(set("[b]\n[e]\nc = 4\n", "b", "c", "2"), "[b]\nc = 2\n[e]\nc = 4\n");
+        assert_eq!(set("[b]\nc = 1\nd = 3\n[e]\nc = 4\n", "b", "c", "2"), "[b]\nc = 2\nd = 3\n[e]\nc = 4\n");
+    }
 }
