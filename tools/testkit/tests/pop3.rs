@@ -249,6 +249,10 @@ fn a_large_message_comes_whole() {
 #[test]
 fn odd_messages_come_as_they_are() {
     let server = Server::start();
+    if server.kind() != Kind::Skein {
+        // The peer drops lines that are no header where a header should be.
+        return;
+    }
     let mails: [&[u8]; 4] = [b".\r\n..\r\n.\r\n", b"A: b\r\n\r\n.\r\n", b"A: b\r\n\r\n", b"A: b\r\n\r\nno end"];
     let mut imap = server.login(&Server::user(1));
     for mail in mails {
@@ -322,10 +326,12 @@ fn a_stop_is_told_and_deletes_nothing() {
     let mut client = server.pop3_login(&Server::user(1));
     client.command("DELE 1").expect("DELE").expect_ok();
     assert!(server.stop().success());
-    if server.kind() == Kind::Skein {
-        let last = client.status().expect("a last word").0;
-        assert!(last.starts_with("-ERR [SYS/TEMP]"), "{last}");
+    if server.kind() != Kind::Skein {
+        // The peer's session process outlives its master, and keeps the lock.
+        return;
     }
+    let last = client.status().expect("a last word").0;
+    assert!(last.starts_with("-ERR [SYS/TEMP]"), "{last}");
     server.restart();
     assert!(stat(&server, 1).starts_with("+OK 2 "));
 }
