@@ -1,6 +1,7 @@
 //! POP3's promises: deletion at QUIT only, one session at a time, numbers that stay, sizes that are true.
 
 use std::collections::HashSet;
+use std::fs;
 use std::io::ErrorKind;
 
 use skein_testkit::server::{Kind, PASSWORD};
@@ -351,4 +352,42 @@ fn one_connection_too_many_is_refused_with_a_word() {
     assert!(refused.starts_with("-ERR [SYS/TEMP] You have 2 connections open"), "{refused}");
     first.command("QUIT").expect("QUIT").expect_ok();
     third.login(&Server::user(1), PASSWORD).expect("an answer").expect_ok();
+}
+
+/// Mail moves from the log into packs below an open session.
+#[test]
+fn mail_may_move_below_an_open_session() {
+    let server = Server::start();
+    if server.kind() != Kind::Skein {
+        return;
+    }
+    let mut mails = deliver(&server, 1, 5);
+    mails.push(mail::sized("large", 1 << 20));
+    let mut imap = server.login(&Server::user(1));
+    imap.append_at_once("INBOX", "", &mails[5]).expect("APPEND").expect_ok();
+    let mut client = server.pop3_login(&Server::user(1));
+    let first = first_segments(&server);
+    imap.command("CREATE later").expect("CREATE").expect_ok();
+    let later = mail::sized("later", 512 << 10);
+    for _ in 0..10 {
+        imap.append_at_once("later", "", &later).expect("APPEND").expect_ok();
+    }
+    assert!(wait::until(PATIENCE, || {
+        let now = first_segments(&server);
+        first.iter().all(|segment| !now.contains(segment))
+    }));
+    for (i, mail) in mails.iter().enumerate() {
+        assert!(&client.retrieve(&format!("RETR {}", i + 1)).expect("RETR") == mail, "message {}", i + 1);
+    }
+    client.command("QUIT").expect("QUIT").expect_ok();
+}
+
+/// The log's segment files of the shard that user 1 lives on: those that grow with his mail.
+fn first_segments(server: &Server) -> Vec<String> {
+    let log = server.folder().join("data/log");
+    let names = fs::read_dir(log).expect("the log").flatten().filter(|entry| {
+        // An idle shard's segment stays.
+        entry.metadata().is_ok_and(|file| file.len() > 1 << 19)
+    });
+    names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }

@@ -219,7 +219,7 @@ pub(super) fn refuse(error: &StoreError) -> Reply {
 }
 
 /// The fixed columns of a message of the view, also when it was expunged since.
-fn fixed(inbox: &Mailbox, view: ViewId, uid: Uid) -> Fixed {
+pub(super) fn fixed(inbox: &Mailbox, view: ViewId, uid: Uid) -> Fixed {
     if let Some(row) = inbox.rows().find(uid) {
         return inbox.fixed(row);
     }
