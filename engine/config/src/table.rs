@@ -189,7 +189,7 @@ settings! {
         connections_max: usize = count(1, 10_000_000, "connections"), "100000", Live;
         /// Connections of one user, of each service. 0 is no limit.
         connections_per_user_max: u32 = count(0, 1_000_000, "connections"), "50", Live;
-        /// Connections from one address, or one IPv6 network of 64 bits, of all services together. 0 is no limit: many
+        /// Connections from one address, or one IPv6 network of 64 bits, of IMAP and POP3 together. 0 is no limit: many
         /// users may be behind one address. auth.trusted_networks are not counted.
         connections_per_address_max: u32 = count(0, 1_000_000, "connections"), "0", Live;
     }

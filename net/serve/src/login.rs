@@ -152,7 +152,7 @@ impl Host {
             let delay_ms = self.penalties().delay_ms(attempt, RealClock.monotonic_ms());
             if delay_ms > 0 {
                 metrics::LOGINS_HELD_BACK.add(1);
-                sleep(Duration::from_millis(delay_ms)).await;
+                self.pause(delay_ms).await;
             }
         }
     }
@@ -179,9 +179,17 @@ impl Host {
         }
         metrics::LOGINS_REFUSED.add(1);
         tracing::info!(user = who.user, as_user = who.authzid, %peer, reason = ?refusal, "login refused");
-        sleep(Duration::from_millis(u64::from(self.auth().state().settings.failure_delay_ms))).await;
+        self.pause(u64::from(self.auth().state().settings.failure_delay_ms)).await;
         let (class, text) = words(refusal);
         Verdict::No { class, text }
+    }
+
+    /// Waits, but not for longer than the server runs: a stop is not held up by who guesses.
+    async fn pause(&self, ms: u64) {
+        if !self.is_stopping() {
+            let stop = self.stop_signal().notified();
+            futures_lite::future::or(sleep(Duration::from_millis(ms)), stop).await;
+        }
     }
 
     /// The attempt, unless nobody counts those of this client.

@@ -344,3 +344,15 @@ fn guesses_are_counted_where_nobody_is_trusted() {
     let held_back = |line: &str| line.starts_with("skein_logins_held_back_total{") && line.ends_with(" 1");
     assert!(numbers.text().lines().any(held_back), "{}", numbers.text());
 }
+
+/// Clients that wait for their answer, here for a minute, do not hold up a stop.
+#[test]
+fn a_stop_does_not_wait_for_guessers() {
+    let mut server =
+        Server::start_changed(|settings, _| settings.replace("[auth]\n", "[auth]\nfailure_delay_ms = 60000\n"));
+    let mut waiting = server.imap();
+    waiting.send("LOGIN nobody wrong").expect("LOGIN");
+    assert!(wait::until(PATIENCE, || server.log().contains("login refused")), "{}", server.log());
+    assert!(server.stop().success(), "{}", server.log());
+    assert!(!server.log().contains("stopping without waiting longer"), "{}", server.log());
+}
