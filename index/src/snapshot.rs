@@ -267,6 +267,14 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
     }
 }
 
+/// What the header of a damaged file still says.
+///
+/// # Errors
+/// It does not check either.
+pub fn read_head(bytes: &[u8]) -> Result<SnapshotHead, SnapshotError> {
+    decode_header(bytes).map(|(head, _, _)| head)
+}
+
 /// A section's place, when there is one, checked unless it is the cache heap.
 fn find(map: &[u8], sections: &[SectionRow], id: u32) -> Result<Option<Range<usize>>, SnapshotError> {
     let Some(row) = sections.iter().find(|s| s.id == id) else { return Ok(None) };

@@ -20,7 +20,24 @@ pub(crate) fn fixed(snapshot: &Snapshot, row: u32) -> Fixed {
 
 /// Whether every body address in a snapshot is one.
 pub(crate) fn is_sound(snapshot: &Snapshot) -> bool {
-    snapshot.extra().len() == 8 && (0..snapshot.rows()).all(|row| BodyAddr::decode(&snapshot.body(row)).is_some())
+    snapshot.extra().len() >= HISTORY_BYTES
+        && name(snapshot).is_some()
+        && (0..snapshot.rows()).all(|row| BodyAddr::decode(&snapshot.body(row)).is_some())
+}
+
+/// Bytes of the expunge history's beginning in a snapshot's extra section; the mailbox's name follows.
+const HISTORY_BYTES: usize = 8;
+
+/// What stands beside a snapshot's columns.
+pub(crate) fn extra(history_from: ModSeq, name: &str) -> Vec<u8> {
+    let mut out = history_from.0.to_le_bytes().to_vec();
+    out.extend_from_slice(name.as_bytes());
+    out
+}
+
+/// The mailbox's name when its snapshot was written: for when the tree is lost. Empty in older files.
+pub(crate) fn name(snapshot: &Snapshot) -> Option<&str> {
+    std::str::from_utf8(snapshot.extra().get(HISTORY_BYTES..)?).ok()
 }
 
 /// The row that a snapshot keeps of a message.
@@ -66,7 +83,8 @@ impl Mailbox {
                 source: at,
             });
         }
-        let history_from = snapshot.extra().try_into().map_or(head.modseq, |bytes| ModSeq(u64::from_le_bytes(bytes)));
+        let history_from =
+            snapshot.extra().first_chunk().map_or(head.modseq, |bytes| ModSeq(u64::from_le_bytes(*bytes)));
         let mut steps: Vec<(ModSeq, IdSet)> = Vec::new();
         for step in snapshot.expunged() {
             if steps.last().is_none_or(|last| last.0 != step.modseq) {

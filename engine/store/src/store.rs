@@ -15,6 +15,7 @@ mod lifecycle;
 mod open;
 mod pack_bodies;
 mod paths;
+mod repair;
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +62,8 @@ pub struct StoreMetrics {
     pub accounts_in_tail: u64,
     /// Snapshots found damaged or missing and made again from the log.
     pub snapshots_rebuilt: u64,
+    /// Mailboxes and trees made again from what packs and snapshots tell.
+    pub salvaged: u64,
     /// Bytes of snapshots written.
     pub snapshot_bytes: u64,
     /// Syncs of files and folders that checkpoints asked for.

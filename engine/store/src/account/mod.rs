@@ -142,6 +142,39 @@ impl Account {
         self.entries.get(&id).map_or(LogPos::default(), |entry| entry.snapshot)
     }
 
+    /// The full name of a mailbox of the tree; empty for any other.
+    pub(crate) fn name_of(&self, id: MailboxId) -> &str {
+        self.entries.get(&id).map_or("", |entry| &entry.name)
+    }
+
+    /// A tree of mailboxes whose snapshots were found without it: identity, UIDVALIDITY, how far the snapshot is true, name. Whose it is is not
+    /// known.
+    pub(crate) fn salvaged(found: Vec<(MailboxId, UidValidity, LogPos, Box<str>)>) -> Account {
+        let mut account = Account::unborn();
+        for (id, validity, snapshot, name) in found {
+            account.mailbox_last = account.mailbox_last.max(id.0);
+            account.validity_last = account.validity_last.max(validity.0);
+            if account.names.insert(name.clone(), id).is_none() {
+                account.entries.insert(id, Entry { name, validity, snapshot, mailbox: None, used_ms: 0 });
+            }
+        }
+        account
+    }
+
+    /// Gives a salvaged tree its user, and an INBOX if it has none.
+    pub(crate) fn begin_salvaged(&mut self, user: &UserName, validity: UidValidity) {
+        self.user = Some(user.clone());
+        if self.names.contains_key("INBOX") {
+            return;
+        }
+        self.validity_last = self.validity_last.max(validity.0);
+        self.mailbox_last = self.mailbox_last.max(MailboxId::INBOX.0);
+        self.names.insert("INBOX".into(), MailboxId::INBOX);
+        let snapshot = LogPos::default();
+        let inbox = Entry { name: "INBOX".into(), validity, snapshot, mailbox: None, used_ms: 0 };
+        self.entries.insert(MailboxId::INBOX, inbox);
+    }
+
     /// Puts a mailbox that was read from disk in its place; one that is there already stays.
     pub fn put(&mut self, mailbox: Mailbox) {
         if let Some(entry) = self.entries.get_mut(&mailbox.id())

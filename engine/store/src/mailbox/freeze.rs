@@ -100,6 +100,17 @@ impl Mailbox {
         self.keywords = keywords;
     }
 
+    /// Ends what was listed again from packs: nothing of its past is known but where it goes on.
+    pub(crate) fn salvaged(&mut self, uid_next: Uid, modseq: ModSeq, pos: LogPos) {
+        self.uid_next = uid_next;
+        self.first_recent = uid_next;
+        self.modseq = modseq;
+        self.history_from = modseq;
+        self.pos = pos;
+        // Whoever comes back with an older modseq is told of every message.
+        self.rows.restamp(modseq);
+    }
+
     pub(crate) fn restore_row(&mut self, row: Row) {
         self.rows.push(row);
     }

@@ -259,6 +259,15 @@ impl Rows {
         self.restart();
     }
 
+    /// Gives all rows a modseq, whatever they had.
+    pub(crate) fn restamp(&mut self, modseq: ModSeq) {
+        for chunk in &mut self.chunks {
+            let chunk = Rc::make_mut(chunk);
+            chunk.modseqs.fill(modseq.0);
+            chunk.modseq_max = modseq.0;
+        }
+    }
+
     /// Points every row, in ascending order, at the new place of its fixed columns.
     pub(crate) fn relocate(&mut self, mut place: impl FnMut(Row) -> u32) {
         for chunk in &mut self.chunks {

@@ -29,8 +29,6 @@ pub(crate) struct Appender<'a, D: Disk> {
     above: u64,
     /// The packs written to.
     touched: Vec<D::File>,
-    /// One of them is new.
-    pub begun: bool,
     /// Bytes written, and those of messages and caches that they hold.
     pub written: u64,
     pub taken: u64,
@@ -112,7 +110,6 @@ impl<'a, D: Disk> Appender<'a, D> {
             open: None,
             above: 0,
             touched: Vec::new(),
-            begun: false,
             written: 0,
             taken: 0,
         }
@@ -153,8 +150,8 @@ impl<'a, D: Disk> Appender<'a, D> {
         Ok(BodyAddr { place, offset, bytes, cache_bytes, stored, chunked: false })
     }
 
-    /// Hands the last bytes to the system. The files that are to be synced, and their folder if a pack is new, before anything
-    /// names what was appended.
+    /// Hands the last bytes to the system. The files that are to be synced, and with them their folder, before anything names
+    /// what was appended.
     ///
     /// # Errors
     /// The disk failed.
@@ -184,7 +181,6 @@ impl<'a, D: Disk> Appender<'a, D> {
     }
 
     fn opened(&mut self, open: Open<D::File>) -> Open<D::File> {
-        self.begun |= open.base == 0;
         self.touched.push(open.pack.file.clone());
         open
     }

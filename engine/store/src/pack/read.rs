@@ -1,9 +1,9 @@
 //! A message on its way out of a pack.
 
-use super::FRAME_BYTES;
 use super::files::{Pack, PackFiles};
-use super::format::{self, ENTRY_HEADER_BYTES, Encoding, EntryHeader, u32_at};
-use crate::body::BodyAddr;
+use super::format::{self, ALIGN, ENTRY_HEADER_BYTES, Encoding, EntryHeader, PACK_HEADER_BYTES, u32_at};
+use super::{FRAME_BYTES, Packed};
+use crate::body::{BodyAddr, Place, STORED_BYTES_MAX};
 use crate::log::ReadError;
 use skein_base::AccountId;
 use skein_base::seam::Disk;
@@ -100,6 +100,43 @@ impl<D: Disk> PackFiles<D> {
         let keywords = entry.payload.get(keywords).and_then(format::decode_keywords).ok_or(entry.damaged())?;
         entry.header.packed.keywords = keywords;
         Ok((entry.header, entry.payload))
+    }
+
+    /// The entries of a pack that check, wherever they stand: what is damaged between is passed over.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn entries(
+        &self,
+        account: AccountId,
+        folder: &Path,
+        number: u64,
+    ) -> Result<Vec<(BodyAddr, Packed)>, ReadError> {
+        let pack = match self.pack(account, folder, number).await {
+            Err(error) if error.is_damage() => return Ok(Vec::new()),
+            pack => pack?,
+        };
+        let (mut out, mut at) = (Vec::new(), PACK_HEADER_BYTES as u64);
+        let len = self.disk().len(&pack.file).await?;
+        while at < len {
+            let header = self.bytes(&pack, at, ENTRY_HEADER_BYTES).await?;
+            let Some(header) = EntryHeader::decode(&header, &pack.header, at) else {
+                at += ALIGN;
+                continue;
+            };
+            let EntryHeader { bytes, cache_bytes, .. } = header;
+            let stored = header.stride().min(STORED_BYTES_MAX) as u32;
+            let place = Place::Pack(number);
+            let addr = BodyAddr { place, offset: at, bytes, cache_bytes, stored, chunked: false };
+            match self.read_entry(account, folder, (number, &addr)).await {
+                Ok((whole, _)) => out.push((addr, whole.packed)),
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+            at += header.stride();
+            self.disk().breathe().await;
+        }
+        Ok(out)
     }
 
     async fn entry(

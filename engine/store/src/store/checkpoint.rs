@@ -46,6 +46,8 @@ struct FrozenAccount {
     pos: LogPos,
     tree: Vec<u8>,
     mailboxes: Vec<Frozen>,
+    /// What those are called.
+    names: Vec<Box<str>>,
     ids: Vec<MailboxId>,
 }
 
@@ -128,8 +130,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
         self.0.disk.create_dir_all(&folder).await?;
         let moved = self.pack_bodies(handle, &folder, &frozen.mailboxes, &victims).await?;
         let mut snapshots = Vec::with_capacity(frozen.mailboxes.len());
-        for mailbox in &frozen.mailboxes {
-            snapshots.push(self.write_mailbox(handle, mailbox, &folder, &moved.to).await?);
+        for (mailbox, name) in frozen.mailboxes.iter().zip(&frozen.names) {
+            snapshots.push(self.write_mailbox(handle, (mailbox, name), &folder, &moved.to).await?);
         }
         let tree = AccountSnapshot { account: handle.id(), true_to: frozen.pos, payload: frozen.tree.clone() };
         let tree = write_beside(&self.0.disk, &paths::tree(&folder), tree.encode()).await?;
@@ -172,9 +174,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let packs = packs.map(|file| Box::pin(self.0.disk.fdatasync(file)) as Sync<'_>);
         let files = batch.iter().flat_map(|staged| staged.snapshots.iter().chain([&staged.tree]));
         let files = files.map(|file| Box::pin(file.sync()) as Sync<'_>);
-        // The name of a new pack, before a snapshot that names it may be found.
-        let begun = batch.iter().filter(|staged| staged.moved.begun);
-        let folders = begun.map(|staged| Box::pin(self.0.disk.sync_dir(&staged.folder)) as Sync<'_>);
+        // The names of packs, before a snapshot that names one may be found. A pack is not always as old as it looks: the
+        // checkpoint that began it may have failed.
+        let packed = batch.iter().filter(|staged| !staged.moved.packs.is_empty());
+        let folders = packed.map(|staged| Box::pin(self.0.disk.sync_dir(&staged.folder)) as Sync<'_>);
         Ok(self.all(packs.chain(files).chain(folders).collect()).await?)
     }
 
@@ -220,7 +223,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     async fn write_mailbox(
         &self,
         handle: &AccountHandle,
-        frozen: &Frozen,
+        (frozen, name): (&Frozen, &str),
         folder: &Path,
         moved: &HashMap<BodyAddr, BodyAddr>,
     ) -> Result<Beside<D>, StoreError> {
@@ -231,7 +234,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         for (modseq, uids) in &frozen.expunged {
             uids.ranges().for_each(|r| writer.expunged(*modseq, Uid(*r.start()), Uid(*r.end())));
         }
-        writer.extra(&frozen.history_from.0.to_le_bytes());
+        writer.extra(&snapshot::extra(frozen.history_from, name));
         for (i, row) in frozen.rows.from_rank(0).enumerate() {
             if i % ROWS_PER_BREATH == 0 {
                 self.0.disk.breathe().await;
@@ -268,10 +271,12 @@ impl<D: Disk, C: Clock> Store<D, C> {
 fn freeze(account: &Account) -> FrozenAccount {
     let mut ids: Vec<MailboxId> = account.mailboxes().map(|m| m.id).collect();
     ids.sort_unstable();
+    let changed = || account.loaded().filter(|m| m.wants_snapshot());
     FrozenAccount {
         pos: account.pos(),
         tree: account::encode_account(account),
-        mailboxes: account.loaded().filter(|m| m.wants_snapshot()).map(|m| m.freeze()).collect(),
+        mailboxes: changed().map(|m| m.freeze()).collect(),
+        names: changed().map(|m| account.name_of(m.id()).into()).collect(),
         ids,
     }
 }

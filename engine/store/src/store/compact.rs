@@ -74,8 +74,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let ids: Vec<MailboxId> = handle.read(|account| account.mailboxes().map(|m| m.id).collect());
         let (mut seen, mut in_mailboxes) = (HashSet::new(), Vec::new());
         for id in ids {
-            self.load(handle, id).await?;
             self.0.disk.breathe().await;
+            self.load(handle, id).await?;
+            // No await between: what is in memory now is all that the mailbox names.
             handle.read(|account| {
                 let Some(mailbox) = account.mailbox(id) else { return };
                 let mut here = HashSet::new();
@@ -113,8 +114,16 @@ impl<D: Disk, C: Clock> Store<D, C> {
         victims: &Victims,
     ) -> Result<(), StoreError> {
         for &number in &victims.0 {
+            // A copy made while the checkpoint ran names a victim; that it was expunged again counts once that is durable.
+            if let Some(end) = handle.tail_end()
+                && self.0.log.durable(end).await.is_err()
+            {
+                handle.packs_shrank.set(true);
+                return Ok(());
+            }
+            let settled = handle.lost().is_none() && handle.tail_end().is_none_or(|end| self.0.log.is_durable(end));
             let named = |body: &BodyAddr| body.place == Place::Pack(number);
-            if handle.read(|account| account.any_at(named)) {
+            if !settled || handle.read(|account| account.any_at(named)) {
                 handle.packs_shrank.set(true);
                 continue;
             }
@@ -125,7 +134,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         Ok(())
     }
 
-    async fn packs_in(&self, folder: &Path) -> Result<Vec<u64>, StoreError> {
+    pub(super) async fn packs_in(&self, folder: &Path) -> Result<Vec<u64>, StoreError> {
         match self.0.disk.list(folder).await {
             Ok(names) => Ok(names.iter().filter_map(|name| parse_pack_name(name)).collect()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),

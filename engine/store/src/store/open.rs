@@ -1,5 +1,6 @@
 //! How accounts come from disk: the tree, the snapshots that the log's tail speaks of, and the tail itself.
 
+use super::repair::Damaged;
 use super::{Slot, Store, paths};
 use crate::account::{self, Account, AccountError, create_account};
 use crate::account_handle::AccountHandle;
@@ -84,7 +85,13 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 Found::Good(snapshot) => Mailbox::from_snapshot(snapshot),
                 Found::Missing | Found::Damaged => {
                     handle.bodies_anywhere.set(true);
-                    self.rebuild(handle.id(), id, validity).await?
+                    match self.log_is_whole().await? {
+                        true => self.rebuild(handle.id(), id, validity).await?,
+                        false => {
+                            let damaged = handle.read(|account| Damaged::of(account, id, validity));
+                            self.salvage_mailbox(handle.id(), damaged, &folder).await?
+                        }
+                    }
                 }
             };
             // Somebody else may have loaded, changed and unloaded it meanwhile: then this is the past.
@@ -97,20 +104,48 @@ impl<D: Disk, C: Clock> Store<D, C> {
 
     async fn bring_up(&self, id: AccountId, user: Option<&UserName>) -> Result<Rc<AccountHandle>, StoreError> {
         let folder = paths::account(&self.0.dir, id);
-        let (mut state, mut bodies) = self.read_tree(id, &folder).await?;
+        let Tree { mut state, mut bodies, mut salvaged, missing } = self.read_tree(id, &folder).await?;
         let records = self.0.tail.borrow().of(id, state.pos());
         let mut tail = Vec::with_capacity(records.len());
         for record in &records {
             tail.push(self.read_record(id, record).await?);
         }
+        // Without a birth in the log the account has had a tree, which somebody took away.
+        if missing
+            && !tail.iter().any(|record| birth(&record.ops).is_some())
+            && let Some(found) = self.salvage_tree(id, &folder).await?
+        {
+            (state, salvaged) = (found, true);
+        }
+        let lost_inbox = salvaged && !state.exists(MailboxId::INBOX);
+        if salvaged {
+            let user = user.ok_or(AccountError::NoSuchAccount)?;
+            // No op says so: until a checkpoint stands, the next start salvages again.
+            state.begin_salvaged(user, birth(&create_account(user, self.now())).expect("it begins INBOX"));
+        }
+        if lost_inbox {
+            let validity = state.find("INBOX").expect("just begun").validity;
+            let replayed = self.brought_by(tail.iter().flat_map(|record| &record.ops)).await?;
+            let damaged = Damaged { replayed, ..Damaged::of(&state, MailboxId::INBOX, validity) };
+            state.put(self.salvage_mailbox(id, damaged, &folder).await?);
+        }
         for (mailbox, validity) in spoken_of(&state, &tail) {
+            if lost_inbox && mailbox == MailboxId::INBOX {
+                continue;
+            }
             let in_tree = state.exists(mailbox);
             let loaded = match self.read_snapshot(id, mailbox, &folder, state.snapshot_of(mailbox)).await? {
                 Found::Good(snapshot) => Mailbox::from_snapshot(snapshot),
                 Found::Missing if !in_tree => Mailbox::new(mailbox, validity),
                 Found::Missing | Found::Damaged => {
                     bodies = BodiesAre::Anywhere;
-                    self.rebuild(id, mailbox, validity).await?
+                    match self.log_is_whole().await? {
+                        true => self.rebuild(id, mailbox, validity).await?,
+                        false => {
+                            let damaged = Damaged::of(&state, mailbox, validity);
+                            self.salvage_mailbox(id, damaged, &folder).await?
+                        }
+                    }
                 }
             };
             state.expect(loaded);
@@ -131,6 +166,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
         handle.ops_since_checkpoint.set(replayed);
         if handle.read(|account| account.user().is_none()) {
             self.commit(&handle, &create_account(&user, self.now()))?;
+        }
+        if salvaged && let Err(error) = self.checkpoint(&handle).await {
+            tracing::warn!(%user, %error, "what was salvaged is not written yet");
         }
         if bodies == BodiesAre::Anywhere {
             handle.bodies_anywhere.set(true);
@@ -154,23 +192,25 @@ impl<D: Disk, C: Clock> Store<D, C> {
     }
 
     /// The tree as last written, or nobody's: then the whole log is its tail.
-    async fn read_tree(&self, id: AccountId, folder: &Path) -> Result<(Account, BodiesAre), StoreError> {
+    async fn read_tree(&self, id: AccountId, folder: &Path) -> Result<Tree, StoreError> {
         let map = match self.0.disk.map(&paths::tree(folder)).await {
             Ok(map) => map,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok((Account::unborn(), BodiesAre::Drained));
+                return Ok(Tree { missing: true, ..Tree::of(None) });
             }
             Err(error) => return Err(error.into()),
         };
         let read = AccountSnapshot::decode(&map).ok().filter(|(snapshot, _)| snapshot.account == id);
         let tree = read.and_then(|(snapshot, bodies)| {
-            Some((account::decode_account(&snapshot.payload, snapshot.true_to).ok()?, bodies))
+            let state = account::decode_account(&snapshot.payload, snapshot.true_to).ok()?;
+            Some(Tree { state, bodies, salvaged: false, missing: false })
         });
-        Ok(tree.unwrap_or_else(|| {
-            tracing::warn!(account = %id.hex(), "the tree's snapshot is damaged; it is made again from the log");
-            self.count(|m| m.snapshots_rebuilt += 1);
-            (Account::unborn(), BodiesAre::Drained)
-        }))
+        if let Some(tree) = tree {
+            return Ok(tree);
+        }
+        tracing::warn!(account = %id.hex(), "the tree's snapshot is damaged; it is made again from what is left");
+        self.count(|m| m.snapshots_rebuilt += 1);
+        Ok(Tree::of(if self.log_is_whole().await? { None } else { self.salvage_tree(id, folder).await? }))
     }
 
     /// A mailbox's snapshot, good when it is whole, this mailbox's, and true at least to where the tree says.
@@ -224,6 +264,32 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let ops = ops.ok_or(StoreError::Damaged { account: id, mailbox: None })?;
         Ok(Logged { end: record.end, ops })
     }
+}
+
+/// An account without its mailboxes' messages.
+struct Tree {
+    state: Account,
+    bodies: BodiesAre,
+    /// It was made of the snapshots beside it.
+    salvaged: bool,
+    /// There was no file.
+    missing: bool,
+}
+
+impl Tree {
+    fn of(salvaged: Option<Account>) -> Tree {
+        let is_salvaged = salvaged.is_some();
+        let state = salvaged.unwrap_or_else(Account::unborn);
+        Tree { state, bodies: BodiesAre::Drained, salvaged: is_salvaged, missing: false }
+    }
+}
+
+/// UIDVALIDITY of INBOX as ops begin it.
+fn birth(ops: &[Op]) -> Option<UidValidity> {
+    ops.iter().find_map(|op| match op {
+        Op::CreateAccount { validity, .. } => Some(*validity),
+        _ => None,
+    })
 }
 
 /// What a look for a snapshot found.

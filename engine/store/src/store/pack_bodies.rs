@@ -31,8 +31,6 @@ pub(super) struct Moved<D: Disk> {
     pub to: HashMap<BodyAddr, BodyAddr>,
     /// The packs that hold them now, to be synced.
     pub packs: Vec<D::File>,
-    /// One of them is new, so that its name must be synced too.
-    pub begun: bool,
 }
 
 impl<D: Disk, C: Clock> Store<D, C> {
@@ -81,7 +79,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
             m.pack_bytes_taken += taken;
             m.pack_bytes += written;
         });
-        Ok(Moved { to: moved, packs, begun: appender.begun })
+        Ok(Moved { to: moved, packs })
     }
 
     async fn push_group(

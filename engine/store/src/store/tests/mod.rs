@@ -10,6 +10,7 @@ mod crash;
 mod damage;
 mod lifecycle;
 mod model;
+mod repair;
 mod world;
 
 /// Prints the seed of a run that panics.

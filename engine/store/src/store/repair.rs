@@ -1,0 +1,214 @@
+//! What is made of what is left when a snapshot or the tree is gone or damaged and the log no longer has everything.
+//!
+//! ```text
+//! tree gone      ──▶ the snapshots beside it tell mailboxes and names          + the log's tail
+//! snapshot gone  ──▶ entries of the account's packs that no other mailbox names + the log's tail
+//! ```
+//!
+//! No mail is lost by this. What can be lost is told: flags that changed after a message was packed; and what was expunged and not yet
+//! compacted comes back.
+
+use super::{Store, paths};
+use crate::account::Account;
+use crate::body::{BodyAddr, Place};
+use crate::error::StoreError;
+use crate::log::segments;
+use crate::mailbox::{Mailbox, SharedBytes, Snapshot};
+use crate::op::{NewMessage, Op};
+use crate::pack::{Packed, parse_pack_name};
+use crate::snapshot;
+use skein_base::seam::{Clock, Disk};
+use skein_base::{AccountId, Guid, LogPos, MailboxId, ModSeq, Uid, UidValidity};
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+
+/// UIDs that are passed over when it is not known which was given last: more than any mailbox hands out between two
+/// checkpoints.
+const UIDS_PASSED_OVER: u32 = 1 << 20;
+/// The same for modseqs.
+const MODSEQS_PASSED_OVER: u64 = 1 << 32;
+
+/// A mailbox whose snapshot is no more.
+pub(super) struct Damaged {
+    pub mailbox: MailboxId,
+    pub validity: UidValidity,
+    /// Where the tree says that its snapshot was true to; what came later is in the tail.
+    pub true_to: LogPos,
+    /// The account's other mailboxes.
+    pub others: Vec<MailboxId>,
+    /// Messages that the log's tail brings anyway.
+    pub replayed: HashSet<Guid>,
+}
+
+impl Damaged {
+    pub fn of(account: &Account, mailbox: MailboxId, validity: UidValidity) -> Damaged {
+        let others = account.mailboxes().map(|m| m.id).filter(|other| *other != mailbox).collect();
+        Damaged { mailbox, validity, true_to: account.snapshot_of(mailbox), others, replayed: HashSet::new() }
+    }
+}
+
+/// A message found in a pack.
+struct Found {
+    addr: BodyAddr,
+    packed: Packed,
+}
+
+impl<D: Disk, C: Clock> Store<D, C> {
+    /// Whether no segment was ever removed, so that the log alone tells every account.
+    pub(super) async fn log_is_whole(&self) -> Result<bool, StoreError> {
+        let present = segments(&self.0.disk, &self.0.log_dir).await?;
+        Ok(present.iter().copied().eq(1..=present.len() as u64))
+    }
+
+    /// The messages that these ops bring and whose bodies are still in the log.
+    pub(super) async fn brought_by<'a>(&self, ops: impl Iterator<Item = &'a Op>) -> Result<HashSet<Guid>, StoreError> {
+        let present: HashSet<u64> = segments(&self.0.disk, &self.0.log_dir).await?.into_iter().collect();
+        let messages = ops.flat_map(|op| match op {
+            Op::Append { messages, .. } => &messages[..],
+            _ => &[],
+        });
+        let is_there = |body: &BodyAddr| match body.place {
+            Place::Log(segment) => present.contains(&segment),
+            _ => true,
+        };
+        Ok(messages.filter(|message| is_there(&message.body)).map(|message| message.guid).collect())
+    }
+
+    /// The tree as the snapshots beside it tell it; `None` when there are none.
+    pub(super) async fn salvage_tree(&self, id: AccountId, folder: &Path) -> Result<Option<Account>, StoreError> {
+        let names = match self.0.disk.list(folder).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            names => names?,
+        };
+        let mut found = Vec::new();
+        for mailbox in names.iter().filter_map(|name| paths::mailbox_of(name)) {
+            let Some(snapshot) = self.sound_snapshot(id, mailbox, folder).await? else { continue };
+            let name = snapshot::name(&snapshot).filter(|name| !name.is_empty());
+            let name = match (mailbox, name) {
+                (MailboxId::INBOX, _) => "INBOX".into(),
+                (_, Some(name)) => name.into(),
+                (_, None) => format!("Recovered-{}", mailbox.0).into_boxed_str(),
+            };
+            found.push((mailbox, snapshot.head().uid_validity, snapshot.head().true_to, name));
+        }
+        let packs = names.iter().filter_map(|name| parse_pack_name(name)).count();
+        if found.is_empty() && packs == 0 {
+            return Ok(None);
+        }
+        tracing::error!(
+            account = %id.hex(), mailboxes = found.len(), packs,
+            "the tree is gone: mailboxes are taken from their snapshots; subscriptions, and names given since, are lost"
+        );
+        self.count(|m| m.salvaged += 1);
+        Ok(Some(Account::salvaged(found)))
+    }
+
+    /// A mailbox from the packs.
+    pub(super) async fn salvage_mailbox(
+        &self,
+        id: AccountId,
+        Damaged { mailbox, validity, true_to, others, replayed }: Damaged,
+        folder: &Path,
+    ) -> Result<Mailbox, StoreError> {
+        let (named, guids) = self.named_elsewhere(id, &others, folder).await?;
+        let mut found: BTreeMap<Guid, Found> = BTreeMap::new();
+        for number in self.packs_in(folder).await? {
+            for (addr, packed) in self.0.packs.entries(id, folder, number).await? {
+                // An entry that was written again stands in a later pack too, and only that one stays.
+                let guid = packed.guid;
+                if !named.contains(&addr) && !guids.contains(&guid) && !replayed.contains(&guid) {
+                    found.insert(guid, Found { addr, packed });
+                }
+            }
+        }
+        let (mut own, others): (Vec<Found>, Vec<Found>) = found.into_values().partition(|found| {
+            (found.packed.mailbox, found.packed.validity) == (mailbox, validity) && found.packed.uid.0 > 0
+        });
+        own.sort_unstable_by_key(|found| found.packed.uid);
+        own.dedup_by_key(|found| found.packed.uid);
+        let (kept, strangers) = (own.len(), others.len());
+        let mut made = Mailbox::new(mailbox, validity);
+        own.into_iter().for_each(|found| put(&mut made, found.packed.uid, found));
+        // Who came here by COPY or MOVE is listed under the mailbox that it was packed in, which does not name it any more.
+        for found in others {
+            let next = made.uid_next();
+            put(&mut made, next, found);
+        }
+        let head = self.head_of(id, mailbox, folder).await?;
+        let uid_next = head.map_or(made.uid_next().0.saturating_add(UIDS_PASSED_OVER), |head| head.0.0);
+        let modseq = head.map_or(made.modseq().0 + MODSEQS_PASSED_OVER, |head| head.1.0 + 1);
+        made.salvaged(Uid(uid_next.max(made.uid_next().0)), ModSeq(modseq), true_to);
+        tracing::error!(
+            account = %id.hex(), mailbox = mailbox.0, kept, strangers,
+            "a mailbox's snapshot was damaged: its messages are listed again from the packs, with the flags they were packed with"
+        );
+        self.count(|m| m.salvaged += 1);
+        self.move_aside(&paths::mailbox(folder, mailbox)).await;
+        Ok(made)
+    }
+
+    /// The bodies and identities that the account's other mailboxes name.
+    async fn named_elsewhere(
+        &self,
+        id: AccountId,
+        others: &[MailboxId],
+        folder: &Path,
+    ) -> Result<(HashSet<BodyAddr>, HashSet<Guid>), StoreError> {
+        let (mut named, mut guids) = (HashSet::new(), HashSet::new());
+        for &other in others {
+            let Some(snapshot) = self.sound_snapshot(id, other, folder).await? else { continue };
+            for row in 0..snapshot.rows() {
+                let fixed = snapshot::fixed(&snapshot, row);
+                named.insert(fixed.body);
+                guids.insert(fixed.guid);
+            }
+        }
+        Ok((named, guids))
+    }
+
+    async fn sound_snapshot(
+        &self,
+        id: AccountId,
+        mailbox: MailboxId,
+        folder: &Path,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        let map = match self.0.disk.map(&paths::mailbox(folder, mailbox)).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            map => map?,
+        };
+        let is_its = |found: &Snapshot| (found.head().account, found.head().mailbox) == (id, mailbox);
+        let found = Snapshot::open(SharedBytes::new(map)).ok();
+        Ok(found.filter(|found| is_its(found) && snapshot::is_sound(found)))
+    }
+
+    /// UIDNEXT and HIGHESTMODSEQ of a damaged snapshot, when its header checks.
+    async fn head_of(
+        &self,
+        id: AccountId,
+        mailbox: MailboxId,
+        folder: &Path,
+    ) -> Result<Option<(Uid, ModSeq)>, StoreError> {
+        let map = match self.0.disk.map(&paths::mailbox(folder, mailbox)).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            map => map?,
+        };
+        let head = skein_index::read_head(&map).ok();
+        Ok(head.filter(|head| (head.account, head.mailbox) == (id, mailbox)).map(|head| (head.uid_next, head.modseq)))
+    }
+
+    /// A damaged file stays for whoever wants to look, under another name, until the next one.
+    async fn move_aside(&self, path: &Path) {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".damaged");
+        // It may be gone, and the repair does not hang on it.
+        let _ = self.0.disk.rename(path, Path::new(&aside)).await;
+    }
+}
+
+fn put(mailbox: &mut Mailbox, uid: Uid, found: Found) {
+    let Packed { guid, flags, keywords, internal_date, save_date, .. } = found.packed;
+    let (body, size) = (found.addr, found.addr.bytes);
+    let message = NewMessage { flags, keywords, internal_date, save_date, size, guid, body };
+    let id = mailbox.id();
+    mailbox.apply_part(&Op::Append { mailbox: id, first_uid: uid, messages: vec![message] });
+}

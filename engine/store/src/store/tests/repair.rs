@@ -1,0 +1,205 @@
+//! Snapshots and trees that are gone after the log was drained: nobody's mail is.
+
+use super::world::{ROOT, SimStore, World};
+use crate::account_handle::AccountHandle;
+use crate::body::BodyWriter;
+use crate::op::{NewMessage, StoreMode};
+use crate::sim::block_on;
+use crate::store::DrainLimits;
+use crate::{account::StoreRequest, store::paths};
+use skein_base::seam::Disk;
+use skein_base::{AccountId, Flags, IdSet, MailboxId, UserName};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+const ALL: DrainLimits = DrainLimits { keep_bytes: 0, keep_seconds: -1 };
+
+struct Case {
+    world: World,
+    user: UserName,
+}
+
+impl Case {
+    fn new(seed: u64) -> Case {
+        Case { world: World { segment_bytes: 4000, ..World::new(seed) }, user: UserName::new("anna").unwrap() }
+    }
+
+    fn folder(&self) -> PathBuf {
+        paths::account(&Path::new(ROOT).join("accounts"), AccountId::of(&self.user))
+    }
+
+    /// A life of the store, to its end in order.
+    fn live<T: 'static>(&self, life: impl AsyncFnOnce(SimStore, Rc<AccountHandle>) -> T + 'static) -> T {
+        let (scan, tail) = self.world.scan();
+        let store = self.world.stores(1, &scan, tail).remove(0);
+        let (writer, user) = (store.log().clone(), self.user.clone());
+        self.world.executor.spawn(async move { writer.run().await });
+        let out = Rc::new(std::cell::Cell::new(None));
+        let result = out.clone();
+        self.world.executor.spawn(async move {
+            let handle = store.open(&user).await.unwrap();
+            let done = life(store.clone(), handle).await;
+            store.log().close().await.unwrap();
+            result.set(Some(done));
+        });
+        self.world.executor.run_until_stalled();
+        self.world.executor.kill_all();
+        self.world.recover(Default::default());
+        out.take().expect("the life ended")
+    }
+}
+
+async fn append(store: &SimStore, handle: &Rc<AccountHandle>, mailbox: MailboxId, text: &str) {
+    store.load(handle, mailbox).await.unwrap();
+    let mut writer = BodyWriter::new(store.log());
+    writer.push(text.as_bytes()).await.unwrap();
+    let body = writer.finish(b"rendered").unwrap();
+    let message = NewMessage {
+        flags: Flags::NONE,
+        keywords: vec!["work".into()],
+        internal_date: 7,
+        save_date: 8,
+        size: body.bytes,
+        guid: store.guid(&body),
+        body,
+    };
+    let (_, ops) = handle.read(|account| account.append(mailbox, vec![message])).unwrap();
+    store.commit(handle, &ops).unwrap();
+    store.durable(handle).await.unwrap();
+}
+
+/// What a mailbox holds: UID, flags, text.
+async fn contents(store: &SimStore, handle: &Rc<AccountHandle>, name: &str) -> Vec<(u32, u8, String)> {
+    let id = handle.read(|account| account.find(name).map(|m| m.id));
+    let Some(id) = id else { return Vec::new() };
+    store.load(handle, id).await.unwrap();
+    let rows = handle.read(|account| {
+        let mailbox = account.mailbox(id).unwrap();
+        mailbox.rows().from_rank(0).map(|row| (row.uid.0, row.flags.0, mailbox.fixed(row).body)).collect::<Vec<_>>()
+    });
+    let mut out = Vec::new();
+    for (uid, flags, body) in rows {
+        let text = store.read_body(handle, &body, 0..u64::MAX).await.unwrap();
+        out.push((uid, flags, String::from_utf8(text).unwrap()));
+    }
+    out
+}
+
+/// Five messages in INBOX, two of them moved to Work, one flagged after that, and all of it drained.
+fn drained(case: &Case) {
+    case.live(async |store, handle| {
+        let ops = handle.read(|account| account.create("Work", store.now())).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        for n in 1..=5 {
+            append(&store, &handle, MailboxId::INBOX, &format!("message {n}")).await;
+        }
+        store.checkpoint(&handle).await.unwrap();
+        let work = handle.read(|account| account.find("Work").unwrap().id);
+        let (_, ops) =
+            handle.read(|account| account.move_to(MailboxId::INBOX, &IdSet::range(2, 3), work, store.now())).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        let request = StoreRequest {
+            uids: IdSet::one(5),
+            mode: StoreMode::Add,
+            flags: Flags::SEEN,
+            keywords: vec![],
+            unchanged_since: None,
+        };
+        let (ops, _) = handle.read(|account| account.store(MailboxId::INBOX, request)).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        store.durable(&handle).await.unwrap();
+        // The last segment stays, so some more is written behind it.
+        store.log().seal_open();
+        append(&store, &handle, MailboxId::INBOX, "message 6").await;
+        store.drain(&ALL).await.unwrap();
+        assert!(store.metrics().segments_removed > 0, "{:?}", store.metrics());
+    });
+}
+
+fn text(n: u32) -> String {
+    format!("message {n}")
+}
+
+#[test]
+fn a_lost_snapshot_is_listed_again_from_packs_and_tail() {
+    let case = Case::new(1);
+    drained(&case);
+    block_on(case.world.disk.remove(&case.folder().join("m1.idx"))).unwrap();
+    let inbox = case.live(async |store, handle| {
+        let seen = contents(&store, &handle, "INBOX").await;
+        append(&store, &handle, MailboxId::INBOX, "message 7").await;
+        let highest = contents(&store, &handle, "INBOX").await.last().unwrap().0;
+        assert!(highest > 1000, "no UID is given twice, though nobody knows which were: {highest}");
+        // What was moved stays where it is, once.
+        let work = contents(&store, &handle, "Work").await;
+        assert_eq!(work.iter().map(|m| m.2.clone()).collect::<Vec<_>>(), [text(2), text(3)]);
+        store.checkpoint(&handle).await.unwrap();
+        seen
+    });
+    let uids_and_texts: Vec<_> = inbox.iter().map(|m| (m.0, m.2.clone())).collect();
+    assert_eq!(uids_and_texts, [(1, text(1)), (4, text(4)), (5, text(5)), (6, text(6))]);
+    let again = case.live(async |store, handle| contents(&store, &handle, "INBOX").await);
+    assert_eq!(again[..4], inbox[..]);
+    assert_eq!(again.len(), 5);
+}
+
+#[test]
+fn a_lost_folder_of_moved_mail_gets_it_back() {
+    let case = Case::new(2);
+    drained(&case);
+    let path = case.folder().join("m2.idx");
+    let mut bytes = case.world.disk.contents(&path).unwrap();
+    let middle = bytes.len() - 9;
+    bytes[middle] ^= 1;
+    case.world.disk.plant(&path, bytes);
+    let (work, inbox) = case.live(async |store, handle| {
+        (contents(&store, &handle, "Work").await, contents(&store, &handle, "INBOX").await)
+    });
+    let mut texts: Vec<_> = work.into_iter().map(|m| m.2).collect();
+    texts.sort();
+    assert_eq!(texts, [text(2), text(3)]);
+    assert_eq!(inbox.len(), 4, "INBOX is as it was");
+    assert_eq!(inbox[2].1, Flags::SEEN.0);
+}
+
+#[test]
+fn a_lost_tree_is_taken_from_the_snapshots() {
+    for damage in [true, false] {
+        let case = Case::new(3);
+        drained(&case);
+        let path = case.folder().join("tree");
+        if damage {
+            case.world.disk.plant(&path, vec![0; 100]);
+        } else {
+            block_on(case.world.disk.remove(&path)).unwrap();
+        }
+        for _ in 0..2 {
+            let (inbox, work) = case.live(async |store, handle| {
+                (contents(&store, &handle, "INBOX").await, contents(&store, &handle, "Work").await)
+            });
+            assert_eq!(inbox.iter().map(|m| m.0).collect::<Vec<_>>(), [1, 4, 5, 6]);
+            assert_eq!(work.iter().map(|m| m.2.clone()).collect::<Vec<_>>(), [text(2), text(3)]);
+        }
+    }
+}
+
+#[test]
+fn packs_alone_are_enough_for_the_mail() {
+    let case = Case::new(4);
+    drained(&case);
+    for name in ["tree", "m1.idx", "m2.idx"] {
+        block_on(case.world.disk.remove(&case.folder().join(name))).unwrap();
+    }
+    for round in 0..2 {
+        let inbox = case.live(async move |store, handle| {
+            let inbox = contents(&store, &handle, "INBOX").await;
+            if round == 0 {
+                store.checkpoint(&handle).await.unwrap();
+            }
+            inbox
+        });
+        let mut texts: Vec<_> = inbox.into_iter().map(|m| m.2).collect();
+        texts.sort();
+        assert_eq!(texts, (1..=6).map(text).collect::<Vec<_>>());
+    }
+}
