@@ -354,6 +354,48 @@ fn one_connection_too_many_is_refused_with_a_word() {
     third.login(&Server::user(1), PASSWORD).expect("an answer").expect_ok();
 }
 
+/// What another session expunged is to be had for a moment, and then refused; it must not keep the log in its place.
+#[test]
+fn a_silent_session_does_not_keep_the_log() {
+    let server = Server::start();
+    if server.kind() != Kind::Skein {
+        return;
+    }
+    let mut mails = deliver(&server, 1, 5);
+    mails.push(mail::sized("large", 1 << 20));
+    let mut imap = server.login(&Server::user(1));
+    imap.append_at_once("INBOX", "", &mails[5]).expect("APPEND").expect_ok();
+    let mut client = server.pop3_login(&Server::user(1));
+    client.command("DELE 2").expect("DELE").expect_ok();
+    imap.command("SELECT INBOX").expect("SELECT").expect_ok();
+    imap.command("STORE 2,4 +FLAGS.SILENT (\\Deleted)").expect("STORE").expect_ok();
+    imap.command("EXPUNGE").expect("EXPUNGE").expect_ok();
+    assert_eq!(client.retrieve("RETR 4").expect("RETR"), mails[3]);
+    let first = first_segments(&server);
+    imap.command("CREATE later").expect("CREATE").expect_ok();
+    for _ in 0..10 {
+        imap.append_at_once("later", "", &mails[5]).expect("APPEND").expect_ok();
+    }
+    assert!(wait::until(PATIENCE, || {
+        let now = first_segments(&server);
+        first.iter().all(|segment| !now.contains(segment))
+    }));
+    let left: usize = [0, 2, 4, 5].iter().map(|&i| mails[i].len()).sum();
+    assert_eq!(client.command("STAT").expect("STAT").0, format!("+OK 4 {left}"));
+    assert_eq!(client.listing("LIST").expect("LIST").len(), 4);
+    for gone in ["RETR 4", "TOP 4 0", "DELE 4", "LIST 4", "UIDL 2"] {
+        let refused = client.command(gone).expect("an answer").0;
+        assert!(refused.ends_with("was removed by another session"), "{gone}: {refused}");
+    }
+    client.command("RSET").expect("RSET").expect_ok();
+    assert_eq!(client.command("STAT").expect("STAT").0, format!("+OK 4 {left}"));
+    assert_eq!(client.retrieve("RETR 5").expect("RETR"), mails[4]);
+    client.command("DELE 5").expect("DELE").expect_ok();
+    client.command("QUIT").expect("QUIT").expect_ok();
+    assert!(stat(&server, 1).starts_with("+OK 3 "));
+    assert!(!server.log().contains("damaged"), "{}", server.log());
+}
+
 /// Mail moves from the log into packs below an open session.
 #[test]
 fn mail_may_move_below_an_open_session() {

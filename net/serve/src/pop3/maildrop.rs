@@ -9,10 +9,42 @@ pub(super) struct Maildrop {
     runs: Vec<Run>,
     count: u32,
     bytes: u64,
-    /// A bit a message, as far as the highest that was ever marked.
-    marked: Vec<u64>,
-    marked_count: u32,
-    marked_bytes: u64,
+    /// Marked deleted by the client.
+    marked: Marks,
+    /// Removed by another session, and no longer to be had. Never marked at the same time.
+    lost: Marks,
+}
+
+/// Some of the messages, a bit each, as far as the highest that was ever among them.
+#[derive(Default, Debug)]
+struct Marks {
+    bits: Vec<u64>,
+    count: u32,
+    bytes: u64,
+}
+
+impl Marks {
+    fn contains(&self, number: u32) -> bool {
+        let (word, bit) = place(number);
+        self.bits.get(word).is_some_and(|bits| bits & bit != 0)
+    }
+
+    fn insert(&mut self, number: u32, bytes: u32) {
+        let (word, bit) = place(number);
+        if self.bits.len() <= word {
+            self.bits.resize(word + 1, 0);
+        }
+        self.bits[word] |= bit;
+        self.count += 1;
+        self.bytes += u64::from(bytes);
+    }
+
+    fn remove(&mut self, number: u32, bytes: u32) {
+        let (word, bit) = place(number);
+        self.bits[word] &= !bit;
+        self.count -= 1;
+        self.bytes -= u64::from(bytes);
+    }
 }
 
 /// Messages with consecutive UIDs.
@@ -33,14 +65,14 @@ impl Maildrop {
         }
     }
 
-    /// Messages that are not marked.
+    /// Messages that are neither marked nor lost.
     pub fn left(&self) -> u32 {
-        self.count - self.marked_count
+        self.count - self.marked.count - self.lost.count
     }
 
     /// Their sizes.
     pub fn left_bytes(&self) -> u64 {
-        self.bytes - self.marked_bytes
+        self.bytes - self.marked.bytes - self.lost.bytes
     }
 
     /// The message of this number, marked or not.
@@ -62,29 +94,36 @@ impl Maildrop {
     }
 
     pub fn is_marked(&self, number: u32) -> bool {
-        let (word, bit) = place(number);
-        self.marked.get(word).is_some_and(|bits| bits & bit != 0)
+        self.marked.contains(number)
+    }
+
+    pub fn is_lost(&self, number: u32) -> bool {
+        self.lost.contains(number)
     }
 
     /// Marks a message, of this size, deleted.
     pub fn mark(&mut self, number: u32, bytes: u32) {
-        assert!(number <= self.count && !self.is_marked(number), "a message is marked once");
-        let (word, bit) = place(number);
-        if self.marked.len() <= word {
-            self.marked.resize(word + 1, 0);
-        }
-        self.marked[word] |= bit;
-        self.marked_count += 1;
-        self.marked_bytes += u64::from(bytes);
+        let fresh = !self.is_marked(number) && !self.is_lost(number);
+        assert!(number <= self.count && fresh, "a message is marked once");
+        self.marked.insert(number, bytes);
     }
 
     pub fn unmark_all(&mut self) {
-        (self.marked, self.marked_count, self.marked_bytes) = (Vec::new(), 0, 0);
+        self.marked = Marks::default();
+    }
+
+    /// Notes that a message, of this size, is no longer to be had.
+    pub fn lose(&mut self, number: u32, bytes: u32) {
+        assert!(number <= self.count && !self.is_lost(number), "a message is lost once");
+        if self.is_marked(number) {
+            self.marked.remove(number, bytes);
+        }
+        self.lost.insert(number, bytes);
     }
 
     /// Up to `max` marked messages from a number on, as number and UID.
     pub fn marked_from(&self, number: u32, max: usize) -> Vec<(u32, Uid)> {
-        let last = (self.marked.len() as u32 * u64::BITS).min(self.count);
+        let last = (self.marked.bits.len() as u32 * u64::BITS).min(self.count);
         let marked = (number..=last).filter(|number| self.is_marked(*number));
         marked.filter_map(|number| Some((number, self.uid_of(number)?))).take(max).collect()
     }
@@ -134,7 +173,17 @@ mod tests {
             all.extend(batch.iter().map(|(number, uid)| (*number, *uid)));
         }
         assert_eq!(all, marked.iter().map(|number| (*number, model[number].0)).collect::<Vec<_>>());
+        maildrop.lose(64, model[&64].1);
+        maildrop.lose(65, model[&65].1);
+        assert_eq!(maildrop.left() as usize, 5000 - marked.len() - 1);
+        assert!(
+            maildrop.is_lost(64) && !maildrop.is_marked(64) && !maildrop.marked_from(64, 1).iter().any(|m| m.0 == 64)
+        );
         maildrop.unmark_all();
+        let lost = u64::from(model[&64].1) + u64::from(model[&65].1);
+        assert_eq!(maildrop.left_bytes() + lost, model.values().map(|m| u64::from(m.1)).sum());
+        assert!(maildrop.left() == 4998 && maildrop.is_lost(64));
+        let maildrop = &mut Maildrop { lost: Marks::default(), ..maildrop };
         assert!(maildrop.left() == 5000 && !maildrop.is_marked(64) && maildrop.marked_from(1, 9).is_empty());
     }
 

@@ -14,7 +14,7 @@ use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
 use crate::login::{Client, Verdict, admit_address, channel};
 use crate::metrics::{self, Held};
 use crate::pump::{self, Moved, READ_BYTES, start_tls};
-use session::{Link, Session, refuse};
+use session::{GONE_SECONDS_MAX, Link, Session, refuse};
 use skein_base::{AccountId, Class, UidlFormat, UserName};
 use skein_proto::pop3::{Pop3, Pop3Config, Reply, Request, Step};
 use skein_proto::sasl::{Credentials, Question};
@@ -63,6 +63,8 @@ enum End {
 /// Why a pump wakes.
 enum Wake {
     Input,
+    /// Time to look for what is gone.
+    Tick,
     Stop,
     Silence,
     /// The log lost changes that the session's account shows.
@@ -80,6 +82,8 @@ struct Pump {
     at: usize,
     /// When a client must have logged in; counted from the greeting, whatever it sends.
     login_by: Deadline,
+    /// When a logged-in client must have said something.
+    silent_by: Deadline,
     session: Option<(Session, Admitted)>,
     _live: Live,
     _counted: Held,
@@ -122,7 +126,8 @@ impl Pump {
     fn new(host: Host, conn: Conn, machine: Pop3) -> Pump {
         let live = host.enter();
         let settings = host.settings();
-        let seconds = settings.pop3_sessions.login_seconds_max;
+        let (seconds, idle_seconds) =
+            (settings.pop3_sessions.login_seconds_max, settings.pop3_sessions.idle_seconds_max);
         Pump {
             host,
             settings,
@@ -131,6 +136,7 @@ impl Pump {
             input: Vec::new(),
             at: 0,
             login_by: Deadline::after(Duration::from_secs(u64::from(seconds))),
+            silent_by: Deadline::after(Duration::from_secs(u64::from(idle_seconds))),
             session: None,
             _live: live,
             _counted: Held::new(&metrics::POP3_CONNECTIONS),
@@ -154,6 +160,7 @@ impl Pump {
 
     /// Runs until the connection ends or must move.
     async fn pump(&mut self) -> io::Result<End> {
+        let mut heard = true;
         loop {
             // Boxed: while the connection is idle none of this state is held.
             if let Some(end) = Box::pin(self.run_machine()).await? {
@@ -162,15 +169,22 @@ impl Pump {
             self.flush().await?;
             if let Some((session, _)) = &mut self.session {
                 session.settle();
+                session.let_go();
             }
             self.machine.rest();
+            if std::mem::take(&mut heard) {
+                // From here on, not from the command: answering may have taken a slow client long.
+                self.silent_by = self.patience();
+            }
             match self.wait().await {
                 Wake::Input => {
                     if self.conn.read_into(&mut self.input, READ_BYTES).await? == 0 {
                         return Ok(End::Close);
                     }
                     self.refresh();
+                    heard = true;
                 }
+                Wake::Tick => {}
                 Wake::Stop => self.machine.bye("The server is stopping, please come back in a moment"),
                 Wake::Silence => self.machine.hang_up(),
                 Wake::Lost(error) => {
@@ -299,6 +313,10 @@ impl Pump {
         }
     }
 
+    fn patience(&self) -> Deadline {
+        Deadline::after(Duration::from_secs(u64::from(self.settings.pop3_sessions.idle_seconds_max)))
+    }
+
     fn forget_input(&mut self) {
         self.input = Vec::new();
         self.at = 0;
@@ -308,9 +326,9 @@ impl Pump {
         if self.host.is_stopping() {
             return Wake::Stop;
         }
-        let patience = match self.session {
-            Some(_) => Duration::from_secs(u64::from(self.host.settings().pop3_sessions.idle_seconds_max)),
-            None => self.login_by.left(),
+        let (patience, tick) = match self.session {
+            Some(_) => (self.silent_by.left(), Duration::from_secs(GONE_SECONDS_MAX)),
+            None => (self.login_by.left(), Duration::MAX),
         };
         let input = async {
             // Whatever is wrong with the connection, reading tells.
@@ -322,8 +340,8 @@ impl Pump {
             Wake::Stop
         };
         let silence = async {
-            sleep(patience).await;
-            Wake::Silence
+            sleep(patience.min(tick)).await;
+            if tick < patience { Wake::Tick } else { Wake::Silence }
         };
         let lost = async {
             match &self.session {

@@ -1,10 +1,10 @@
 //! RETR and TOP: a message in pieces, no faster than the client takes them.
 
-use super::session::{Link, Session, fixed, refuse};
+use super::session::{Link, Session, fixed, refuse, removed};
 use crate::failure;
 use crate::metrics;
+use skein_base::Uid;
 use skein_base::limits::BODY_CHUNK_BYTES;
-use skein_base::{Class, Uid};
 use skein_proto::pop3::Reply;
 use skein_store::StoreError;
 use std::io;
@@ -28,9 +28,7 @@ impl Session {
         let mut piece = match self.read(uid, 0..bytes.min(piece_bytes)).await {
             Ok(piece) => piece,
             Err(_) if !self.look(|inbox| inbox.rows().find(uid).is_some()) => {
-                // Expunged by another session, and its place is given back already.
-                let text = format!("Message {number} was removed by another session");
-                link.machine.answer(Reply::refuse(Class::Missing, text));
+                link.machine.answer(removed(number));
                 return Ok(());
             }
             Err(error) => {

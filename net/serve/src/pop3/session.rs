@@ -23,6 +23,10 @@ pub(super) const BATCH: usize = 512;
 /// Retrieved messages that wait to be marked seen: with a client that never pauses, one change of the log for so many.
 const SEEN_MAX: u64 = 256;
 
+/// How long a message that another session expunged is still to be had here. As long as it is, the log keeps its place, and
+/// all that was written behind it.
+pub(super) const GONE_SECONDS_MAX: u64 = 10;
+
 /// One user's session on the user's own shard.
 pub(super) struct Session {
     pub store: Store,
@@ -34,6 +38,8 @@ pub(super) struct Session {
     shown: Cell<LogPos>,
     /// Retrieved, and not yet marked seen.
     seen: IdSet,
+    /// Since when the view shows what another session expunged, Unix seconds.
+    gone_since: Option<i64>,
     _lock: Option<MaildropLock>,
 }
 
@@ -57,7 +63,17 @@ impl Session {
         let view = view.ok_or(AccountError::NotLoaded)?;
         let shown = Cell::new(account.last());
         let (maildrop, seen) = (Maildrop::default(), IdSet::new());
-        let mut session = Session { store: store.clone(), account, view, maildrop, settings, shown, seen, _lock: lock };
+        let mut session = Session {
+            store: store.clone(),
+            account,
+            view,
+            maildrop,
+            settings,
+            shown,
+            seen,
+            gone_since: None,
+            _lock: lock,
+        };
         if !read_only {
             session.claim_recent()?;
         }
@@ -121,6 +137,34 @@ impl Session {
         }
     }
 
+    /// Lets go of what another session expunged a while ago.
+    pub fn let_go(&mut self) {
+        let gone = self.look(|inbox| !inbox.view(self.view).zombies().is_empty());
+        let now = self.store.now();
+        match self.gone_since {
+            _ if !gone => self.gone_since = None,
+            None => self.gone_since = Some(now),
+            Some(since) if now.saturating_sub(since).unsigned_abs() < GONE_SECONDS_MAX => {}
+            Some(_) => {
+                self.gone_since = None;
+                self.lose_gone();
+            }
+        }
+    }
+
+    fn lose_gone(&mut self) {
+        self.account.with_mut(|account| {
+            let inbox = account.mailbox_mut(MailboxId::INBOX).expect("the view keeps it");
+            for uid in inbox.view(self.view).zombies().iter().map(Uid) {
+                if let Some(number) = self.maildrop.number_of(uid) {
+                    self.maildrop.lose(number, fixed(inbox, self.view, uid).size);
+                }
+            }
+            // Numbers are the maildrop's own: the view's may change.
+            inbox.sync(self.view, true);
+        });
+    }
+
     /// Writes the account out in the background when enough has changed.
     pub fn checkpoint_if_due(&self) {
         crate::host::checkpoint_if_due(&self.store, &self.account);
@@ -129,6 +173,7 @@ impl Session {
     /// A message that has a number and is not marked deleted.
     pub fn find(&self, number: u32) -> Result<(Uid, Fixed), Reply> {
         match self.maildrop.uid_of(number) {
+            Some(_) if self.maildrop.is_lost(number) => Err(removed(number)),
             Some(uid) if !self.maildrop.is_marked(number) => Ok((uid, self.look(|inbox| fixed(inbox, self.view, uid)))),
             Some(_) => Err(Reply::refuse(Class::Missing, format!("Message {number} is deleted"))),
             None => Err(Reply::refuse(Class::Missing, format!("There is no message {number}"))),
@@ -210,6 +255,11 @@ impl Drop for Session {
         self.settle();
         self.account.close_view(MailboxId::INBOX, self.view);
     }
+}
+
+/// The refusal for what another session expunged.
+pub(super) fn removed(number: u32) -> Reply {
+    Reply::refuse(Class::Missing, format!("Message {number} was removed by another session"))
 }
 
 /// The refusal for what the store could not do; the operator's business goes to the log.
