@@ -2,8 +2,9 @@
 
 use crate::limits::USER_NAME_BYTES_MAX;
 use std::fmt;
+use unicode_normalization::UnicodeNormalization;
 
-/// A user's name after the door's checks: lower case, 1 to 254 bytes, no control characters, no white space.
+/// A user's name after the door's checks: lower case, composed (NFC), 1 to 254 bytes, no control characters, no white space.
 ///
 /// Case is folded because mail addresses reach us in any case (`auth_username_format` of other servers does the same).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,7 +36,8 @@ impl UserName {
         if let Some(bad) = text.chars().find(|c| c.is_control() || c.is_whitespace() || "/*%\"\\".contains(*c)) {
             return Err(UserNameError::BadCharacter(bad));
         }
-        let folded = text.to_lowercase();
+        // Composed, as RFC 8265 §3.3 has it: the keyboard decides whether a "ü" comes as one sign or two.
+        let folded: String = text.to_lowercase().nfc().collect();
         if folded.len() > USER_NAME_BYTES_MAX {
             return Err(UserNameError::TooLong { max: USER_NAME_BYTES_MAX });
         }
@@ -79,6 +81,7 @@ mod tests {
     #[test]
     fn folds_and_refuses() {
         assert_eq!(UserName::new("Timo@Example.ORG").unwrap().as_str(), "timo@example.org");
+        assert_eq!(UserName::new("JU\u{308}RGEN").unwrap().as_str(), "j\u{fc}rgen");
         assert_eq!(UserName::new(""), Err(UserNameError::Empty));
         assert_eq!(UserName::new("a b"), Err(UserNameError::BadCharacter(' ')));
         assert_eq!(UserName::new("../x"), Err(UserNameError::BadCharacter('/')));

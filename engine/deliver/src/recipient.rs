@@ -55,7 +55,8 @@ fn user(local: &str, domain: Option<&str>) -> Option<UserName> {
 mod tests {
     use super::*;
 
-    const KNOWN: [&str; 5] = ["test1", "anna@example.org", "anna", "odd+name@example.org", "+plus"];
+    const KNOWN: [&str; 6] =
+        ["jürgen@bücher.example", "test1", "anna@example.org", "anna", "odd+name@example.org", "+plus"];
 
     fn check(address: &str, strip_domain: bool, expect: Option<(&str, Option<&str>)>) {
         let rules = Rules { strip_domain, delimiters: "+".into() };
@@ -81,6 +82,8 @@ mod tests {
         check("\"test1\"@x", true, Some(("test1", None)));
         check("\"te st\"@x", true, None);
         check("\"\"@x", true, None);
+        check("JÜRGEN+x@bücher.example", false, Some(("jürgen@bücher.example", Some("x"))));
+        check("ju\u{308}rgen@bu\u{308}cher.example", false, Some(("jürgen@bücher.example", None)));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Trace<'a> {
     pub client_ip: Option<IpAddr>,
     /// Came over TLS.
     pub tls: bool,
+    /// Came with SMTPUTF8.
+    pub utf8: bool,
     /// Our name.
     pub hostname: &'a str,
     /// What the log knows this delivery by.
@@ -54,8 +56,13 @@ pub fn write_trace(out: &mut Vec<u8>, trace: &Trace<'_>) {
     }
     out.extend_from_slice(b"\r\n\tby ");
     write_word(out, trace.hostname);
-    // RFC 3848 registers both words.
-    out.extend_from_slice(if trace.tls { b" with LMTPS id " } else { b" with LMTP id " });
+    // RFC 3848 and RFC 6531 §4.3 register the words.
+    out.extend_from_slice(match (trace.utf8, trace.tls) {
+        (false, false) => b" with LMTP id ",
+        (false, true) => b" with LMTPS id ",
+        (true, false) => b" with UTF8LMTP id ",
+        (true, true) => b" with UTF8LMTPS id ",
+    });
     write_word(out, trace.id);
     if let Some((recipient, _)) = trace.to {
         out.extend_from_slice(b"\r\n\tfor ");
@@ -115,6 +122,7 @@ mod tests {
             client: "relay.example.net",
             client_ip: Some([192, 0, 2, 1].into()),
             tls: false,
+            utf8: false,
             hostname: "mx.example.net",
             id: "6f2a",
             unix_seconds: 1_795_476_890,
@@ -131,6 +139,9 @@ mod tests {
         let text = written(&bounce);
         assert!(text.starts_with("Return-Path: <>\r\n"));
         assert!(text.contains("([IPv6:2001:db8::1])\r\n") && text.contains(" with LMTPS id "));
+        for (tls, word) in [(false, " with UTF8LMTP id "), (true, " with UTF8LMTPS id ")] {
+            assert!(written(&Trace { utf8: true, tls, ..trace }).contains(word));
+        }
         let nameless = Trace { client: "", client_ip: None, ..trace };
         assert!(written(&nameless).contains("Received: from unknown\r\n\tby"));
         let shared = written(&Trace { to: None, ..trace });
@@ -144,7 +155,7 @@ mod tests {
             let recipient = Address { local, domain: Some("example.net".into()) };
             let user = UserName::new("ben").unwrap();
             let text = written(&Trace {
-                sender: Some(&recipient), to: Some((&recipient, &user)), client: &client, client_ip: None, tls: false,
+                sender: Some(&recipient), to: Some((&recipient, &user)), client: &client, client_ip: None, tls: false, utf8: true,
                 hostname: &host, id: &id, unix_seconds: 0,
             });
             let lines: Vec<&str> = text.split_terminator("\r\n").collect();

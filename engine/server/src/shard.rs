@@ -191,6 +191,7 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
             message_bytes_max: config.limits.message_bytes_max,
             recipients_max: config.lmtp.recipients_max,
             idle_ms_max: u64::from(config.lmtp.idle_seconds_max) * 1000,
+            starttls: true,
         },
         recipients: skein_deliver::Rules {
             strip_domain: config.lmtp.strip_domain,

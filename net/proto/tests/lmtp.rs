@@ -8,7 +8,13 @@ use skein_base::limits::{BODY_CHUNK_BYTES, LMTP_LINE_BYTES_MAX};
 use skein_proto::lmtp::{Close, Lmtp, Refusal, Reply, Request, RequestId, Settings, Step};
 
 fn settings() -> Settings {
-    Settings { hostname: "mx.test".into(), message_bytes_max: 1000, recipients_max: 3, idle_ms_max: 300_000 }
+    Settings {
+        hostname: "mx.test".into(),
+        message_bytes_max: 1000,
+        recipients_max: 3,
+        idle_ms_max: 300_000,
+        starttls: true,
+    }
 }
 
 /// One line of a dialog after its settings.
@@ -113,7 +119,7 @@ struct Peer {
 impl Peer {
     fn new(settings: &Settings, answers: Vec<Reply>) -> Peer {
         Peer {
-            lmtp: Lmtp::new(settings.clone()),
+            lmtp: Lmtp::new(settings.clone(), false),
             answers,
             open: None,
             unread: Vec::new(),
@@ -152,6 +158,13 @@ impl Peer {
                 None => true,
             },
             Step::More => true,
+            Step::StartTls => {
+                self.hear();
+                self.heard.push("?: StartTls".to_owned());
+                self.unread.clear();
+                self.lmtp.tls_started();
+                false
+            }
             Step::Close(why) => {
                 self.closed = Some(why);
                 self.unread.clear();
@@ -161,7 +174,7 @@ impl Peer {
     }
 
     fn hear(&mut self) {
-        let out = String::from_utf8(std::mem::take(self.lmtp.out())).expect("replies are ASCII");
+        let out = String::from_utf8(std::mem::take(self.lmtp.out())).expect("replies are UTF-8");
         assert!(out.is_empty() || out.ends_with("\r\n"));
         self.heard.extend(out.split_terminator("\r\n").map(|line| format!("S: {line}")));
     }
@@ -169,9 +182,9 @@ impl Peer {
 
 fn write_request(request: &Request) -> String {
     match request {
-        Request::Sender { client, sender, size, body } => {
+        Request::Sender { client, sender, size, body, utf8 } => {
             let sender = sender.as_ref().map(ToString::to_string).unwrap_or_default();
-            format!("Sender {client} <{sender}> {size} {body:?}")
+            format!("Sender {client} <{sender}> {size} {body:?}{}", if *utf8 { " SMTPUTF8" } else { "" })
         }
         Request::Recipient { address } => format!("Recipient <{address}>"),
         Request::Chunk(bytes) => format!("Chunk {}", bytes.escape_ascii()),
@@ -275,7 +288,7 @@ fn lines_end_at_their_limit() {
 fn chunks_are_bounded_whatever_comes() {
     let settings = Settings { message_bytes_max: 1 << 30, ..settings() };
     for text in ["x".repeat(3 << 20), "\n".repeat(3 << 20), "..\r\n".repeat(1 << 18), "\r\n.x".repeat(1 << 18)] {
-        let mut lmtp = Lmtp::new(settings.clone());
+        let mut lmtp = Lmtp::new(settings.clone(), false);
         let input = format!("{BEGUN}{text}\r\n.\r\n");
         let (mut used, mut bytes, mut chunks) = (0, 0, 0);
         let total = loop {
@@ -323,9 +336,27 @@ fn nonsense_ends_the_connection() {
     assert_eq!((heard(&peer, "500 5.5.1"), heard(&peer, "421 4.7.0"), peer.closed), (20, 1, Some(Close::Errors)));
 }
 
+/// What came with STARTTLS in the clear is dropped and what was said before is forgotten, at every split.
+#[test]
+fn tls_forgets_what_was_said_in_the_clear() {
+    let input = b"LHLO c\r\nMAIL FROM:<>\r\nSTARTTLS\r\nRSET\r\n";
+    for cut in 0..input.len() - b"RSET\r\n".len() {
+        let mut peer = agreeable(&settings(), 0);
+        peer.feed(&input[..cut]);
+        peer.feed(&input[cut..]);
+        assert_eq!(peer.heard[peer.heard.len() - 2..], ["S: 220 2.0.0 Begin TLS", "?: StartTls"], "{:#?}", peer.heard);
+        peer.feed(b"MAIL FROM:<>\r\nLHLO c\r\nSTARTTLS\r\nDATA\r\n");
+        assert_eq!((heard(&peer, "S: 503 5.5.1 LHLO first"), heard(&peer, "S: 503 5.5.1 TLS is on")), (1, 1));
+        assert_eq!((heard(&peer, "S: 250-STARTTLS"), heard(&peer, "S: 503 5.5.1 MAIL first")), (1, 1));
+    }
+    let mut none = Peer::new(&Settings { starttls: false, ..settings() }, Vec::new());
+    none.feed(b"LHLO c\r\nSTARTTLS\r\n");
+    assert_eq!((heard(&none, "STARTTLS"), heard(&none, "503 5.5.1 TLS")), (0, 1));
+}
+
 #[test]
 fn silence_ends_the_connection_but_waiting_for_us_does_not() {
-    let mut lmtp = Lmtp::new(settings());
+    let mut lmtp = Lmtp::new(settings(), false);
     assert_eq!(lmtp.tick(5), Some(300_005));
     lmtp.feed(b"LHLO c\r\nMAIL FROM:<>\r\n", 1000);
     let Step::Ask(id, _) = lmtp.next() else { panic!("a question") };
@@ -359,7 +390,7 @@ fn stopping_waits_for_the_message_under_way() {
 /// Replies nobody reads are bounded: the machine stops taking commands until they are written.
 #[test]
 fn unread_replies_hold_the_input_back() {
-    let mut lmtp = Lmtp::new(settings());
+    let mut lmtp = Lmtp::new(settings(), false);
     let input = "NOOP\r\n".repeat(100_000);
     let mut used = lmtp.feed(input.as_bytes(), 0);
     assert!(used < input.len() && lmtp.out().len() < 70_000);
@@ -417,7 +448,7 @@ fn stuffed(mail: &[u8]) -> Vec<u8> {
 
 /// The text of the one message in `input`.
 fn receive(input: &[u8], size: usize) -> Vec<u8> {
-    let mut lmtp = Lmtp::new(Settings { message_bytes_max: 1 << 30, ..settings() });
+    let mut lmtp = Lmtp::new(Settings { message_bytes_max: 1 << 30, ..settings() }, false);
     let (mut used, mut text) = (0, Vec::new());
     loop {
         let end = input.len().min(used + size);

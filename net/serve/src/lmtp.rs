@@ -15,6 +15,7 @@ pub(crate) use delivery::take;
 
 use crate::host::{Host, Live, ToShard};
 use crate::metrics::{self, Held};
+use crate::pump::start_tls;
 use delivery::{Bytes, Message, Open};
 use skein_auth::Unavailable;
 use skein_base::limits::BODY_CHUNK_BYTES;
@@ -23,7 +24,7 @@ use skein_base::{Class, ShardId, UserName};
 use skein_deliver::{Trace, write_trace};
 use skein_proto::lmtp::{Address, Lmtp, Outcome, Refusal, Reply, Request, Step};
 use skein_runtime::{RealClock, sleep};
-use skein_transport::{Conn, Endpoint};
+use skein_transport::Conn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,8 @@ struct Incoming {
     id: String,
     client: String,
     sender: Option<Address>,
+    /// Addresses and headers may be UTF-8.
+    utf8: bool,
     recipients: Vec<Recipient>,
     /// Bytes not yet handed to any shard; all of them while the message is within a chunk.
     kept: Vec<u8>,
@@ -70,8 +73,13 @@ enum Wake {
 }
 
 /// Serves a connection just accepted.
-pub(crate) async fn serve(host: Host, conn: Conn) {
-    let machine = Lmtp::new(host.settings().lmtp.clone());
+pub(crate) async fn serve(host: Host, mut conn: Conn) {
+    if conn.door().is_implicit_tls() && !start_tls(&mut conn, 0).await {
+        return;
+    }
+    let mut settings = host.settings().lmtp.clone();
+    settings.starttls = conn.door().offers_tls();
+    let machine = Lmtp::new(settings, conn.is_secure());
     let (live, counted) = (host.enter(), Held::new(&metrics::LMTP_CONNECTIONS));
     let mut pump = Pump {
         host,
@@ -98,6 +106,17 @@ impl Pump {
                     Step::Ask(id, request) => {
                         let reply = self.answer(request).await;
                         self.machine.answer(id, reply);
+                    }
+                    Step::StartTls => {
+                        self.flush().await?;
+                        let unread = self.input.len() - self.at;
+                        self.message = None;
+                        self.input.clear();
+                        self.at = 0;
+                        if !start_tls(&mut self.conn, unread).await {
+                            return Ok(());
+                        }
+                        self.machine.tls_started();
                     }
                     Step::Close(_) => return self.flush().await,
                     Step::Wait => unreachable!("each question is answered before the next look"),
@@ -158,10 +177,10 @@ impl Pump {
 
     async fn answer(&mut self, request: Request) -> Reply {
         match request {
-            Request::Sender { client, sender, .. } => {
+            Request::Sender { client, sender, utf8, .. } => {
                 let id = self.host.delivery_id();
                 let (recipients, kept, open) = (Vec::new(), Vec::new(), Vec::new());
-                self.message = Some(Incoming { id, client, sender, recipients, kept, open });
+                self.message = Some(Incoming { id, client, sender, utf8, recipients, kept, open });
                 Reply::Accept
             }
             Request::Recipient { address } => self.recipient(address).await,
@@ -217,7 +236,7 @@ impl Pump {
             return Reply::Accept;
         }
         if message.open.is_empty() {
-            message.open = open_all(&self.host, self.conn.peer(), message);
+            message.open = open_all(&self.host, &self.conn, message);
         }
         let chunk: Bytes = std::mem::take(&mut message.kept).into();
         for open in &mut message.open {
@@ -230,10 +249,9 @@ impl Pump {
     async fn end(&mut self) -> Vec<Outcome> {
         let Some(mut message) = self.message.take() else { return Vec::new() };
         let whole: Bytes = std::mem::take(&mut message.kept).into();
-        let peer = self.conn.peer();
         let mut results: Vec<(ShardId, Vec<Outcome>)> = Vec::new();
         if message.open.is_empty() {
-            let waiting = send_whole(&self.host, peer, &message, whole);
+            let waiting = send_whole(&self.host, &self.conn, &message, whole);
             for (home, delivery) in waiting {
                 results.push((home, delivery.outcomes().await));
             }
@@ -275,7 +293,7 @@ fn by_home(recipients: &[Recipient]) -> Vec<(ShardId, Vec<UserName>)> {
     homes
 }
 
-fn trace(host: &Host, peer: Endpoint, message: &Incoming) -> Arc<[u8]> {
+fn trace(host: &Host, conn: &Conn, message: &Incoming) -> Arc<[u8]> {
     // Recipients of one message share its bytes; only a single one is named in them.
     let to = match &message.recipients[..] {
         [one] => Some((&one.address, &one.user)),
@@ -286,8 +304,9 @@ fn trace(host: &Host, peer: Endpoint, message: &Incoming) -> Arc<[u8]> {
         sender: message.sender.as_ref(),
         to,
         client: &message.client,
-        client_ip: peer.ip(),
-        tls: false,
+        client_ip: conn.peer().ip(),
+        tls: conn.is_secure(),
+        utf8: message.utf8,
         hostname: &settings.hostname,
         id: &message.id,
         unix_seconds: RealClock.unix_seconds(),
@@ -297,8 +316,8 @@ fn trace(host: &Host, peer: Endpoint, message: &Incoming) -> Arc<[u8]> {
     out.into()
 }
 
-fn send_whole(host: &Host, peer: Endpoint, message: &Incoming, whole: Bytes) -> Vec<(ShardId, delivery::Waiting)> {
-    let trace = trace(host, peer, message);
+fn send_whole(host: &Host, conn: &Conn, message: &Incoming, whole: Bytes) -> Vec<(ShardId, delivery::Waiting)> {
+    let trace = trace(host, conn, message);
     let send = |(home, users): (ShardId, Vec<UserName>)| {
         let (delivery, waiting) = Delivery::new(users, trace.clone(), Message::Whole(whole.clone()));
         hand_to(host, home, delivery);
@@ -307,8 +326,8 @@ fn send_whole(host: &Host, peer: Endpoint, message: &Incoming, whole: Bytes) -> 
     by_home(&message.recipients).into_iter().map(send).collect()
 }
 
-fn open_all(host: &Host, peer: Endpoint, message: &Incoming) -> Vec<Open> {
-    let trace = trace(host, peer, message);
+fn open_all(host: &Host, conn: &Conn, message: &Incoming) -> Vec<Open> {
+    let trace = trace(host, conn, message);
     let open = |(home, users): (ShardId, Vec<UserName>)| {
         let (delivery, open) = Open::new(home, users, trace.clone());
         hand_to(host, home, delivery);

@@ -29,8 +29,9 @@ fn play<'i>(mut script: Script, pieces: impl Iterator<Item = &'i [u8]>) -> (Vec<
         message_bytes_max: u64::from(script.next()) * 16,
         recipients_max: 3,
         idle_ms_max: 1000,
+        starttls: true,
     };
-    let mut lmtp = Lmtp::new(settings);
+    let mut lmtp = Lmtp::new(settings, false);
     let mut session = Session { script, accepted: 0, message: Vec::new(), complete: Vec::new() };
     let (mut output, mut fed) = (Vec::new(), 0);
     for mut rest in pieces {
@@ -63,6 +64,8 @@ impl Session<'_> {
             match lmtp.next() {
                 Step::More => return true,
                 Step::Close(_) => return false,
+                // Without the loss of what was sent early, which hangs on the cuts.
+                Step::StartTls => lmtp.tls_started(),
                 Step::Wait => panic!("no answer is owed"),
                 Step::Ask(id, request) => {
                     let reply = self.reply(request);
@@ -116,9 +119,8 @@ impl Session<'_> {
     }
 }
 
-/// Every line is ended by CRLF, the last one too.
+/// No LF stands alone.
 fn check_message(message: &[u8]) {
     let lines = message.iter().filter(|&&b| b == b'\n').count();
     assert_eq!(lines, message.windows(2).filter(|pair| pair == b"\r\n").count());
-    assert!(message.is_empty() || message.ends_with(b"\r\n"));
 }

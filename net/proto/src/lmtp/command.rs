@@ -9,9 +9,11 @@ use super::request::Body;
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Command {
     Lhlo { client: String },
-    Mail { sender: Option<Address>, size: u64, body: Body },
+    StartTls,
+    Mail { sender: Option<Address>, size: u64, body: Body, utf8: bool },
     Rcpt { address: Address },
     Data,
+    Bdat { bytes: u64, last: bool },
     Rset,
     Noop,
     Vrfy,
@@ -33,6 +35,8 @@ pub(crate) fn parse(line: &[u8]) -> Result<Command, &'static [u8]> {
         b"MAIL" => mail(argument(rest, b"FROM:").ok_or(MAIL_SYNTAX)?),
         b"RCPT" => rcpt(argument(rest, b"TO:").ok_or(RCPT_SYNTAX)?),
         b"DATA" => bare(Command::Data),
+        b"BDAT" => bdat(rest),
+        b"STARTTLS" => bare(Command::StartTls),
         b"RSET" => bare(Command::Rset),
         b"QUIT" => bare(Command::Quit),
         // RFC 5321 §4.1.1.9: the parameter of NOOP is ignored.
@@ -63,19 +67,20 @@ fn lhlo(rest: &[u8]) -> Result<Command, &'static [u8]> {
 
 fn mail(rest: &[u8]) -> Result<Command, &'static [u8]> {
     let (sender, rest) = Address::parse_path(rest).map_err(|e| address_error(e, SENDER_SYNTAX))?;
-    let (mut size, mut body) = (0, Body::SevenBit);
+    let (mut size, mut body, mut utf8) = (0, Body::SevenBit, false);
     for parameter in parameters(rest).ok_or(MAIL_SYNTAX)? {
         let (name, value) = split_parameter(parameter);
         match name.to_ascii_uppercase().as_slice() {
             b"SIZE" => size = number(value).ok_or(SIZE_SYNTAX)?,
             b"BODY" if value.eq_ignore_ascii_case(b"7BIT") => body = Body::SevenBit,
             b"BODY" if value.eq_ignore_ascii_case(b"8BITMIME") => body = Body::EightBitMime,
+            b"SMTPUTF8" if parameter.len() == name.len() => utf8 = true,
             // RFC 4954 §5: who submitted the message first. Relays pass it on; nothing here hangs on it.
             b"AUTH" if !value.is_empty() => {}
             _ => return Err(UNKNOWN_PARAMETER),
         }
     }
-    Ok(Command::Mail { sender, size, body })
+    Ok(Command::Mail { sender, size, body, utf8 })
 }
 
 fn rcpt(rest: &[u8]) -> Result<Command, &'static [u8]> {
@@ -86,11 +91,21 @@ fn rcpt(rest: &[u8]) -> Result<Command, &'static [u8]> {
     address.map(|address| Command::Rcpt { address }).ok_or(RECIPIENT_SYNTAX)
 }
 
+/// ` bytes [LAST]`
+fn bdat(rest: &[u8]) -> Result<Command, &'static [u8]> {
+    let mut words = parameters(rest).ok_or(BDAT_SYNTAX)?;
+    let bytes = words.next().and_then(number).ok_or(BDAT_SYNTAX)?;
+    let last = words.next();
+    if words.next().is_some() || !last.is_none_or(|word| word.eq_ignore_ascii_case(b"LAST")) {
+        return Err(BDAT_SYNTAX);
+    }
+    Ok(Command::Bdat { bytes, last: last.is_some() })
+}
+
 fn address_error(error: AddressError, syntax: &'static [u8]) -> &'static [u8] {
     match error {
         AddressError::Syntax => syntax,
         AddressError::TooLong => ADDRESS_TOO_LONG,
-        AddressError::NotAscii => NEEDS_SMTPUTF8,
     }
 }
 
@@ -131,7 +146,7 @@ mod tests {
     }
 
     fn check_mail(line: &str, sender: Option<&str>, size: u64, body: Body) {
-        check(line, Ok(Command::Mail { sender: sender.map(address), size, body }));
+        check(line, Ok(Command::Mail { sender: sender.map(address), size, body, utf8: false }));
     }
 
     #[test]
@@ -150,6 +165,15 @@ mod tests {
         check_mail("mail from: <a@b> size=99 body=8bitmime", Some("a@b"), 99, Body::EightBitMime);
         check_mail("MAIL FROM:<a@b>\tBODY=7BIT  AUTH=<>", Some("a@b"), 0, Body::SevenBit);
         check_mail("MAIL FROM:<a@b> SIZE=99999999999999999999", Some("a@b"), u64::MAX, Body::SevenBit);
+    }
+
+    #[test]
+    fn bdat_tls_and_utf8() {
+        check("bdat 0", Ok(Command::Bdat { bytes: 0, last: false }));
+        check("BDAT 99 last ", Ok(Command::Bdat { bytes: 99, last: true }));
+        check("STARTTLS", Ok(Command::StartTls));
+        let (sender, size, body) = (Some(address("ü@b")), 0, Body::EightBitMime);
+        check("MAIL FROM:<ü@b> BODY=8BITMIME smtputf8", Ok(Command::Mail { sender, size, body, utf8: true }));
     }
 
     #[test]
@@ -176,9 +200,15 @@ mod tests {
             ("MAIL FROM:<a@b> SIZE=-1", SIZE_SYNTAX),
             ("MAIL FROM:<a@b> SIZE=999999999999999999999", SIZE_SYNTAX),
             ("MAIL FROM:<a@b> BODY=BINARYMIME", UNKNOWN_PARAMETER),
-            ("MAIL FROM:<a@b> SMTPUTF8", UNKNOWN_PARAMETER),
+            ("MAIL FROM:<a@b> SMTPUTF8=", UNKNOWN_PARAMETER),
+            ("BDAT", BDAT_SYNTAX),
+            ("BDAT x", BDAT_SYNTAX),
+            ("BDAT LAST", BDAT_SYNTAX),
+            ("BDAT 1 FIRST", BDAT_SYNTAX),
+            ("BDAT 1 LAST x", BDAT_SYNTAX),
+            ("BDAT 123456789012345678901", BDAT_SYNTAX),
+            ("STARTTLS now", NO_PARAMETERS),
             ("MAIL FROM:<a@b> RET=HDRS", UNKNOWN_PARAMETER),
-            ("MAIL FROM:<ü@b>", NEEDS_SMTPUTF8),
             ("RCPT TO:<>", RECIPIENT_SYNTAX),
             ("RCPT TO:<a@b> NOTIFY=NEVER", UNKNOWN_PARAMETER),
             ("RCPT FROM:<a@b>", RCPT_SYNTAX),

@@ -97,6 +97,36 @@ impl Unstuffer {
     }
 }
 
+/// Makes every bare LF a CRLF, across any split of the input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineEnds {
+    after_cr: bool,
+}
+
+impl LineEnds {
+    /// Before the first byte of a message.
+    pub(crate) fn new() -> LineEnds {
+        LineEnds { after_cr: false }
+    }
+
+    /// Appends `input` to `out`: at most twice as much.
+    pub(crate) fn push(&mut self, input: &[u8], out: &mut Vec<u8>) {
+        let mut copied = 0;
+        for lf in memchr_iter(b'\n', input) {
+            let after_cr = if lf == 0 { self.after_cr } else { input[lf - 1] == b'\r' };
+            if !after_cr {
+                out.extend_from_slice(&input[copied..lf]);
+                out.extend_from_slice(b"\r\n");
+                copied = lf + 1;
+            }
+        }
+        out.extend_from_slice(&input[copied..]);
+        if let Some(last) = input.last() {
+            self.after_cr = *last == b'\r';
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +215,20 @@ mod tests {
     fn bare_lf_becomes_crlf() {
         check("a\nb\n\nc\r\n.\r\n", "a\r\nb\r\n\r\nc\r\n", "");
         check("\n\n\r\n.\r\n", "\r\n\r\n\r\n", "");
+    }
+
+    #[test]
+    fn line_ends_at_any_split() {
+        let (input, expect) = (b"\na\r\n\n\r\r\nb\rc\n", b"\r\na\r\n\r\n\r\r\nb\rc\r\n");
+        for cut in 0..=input.len() {
+            for second in cut..=input.len() {
+                let (mut ends, mut out) = (LineEnds::new(), Vec::new());
+                for piece in [&input[..cut], &input[cut..second], &input[second..]] {
+                    ends.push(piece, &mut out);
+                }
+                assert_eq!(out, expect, "{cut} {second}");
+            }
+        }
     }
 
     proptest! {

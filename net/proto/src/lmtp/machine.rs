@@ -2,11 +2,10 @@
 
 use super::address::Address;
 use super::command::{Command, parse};
-use super::data::Unstuffer;
-use super::limits::{BAD_COMMANDS_MAX, CHUNK_READY_BYTES, CHUNK_STEP_BYTES};
+use super::limits::BAD_COMMANDS_MAX;
+use super::message::Message;
 use super::reply;
-use super::request::{Body, Outcome, Refusal, Reply, Request};
-use skein_base::Class;
+use super::request::{Body, Reply, Request};
 use skein_base::limits::{LMTP_LINE_BYTES_MAX, OUTPUT_BYTES_WATERMARK};
 
 /// What the machine is told once.
@@ -20,6 +19,8 @@ pub struct Settings {
     pub recipients_max: usize,
     /// How long the client may be silent.
     pub idle_ms_max: u64,
+    /// There is a certificate, so STARTTLS can be offered.
+    pub starttls: bool,
 }
 
 /// Which question an answer belongs to.
@@ -35,6 +36,9 @@ pub enum Step {
     Ask(RequestId, Request),
     /// The last question has no answer yet. What is in [`Lmtp::out`] may be written meanwhile.
     Wait,
+    /// Write what is in [`Lmtp::out`], drop what was read and not fed (RFC 3207 §4.2: it was sent in the clear), speak TLS and
+    /// call [`Lmtp::tls_started`]. What was gathered of a message is dropped; no `Abort` comes.
+    StartTls,
     /// Write what is in [`Lmtp::out`] and close. No `Abort` comes first: what was gathered is dropped with the session.
     Close(Close),
 }
@@ -54,17 +58,22 @@ pub enum Close {
 
 /// One LMTP connection, from the greeting to the end. No I/O: see the module.
 pub struct Lmtp {
-    settings: Settings,
-    out: Vec<u8>,
+    pub(super) settings: Settings,
+    pub(super) out: Vec<u8>,
     /// The beginning of a command line whose end has not come.
     line: Vec<u8>,
-    input: Input,
+    pub(super) input: Input,
+    tls: Tls,
     client: Option<String>,
     /// Accepted recipients; `Some` from an accepted MAIL on.
-    recipients: Option<Vec<Address>>,
+    pub(super) recipients: Option<Vec<Address>>,
+    /// MAIL said SMTPUTF8 (RFC 6531).
+    utf8: bool,
+    /// What came after DATA, or since the first BDAT.
+    pub(super) message: Option<Message>,
     question: Question,
     questions: u64,
-    bad_commands: u32,
+    pub(super) bad_commands: u32,
     /// Since when the client is silent; `None` while it is not its turn.
     silent_since_ms: Option<u64>,
     stopping: bool,
@@ -72,21 +81,24 @@ pub struct Lmtp {
 }
 
 /// What input is.
-enum Input {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Input {
     Commands,
     /// The rest of a line that was too long.
     Overlong,
-    Data(Data),
+    /// The message.
+    Message,
+    /// This many bytes of a BDAT that could not be, after which it is refused.
+    Refused(u64, &'static [u8]),
 }
 
-/// A message coming in.
-struct Data {
-    dots: Unstuffer,
-    chunk: Vec<u8>,
-    bytes: u64,
-    /// Why the rest is read and thrown away.
-    refused: Option<Refusal>,
-    ended: bool,
+/// How the connection is sealed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tls {
+    Off,
+    /// The pump is asked to start it.
+    Due,
+    On,
 }
 
 /// The one question that may be open.
@@ -97,7 +109,7 @@ enum Question {
 }
 
 /// What the answer is about.
-enum About {
+pub(super) enum About {
     Sender,
     Recipient(Address),
     Chunk,
@@ -106,8 +118,8 @@ enum About {
 }
 
 impl Lmtp {
-    /// A connection just accepted: the greeting is in [`Lmtp::out`].
-    pub fn new(settings: Settings) -> Lmtp {
+    /// A connection just accepted, over TLS already or not: the greeting is in [`Lmtp::out`].
+    pub fn new(settings: Settings, tls: bool) -> Lmtp {
         let mut out = Vec::with_capacity(256);
         out.extend_from_slice(b"220 ");
         out.extend_from_slice(settings.hostname.as_bytes());
@@ -117,8 +129,11 @@ impl Lmtp {
             out,
             line: Vec::new(),
             input: Input::Commands,
+            tls: if tls { Tls::On } else { Tls::Off },
             client: None,
             recipients: None,
+            utf8: false,
+            message: None,
             question: Question::None,
             questions: 0,
             bad_commands: 0,
@@ -136,7 +151,8 @@ impl Lmtp {
             used += match self.input {
                 Input::Commands => self.feed_line(&input[used..]),
                 Input::Overlong => self.skip_line(&input[used..]),
-                Input::Data(_) => self.feed_data(&input[used..]),
+                Input::Message => self.feed_message(&input[used..]),
+                Input::Refused(left, line) => self.feed_refused(left, line, input.len() - used),
             };
         }
         if used > 0 {
@@ -158,6 +174,7 @@ impl Lmtp {
                 self.question = Question::Open(about);
                 Step::Wait
             }
+            Question::None if self.tls == Tls::Due => Step::StartTls,
             Question::None => self.close.map_or(Step::More, Step::Close),
         }
     }
@@ -179,15 +196,23 @@ impl Lmtp {
                 self.say(reply::RECIPIENT_OK);
             }
             (About::Sender | About::Recipient(_), Reply::Refuse(refusal)) => reply::refuse(&mut self.out, &refusal),
-            (About::Chunk, Reply::Accept) => self.finish_data(),
+            (About::Chunk | About::Abort, Reply::Accept) => self.finish_input(),
             (About::Chunk, Reply::Refuse(refusal)) => {
-                self.data().refused = Some(refusal);
-                self.finish_data();
+                self.message().refused = Some(refusal);
+                self.finish_input();
             }
             (About::End, Reply::Outcomes(outcomes)) => self.say_outcomes(&outcomes),
-            (About::Abort, Reply::Accept) => self.finish_data(),
             (_, reply) => panic!("{reply:?} does not answer the question"),
         }
+        self.stop_between_messages();
+    }
+
+    /// TLS is up after [`Step::StartTls`]: all that was said in the clear is forgotten (RFC 3207 §4.2).
+    pub fn tls_started(&mut self) {
+        assert!(self.tls == Tls::Due, "TLS was not asked for");
+        self.tls = Tls::On;
+        (self.client, self.recipients, self.message) = (None, None, None);
+        self.line.clear();
         self.stop_between_messages();
     }
 
@@ -218,7 +243,10 @@ impl Lmtp {
     }
 
     fn takes_input(&self) -> bool {
-        matches!(self.question, Question::None) && self.close.is_none() && self.out.len() < OUTPUT_BYTES_WATERMARK
+        matches!(self.question, Question::None)
+            && self.tls != Tls::Due
+            && self.close.is_none()
+            && self.out.len() < OUTPUT_BYTES_WATERMARK
     }
 
     fn feed_line(&mut self, input: &[u8]) -> usize {
@@ -258,6 +286,8 @@ impl Lmtp {
     fn command(&mut self, line: &[u8]) {
         match parse(line.strip_suffix(b"\r").unwrap_or(line)) {
             Ok(command) => self.obey(command),
+            // How many bytes follow is unknown, and they must not be taken for commands.
+            Err(wrong) if wrong == reply::BDAT_SYNTAX => self.end(wrong, Close::Errors),
             Err(wrong) => self.bad_command(wrong),
         }
     }
@@ -265,9 +295,11 @@ impl Lmtp {
     fn obey(&mut self, command: Command) {
         match command {
             Command::Lhlo { client } => self.lhlo(client),
-            Command::Mail { sender, size, body } => self.mail(sender, size, body),
+            Command::Mail { sender, size, body, utf8 } => self.mail(sender, size, body, utf8),
             Command::Rcpt { address } => self.rcpt(address),
             Command::Data => self.start_data(),
+            Command::Bdat { bytes, last } => self.start_bdat(bytes, last),
+            Command::StartTls => self.start_tls(),
             Command::Rset => {
                 self.say(reply::OK);
                 self.abort();
@@ -283,116 +315,58 @@ impl Lmtp {
         self.client = Some(client);
         self.say(b"250-");
         self.out.extend_from_slice(self.settings.hostname.as_bytes());
-        self.say(b"\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SIZE ");
+        self.say(b"\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n");
+        if self.settings.starttls && self.tls == Tls::Off {
+            self.say(b"250-STARTTLS\r\n");
+        }
+        self.say(b"250 SIZE ");
         self.out.extend_from_slice(self.settings.message_bytes_max.to_string().as_bytes());
         self.say(b"\r\n");
         self.abort();
     }
 
-    fn mail(&mut self, sender: Option<Address>, size: u64, body: Body) {
+    fn start_tls(&mut self) {
+        if self.tls != Tls::Off || !self.settings.starttls {
+            return self.bad_command(reply::NO_TLS_NOW);
+        }
+        self.say(reply::START_TLS);
+        self.tls = Tls::Due;
+    }
+
+    fn mail(&mut self, sender: Option<Address>, size: u64, body: Body, utf8: bool) {
         let Some(client) = &self.client else { return self.bad_command(reply::LHLO_FIRST) };
         if self.recipients.is_some() {
             self.bad_command(reply::MAIL_GIVEN);
         } else if size > self.settings.message_bytes_max {
             self.say(reply::TOO_BIG);
+        } else if !utf8 && sender.as_ref().is_some_and(|sender| !sender.is_ascii()) {
+            self.say(reply::NEEDS_SMTPUTF8);
         } else {
-            self.ask(Request::Sender { client: client.clone(), sender, size, body }, About::Sender);
+            self.utf8 = utf8;
+            self.ask(Request::Sender { client: client.clone(), sender, size, body, utf8 }, About::Sender);
         }
     }
 
     fn rcpt(&mut self, address: Address) {
         match &self.recipients {
             None => self.bad_command(reply::MAIL_FIRST),
+            // RFC 3030 §2: the text has begun.
+            Some(_) if self.message.is_some() => self.bad_command(reply::BDAT_BEGUN),
             Some(accepted) if accepted.len() >= self.settings.recipients_max => self.say(reply::TOO_MANY_RECIPIENTS),
+            Some(_) if !self.utf8 && !address.is_ascii() => self.say(reply::NEEDS_SMTPUTF8),
             Some(_) => self.ask(Request::Recipient { address: address.clone() }, About::Recipient(address)),
         }
     }
 
-    /// RFC 2033 §4.2: DATA must fail when no RCPT succeeded. Not counted as nonsense: who pipelines can not know.
-    fn start_data(&mut self) {
-        match &self.recipients {
-            None => self.bad_command(reply::MAIL_FIRST),
-            Some(accepted) if accepted.is_empty() => self.say(reply::NO_RECIPIENTS),
-            Some(_) => {
-                let dots = Unstuffer::new();
-                self.input = Input::Data(Data { dots, chunk: Vec::new(), bytes: 0, refused: None, ended: false });
-                self.say(reply::START_DATA);
-            }
-        }
-    }
-
-    fn feed_data(&mut self, input: &[u8]) -> usize {
-        let message_bytes_max = self.settings.message_bytes_max;
-        let data = self.data();
-        let input = &input[..input.len().min(CHUNK_STEP_BYTES)];
-        let before = data.chunk.len();
-        let taken = data.dots.push(input, &mut data.chunk);
-        data.bytes += (data.chunk.len() - before) as u64;
-        data.ended = taken.end;
-        if data.refused.is_some() {
-            data.chunk.clear();
-        } else if data.bytes > message_bytes_max {
-            data.refuse_rest(Class::TooBig, "Message too big");
-            self.ask(Request::Abort, About::Abort);
-            return taken.used;
-        }
-        self.hand_over_chunk();
-        taken.used
-    }
-
-    /// Asks about the chunk when it is large enough or the last; otherwise goes on.
-    fn hand_over_chunk(&mut self) {
-        let data = self.data();
-        let due = data.chunk.len() >= CHUNK_READY_BYTES || (data.ended && !data.chunk.is_empty());
-        if due {
-            let chunk = std::mem::take(&mut data.chunk);
-            self.ask(Request::Chunk(chunk), About::Chunk);
-        } else {
-            self.finish_data();
-        }
-    }
-
-    /// After the final dot, with no chunk left: asks for the outcomes, or gives the one that all share.
-    fn finish_data(&mut self) {
-        let Input::Data(data) = &mut self.input else { return };
-        if !data.ended {
-            return;
-        }
-        match data.refused.take() {
-            None => {
-                let bytes = data.bytes;
-                self.ask(Request::End { bytes }, About::End);
-            }
-            Some(refusal) => {
-                let accepted = self.recipients.as_ref().map_or(0, Vec::len);
-                self.say_outcomes(&vec![Err(refusal); accepted]);
-            }
-        }
-    }
-
-    fn say_outcomes(&mut self, outcomes: &[Outcome]) {
-        let accepted = self.recipients.take().expect("DATA comes after RCPT");
-        assert_eq!(outcomes.len(), accepted.len(), "one outcome for each accepted recipient");
-        for (address, outcome) in accepted.iter().zip(outcomes) {
-            match outcome {
-                Ok(()) => reply::saved(&mut self.out, address),
-                Err(refusal) => reply::refuse_recipient(&mut self.out, address, refusal),
-            }
-        }
-        self.input = Input::Commands;
-        // Connections of a busy sender live for days: errors far apart are no sign of nonsense.
-        self.bad_commands = 0;
-        self.stop_between_messages();
-    }
-
     /// Forgets the message begun, if there is one.
     fn abort(&mut self) {
+        self.message = None;
         if self.recipients.take().is_some() {
             self.ask(Request::Abort, About::Abort);
         }
     }
 
-    fn bad_command(&mut self, line: &[u8]) {
+    pub(super) fn bad_command(&mut self, line: &[u8]) {
         self.say(line);
         self.bad_commands += 1;
         if self.bad_commands >= BAD_COMMANDS_MAX {
@@ -400,14 +374,14 @@ impl Lmtp {
         }
     }
 
-    fn stop_between_messages(&mut self) {
+    pub(super) fn stop_between_messages(&mut self) {
         let between = self.recipients.is_none() && matches!(self.question, Question::None);
         if self.stopping && between && self.close.is_none() {
             self.end(reply::STOPPING, Close::Stopping);
         }
     }
 
-    fn ask(&mut self, request: Request, about: About) {
+    pub(super) fn ask(&mut self, request: Request, about: About) {
         assert!(matches!(self.question, Question::None), "one question at a time");
         self.question = Question::Asked(request, about);
     }
@@ -417,21 +391,7 @@ impl Lmtp {
         self.close = Some(why);
     }
 
-    fn say(&mut self, line: &[u8]) {
+    pub(super) fn say(&mut self, line: &[u8]) {
         self.out.extend_from_slice(line);
-    }
-
-    fn data(&mut self) -> &mut Data {
-        match &mut self.input {
-            Input::Data(data) => data,
-            _ => unreachable!("called only while a message comes in"),
-        }
-    }
-}
-
-impl Data {
-    fn refuse_rest(&mut self, class: Class, text: &str) {
-        self.refused = Some(Refusal { class, text: text.to_owned() });
-        self.chunk = Vec::new();
     }
 }

@@ -6,6 +6,9 @@
 //!           └──── one reply per accepted recipient ◀── Ask End ◀──┘ CRLF . CRLF and nothing else
 //! ```
 //!
+//! In place of DATA a client may send BDAT (RFC 3030): chunks counted, no dots. A bare LF becomes CRLF there too, so BINARYMIME,
+//! whose bodies must stay as they are, is not offered.
+//!
 //! One question at a time: while one is open the machine takes no input, so replies are in order and a message never holds
 //! more than one chunk here. What was pipelined waits in the pump's buffer.
 
@@ -14,6 +17,7 @@ mod command;
 mod data;
 pub mod limits;
 mod machine;
+mod message;
 mod reply;
 mod request;
 

@@ -17,9 +17,10 @@ lines! {
     SENDER_OK = "250 2.1.0 OK";
     RECIPIENT_OK = "250 2.1.5 OK";
     START_DATA = "354 End data with <CRLF>.<CRLF>";
+    START_TLS = "220 2.0.0 Begin TLS";
     BYE = "221 2.0.0 Bye";
     CAN_NOT_VERIFY = "252 2.0.0 Try to deliver";
-    HELP_TEXT = "214 2.0.0 LHLO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT (RFC 2033)";
+    HELP_TEXT = "214 2.0.0 LHLO STARTTLS MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT (RFC 2033)";
     IDLE_TOO_LONG = "421 4.4.2 Idle for too long";
     STOPPING = "421 4.3.2 The server is stopping";
     TOO_MANY_ERRORS = "421 4.7.0 Too many errors";
@@ -29,7 +30,7 @@ lines! {
     LINE_TOO_LONG = "500 5.5.2 Line too long";
     CONTROL_CHARACTER = "500 5.5.2 Control character in command";
     LHLO_SYNTAX = "501 5.5.4 Syntax: LHLO your.name";
-    MAIL_SYNTAX = "501 5.5.4 Syntax: MAIL FROM:<address> [SIZE=bytes] [BODY=8BITMIME]";
+    MAIL_SYNTAX = "501 5.5.4 Syntax: MAIL FROM:<address> [SIZE=bytes] [BODY=8BITMIME] [SMTPUTF8]";
     RCPT_SYNTAX = "501 5.5.4 Syntax: RCPT TO:<address>";
     SIZE_SYNTAX = "501 5.5.4 SIZE is not a number";
     NO_PARAMETERS = "501 5.5.4 This command takes no parameters";
@@ -38,10 +39,13 @@ lines! {
     ADDRESS_TOO_LONG = "501 5.1.3 Address too long";
     LHLO_FIRST = "503 5.5.1 LHLO first";
     MAIL_FIRST = "503 5.5.1 MAIL first";
+    BDAT_BEGUN = "503 5.5.1 BDAT has begun";
+    NO_TLS_NOW = "503 5.5.1 TLS is on already, or not offered";
     MAIL_GIVEN = "503 5.5.1 MAIL was given already";
     NO_RECIPIENTS = "503 5.5.1 No valid recipients";
+    BDAT_SYNTAX = "521 5.5.4 Syntax: BDAT bytes [LAST]";
     TOO_BIG = "552 5.3.4 Message too big";
-    NEEDS_SMTPUTF8 = "553 5.6.7 Non-ASCII address needs SMTPUTF8, which is not supported";
+    NEEDS_SMTPUTF8 = "553 5.6.7 Non-ASCII address needs SMTPUTF8";
     UNKNOWN_PARAMETER = "555 5.5.4 Unsupported parameter";
 }
 
@@ -81,6 +85,13 @@ pub(crate) fn saved(out: &mut Vec<u8>, recipient: &Address) {
     out.extend_from_slice(b"250 2.0.0 ");
     write_path(out, recipient);
     out.extend_from_slice(b"Saved\r\n");
+}
+
+/// `250 2.0.0 99 bytes received`, to a BDAT that is not the last.
+pub(crate) fn received(out: &mut Vec<u8>, bytes: u64) {
+    out.extend_from_slice(b"250 2.0.0 ");
+    out.extend_from_slice(bytes.to_string().as_bytes());
+    out.extend_from_slice(b" bytes received\r\n");
 }
 
 fn write_path(out: &mut Vec<u8>, address: &Address) {

@@ -16,14 +16,16 @@ pub enum Request {
         size: u64,
         /// What BODY said.
         body: Body,
+        /// SMTPUTF8 was said: addresses and headers may be UTF-8 (RFC 6531).
+        utf8: bool,
     },
     /// RCPT: can this address get the message? Reply: `Accept` or `Refuse`.
     Recipient {
         /// The address as it came, detail and all.
         address: Address,
     },
-    /// More of the message, 1 to [`BODY_CHUNK_BYTES`](skein_base::limits::BODY_CHUNK_BYTES) bytes: dots taken out, every line
-    /// ended by CRLF. Reply: `Accept`, or `Refuse`, which then is the outcome for every recipient and no `End` follows.
+    /// More of the message, 1 to [`BODY_CHUNK_BYTES`](skein_base::limits::BODY_CHUNK_BYTES) bytes: dots taken out, every LF
+    /// after a CR. Reply: `Accept`, or `Refuse`, which then is the outcome for every recipient and no `End` follows.
     Chunk(Vec<u8>),
     /// The message is complete and of this many bytes. Reply: `Outcomes`, one for each accepted recipient, in order.
     End {

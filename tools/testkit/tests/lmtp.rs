@@ -1,0 +1,130 @@
+//! What LMTP offers beyond RFC 2033's least: counted chunks, TLS, UTF-8 addresses, and large mail for many at once.
+
+use std::process::Command;
+
+use skein_testkit::imap::Value;
+use skein_testkit::{Server, lmtp, process, program};
+
+const MIB: usize = 1 << 20;
+
+/// The bodies in the inbox of `user`.
+fn inbox(server: &Server, user: &str) -> Vec<Vec<u8>> {
+    let mut client = server.login(user);
+    if client.command("EXAMINE INBOX").expect("EXAMINE").expect_ok().exists() == Some(0) {
+        return Vec::new();
+    }
+    let reply = client.command("FETCH 1:* BODY.PEEK[]").expect("FETCH").expect_ok();
+    reply.fetches().iter().filter_map(|f| Some(f.body()?.to_vec())).collect()
+}
+
+#[track_caller]
+fn say(client: &mut lmtp::Client, command: &[u8], code: u16) -> String {
+    client.write(command).expect("a write");
+    let answer = client.read().expect("an answer");
+    assert_eq!(answer.code, code, "{}: {answer:?}", command.escape_ascii());
+    answer.text
+}
+
+#[track_caller]
+fn begin(client: &mut lmtp::Client, sender: &str, recipients: &[String]) {
+    say(client, format!("MAIL FROM:{sender}\r\n").as_bytes(), 250);
+    for recipient in recipients {
+        say(client, format!("RCPT TO:<{recipient}>\r\n").as_bytes(), 250);
+    }
+}
+
+/// Dots, commands and binary zeros in chunks are text, wherever the chunks are cut.
+#[test]
+fn chunks_arrive_as_one_message() {
+    let server = Server::start();
+    let mail = b"Subject: chunks\r\n\r\n.\r\n..two\r\nRSET\r\n\0\xff\r\n.\r\nno end of line";
+    let users = [Server::user(1), Server::user(2)];
+    for cut in [0, 1, 19, 20, 21, 40, mail.len()] {
+        let mut client = server.lmtp();
+        begin(&mut client, "<a@b>", &users);
+        let (first, rest) = mail.split_at(cut);
+        say(&mut client, &[format!("BDAT {cut}\r\n").as_bytes(), first].concat(), 250);
+        let answer = say(&mut client, &[format!("BDAT {} LAST\r\n", rest.len()).as_bytes(), rest].concat(), 250);
+        assert!(answer.contains(&users[0]), "{answer}");
+        assert!(client.read().expect("an answer for each").text.contains(&users[1]));
+    }
+    for user in &users {
+        let mails = inbox(&server, user);
+        assert_eq!(mails.len(), 7);
+        assert!(
+            mails.iter().all(|got| got.ends_with(mail)),
+            "{:?}",
+            mails.iter().map(|m| m.escape_ascii().to_string())
+        );
+    }
+}
+
+#[test]
+fn openssl_speaks_tls() {
+    let Some(openssl) = program::find("openssl") else { return };
+    let server = Server::start();
+    let mut command = Command::new(openssl);
+    command.args(["s_client", "-crlf", "-quiet", "-starttls", "lmtp", "-connect", &server.ports().lmtp.to_string()]);
+    let to = Server::user(1);
+    let said = format!("LHLO c\nMAIL FROM:<a@b>\nRCPT TO:<{to}>\nDATA\nSubject: sealed\n\nx\n.\nSTARTTLS\nQUIT\n");
+    let printed = program::run(&mut command, said.as_bytes()).all_text();
+    assert!(printed.contains("Saved") && printed.contains("503 5.5.1 TLS is on already"), "{printed}");
+    assert!(!printed.contains("250-STARTTLS"), "{printed}");
+    let mail = String::from_utf8_lossy(&inbox(&server, &to)[0]).into_owned();
+    assert!(mail.contains(" with LMTPS id ") && mail.contains("Subject: sealed\r\n"), "{mail}");
+}
+
+/// A name in UTF-8 is one user, however its signs are composed and cased.
+#[test]
+fn utf8_addresses() {
+    let user = "jürgen@bücher.example";
+    let server =
+        Server::start_changed(|settings, _| settings.replace("users = \"demo\"", &format!("users = \"{user}\"")));
+    let mut client = server.lmtp();
+    say(&mut client, "MAIL FROM:<ü@b>\r\n".as_bytes(), 553);
+    begin(&mut client, "<ü@b> SMTPUTF8", &["JU\u{308}RGEN+x@bu\u{308}cher.example".to_owned()]);
+    say(&mut client, b"RCPT TO:<j\xc3\xbcrg@b>\r\n", 550);
+    let answer = say(&mut client, "BDAT 16 LAST\r\nSubject: ü\r\n\r\nx".as_bytes(), 250);
+    assert!(answer.contains("JU\u{308}RGEN+x@"), "{answer}");
+    let mut reader = server.imap();
+    reader.command(&format!("LOGIN {{{}+}}\r\n{user} demo", user.len())).expect("LOGIN").expect_ok();
+    reader.command("EXAMINE INBOX").expect("EXAMINE").expect_ok();
+    let reply = reader.command("FETCH 1 BODY.PEEK[]").expect("FETCH").expect_ok();
+    let mail = String::from_utf8_lossy(reply.fetches()[0].body().expect("a body")).into_owned();
+    assert!(mail.contains(" with UTF8LMTP id ") && mail.contains(&format!("Delivered-To: {user}\r\n")), "{mail}");
+    assert!(mail.starts_with("Return-Path: <ü@b>\r\n") && mail.ends_with("Subject: ü\r\n\r\nx"), "{mail}");
+}
+
+/// One copy for each shard is on its way, a chunk at a time: what a sender pushes waits in its socket, not in memory.
+#[test]
+fn large_mail_to_many_is_never_in_memory() {
+    const MAIL_BYTES: usize = 99 * MIB;
+    // Less than a single copy; what the log and the drain hold does not grow with the message.
+    const GROWTH_BYTES_MAX: u64 = 80 << 20;
+    let server = Server::start();
+    let recipients: Vec<String> = (1..=50).map(Server::user).collect();
+    let mut client = server.lmtp();
+    begin(&mut client, "<a@b>", &recipients);
+    let before = process::memory(server.pid()).rss_bytes;
+    let line = [&[b'x'; 1022][..], b"\r\n"].concat();
+    let piece = line.repeat(MIB / line.len());
+    say(&mut client, b"DATA\r\n", 354);
+    let mut grown = 0;
+    for _ in 0..MAIL_BYTES / MIB {
+        client.write(&piece).expect("a write");
+        grown = grown.max(process::memory(server.pid()).rss_bytes.saturating_sub(before));
+    }
+    client.write(b".\r\n").expect("a write");
+    for recipient in &recipients {
+        let answer = client.read().expect("an answer for each");
+        assert!(answer.is_ok() && answer.text.contains(recipient.as_str()), "{answer:?}");
+    }
+    assert!(grown < GROWTH_BYTES_MAX, "{} MiB", grown >> 20);
+    for user in [&recipients[0], &recipients[49]] {
+        let mut reader = server.login(user);
+        reader.command("EXAMINE INBOX").expect("EXAMINE").expect_ok();
+        let reply = reader.command("FETCH 1 RFC822.SIZE").expect("FETCH").expect_ok();
+        let size = reply.fetches()[0].item("RFC822.SIZE").and_then(Value::number).expect("a size") as usize;
+        assert!((MAIL_BYTES..MAIL_BYTES + 1000).contains(&size), "{size}");
+    }
+}
