@@ -14,6 +14,7 @@ mod disk_watch;
 mod doors;
 mod drain;
 mod error;
+mod log_line;
 mod logging;
 mod observe;
 mod reload;

@@ -1,5 +1,6 @@
 //! The text log, on standard error.
 
+use crate::log_line::LogLine;
 use skein_config::{Config, LogFormat, LogLevel};
 use std::sync::OnceLock;
 use tracing::level_filters::LevelFilter;
@@ -13,15 +14,23 @@ static FILTER: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new()
 /// Starts the log as the settings say. Once per process; a second call changes nothing.
 pub fn start(config: &Config) {
     let (filter, handle) = reload::Layer::new(level_filter(config.log.level));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let lines = match config.log.format {
-        LogFormat::Text => lines.with_ansi(rustix::termios::isatty(std::io::stderr())).boxed(),
-        LogFormat::Json => lines.json().boxed(),
-    };
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some_and(|stream| is_stderr(&stream.to_string_lossy()));
+    let ansi = config.log.format == LogFormat::Text && rustix::termios::isatty(std::io::stderr());
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .event_format(LogLine { format: config.log.format, journal })
+        .boxed();
     // A log that runs already is the host program's.
     if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {
         _ = FILTER.set(handle);
     }
+}
+
+/// Whether standard error is the stream to the journal that systemd names by device and inode (systemd.exec(5)): a shell in
+/// between may have sent it elsewhere.
+fn is_stderr(stream: &str) -> bool {
+    rustix::fs::fstat(std::io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 /// Changes what the running log holds.

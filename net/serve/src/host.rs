@@ -5,6 +5,7 @@ use crate::imap;
 use crate::lmtp::{self, Delivery};
 use crate::pop3::{self, Pop3Settings};
 use crate::pump::Moved;
+use crate::sessions::{Kick, Seat, SessionInfo, Sessions, within};
 use skein_auth::{Auth, Penalties, SharedAuth};
 use skein_base::seam::Clock;
 use skein_base::sync::Notify;
@@ -98,7 +99,9 @@ struct Shared {
     connections: RefCell<HashMap<(AccountId, Service), u32>>,
     /// Users whose maildrop a POP3 session has.
     maildrops: RefCell<HashSet<AccountId>>,
-    sessions: Cell<u64>,
+    /// Counts sessions and deliveries.
+    numbers: Cell<u64>,
+    sessions: Sessions,
     live: Cell<usize>,
     quiet: Notify,
     stopping: Cell<bool>,
@@ -118,7 +121,8 @@ impl Host {
             settings: RefCell::new(Rc::new(settings)),
             connections: RefCell::default(),
             maildrops: RefCell::default(),
-            sessions: Cell::new(0),
+            numbers: Cell::new(0),
+            sessions: Sessions::default(),
             live: Cell::new(0),
             quiet: Notify::new(),
             stopping: Cell::new(false),
@@ -128,32 +132,45 @@ impl Host {
 
     /// Takes an IMAP connection just accepted.
     pub fn serve_imap(&self, conn: Conn) {
-        let number = self.number();
-        spawn_detached(Class::Session, ("imap", number), imap::serve(self.clone(), conn));
+        let seat = self.seat("imap", &conn);
+        spawn_detached(
+            Class::Session,
+            ("imap", seat.id().number),
+            within(seat.id(), imap::serve(self.clone(), conn, seat)),
+        );
     }
 
     /// Takes a POP3 connection just accepted.
     pub fn serve_pop3(&self, conn: Conn) {
-        let number = self.number();
-        spawn_detached(Class::Session, ("pop3", number), pop3::serve(self.clone(), conn));
+        let seat = self.seat("pop3", &conn);
+        spawn_detached(
+            Class::Session,
+            ("pop3", seat.id().number),
+            within(seat.id(), pop3::serve(self.clone(), conn, seat)),
+        );
     }
 
     /// Takes an LMTP connection just accepted.
     pub fn serve_lmtp(&self, conn: Conn) {
-        let number = self.number();
-        spawn_detached(Class::Delivery, ("lmtp", number), lmtp::serve(self.clone(), conn));
+        let seat = self.seat("lmtp", &conn);
+        spawn_detached(
+            Class::Delivery,
+            ("lmtp", seat.id().number),
+            within(seat.id(), lmtp::serve(self.clone(), conn, seat)),
+        );
     }
 
     /// Serves what comes over the shard's lane, until all senders are gone.
     pub async fn serve_lane(&self, inbox: Inbox<ToShard>) {
         while let Some(message) = inbox.recv().await {
-            let number = self.number();
             match message {
                 ToShard::Imap(moved) => {
-                    spawn_detached(Class::Session, ("imap", number), imap::resume(self.clone(), *moved));
+                    let id = moved.session();
+                    spawn_detached(Class::Session, ("imap", id.number), within(id, imap::resume(self.clone(), *moved)));
                 }
                 ToShard::Pop3(moved) => {
-                    spawn_detached(Class::Session, ("pop3", number), pop3::resume(self.clone(), *moved));
+                    let id = moved.session();
+                    spawn_detached(Class::Session, ("pop3", id.number), within(id, pop3::resume(self.clone(), *moved)));
                 }
                 ToShard::Deliver(delivery) => self.deliver_here(delivery),
                 ToShard::Reload(reload) => self.reload(*reload),
@@ -182,6 +199,25 @@ impl Host {
         while self.0.live.get() > 0 {
             self.0.quiet.notified().await;
         }
+    }
+
+    /// The sessions of this shard, oldest first.
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.0.sessions.list()
+    }
+
+    /// Ends sessions of this shard with a goodbye, once their running command is done; how many they are. A user's all are
+    /// on his home shard, but for those that log in just now.
+    pub fn kick(&self, whom: &Kick) -> usize {
+        self.0.sessions.kick(whom)
+    }
+
+    pub(crate) fn seats(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    fn seat(&self, service: &'static str, conn: &Conn) -> Seat {
+        self.0.sessions.accept(self.0.id, self.number(), service, conn)
     }
 
     /// Sessions and deliveries under way.
@@ -266,8 +302,8 @@ impl Host {
     }
 
     fn number(&self) -> u64 {
-        self.0.sessions.set(self.0.sessions.get() + 1);
-        self.0.sessions.get()
+        self.0.numbers.set(self.0.numbers.get() + 1);
+        self.0.numbers.get()
     }
 }
 

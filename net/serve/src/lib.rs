@@ -12,7 +12,9 @@
 //! host      what the sessions of a shard share; what arrives over its lane
 //! imap      the IMAP pump and its session, a file per verb        lmtp   the LMTP pump, fan-out to the recipients' shards
 //! pop3      the POP3 pump and its session over the inbox
+//! commands  their names and how long they take
 //! pump      what all pumps share: TLS, sending, moving to another shard
+//! sessions  who is connected, what they do, and how they are made to leave
 //! login     who is this, and who has to wait before he is told
 //! ingest    a message on its way in                               message   a stored message, read as far as asked
 //! proxy     who the client is, said by a proxy in front
@@ -20,6 +22,7 @@
 //!
 //! Never here: wire syntax (net/proto), files (engine/store), TLS (net/transport).
 
+mod commands;
 mod failure;
 mod host;
 mod imap;
@@ -31,10 +34,12 @@ pub mod metrics;
 mod pop3;
 mod proxy;
 mod pump;
+mod sessions;
 
 pub use host::{Doorman, Host, HostSettings, Reload, ToShard};
 pub use pop3::{Pop3Delete, Pop3Settings};
 pub use proxy::{ProxyError, receive_proxy_header};
+pub use sessions::{Doing, Kick, NotASessionId, SessionId, SessionInfo, current_session};
 
 /// The store as sessions use it.
 pub type Store = skein_store::Store<skein_runtime::RealDisk, skein_runtime::RealClock>;

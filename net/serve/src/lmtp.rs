@@ -16,13 +16,14 @@ pub(crate) use delivery::take;
 use crate::host::{Host, Live, ToShard};
 use crate::metrics::{self, Held};
 use crate::pump::start_tls;
-use delivery::{Bytes, Message, Open};
+use crate::sessions::Seat;
+use delivery::{Bytes, Message, Open, Origin};
 use skein_auth::Unavailable;
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::seam::Clock;
 use skein_base::{Class, ShardId, UserName};
 use skein_deliver::{Trace, write_trace};
-use skein_proto::lmtp::{Address, Lmtp, Outcome, Refusal, Reply, Request, Step};
+use skein_proto::lmtp::{Address, Close, Lmtp, Outcome, Refusal, Reply, Request, Step};
 use skein_runtime::{RealClock, sleep};
 use skein_transport::Conn;
 use std::io;
@@ -41,6 +42,7 @@ struct Pump {
     message: Option<Incoming>,
     /// The machine has been told that the server stops.
     told_to_stop: bool,
+    seat: Seat,
     _live: Live,
     _counted: Held,
 }
@@ -73,8 +75,9 @@ enum Wake {
 }
 
 /// Serves a connection just accepted.
-pub(crate) async fn serve(host: Host, mut conn: Conn) {
+pub(crate) async fn serve(host: Host, mut conn: Conn, seat: Seat) {
     if conn.door().is_implicit_tls() && !start_tls(&mut conn, 0).await {
+        seat.ends("TLS was not agreed");
         return;
     }
     let mut settings = host.settings().lmtp.clone();
@@ -89,10 +92,13 @@ pub(crate) async fn serve(host: Host, mut conn: Conn) {
         at: 0,
         message: None,
         told_to_stop: false,
+        seat,
         _live: live,
         _counted: counted,
     };
-    match pump.run().await {
+    let end = pump.run().await;
+    pump.seat.counts(&pump.conn);
+    match end {
         Ok(()) => pump.conn.close().await,
         Err(error) => tracing::debug!(peer = %pump.conn.peer(), %error, "the connection broke"),
     }
@@ -114,11 +120,16 @@ impl Pump {
                         self.input.clear();
                         self.at = 0;
                         if !start_tls(&mut self.conn, unread).await {
+                            self.seat.ends("TLS was not agreed");
                             return Ok(());
                         }
                         self.machine.tls_started();
                     }
-                    Step::Close(_) => return self.flush().await,
+                    Step::Close(why) => {
+                        let kicked = self.seat.is_kicked();
+                        self.seat.ends(if kicked { "kicked" } else { words(why) });
+                        return self.flush().await;
+                    }
                     Step::Wait => unreachable!("each question is answered before the next look"),
                     Step::More if self.at < self.input.len() => {
                         let taken = self.machine.feed(&self.input[self.at..], RealClock.monotonic_ms());
@@ -134,8 +145,12 @@ impl Pump {
             self.flush().await?;
             self.input.clear();
             self.at = 0;
+            self.seat.waits(&self.conn, false);
             match self.wait().await {
-                Wake::Input if self.conn.read_into(&mut self.input, READ_BYTES).await? == 0 => return Ok(()),
+                Wake::Input if self.conn.read_into(&mut self.input, READ_BYTES).await? == 0 => {
+                    self.seat.ends("the client closed the connection");
+                    return Ok(());
+                }
                 Wake::Input => {}
                 Wake::Stop => {
                     self.machine.stop();
@@ -155,7 +170,7 @@ impl Pump {
     }
 
     async fn wait(&mut self) -> Wake {
-        if self.host.is_stopping() && !self.told_to_stop {
+        if (self.host.is_stopping() || self.seat.is_kicked()) && !self.told_to_stop {
             return Wake::Stop;
         }
         let now = RealClock.monotonic_ms();
@@ -168,16 +183,25 @@ impl Pump {
             self.host.stop_signal().notified().await;
             Wake::Stop
         };
+        let kicked = async {
+            match self.told_to_stop {
+                true => std::future::pending().await,
+                false => self.seat.kicked().await,
+            }
+            Wake::Stop
+        };
         let tick = async {
             sleep(Duration::from_millis(until.map_or(0, |until| until.saturating_sub(now)))).await;
             Wake::Tick
         };
-        futures_lite::future::or(input, futures_lite::future::or(stop, tick)).await
+        let told = futures_lite::future::or(stop, kicked);
+        futures_lite::future::or(input, futures_lite::future::or(told, tick)).await
     }
 
     async fn answer(&mut self, request: Request) -> Reply {
         match request {
             Request::Sender { client, sender, utf8, .. } => {
+                self.seat.begins("MAIL");
                 let id = self.host.delivery_id();
                 let (recipients, kept, open) = (Vec::new(), Vec::new(), Vec::new());
                 self.message = Some(Incoming { id, client, sender, utf8, recipients, kept, open });
@@ -236,7 +260,8 @@ impl Pump {
             return Reply::Accept;
         }
         if message.open.is_empty() {
-            message.open = open_all(&self.host, &self.conn, message);
+            let origin = Origin { id: message.id.as_str().into(), session: self.seat.id() };
+            message.open = open_all(&self.host, origin, &self.conn, message);
         }
         let chunk: Bytes = std::mem::take(&mut message.kept).into();
         for open in &mut message.open {
@@ -251,7 +276,8 @@ impl Pump {
         let whole: Bytes = std::mem::take(&mut message.kept).into();
         let mut results: Vec<(ShardId, Vec<Outcome>)> = Vec::new();
         if message.open.is_empty() {
-            let waiting = send_whole(&self.host, &self.conn, &message, whole);
+            let origin = Origin { id: message.id.as_str().into(), session: self.seat.id() };
+            let waiting = send_whole(&self.host, origin, &self.conn, &message, whole);
             for (home, delivery) in waiting {
                 results.push((home, delivery.outcomes().await));
             }
@@ -275,6 +301,16 @@ fn in_order(recipients: &[Recipient], mut results: Vec<(ShardId, Vec<Outcome>)>)
         of_shard.and_then(|(_, outcomes)| outcomes.pop()).unwrap_or_else(|| Err(delivery::busy()))
     });
     outcomes.collect()
+}
+
+/// Why the machine ends the connection, for the log.
+fn words(why: Close) -> &'static str {
+    match why {
+        Close::Quit => "logged out",
+        Close::Idle => "silent for too long",
+        Close::Errors => "too many bad commands",
+        Close::Stopping => "the server stops",
+    }
 }
 
 fn unexpected() -> Reply {
@@ -316,20 +352,26 @@ fn trace(host: &Host, conn: &Conn, message: &Incoming) -> Arc<[u8]> {
     out.into()
 }
 
-fn send_whole(host: &Host, conn: &Conn, message: &Incoming, whole: Bytes) -> Vec<(ShardId, delivery::Waiting)> {
+fn send_whole(
+    host: &Host,
+    origin: Origin,
+    conn: &Conn,
+    message: &Incoming,
+    whole: Bytes,
+) -> Vec<(ShardId, delivery::Waiting)> {
     let trace = trace(host, conn, message);
     let send = |(home, users): (ShardId, Vec<UserName>)| {
-        let (delivery, waiting) = Delivery::new(users, trace.clone(), Message::Whole(whole.clone()));
+        let (delivery, waiting) = Delivery::new(origin.clone(), users, trace.clone(), Message::Whole(whole.clone()));
         hand_to(host, home, delivery);
         (home, waiting)
     };
     by_home(&message.recipients).into_iter().map(send).collect()
 }
 
-fn open_all(host: &Host, conn: &Conn, message: &Incoming) -> Vec<Open> {
+fn open_all(host: &Host, origin: Origin, conn: &Conn, message: &Incoming) -> Vec<Open> {
     let trace = trace(host, conn, message);
     let open = |(home, users): (ShardId, Vec<UserName>)| {
-        let (delivery, open) = Open::new(home, users, trace.clone());
+        let (delivery, open) = Open::new(origin.clone(), home, users, trace.clone());
         hand_to(host, home, delivery);
         open
     };

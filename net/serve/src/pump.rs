@@ -2,6 +2,7 @@
 
 use crate::host::{Host, ToShard};
 use crate::metrics;
+use crate::sessions::{Seat, SessionId, SessionInfo};
 use skein_base::UserName;
 use skein_base::limits::OUTPUT_BYTES_WATERMARK;
 use skein_runtime::{Deadline, LaneError};
@@ -11,6 +12,10 @@ use std::time::Duration;
 
 /// Bytes read at once from a mail client: a line or two of pipelined commands, a quarter of an APPEND chunk.
 pub(crate) const READ_BYTES: usize = 16 * 1024;
+/// What clients read when the server stops.
+pub(crate) const STOPPING: &str = "The server is stopping, please come back in a moment";
+/// What a client reads whose session an operator ends.
+pub(crate) const KICKED: &str = "Your session was ended by the administrator";
 /// Time for a TLS handshake.
 const HANDSHAKE_SECONDS_MAX: u64 = 30;
 /// Capacity an output buffer may keep from one use to the next.
@@ -21,12 +26,17 @@ pub struct Moved<M> {
     frozen: Frozen,
     machine: M,
     user: UserName,
+    info: SessionInfo,
 }
 
 impl<M> Moved<M> {
-    /// The connection, now this shard's, its machine, and who has logged in.
-    pub(crate) fn arrive(self) -> (Conn, M, UserName) {
-        (self.frozen.thaw(), self.machine, self.user)
+    /// The connection, now this shard's, its machine, who has logged in, and its place among the sessions.
+    pub(crate) fn arrive(self, host: &Host) -> (Conn, M, UserName, Seat) {
+        (self.frozen.thaw(), self.machine, self.user, host.seats().take(self.info))
+    }
+
+    pub(crate) fn session(&self) -> SessionId {
+        self.info.id
     }
 }
 
@@ -37,11 +47,12 @@ pub(crate) fn hand_over<M>(
     unread: Vec<u8>,
     machine: M,
     user: UserName,
+    seat: Seat,
     wrap: fn(Box<Moved<M>>) -> ToShard,
 ) {
     let home = host.home_of(&user);
     metrics::MOVES.add(1);
-    let moved = Box::new(Moved { frozen: conn.freeze(unread), machine, user });
+    let moved = Box::new(Moved { frozen: conn.freeze(unread), machine, user, info: seat.leave() });
     // Dropped, the connection is closed: a shard that can not take one more is better off without it.
     if let Err(LaneError::Full(_) | LaneError::Gone(_)) = host.lanes().send(home, wrap(moved)) {
         tracing::warn!(shard = home.0, "a login was dropped: its user's shard does not keep up");

@@ -50,6 +50,8 @@ pub struct Conn {
     /// Received and not read: bytes from `given` on.
     input: Vec<u8>,
     given: usize,
+    bytes_in: u64,
+    bytes_out: u64,
     ended: bool,
     door: Arc<Door>,
     peer: Endpoint,
@@ -76,6 +78,8 @@ impl Conn {
             tls: None,
             input: Vec::new(),
             given: 0,
+            bytes_in: 0,
+            bytes_out: 0,
             ended: false,
             door,
             peer,
@@ -86,6 +90,16 @@ impl Conn {
             shown: None,
             address_slot: None,
         }
+    }
+
+    /// Bytes read from it so far, TLS taken off, wherever it was.
+    pub fn bytes_in(&self) -> u64 {
+        self.bytes_in
+    }
+
+    /// Bytes written to it so far, before TLS, wherever it was.
+    pub fn bytes_out(&self) -> u64 {
+        self.bytes_out
     }
 
     /// The listener it came through.
@@ -196,6 +210,7 @@ impl Conn {
         let unread = &self.input[self.given..][..count];
         buffer.extend_from_slice(unread);
         self.given += count;
+        self.bytes_in += count as u64;
         if self.unread() == 0 {
             (self.input, self.given) = (Vec::new(), 0);
         }
@@ -242,6 +257,7 @@ impl Conn {
             if count == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
+            self.bytes_out += count as u64;
             rest = &rest[count..];
         }
         Ok(())
@@ -360,8 +376,12 @@ impl Conn {
     /// Takes the connection off this shard. `leftover` is what the caller has read and not consumed; it is read again
     /// first after [`Frozen::thaw`].
     pub fn freeze(self, mut leftover: Vec<u8>) -> Frozen {
+        // It will be read, and counted, again.
+        let bytes_in = self.bytes_in - leftover.len() as u64;
         leftover.extend_from_slice(&self.input[self.given..]);
         Frozen {
+            bytes_in,
+            bytes_out: self.bytes_out,
             descriptor: into_descriptor(self.stream),
             tls: self.tls,
             input: leftover,
@@ -382,6 +402,8 @@ impl Conn {
             tls: frozen.tls,
             input: frozen.input,
             given: 0,
+            bytes_in: frozen.bytes_in,
+            bytes_out: frozen.bytes_out,
             ended: frozen.ended,
             door: frozen.door,
             peer: frozen.peer,

@@ -17,6 +17,8 @@ pub struct Frozen {
     pub(crate) descriptor: OwnedFd,
     pub(crate) tls: Option<Box<ServerConnection>>,
     pub(crate) input: Vec<u8>,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
     pub(crate) ended: bool,
     pub(crate) door: Arc<Door>,
     pub(crate) peer: Endpoint,

@@ -10,14 +10,16 @@ mod session;
 mod store;
 mod sync;
 
+use crate::commands;
 use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
 use crate::login::{Client, Verdict, admit_address, channel};
 use crate::metrics::{self, Held};
-use crate::pump::{self, Moved, READ_BYTES, start_tls};
+use crate::pump::{self, KICKED, Moved, READ_BYTES, STOPPING, start_tls};
+use crate::sessions::Seat;
 use link::{Link, flush};
 use session::Session;
 use skein_base::{AccountId, Class, UserName};
-use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, Step};
+use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, Step, Why};
 use skein_proto::sasl::{Credentials, Question};
 use skein_runtime::{Deadline, sleep};
 use skein_store::StoreError;
@@ -25,7 +27,7 @@ use skein_transport::Conn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How a pump ends.
 enum End {
@@ -40,6 +42,7 @@ enum Wake {
     Input,
     News,
     Stop,
+    Kicked,
     Silence,
     /// The log lost changes that the session's account shows.
     Lost(StoreError),
@@ -57,20 +60,25 @@ struct Pump {
     /// When a client must have logged in; counted from the greeting, whatever it sends.
     login_by: Deadline,
     session: Option<(Session, Admitted)>,
+    seat: Seat,
+    /// Why it ends, when that is not the client's doing.
+    farewell: Option<&'static str>,
     _live: Live,
     _counted: Held,
 }
 
 /// Serves a connection just accepted on this shard.
-pub(crate) async fn serve(host: Host, mut conn: Conn) {
+pub(crate) async fn serve(host: Host, mut conn: Conn, seat: Seat) {
     if !admit_address(&host, &mut conn, b"* BYE [LIMIT] Too many connections from your address\r\n").await {
+        seat.ends("too many connections from the address");
         return conn.close().await;
     }
     if conn.door().is_implicit_tls() && !start_tls(&mut conn, 0).await {
+        seat.ends("TLS was not agreed");
         return;
     }
     let machine = Imap::new(config(&host.settings(), &conn), channel(&host, &conn).0);
-    Pump::new(host, conn, machine).run().await;
+    Pump::new(host, conn, machine, seat).run().await;
 }
 
 /// The shard's settings, as far as this client's way here allows.
@@ -87,15 +95,15 @@ fn config(settings: &HostSettings, conn: &Conn) -> Arc<ImapConfig> {
 
 /// Serves a connection that logged in on another shard.
 pub(crate) async fn resume(host: Host, moved: Moved<Imap>) {
-    let (conn, machine, user) = moved.arrive();
-    let mut pump = Pump::new(host, conn, machine);
+    let (conn, machine, user, seat) = moved.arrive(&host);
+    let mut pump = Pump::new(host, conn, machine, seat);
     let reply = pump.log_in(&user).await;
     pump.machine.answer(reply);
     pump.run().await;
 }
 
 impl Pump {
-    fn new(host: Host, conn: Conn, machine: Imap) -> Pump {
+    fn new(host: Host, conn: Conn, machine: Imap, seat: Seat) -> Pump {
         let live = host.enter();
         let settings = host.settings();
         let login_by = Deadline::after(Duration::from_secs(u64::from(settings.login_seconds_max)));
@@ -108,17 +116,21 @@ impl Pump {
             at: 0,
             login_by,
             session: None,
+            seat,
+            farewell: None,
             _live: live,
             _counted: Held::new(&metrics::IMAP_CONNECTIONS),
         }
     }
 
     async fn run(mut self) {
-        match self.pump().await {
+        let end = self.pump().await;
+        self.seat.counts(&self.conn);
+        match end {
             Ok(End::Close) => self.conn.close().await,
             Ok(End::Move(user)) => {
                 let unread = self.input.split_off(self.at);
-                pump::hand_over(&self.host, self.conn, unread, self.machine, user, ToShard::Imap);
+                pump::hand_over(&self.host, self.conn, unread, self.machine, user, self.seat, ToShard::Imap);
             }
             Err(error) => tracing::debug!(peer = %self.conn.peer(), %error, "the connection broke"),
         }
@@ -135,17 +147,30 @@ impl Pump {
             if self.input.is_empty() {
                 self.machine.rest();
             }
+            self.seat.waits(&self.conn, self.machine.idling());
             match self.wait().await {
                 Wake::Input => {
                     if self.conn.read_into(&mut self.input, READ_BYTES).await? == 0 {
+                        self.seat.ends("the client closed the connection");
                         return Ok(End::Close);
                     }
                     self.refresh();
                 }
                 Wake::News => self.tell_news(),
-                Wake::Stop => self.machine.bye("The server is stopping, please come back in a moment"),
-                Wake::Silence => self.machine.bye("You were silent for too long"),
+                Wake::Stop => {
+                    self.farewell = Some("the server stops");
+                    self.machine.bye(STOPPING);
+                }
+                Wake::Kicked => {
+                    self.farewell = Some("kicked");
+                    self.machine.bye(KICKED);
+                }
+                Wake::Silence => {
+                    self.farewell = Some("silent for too long");
+                    self.machine.bye("You were silent for too long");
+                }
                 Wake::Lost(error) => {
+                    self.farewell = Some("the log lost changes");
                     self.machine.break_off(&Code::Unavailable, &error.client_text());
                     // Only the goodbye is left to be sent, and it waits for nothing.
                     self.session = None;
@@ -175,11 +200,13 @@ impl Pump {
                     let unread = self.input.len() - self.at;
                     self.forget_input();
                     if !start_tls(&mut self.conn, unread).await {
+                        self.seat.ends("TLS was not agreed");
                         return Ok(Some(End::Close));
                     }
                     self.machine.tls_started(channel(&self.host, &self.conn).0);
                 }
-                Step::Close(_) => {
+                Step::Close(why) => {
+                    self.seat.ends(self.farewell.unwrap_or(words(why)));
                     flush(&mut self.machine, &mut self.conn, self.session.as_ref().map(|s| &s.0)).await?;
                     return Ok(Some(End::Close));
                 }
@@ -198,8 +225,19 @@ impl Pump {
             self.machine.answer(Reply::bad("Log in first"));
             return Ok(());
         };
+        let (command, start) = (commands::imap(&request), Instant::now());
+        if let Some(command) = &command {
+            self.seat.begins(command.name);
+        }
+        let selecting = selecting(&request);
         let mut link = Link::new(&mut self.machine, &mut self.conn);
         let reply = session.execute(request, &mut link).await?;
+        if let Some(command) = command {
+            command.ends(start);
+        }
+        if let Some(mailbox) = selecting {
+            self.seat.selects(session.selected.as_ref().and(mailbox.as_deref()));
+        }
         self.machine.answer(reply);
         Link::new(&mut self.machine, &mut self.conn).drain_if_full(session).await?;
         session.checkpoint_if_due();
@@ -232,7 +270,8 @@ impl Pump {
                 let session = Session::new(self.host.store().clone(), account, self.host.settings().message_bytes_max);
                 self.session = Some((session, admitted));
                 metrics::LOGINS.add(1);
-                tracing::info!(%user, peer = %self.conn.peer(), tls = self.machine.tls(), "login");
+                self.seat.logged_in(user);
+                tracing::info!(service = "imap", %user, peer = %self.conn.peer(), tls = self.machine.tls(), "login");
                 Reply::LoggedIn { user: user.as_str().to_owned() }
             }
             Err(error) => crate::failure::refuse(&error),
@@ -267,6 +306,9 @@ impl Pump {
         if self.host.is_stopping() {
             return Wake::Stop;
         }
+        if self.seat.is_kicked() {
+            return Wake::Kicked;
+        }
         let patience = match self.session {
             Some(_) => Duration::from_secs(u64::from(self.host.settings().idle_seconds_max)),
             None => self.login_by.left(),
@@ -279,6 +321,10 @@ impl Pump {
         let stop = async {
             self.host.stop_signal().notified().await;
             Wake::Stop
+        };
+        let kicked = async {
+            self.seat.kicked().await;
+            Wake::Kicked
         };
         let silence = async {
             sleep(patience).await;
@@ -297,7 +343,28 @@ impl Pump {
                 None => std::future::pending().await,
             }
         };
-        let ends = futures_lite::future::or(stop, futures_lite::future::or(lost, silence));
+        let told = futures_lite::future::or(stop, kicked);
+        let ends = futures_lite::future::or(told, futures_lite::future::or(lost, silence));
         futures_lite::future::or(input, futures_lite::future::or(news, ends)).await
+    }
+}
+
+/// The mailbox that a request opens, or `None` in it for one that closes; nothing for the others.
+fn selecting(request: &Request) -> Option<Option<String>> {
+    match request {
+        Request::Select { mailbox, .. } => Some(Some(mailbox.to_string())),
+        Request::Unselect | Request::Close | Request::Logout => Some(None),
+        _ => None,
+    }
+}
+
+/// Why the machine ends the connection, for the log.
+fn words(why: Why) -> &'static str {
+    match why {
+        Why::Logout => "logged out",
+        Why::Bye => "the session ended it",
+        Why::BrokenOff => "changes were lost",
+        Why::TooManyBadCommands => "too many bad commands",
+        Why::LiteralTooBig => "a literal was too big",
     }
 }

@@ -4,6 +4,7 @@ use crate::Store;
 use crate::host::{Host, checkpoint_if_due};
 use crate::ingest::{Ingest, Received};
 use crate::metrics;
+use crate::sessions::{SessionId, within};
 use skein_base::{Class, Flags, MailboxId, ShardId, UserName};
 use skein_proto::lmtp::{Outcome, Refusal};
 use skein_store::body::BodyAddr;
@@ -11,6 +12,7 @@ use skein_store::op::NewMessage;
 use skein_store::{AccountHandle, StoreError};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Chunks on their way to a shard that it has not taken: enough to keep both sides busy.
 const CHUNKS_UNDER_WAY: usize = 2;
@@ -18,8 +20,18 @@ const CHUNKS_UNDER_WAY: usize = 2;
 /// Bytes that several shards read.
 pub(super) type Bytes = Arc<[u8]>;
 
+/// Whose message it is, for the log.
+#[derive(Clone)]
+pub(super) struct Origin {
+    /// What the Received line and the log call the delivery.
+    pub id: Arc<str>,
+    /// The LMTP session it came by.
+    pub session: SessionId,
+}
+
 /// A message for users of one shard.
 pub struct Delivery {
+    origin: Origin,
     users: Vec<UserName>,
     trace: Bytes,
     message: Message,
@@ -51,9 +63,9 @@ pub(super) struct Open {
 }
 
 impl Delivery {
-    pub(super) fn new(users: Vec<UserName>, trace: Bytes, message: Message) -> (Delivery, Waiting) {
+    pub(super) fn new(origin: Origin, users: Vec<UserName>, trace: Bytes, message: Message) -> (Delivery, Waiting) {
         let (sender, outcomes) = flume::bounded(1);
-        (Delivery { users, trace, message, outcomes: sender }, Waiting { outcomes })
+        (Delivery { origin, users, trace, message, outcomes: sender }, Waiting { outcomes })
     }
 }
 
@@ -65,9 +77,9 @@ impl Waiting {
 }
 
 impl Open {
-    pub fn new(home: ShardId, users: Vec<UserName>, trace: Bytes) -> (Delivery, Open) {
+    pub fn new(origin: Origin, home: ShardId, users: Vec<UserName>, trace: Bytes) -> (Delivery, Open) {
         let (pieces, stream) = flume::bounded(CHUNKS_UNDER_WAY);
-        let (delivery, waiting) = Delivery::new(users, trace, Message::Stream(stream));
+        let (delivery, waiting) = Delivery::new(origin, users, trace, Message::Stream(stream));
         (delivery, Open { home, pieces, waiting })
     }
 
@@ -89,9 +101,16 @@ impl Open {
 
 /// Delivers on this shard and reports.
 pub(crate) async fn take(host: Host, delivery: Delivery) {
+    let session = delivery.origin.session;
+    within(session, take_here(host, delivery)).await;
+}
+
+async fn take_here(host: Host, delivery: Delivery) {
     let _live = host.enter();
-    let Delivery { users, trace, message, outcomes } = delivery;
-    let done = deliver(&host, &users, &trace, message).await;
+    let Delivery { origin, users, trace, message, outcomes } = delivery;
+    let (start, mut bytes) = (Instant::now(), 0);
+    let done = deliver(&host, &users, &trace, message, &mut bytes).await;
+    tell(&origin.id, &users, &done, bytes, start.elapsed());
     let stored = done.iter().filter(|outcome| outcome.is_ok()).count();
     metrics::DELIVERIES.add(stored as u64);
     metrics::DELIVERIES_REFUSED.add((done.len() - stored) as u64);
@@ -99,7 +118,21 @@ pub(crate) async fn take(host: Host, delivery: Delivery) {
     let _ = outcomes.send(done);
 }
 
-async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message) -> Vec<Outcome> {
+/// A line for each recipient.
+fn tell(id: &str, users: &[UserName], outcomes: &[Outcome], bytes: u64, took: Duration) {
+    let ms = took.as_millis() as u64;
+    for (user, outcome) in users.iter().zip(outcomes) {
+        match outcome {
+            Ok(()) => tracing::info!(id, %user, mailbox = "INBOX", bytes, ms, "delivered"),
+            Err(refusal) => {
+                tracing::warn!(id, %user, bytes, ms, class = ?refusal.class, why = %refusal.text, "not delivered")
+            }
+        }
+    }
+}
+
+/// `bytes` becomes the size of the stored message.
+async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message, bytes: &mut u64) -> Vec<Outcome> {
     let store = host.store();
     let mut accounts = Vec::with_capacity(users.len());
     for user in users {
@@ -118,6 +151,7 @@ async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message
         Ok(addr) => addr,
         Err(error) => return refused(refusal(&error)),
     };
+    *bytes = u64::from(addr.bytes);
     // Every op first, then one wait: the group commit takes them together.
     let opened: Vec<_> = accounts.into_iter().map(|account| append(store, account, &addr)).collect();
     let mut outcomes = Vec::with_capacity(users.len());

@@ -10,13 +10,15 @@ mod retrieve;
 mod session;
 mod update;
 
+use crate::commands;
 use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
 use crate::login::{Client, Verdict, admit_address, channel};
 use crate::metrics::{self, Held};
-use crate::pump::{self, Moved, READ_BYTES, start_tls};
+use crate::pump::{self, KICKED, Moved, READ_BYTES, STOPPING, start_tls};
+use crate::sessions::Seat;
 use session::{GONE_SECONDS_MAX, Link, Session, refuse};
 use skein_base::{AccountId, Class, UidlFormat, UserName};
-use skein_proto::pop3::{Pop3, Pop3Config, Reply, Request, Step};
+use skein_proto::pop3::{Pop3, Pop3Config, Reply, Request, Step, Why};
 use skein_proto::sasl::{Credentials, Question};
 use skein_runtime::{Deadline, sleep};
 use skein_store::StoreError;
@@ -24,7 +26,7 @@ use skein_transport::Conn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What POP3 sessions go by.
 #[derive(Clone, Debug)]
@@ -66,6 +68,7 @@ enum Wake {
     /// Time to look for what is gone.
     Tick,
     Stop,
+    Kicked,
     Silence,
     /// The log lost changes that the session's account shows.
     Lost(StoreError),
@@ -85,20 +88,25 @@ struct Pump {
     /// When a logged-in client must have said something.
     silent_by: Deadline,
     session: Option<(Session, Admitted)>,
+    seat: Seat,
+    /// Why it ends, when that is not the client's doing.
+    farewell: Option<&'static str>,
     _live: Live,
     _counted: Held,
 }
 
 /// Serves a connection just accepted on this shard.
-pub(crate) async fn serve(host: Host, mut conn: Conn) {
+pub(crate) async fn serve(host: Host, mut conn: Conn, seat: Seat) {
     if !admit_address(&host, &mut conn, b"-ERR [SYS/TEMP] Too many connections from your address\r\n").await {
+        seat.ends("too many connections from the address");
         return conn.close().await;
     }
     if conn.door().is_implicit_tls() && !start_tls(&mut conn, 0).await {
+        seat.ends("TLS was not agreed");
         return;
     }
     let machine = Pop3::new(config(&host.settings(), &conn), channel(&host, &conn).0);
-    Pump::new(host, conn, machine).run().await;
+    Pump::new(host, conn, machine, seat).run().await;
 }
 
 /// The shard's settings, as far as this client's way here allows.
@@ -115,15 +123,15 @@ fn config(settings: &HostSettings, conn: &Conn) -> Arc<Pop3Config> {
 
 /// Serves a connection that logged in on another shard.
 pub(crate) async fn resume(host: Host, moved: Moved<Pop3>) {
-    let (conn, machine, user) = moved.arrive();
-    let mut pump = Pump::new(host, conn, machine);
+    let (conn, machine, user, seat) = moved.arrive(&host);
+    let mut pump = Pump::new(host, conn, machine, seat);
     let reply = pump.log_in(&user).await;
     pump.machine.answer(reply);
     pump.run().await;
 }
 
 impl Pump {
-    fn new(host: Host, conn: Conn, machine: Pop3) -> Pump {
+    fn new(host: Host, conn: Conn, machine: Pop3, seat: Seat) -> Pump {
         let live = host.enter();
         let settings = host.settings();
         let (seconds, idle_seconds) =
@@ -138,13 +146,17 @@ impl Pump {
             login_by: Deadline::after(Duration::from_secs(u64::from(seconds))),
             silent_by: Deadline::after(Duration::from_secs(u64::from(idle_seconds))),
             session: None,
+            seat,
+            farewell: None,
             _live: live,
             _counted: Held::new(&metrics::POP3_CONNECTIONS),
         }
     }
 
     async fn run(mut self) {
-        match self.pump().await {
+        let end = self.pump().await;
+        self.seat.counts(&self.conn);
+        match end {
             Ok(End::Close) => {
                 // The maildrop is free before the client can come again, not after its last packet.
                 self.session = None;
@@ -152,7 +164,7 @@ impl Pump {
             }
             Ok(End::Move(user)) => {
                 let unread = self.input.split_off(self.at);
-                pump::hand_over(&self.host, self.conn, unread, self.machine, user, ToShard::Pop3);
+                pump::hand_over(&self.host, self.conn, unread, self.machine, user, self.seat, ToShard::Pop3);
             }
             Err(error) => tracing::debug!(peer = %self.conn.peer(), %error, "the connection broke"),
         }
@@ -176,18 +188,31 @@ impl Pump {
                 // From here on, not from the command: answering may have taken a slow client long.
                 self.silent_by = self.patience();
             }
+            self.seat.waits(&self.conn, false);
             match self.wait().await {
                 Wake::Input => {
                     if self.conn.read_into(&mut self.input, READ_BYTES).await? == 0 {
+                        self.seat.ends("the client closed the connection");
                         return Ok(End::Close);
                     }
                     self.refresh();
                     heard = true;
                 }
                 Wake::Tick => {}
-                Wake::Stop => self.machine.bye("The server is stopping, please come back in a moment"),
-                Wake::Silence => self.machine.hang_up(),
+                Wake::Stop => {
+                    self.farewell = Some("the server stops");
+                    self.machine.bye(STOPPING);
+                }
+                Wake::Kicked => {
+                    self.farewell = Some("kicked");
+                    self.machine.bye(KICKED);
+                }
+                Wake::Silence => {
+                    self.farewell = Some("silent for too long");
+                    self.machine.hang_up();
+                }
                 Wake::Lost(error) => {
+                    self.farewell = Some("the log lost changes");
                     self.machine.bye(&error.client_text());
                     // Only the goodbye is left to be sent, and it waits for nothing.
                     self.session = None;
@@ -217,11 +242,13 @@ impl Pump {
                     let unread = self.input.len() - self.at;
                     self.forget_input();
                     if !start_tls(&mut self.conn, unread).await {
+                        self.seat.ends("TLS was not agreed");
                         return Ok(Some(End::Close));
                     }
                     self.machine.tls_started(channel(&self.host, &self.conn).0);
                 }
-                Step::Close(_) => {
+                Step::Close(why) => {
+                    self.seat.ends(self.farewell.unwrap_or(words(why)));
                     self.flush().await?;
                     return Ok(Some(End::Close));
                 }
@@ -247,8 +274,15 @@ impl Pump {
             self.machine.answer(Reply::refuse(Class::Invalid, "Log in first"));
             return Ok(());
         };
+        let (command, start) = (commands::pop3(&request), Instant::now());
+        if let Some(command) = &command {
+            self.seat.begins(command.name);
+        }
         let mut link = Link::new(&mut self.machine, &mut self.conn);
         session.execute(request, &mut link).await?;
+        if let Some(command) = command {
+            command.ends(start);
+        }
         session.checkpoint_if_due();
         Ok(())
     }
@@ -297,7 +331,8 @@ impl Pump {
                 let totals = session.totals();
                 self.session = Some((session, admitted));
                 metrics::LOGINS.add(1);
-                tracing::info!(%user, peer = %self.conn.peer(), tls = self.machine.tls(), "login");
+                self.seat.logged_in(user);
+                tracing::info!(service = "pop3", %user, peer = %self.conn.peer(), tls = self.machine.tls(), "login");
                 totals
             }
             Err(error) => refuse(&error),
@@ -326,6 +361,9 @@ impl Pump {
         if self.host.is_stopping() {
             return Wake::Stop;
         }
+        if self.seat.is_kicked() {
+            return Wake::Kicked;
+        }
         let (patience, tick) = match self.session {
             Some(_) => (self.silent_by.left(), Duration::from_secs(GONE_SECONDS_MAX)),
             None => (self.login_by.left(), Duration::MAX),
@@ -339,6 +377,10 @@ impl Pump {
             self.host.stop_signal().notified().await;
             Wake::Stop
         };
+        let kicked = async {
+            self.seat.kicked().await;
+            Wake::Kicked
+        };
         let silence = async {
             sleep(patience.min(tick)).await;
             if tick < patience { Wake::Tick } else { Wake::Silence }
@@ -349,7 +391,17 @@ impl Pump {
                 None => std::future::pending().await,
             }
         };
-        let ends = futures_lite::future::or(stop, futures_lite::future::or(lost, silence));
+        let told = futures_lite::future::or(stop, kicked);
+        let ends = futures_lite::future::or(told, futures_lite::future::or(lost, silence));
         futures_lite::future::or(input, ends).await
+    }
+}
+
+/// Why the machine ends the connection, for the log.
+fn words(why: Why) -> &'static str {
+    match why {
+        Why::Quit => "logged out",
+        Why::Bye => "the session ended it",
+        Why::TooManyBadCommands => "too many bad commands",
     }
 }

@@ -1,0 +1,82 @@
+//! Commands by name, and how long each took.
+
+use skein_proto::{imap, pop3};
+use skein_runtime::metrics::{Histogram, MICROSECOND_BOUNDS};
+use std::time::Instant;
+
+/// A command's name and where its times are counted.
+pub(crate) struct Command {
+    pub name: &'static str,
+    took: &'static Histogram,
+}
+
+impl Command {
+    /// Counts one that began at `start` and ends now.
+    pub fn ends(&self, start: Instant) {
+        self.took.observe(start.elapsed().as_micros() as u64);
+    }
+}
+
+macro_rules! command {
+    ($protocol:literal, $name:literal) => {{
+        static TOOK: Histogram = Histogram::labelled(
+            "skein_command_seconds",
+            "Time from a command to its reply, without the sync of the log that the reply may wait for.",
+            &MICROSECOND_BOUNDS,
+            1e-6,
+            &[("protocol", $protocol), ("command", $name)],
+        );
+        Some(Command { name: $name, took: &TOOK })
+    }};
+}
+
+/// The command that a request is or completes; `None` for a part of one.
+pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
+    use imap::Request;
+    match request {
+        Request::Login { .. } => command!("imap", "LOGIN"),
+        Request::Sasl(_) => command!("imap", "AUTHENTICATE"),
+        Request::Select { .. } => command!("imap", "SELECT"),
+        Request::Unselect => command!("imap", "UNSELECT"),
+        Request::Close => command!("imap", "CLOSE"),
+        Request::Create { .. } => command!("imap", "CREATE"),
+        Request::Delete { .. } => command!("imap", "DELETE"),
+        Request::Rename { .. } => command!("imap", "RENAME"),
+        Request::Subscribe { .. } => command!("imap", "SUBSCRIBE"),
+        Request::Unsubscribe { .. } => command!("imap", "UNSUBSCRIBE"),
+        Request::List { .. } => command!("imap", "LIST"),
+        Request::Namespace => command!("imap", "NAMESPACE"),
+        Request::Status { .. } => command!("imap", "STATUS"),
+        Request::AppendBegin { .. } | Request::AppendChunk(_) | Request::AppendAbort => None,
+        Request::AppendEnd => command!("imap", "APPEND"),
+        Request::Fetch { .. } => command!("imap", "FETCH"),
+        Request::Store { .. } => command!("imap", "STORE"),
+        Request::Search { .. } => command!("imap", "SEARCH"),
+        Request::Copy { .. } => command!("imap", "COPY"),
+        Request::Move { .. } => command!("imap", "MOVE"),
+        Request::Expunge { .. } => command!("imap", "EXPUNGE"),
+        // NOOP and CHECK, and what is told at the end of many others.
+        Request::Sync { .. } => command!("imap", "NOOP"),
+        Request::Idle => command!("imap", "IDLE"),
+        Request::IdleEnd => None,
+        Request::Enable => command!("imap", "ENABLE"),
+        Request::Logout => command!("imap", "LOGOUT"),
+    }
+}
+
+/// The same of POP3.
+pub(crate) fn pop3(request: &pop3::Request) -> Option<Command> {
+    use pop3::Request;
+    match request {
+        Request::Login { .. } => command!("pop3", "PASS"),
+        Request::Sasl(_) => command!("pop3", "AUTH"),
+        Request::Stat => command!("pop3", "STAT"),
+        Request::List(_) => command!("pop3", "LIST"),
+        Request::Uidl(_) => command!("pop3", "UIDL"),
+        Request::Retr(_) => command!("pop3", "RETR"),
+        Request::Top { .. } => command!("pop3", "TOP"),
+        Request::Dele(_) => command!("pop3", "DELE"),
+        Request::Rset => command!("pop3", "RSET"),
+        Request::Quit => command!("pop3", "QUIT"),
+    }
+}
