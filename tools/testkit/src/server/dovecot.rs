@@ -4,12 +4,20 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{PASSWORD, Ports};
 use crate::program;
 
 /// The user that mail belongs to; Debian's dovecot-core makes it. Dovecot refuses to open mail as root.
 const MAIL_USER: &str = "dovecot";
+
+static MAILDIR: AtomicBool = AtomicBool::new(false);
+
+/// From now on Dovecots of this process keep mail as Maildir.
+pub fn use_maildir() {
+    MAILDIR.store(true, Ordering::Relaxed);
+}
 
 /// Dovecot in the foreground with everything below `folder`.
 pub fn command(folder: &Path, ports: &Ports) -> Command {
@@ -46,12 +54,13 @@ fn make_certificate(folder: &Path) {
 /// Limits are raised to what the tests need; `mail_fsync` is Dovecot's default unless `SKEIN_PEER_FSYNC` says otherwise.
 fn settings(folder: &Path, mail: &Path, ports: &Ports) -> String {
     let (folder, mail) = (folder.display(), mail.display());
+    let format = if MAILDIR.load(Ordering::Relaxed) { "maildir" } else { "sdbox" };
     let fsync = std::env::var("SKEIN_PEER_FSYNC").unwrap_or_else(|_| "optimized".into());
     format!(
         "base_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/server.log\n\
          listen = 127.0.0.1\nprotocols = imap pop3 lmtp\nssl = yes\nssl_cert = <{folder}/cert.pem\nssl_key = <{folder}/key.pem\n\
          disable_plaintext_auth = no\nmail_uid = {MAIL_USER}\nmail_gid = {MAIL_USER}\nfirst_valid_uid = 1\n\
-         mail_home = {mail}/%n\nmail_location = sdbox:~/mail\nmail_fsync = {fsync}\nauth_username_format = %n\n\
+         mail_home = {mail}/%n\nmail_location = {format}:~/mail\nmail_fsync = {fsync}\nauth_username_format = %n\n\
          namespace inbox {{\n inbox = yes\n separator = /\n}}\n\
          passdb {{\n driver = static\n args = password={PASSWORD}\n}}\n\
          userdb {{\n driver = static\n args = uid={MAIL_USER} gid={MAIL_USER} home={mail}/%n allow_all_users=yes\n}}\n\

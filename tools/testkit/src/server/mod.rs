@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
+pub use dovecot::use_maildir as use_dovecot_maildir;
 pub(crate) use ports::Block;
 pub use ports::Ports;
 use rustix::process::Signal;

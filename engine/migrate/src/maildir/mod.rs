@@ -1,0 +1,108 @@
+//! Maildir, with the files that Dovecot and Courier keep beside it.
+//!
+//! ```text
+//! Maildir++: the root is INBOX            LAYOUT=fs: the root is INBOX
+//!   cur new tmp                             cur new tmp
+//!   dovecot-uidlist | courierimapuiddb      Sub/cur ...
+//!   dovecot-keywords | courierimapkeywords  Sub/Folder/cur ...
+//!   subscriptions | courierimapsubscribed
+//!   .Sub.Folder/cur ...                   names are in modified UTF-7 in both
+//! ```
+//!
+//! UIDs come from the list and keywords from the letters of the file's name. A message that is in no list has no UID yet.
+
+mod keywords;
+mod name;
+mod tree;
+mod uidlist;
+mod write;
+
+pub use tree::folders;
+pub use write::MaildirWriter;
+
+use crate::error::MigrateError;
+use crate::message::{Body, Folder, Key, Message, Meta, read_list};
+use keywords::Keywords;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+use uidlist::UidList;
+
+/// How folders are told by directories.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Layout {
+    /// `.Sub.Folder` beside the inbox.
+    PlusPlus,
+    /// `Sub/Folder`.
+    Fs,
+}
+
+/// The messages of a folder, in order. The date is that of the file, as Dovecot and Courier have it.
+///
+/// # Errors
+/// A directory or list can not be read.
+pub fn messages(folder: &Folder) -> Result<Vec<Message>, MigrateError> {
+    let list = uidlist(&folder.path)?.unwrap_or_default();
+    let keywords = Keywords::read(&folder.path)?;
+    let mut messages = Vec::new();
+    for place in ["new", "cur"] {
+        for (file, path) in entries(&folder.path.join(place))? {
+            if file.starts_with('.') || path.is_dir() {
+                continue;
+            }
+            let parts = name::Parts::of(&file);
+            let row = list.rows.get(parts.base);
+            let meta = Meta {
+                uid: row.map(|row| row.uid),
+                flags: parts.flags(),
+                keywords: keywords.of(&parts),
+                internal_date: modified(&path)?,
+                uidl: row.and_then(|row| row.uidl.clone()),
+                guid: row.and_then(|row| row.guid.clone()),
+            };
+            messages.push(Message {
+                meta,
+                key: Key { uid: row.map_or(u32::MAX, |row| row.uid), name: parts.base.to_owned() },
+                body: Body::File(path),
+            });
+        }
+    }
+    messages.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(messages)
+}
+
+fn uidlist(folder: &Path) -> Result<Option<UidList>, MigrateError> {
+    for file in ["dovecot-uidlist", "courierimapuiddb"] {
+        let path = folder.join(file);
+        if let Some(text) = read_list(&path)? {
+            let damaged = || MigrateError::Damaged {
+                path: path.clone(),
+                what: "not a list of UIDs that is known; without it messages would get new UIDs",
+            };
+            return UidList::parse(&text).ok_or_else(damaged).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// What is in a directory, by name; nothing when there is no such directory.
+pub(crate) fn entries(path: &Path) -> Result<Vec<(String, PathBuf)>, MigrateError> {
+    let listing = match fs::read_dir(path) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(MigrateError::io(path)(error)),
+    };
+    let mut out = Vec::new();
+    for entry in listing {
+        let entry = entry.map_err(MigrateError::io(path))?;
+        out.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    }
+    Ok(out)
+}
+
+/// When the file was last changed, in seconds since 1970.
+pub(crate) fn modified(path: &Path) -> Result<i64, MigrateError> {
+    let time = fs::metadata(path).and_then(|meta| meta.modified()).map_err(MigrateError::io(path))?;
+    let seconds = |span: std::time::Duration| i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    Ok(time.duration_since(UNIX_EPOCH).map_or_else(|before| -seconds(before.duration()), seconds))
+}
