@@ -46,7 +46,9 @@ fn play<'i>(mut script: Script, pieces: impl Iterator<Item = &'i [u8]>) -> (Vec<
         assert!(output.len() <= OUT_BYTES_MIN + OUT_PER_BYTE_MAX * fed, "{} bytes for {fed}", output.len());
     }
     output.append(lmtp.out());
-    check_lines(&output);
+    // An address comes back as it was said, which may be in UTF-8 (RFC 6531).
+    let text = std::str::from_utf8(&output).expect("replies are UTF-8");
+    check_lines(text.replace(|c: char| !c.is_ascii(), "x").as_bytes());
     (output, session.complete)
 }
 
