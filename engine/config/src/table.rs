@@ -263,6 +263,11 @@ settings! {
         /// session has selected leave memory, and accounts that nobody uses.
         memory_bytes: u64 = count(1 << 20, 1024 * GIB, "bytes"), "1073741824", Live;
     }
+    /// Hands of the operator: `skein adm`.
+    adm: Adm {
+        /// Unix socket of `skein adm`. Root and the server's own user may use it. Empty: adm.sock in the data folder.
+        socket: Option<PathBuf> = Kind::Path, "\"\"", Restart;
+    }
     /// What the server gives up before it serves. The log says at the start what is in force.
     safety: Safety {
         /// User to become once ports are bound and keys are read, when started as root. The data folder is given to him.

@@ -3,11 +3,12 @@
 use crate::confine::{self, Becoming};
 use crate::doors::{Certificates, Share, bind_all, main_files, patiently};
 use crate::error::ServerError;
-use crate::reload::Reloader;
+use crate::reload::{Reloaded, Reloader};
 use crate::replay::{Exchange, segments_of};
 use crate::shard::{self, Common, Own};
 use crate::{logging, observe, users};
 use skein_admin::AdminConfig;
+use skein_admin::adm::{AdmSocket, Desk};
 use skein_auth::Penalties;
 use skein_base::ShardId;
 use skein_config::Config;
@@ -17,7 +18,7 @@ use skein_runtime::{
 };
 use skein_serve::{Doorman, ToShard};
 use skein_transport::{AddressLimit, ConnectionLimit, Place};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -60,6 +61,7 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     let auth = users::load(&config.auth, &config.data_dir, random_key()?)?;
     let count = shards_config.shard_count();
     let (mut shares, listeners) = bind_all(&config, &certificates, count)?;
+    let adm = patiently(|| AdmSocket::bind(&adm_socket(&config)))?;
     give_up(&config, becoming)?;
     let signals = Signals::take().map_err(system("waiting for signals"))?;
     let side = Side::start().map_err(system("starting the side runtime"))?;
@@ -92,24 +94,51 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     observe::register();
     let is_ready = Arc::new(AtomicBool::new(false));
     let admin = start_admin(&side, &common.config, &is_ready)?;
+    let reloader = Reloader::new(common.clone(), certificates);
+    let hands = skein_admin::adm::start(&side, adm, desk(&common, &reloader));
     if shards.wait_ready() {
         is_ready.store(true, Ordering::Release);
         let http = admin.iter().map(|a| ("http", Place::Ip(a.addr())));
         let listeners = listeners.into_iter().chain(http).collect();
         notify(sd_notify::NotifyState::Ready);
         ready(&Started { listeners, shards: count, certificate });
-        wait_for_end(&signals, &Reloader::new(common.clone(), certificates));
+        wait_for_end(&signals, &reloader);
         notify(sd_notify::NotifyState::Stopping);
         is_ready.store(false, Ordering::Release);
     }
     drop(stop);
     let ended = shards.join();
+    side.handle().block_on(hands.stop());
     for page in admin {
         side.handle().block_on(page.stop());
     }
     side.stop();
     drop(lock);
     outcome(ended)
+}
+
+/// Where `skein adm` finds the server of these settings.
+pub fn adm_socket(config: &Config) -> PathBuf {
+    config.adm.socket.clone().unwrap_or_else(|| config.data_dir.join("adm.sock"))
+}
+
+/// What `skein adm` works with.
+fn desk(common: &Arc<Common>, reloader: &Reloader) -> Desk {
+    let reloader = reloader.clone();
+    let reload = move || {
+        let Reloaded { changed, at_restart, notices } = reloader.reload().map_err(|error| error.to_string())?;
+        let named = |what: &'static str| move |name: String| (what.to_owned(), name);
+        let changed = changed.into_iter().map(str::to_owned).map(named("changed"));
+        let at_restart = at_restart.into_iter().map(str::to_owned).map(named("at the next start"));
+        Ok(changed.chain(at_restart).chain(notices.into_iter().map(named("notice"))).collect())
+    };
+    // The signal goes the way of every other stop.
+    let stop = || {
+        if let Err(error) = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM) {
+            tracing::error!(%error, "skein adm stop: the signal can not be sent");
+        }
+    };
+    Desk::new(common.lanes.clone(), common.doorman.auth.clone(), Box::new(stop), Box::new(reload))
 }
 
 /// The last step as whoever started us, while this is the only thread.

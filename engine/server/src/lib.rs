@@ -23,7 +23,7 @@ mod settings_file;
 mod shard;
 mod users;
 
-pub use boot::{Started, run};
+pub use boot::{Started, adm_socket, run};
 pub use confine::ConfineError;
 pub use error::ServerError;
 pub use logging::start as start_logging;

@@ -7,8 +7,11 @@
 //! GET /metrics   OpenMetrics text
 //! ```
 //!
-//! Never here: mail, sessions. Nothing in it can hold up a shard.
+//! [`adm`] is `skein adm`, over a Unix socket of its own.
+//!
+//! Never here: sessions, files. Work on a shard is a job behind its sessions.
 
+pub mod adm;
 mod pages;
 mod server;
 

@@ -12,7 +12,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use skein_runtime::{Side, SideTask};
 use skein_transport::BindError;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
@@ -27,7 +28,7 @@ const HEADERS_BYTES_MAX: usize = 16 * 1024;
 /// A connection this old is asked to end after its present request, so that none is held for ever.
 const CONNECTION_AGE_MAX: Duration = Duration::from_secs(300);
 /// What a request in flight gets when its connection has to end.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// After an error of accept, most likely no descriptors: not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -94,7 +95,7 @@ async fn serve(
                 Ok((stream, _)) => {
                     let (router, stopped) = (router.clone(), told.clone());
                     tokio::spawn(async move {
-                        connection(stream, router, stopped).await;
+                        connection(stream, router, stopped, Some(CONNECTION_AGE_MAX)).await;
                         drop(place);
                     });
                 }
@@ -112,19 +113,31 @@ async fn serve(
 }
 
 /// An [`Admin`] dropped without a word means the same.
-async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
+pub(crate) async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
     _ = stopped.wait_for(|stop| *stop).await;
 }
 
-async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<bool>) {
+/// Serves HTTP until the client leaves, the server stops, or the connection is old.
+pub(crate) async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+    age_max: Option<Duration>,
+) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT).max_buf_size(HEADERS_BYTES_MAX);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let old = async {
+        match age_max {
+            Some(age) => sleep(age).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         // A client that broke off or sent nonsense is its own business.
         _ = connection.as_mut() => return,
         () = stop_asked(&mut stopped) => {}
-        () = sleep(CONNECTION_AGE_MAX) => {}
+        () = old => {}
     }
     connection.as_mut().graceful_shutdown();
     _ = timeout(GRACE, connection).await;

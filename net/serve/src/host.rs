@@ -18,6 +18,8 @@ use skein_store::AccountHandle;
 use skein_transport::{AddressLimit, Conn};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -31,7 +33,12 @@ pub enum ToShard {
     Deliver(Delivery),
     /// Settings to go by from now on.
     Reload(Box<Reload>),
+    /// Work from outside of the shard.
+    Run(Job),
 }
+
+/// Work that runs on the shard as a task of its own, behind its sessions. What it finds it sends where it came from.
+pub type Job = Box<dyn FnOnce(Host) -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
 /// New settings for a running shard.
 pub struct Reload {
@@ -174,6 +181,7 @@ impl Host {
                 }
                 ToShard::Deliver(delivery) => self.deliver_here(delivery),
                 ToShard::Reload(reload) => self.reload(*reload),
+                ToShard::Run(job) => spawn_detached(Class::Bulk, ("job", self.number()), job(self.clone())),
             }
         }
     }
@@ -225,7 +233,8 @@ impl Host {
         self.0.live.get()
     }
 
-    pub(crate) fn store(&self) -> &Store {
+    /// The shard's store.
+    pub fn store(&self) -> &Store {
         &self.0.store
     }
 
@@ -238,7 +247,8 @@ impl Host {
         self.0.settings.borrow().clone()
     }
 
-    pub(crate) fn id(&self) -> ShardId {
+    /// Which shard this is.
+    pub fn id(&self) -> ShardId {
         self.0.id
     }
 
@@ -256,7 +266,8 @@ impl Host {
         &self.0.stop
     }
 
-    pub(crate) fn auth(&self) -> &Auth {
+    /// Who may log in.
+    pub fn auth(&self) -> &Auth {
         &self.0.auth
     }
 

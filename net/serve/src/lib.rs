@@ -17,6 +17,7 @@
 //! sessions  who is connected, what they do, and how they are made to leave
 //! login     who is this, and who has to wait before he is told
 //! ingest    a message on its way in                               message   a stored message, read as far as asked
+//! operator  one user's account in the hands of whoever runs the server
 //! proxy     who the client is, said by a proxy in front
 //! ```
 //!
@@ -31,12 +32,15 @@ mod lmtp;
 mod login;
 mod message;
 pub mod metrics;
+mod operator;
 mod pop3;
 mod proxy;
 mod pump;
 mod sessions;
 
-pub use host::{Doorman, Host, HostSettings, Reload, ToShard};
+pub use host::{Doorman, Host, HostSettings, Job, Reload, ToShard};
+pub use imap::{Compare, Criterion};
+pub use operator::{Opened, Operator, Rendering, Seen, Status};
 pub use pop3::{Pop3Delete, Pop3Settings};
 pub use proxy::{ProxyError, receive_proxy_header};
 pub use sessions::{Doing, Kick, NotASessionId, SessionId, SessionInfo, current_session};

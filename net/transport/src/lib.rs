@@ -36,4 +36,4 @@ pub use limit::{ConnectionLimit, ConnectionSlot};
 pub use listen::{BACKLOG, BindError, BoundSocket, Listener, Place, Stopper, bind};
 pub use rustls::ServerConfig;
 pub use tls::{ChannelBindings, ClientNames, FreshTls, Tls, TlsFiles, TlsLoadError, TlsSettings, TlsVersion};
-pub use unix::{UnixAccess, bind_unix};
+pub use unix::{UnixAccess, bind_unix, listen_unix};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,6 +24,9 @@ pub struct UnixAccess {
     pub group: Option<u32>,
 }
 
+/// Connections that wait at [`listen_unix`]'s: a few operators and scripts.
+const BACKLOG: i32 = 64;
+
 /// Makes a Unix socket at `path` and a share of it for each shard. The file of a server that is gone is replaced; one
 /// that answers is not. The file stays when the server ends: who took the socket over goes on with it.
 ///
@@ -36,6 +39,18 @@ pub fn bind_unix(path: &Path, access: UnixAccess, shards: usize) -> Result<Vec<B
     let (stopped, place) = (Arc::new(AtomicBool::new(false)), Place::Unix(path.into()));
     let share = || Ok(BoundSocket::new(socket.try_clone()?, place.clone(), stopped.clone()));
     (0..shards).map(|_| share()).collect::<io::Result<_>>().map_err(failed)
+}
+
+/// The same for whom the shards have no part in; it listens.
+///
+/// # Errors
+/// As [`bind_unix`].
+pub fn listen_unix(path: &Path, access: UnixAccess) -> Result<UnixListener, BindError> {
+    let failed = |error| BindError::new(Place::Unix(path.into()), error);
+    remove_stale(path).map_err(failed)?;
+    let socket = bind_one(path, access).map_err(failed)?;
+    socket.listen(BACKLOG).map_err(failed)?;
+    Ok(socket.into())
 }
 
 /// Nobody can connect before the socket listens, so there is no moment with the wrong owner.

@@ -1,5 +1,6 @@
-//! The `skein` binary: `serve`, and `config` to look at the settings.
+//! The `skein` binary: `serve`, `config` to look at the settings, and `adm` to work on the mail of a running server.
 
+mod adm;
 mod banner;
 
 use clap::{Parser, Subcommand};
@@ -29,6 +30,8 @@ enum Command {
     /// Look at settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Work on the mail of a running server.
+    Adm(adm::Args),
 }
 
 #[derive(Subcommand)]
@@ -55,6 +58,7 @@ enum ConfigCommand {
 fn main() -> ExitCode {
     match Args::parse().command {
         Command::Serve { config } => serve(config),
+        Command::Adm(args) => adm::run(args),
         Command::Config(ConfigCommand::Check { file }) => match load(&file) {
             Ok(_) => say(&format!("{}: no problems", file.display())),
             Err(code) => code,

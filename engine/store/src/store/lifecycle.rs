@@ -9,8 +9,12 @@
 
 use super::{Slot, Store};
 use crate::account_handle::AccountHandle;
+use crate::error::StoreError;
 use skein_base::AccountId;
 use skein_base::seam::{Clock, Disk};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
 use std::rc::Rc;
 
 /// Accounts looked at between two breaths: about a tenth of a microsecond each.
@@ -66,6 +70,26 @@ impl<D: Disk, C: Clock> Store<D, C> {
     pub fn is_over(&self, limits: &OpenLimits) -> bool {
         self.0.accounts.borrow().len() > limits.accounts_max
             || self.0.metrics.get().memory_bytes > limits.memory_bytes_max
+    }
+
+    /// Every account of this shard, sorted: those with a folder, and those that so far are in the log alone. `is_here` says
+    /// whether an account lives on this shard, as the folders are those of all shards.
+    ///
+    /// # Errors
+    /// The folders can not be listed.
+    pub async fn accounts(&self, is_here: impl Fn(AccountId) -> bool) -> Result<Vec<AccountId>, StoreError> {
+        let mut all: BTreeSet<AccountId> = self.0.tail.borrow().accounts().collect();
+        all.extend(self.open_ids());
+        let list = async |folder: &Path| self.0.disk.list(folder).await.map_err(StoreError::Disk);
+        for above in list(&self.0.dir).await? {
+            let names = match self.0.disk.list(&self.0.dir.join(&above)).await {
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => continue,
+                names => names.map_err(StoreError::Disk)?,
+            };
+            all.extend(names.iter().filter_map(|name| AccountId::from_hex(name)));
+        }
+        all.retain(|id| is_here(*id));
+        Ok(all.into_iter().collect())
     }
 
     fn open_ids(&self) -> Vec<AccountId> {

@@ -3,7 +3,7 @@
 use super::link::Link;
 use super::session::Session;
 use crate::message::Message;
-use skein_base::{Flags, IdSet, KeywordMask, MailboxId, ModSeq, Uid};
+use skein_base::{Flags, Guid, IdSet, KeywordMask, MailboxId, ModSeq, Uid};
 use skein_mime::{Needle, SentDate, is_cached_field};
 use skein_proto::imap::response;
 use skein_proto::imap::{Day, Reply, SearchKey};
@@ -28,6 +28,9 @@ enum Test {
     SentDay(Compare, i64),
     Size(Compare, u64),
     ModSeq(ModSeq),
+    Received(Compare, i64),
+    Saved(Compare, i64),
+    Guid(Guid),
     Header { name: String, needle: Needle },
     Text { needle: Needle, headers: bool },
     Not(Box<Test>),
@@ -35,12 +38,36 @@ enum Test {
     And(Vec<Test>),
 }
 
-#[derive(Clone, Copy)]
-enum Compare {
+/// How a value is held against a bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Compare {
+    /// `<`
     Below,
+    /// `=`
     Same,
+    /// `>=`
     NotBelow,
+    /// `>`
     Above,
+}
+
+/// What an operator looks for: all that IMAP's SEARCH knows, and what only the columns tell.
+#[derive(Clone, Debug)]
+pub enum Criterion {
+    /// A key of IMAP's.
+    Imap(SearchKey),
+    /// Internal date, Unix seconds.
+    Received(Compare, i64),
+    /// When it came into its mailbox, Unix seconds.
+    Saved(Compare, i64),
+    /// Has this identity.
+    Guid(Guid),
+    /// Not this.
+    Not(Box<Criterion>),
+    /// One or both.
+    Or(Box<Criterion>, Box<Criterion>),
+    /// All of them.
+    And(Vec<Criterion>),
 }
 
 impl Compare {
@@ -79,6 +106,8 @@ struct Columns {
     modseq: ModSeq,
     recent: bool,
     internal_date: i64,
+    save_date: i64,
+    guid: Guid,
     size: u32,
 }
 
@@ -103,15 +132,27 @@ impl Session {
             Ok(test) => test,
             Err(reply) => return Ok(reply),
         };
-        let (mut from, mut found) = (Uid(1), Found { uid, numbers: IdSet::new(), highest: None });
-        let mut failed = 0;
+        let mut found = Found { uid, numbers: IdSet::new(), highest: None };
+        let failed = self.find(mailbox, view, &test, &mut found).await;
+        let highest = found.highest.filter(|_| needs_modseq && !found.numbers.is_empty());
+        response::search(link.out(), &found.numbers, highest);
+        if failed > 0 {
+            let text = format!("{failed} messages can not be read; the operator has been told");
+            return Ok(Reply::No { code: Some(skein_proto::imap::Code::ServerBug), text: text.into() });
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Adds what passes the test; how many messages could not be read.
+    async fn find(&self, mailbox: MailboxId, view: ViewId, test: &Test, found: &mut Found) -> u32 {
+        let (mut from, mut failed) = (Uid(1), 0);
         loop {
             let mut open = Vec::new();
-            let Some(last) = self.search_columns(mailbox, view, &test, from, &mut found, &mut open) else { break };
+            let Some(last) = self.search_columns(mailbox, view, test, from, found, &mut open) else { return failed };
             from = Uid(last.0 + 1);
             skein_runtime::session_yield().await;
             for (i, message) in open.iter().enumerate() {
-                match self.look_into(message, &test).await {
+                match self.look_into(message, test).await {
                     Ok(true) => found.add(&message.seen),
                     Ok(false) => {}
                     Err(error) => {
@@ -124,13 +165,16 @@ impl Session {
                 }
             }
         }
-        let highest = found.highest.filter(|_| needs_modseq && !found.numbers.is_empty());
-        response::search(link.out(), &found.numbers, highest);
-        if failed > 0 {
-            let text = format!("{failed} messages can not be read; the operator has been told");
-            return Ok(Reply::No { code: Some(skein_proto::imap::Code::ServerBug), text: text.into() });
-        }
-        Ok(Reply::Done)
+    }
+
+    /// UIDs in the open mailbox that an operator looks for, and how many messages could not be read.
+    pub(crate) async fn find_uids(&self, criterion: Criterion) -> Result<(IdSet, u32), Reply> {
+        let Some(selected) = &self.selected else { return Err(Reply::bad("No mailbox is selected")) };
+        let (mailbox, view) = (selected.mailbox, selected.view);
+        let test = self.look(mailbox, |m| resolve_criterion(criterion, m, view))?;
+        let mut found = Found { uid: true, numbers: IdSet::new(), highest: None };
+        let failed = self.find(mailbox, view, &test, &mut found).await;
+        Ok((found.numbers, failed))
     }
 
     /// Decides a batch by its columns; the undecided go to `open`. Gives the last UID it saw.
@@ -204,6 +248,8 @@ impl Columns {
             modseq: seen.row.modseq,
             recent: m.view(view).is_recent(seen.row.uid),
             internal_date: fixed.internal_date,
+            save_date: fixed.save_date,
+            guid: fixed.guid,
             size: fixed.size,
         }
     }
@@ -235,6 +281,9 @@ impl Test {
             Test::InternalDay(compare, day) => compare.holds(c.internal_date.div_euclid(DAY_SECONDS), *day),
             Test::Size(compare, bytes) => compare.holds(u64::from(c.size), *bytes),
             Test::ModSeq(least) => c.modseq >= *least,
+            Test::Received(compare, time) => compare.holds(c.internal_date, *time),
+            Test::Saved(compare, time) => compare.holds(c.save_date, *time),
+            Test::Guid(guid) => c.guid == *guid,
             Test::SentDay(..) | Test::Header { .. } | Test::Text { .. } => return None,
             Test::Not(test) => !test.by_columns(c)?,
             Test::Or(a, b) => match (a.by_columns(c), b.by_columns(c)) {
@@ -278,6 +327,21 @@ impl Test {
 fn sent_of(message: &[u8]) -> Option<SentDate> {
     let header = &message[..skein_mime::header_len(message)];
     skein_mime::fields(header).find(|field| field.is("Date")).and_then(|field| skein_mime::parse_date(field.value))
+}
+
+fn resolve_criterion(criterion: Criterion, m: &Mailbox, view: ViewId) -> Result<Test, Reply> {
+    let inner = |criterion: Box<Criterion>| resolve_criterion(*criterion, m, view).map(Box::new);
+    Ok(match criterion {
+        Criterion::Imap(key) => resolve(key, m, view)?,
+        Criterion::Received(compare, time) => Test::Received(compare, time),
+        Criterion::Saved(compare, time) => Test::Saved(compare, time),
+        Criterion::Guid(guid) => Test::Guid(guid),
+        Criterion::Not(criterion) => Test::Not(inner(criterion)?),
+        Criterion::Or(a, b) => Test::Or(inner(a)?, inner(b)?),
+        Criterion::And(all) => {
+            Test::And(all.into_iter().map(|one| resolve_criterion(one, m, view)).collect::<Result<_, _>>()?)
+        }
+    })
 }
 
 fn resolve(key: SearchKey, m: &Mailbox, view: ViewId) -> Result<Test, Reply> {

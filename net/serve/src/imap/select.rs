@@ -48,7 +48,7 @@ impl Session {
     }
 
     /// The mailbox of this name, in memory.
-    pub(super) async fn find_loaded(&self, name: &str) -> Result<MailboxId, StoreError> {
+    pub(crate) async fn find_loaded(&self, name: &str) -> Result<MailboxId, StoreError> {
         let id = self.account.read(|account| account.find(name).map(|m| m.id));
         let id = id.ok_or(AccountError::NoSuchMailbox)?;
         self.store.load(&self.account, id).await?;
@@ -60,11 +60,11 @@ impl Session {
     }
 
     /// Looks at a mailbox that is in memory.
-    pub(super) fn look<T>(&self, id: MailboxId, look: impl FnOnce(&Mailbox) -> T) -> T {
+    pub(crate) fn look<T>(&self, id: MailboxId, look: impl FnOnce(&Mailbox) -> T) -> T {
         self.account.read(|account| look(account.mailbox(id).expect("loaded before it is looked at")))
     }
 
-    async fn open_view(&mut self, name: &str, mode: Mode) -> Result<SelectedInfo, StoreError> {
+    pub(crate) async fn open_view(&mut self, name: &str, mode: Mode) -> Result<SelectedInfo, StoreError> {
         let mailbox = self.find_loaded(name).await?;
         let read_only = mode == Mode::ReadOnly;
         let view = self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.open_view(read_only)));

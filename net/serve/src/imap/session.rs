@@ -134,7 +134,7 @@ impl Session {
     }
 
     /// Validates and commits with nothing in between.
-    pub(super) fn commit_with(
+    pub(crate) fn commit_with(
         &self,
         validate: impl FnOnce(&Account, i64) -> Result<Vec<Op>, AccountError>,
     ) -> Result<(), StoreError> {

@@ -1,0 +1,107 @@
+//! Work on a shard for an operator: few at a time, and not for ever.
+
+use super::wire::{Code, Problem};
+use skein_auth::SharedAuth;
+use skein_base::{AccountId, ShardId};
+use skein_runtime::{LaneError, Lanes};
+use skein_serve::{Host, Job, ToShard};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+/// Works of operators that run on a shard at once: sessions have the core, and each may hold a message in memory.
+const WORKS_PER_SHARD_MAX: usize = 4;
+/// How long a work waits for its place.
+const PLACE_PATIENCE: Duration = Duration::from_secs(60);
+/// How long one takes at most: a search through the text of all of a shard's mail.
+const WORK_PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
+/// Reads settings, users and certificates again; what changed, or every problem in words. Blocks.
+pub type ReloadFn = dyn Fn() -> Result<Vec<(String, String)>, String> + Send + Sync;
+
+/// What the verbs work with. Clones share it.
+#[derive(Clone)]
+pub struct Desk(Arc<Inner>);
+
+struct Inner {
+    lanes: Lanes<ToShard>,
+    auth: Arc<SharedAuth>,
+    places: Vec<Arc<Semaphore>>,
+    stop: Box<dyn Fn() + Send + Sync>,
+    reload: Box<ReloadFn>,
+}
+
+impl Desk {
+    /// `stop` asks the process to end, and returns at once.
+    pub fn new(
+        lanes: Lanes<ToShard>,
+        auth: Arc<SharedAuth>,
+        stop: Box<dyn Fn() + Send + Sync>,
+        reload: Box<ReloadFn>,
+    ) -> Desk {
+        let places = (0..lanes.shards()).map(|_| Arc::new(Semaphore::new(WORKS_PER_SHARD_MAX))).collect();
+        Desk(Arc::new(Inner { lanes, auth, places, stop, reload }))
+    }
+
+    /// All shards.
+    pub(crate) fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+        (0..self.0.lanes.shards() as u16).map(ShardId)
+    }
+
+    /// The shard an account lives on.
+    pub(crate) fn home(&self, account: AccountId) -> ShardId {
+        skein_ring::home_shard(account, self.0.lanes.shards() as u16)
+    }
+
+    pub(crate) fn auth(&self) -> &Arc<SharedAuth> {
+        &self.0.auth
+    }
+
+    pub(crate) fn stop(&self) {
+        (self.0.stop)();
+    }
+
+    pub(crate) async fn reload(&self) -> Result<Vec<(String, String)>, Problem> {
+        let desk = self.clone();
+        // The side runtime has one thread, which others need.
+        let done = tokio::task::spawn_blocking(move || (desk.0.reload)()).await;
+        done.map_err(|_| failed())?.map_err(|text| Problem::new(Code::Data, text))
+    }
+
+    /// Runs `work` on a shard and gives its answer.
+    ///
+    /// # Errors
+    /// The shard is busy, stopping, or the work ended by a panic.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        shard: ShardId,
+        work: impl FnOnce(Host) -> F + Send + 'static,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + 'static,
+    {
+        let busy = |_| Problem::new(Code::TryAgain, format!("shard {shard} is busy; try again"));
+        let place = self.0.places[usize::from(shard.0)].clone().acquire_owned();
+        let place = timeout(PLACE_PATIENCE, place).await.map_err(busy)?.map_err(|_| failed())?;
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |host| {
+            Box::pin(async move {
+                // Whoever asked may have gone; what was done stays done.
+                _ = answer.send(skein_runtime::timeout(WORK_PATIENCE, work(host)).await);
+                drop(place);
+            })
+        });
+        self.0.lanes.send(shard, ToShard::Run(job)).map_err(|error| match error {
+            LaneError::Full(_) => Problem::new(Code::TryAgain, format!("shard {shard} is busy; try again")),
+            LaneError::Gone(_) => Problem::new(Code::Unavailable, "the server is stopping"),
+        })?;
+        answered.await.map_err(|_| failed())?.map_err(|_| Problem::new(Code::TryAgain, "it took too long"))
+    }
+}
+
+fn failed() -> Problem {
+    Problem::new(Code::Software, "the server failed at it; its log says more")
+}

@@ -1,0 +1,31 @@
+//! The operator's hands: `skein adm` over a Unix socket.
+//!
+//! ```text
+//! POST /adm/v1 {"verb": ..} ─▶ socket ─ who is it? ─▶ route ─▶ verbs ──Job──▶ the users' shards
+//!                  {"row": ..} lines ◀── bounded channel ◀───────────────────────┘
+//!                  "end"
+//! ```
+//!
+//! ```text
+//! wire      requests and lines        desk      work on a shard, with a bound and a deadline
+//! rows      lines on their way        users     which users, and their accounts
+//! query     the search language       mailbox, message, fetch, server   the verbs
+//! ```
+//!
+//! Whoever may connect may do everything: the socket's mode and the peer's credentials are the lock.
+
+mod desk;
+mod fetch;
+mod mailbox;
+mod message;
+mod query;
+mod route;
+mod rows;
+mod server;
+mod socket;
+mod users;
+mod wire;
+
+pub use desk::{Desk, ReloadFn};
+pub use socket::{Adm, AdmSocket, start};
+pub use wire::{Code, FlagsHow, Line, PATH, Problem, Request};

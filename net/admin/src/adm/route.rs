@@ -1,0 +1,91 @@
+//! One address: a request in, an answer of lines out.
+
+use super::desk::Desk;
+use super::rows::{Gone, Rows};
+use super::wire::{Code, Line, PATH, Problem, Request};
+use super::{fetch, mailbox, message, server, users};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+
+/// Bytes of a request: a query with the longest lists that a shell passes.
+const REQUEST_BYTES_MAX: usize = 1 << 20;
+
+pub(crate) fn router(desk: Desk) -> Router {
+    Router::new().route(PATH, post(answer)).layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX)).with_state(desk)
+}
+
+async fn answer(State(desk): State<Desk>, body: Bytes) -> Response {
+    let (rows, lines) = Rows::new();
+    let request = serde_json::from_slice::<Request>(&body);
+    // A task of its own: its end is the end of the answer, and the answer's end its own.
+    tokio::spawn(async move {
+        let done = match request {
+            Ok(request) => run(&desk, request, &rows).await,
+            Err(error) => {
+                Err(Stop::Problem(Problem::new(Code::Usage, format!("this server does not know that: {error}"))))
+            }
+        };
+        let said = match done {
+            Ok(()) => Ok(()),
+            Err(Stop::Problem(problem)) => rows.problem(problem).await,
+            Err(Stop::Gone) => Err(Gone),
+        };
+        if said.is_ok() {
+            // Who has gone by now has seen all rows.
+            _ = rows.line(&Line::End).await;
+        }
+    });
+    ([("content-type", "application/x-ndjson")], Body::from_stream(lines.into_stream())).into_response()
+}
+
+/// Why a verb ends early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    Problem(Problem),
+    Gone,
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Stop {
+        Stop::Problem(problem)
+    }
+}
+
+impl From<Gone> for Stop {
+    fn from(_: Gone) -> Stop {
+        Stop::Gone
+    }
+}
+
+async fn run(desk: &Desk, request: Request, rows: &Rows) -> Result<(), Stop> {
+    match request {
+        Request::Stats => server::stats(desk, rows).await,
+        Request::Stop => {
+            desk.stop();
+            Ok(())
+        }
+        Request::Reload => server::reload(desk, rows).await,
+        Request::UserList { users } => users::list(desk, &users, rows).await,
+        Request::UserInfo { users } => users::info(desk, &users, rows).await,
+        Request::MailboxList { users, patterns, subscribed } => {
+            mailbox::list(desk, &users, patterns, subscribed, rows).await
+        }
+        Request::MailboxStatus { users, patterns } => mailbox::status(desk, &users, patterns, rows).await,
+        Request::MailboxCreate { users, names, subscribe } => {
+            mailbox::create(desk, &users, names, subscribe, rows).await
+        }
+        Request::MailboxDelete { users, names, unsubscribe } => {
+            mailbox::delete(desk, &users, names, unsubscribe, rows).await
+        }
+        Request::MailboxRename { users, from, to } => mailbox::rename(desk, &users, from, to, rows).await,
+        Request::MailboxSubscribe { users, names, on } => mailbox::subscribe(desk, &users, names, on, rows).await,
+        Request::Search { users, query } => message::search(desk, &users, &query, rows).await,
+        Request::Fetch { users, fields, query } => fetch::fetch(desk, &users, &fields, &query, rows).await,
+        Request::Expunge { users, query } => message::expunge(desk, &users, &query, rows).await,
+        Request::Flags { users, how, flags, query } => message::flags(desk, &users, (how, &flags), &query, rows).await,
+        Request::Copy { users, to, moving, query } => message::copy(desk, &users, (to, moving), &query, rows).await,
+    }
+}

@@ -1,0 +1,123 @@
+//! Which users a request means, and their accounts one after the other, each on its shard.
+
+use super::desk::Desk;
+use super::query::glob;
+use super::route::Stop;
+use super::rows::Rows;
+use super::wire::{Code, Problem};
+use skein_auth::SharedAuth;
+use skein_base::{AccountId, Class, UserName};
+use skein_serve::{Host, Operator};
+use skein_store::{AccountError, StoreError};
+use std::future::Future;
+use std::sync::Arc;
+
+/// `user list`
+pub(crate) async fn list(desk: &Desk, users: &str, rows: &Rows) -> Result<(), Stop> {
+    each(desk, users, rows, async |operator, rows| Ok(rows.row([("user", operator.user().as_str().into())]).await?))
+        .await
+}
+
+/// `user info`
+pub(crate) async fn info(desk: &Desk, users: &str, rows: &Rows) -> Result<(), Stop> {
+    let auth = desk.auth().clone();
+    each(desk, users, rows, move |operator, rows| {
+        let auth = auth.clone();
+        async move {
+            let (mut messages, mut bytes) = (0, 0);
+            let mailboxes = operator.mailboxes();
+            for name in &mailboxes {
+                let status = operator.status(name).await.map_err(problem)?;
+                messages += u64::from(status.messages);
+                bytes += status.bytes;
+            }
+            let user = operator.user();
+            let row = [
+                ("user", user.as_str().into()),
+                ("account", AccountId::of(user).hex().into()),
+                ("known", auth.state().users.know(user).into()),
+                ("mailboxes", mailboxes.len().into()),
+                ("messages", messages.into()),
+                ("bytes", bytes.into()),
+            ];
+            Ok(rows.row(row).await?)
+        }
+    })
+    .await
+}
+
+/// Does something with the account of each user meant. What fails for one of many users is told, and the next one follows.
+pub(crate) async fn each<F>(
+    desk: &Desk,
+    users: &str,
+    rows: &Rows,
+    work: impl Fn(Operator, Rows) -> F + Send + 'static,
+) -> Result<(), Stop>
+where
+    F: Future<Output = Result<(), Stop>> + 'static,
+{
+    let rows = rows.clone();
+    if !users.contains(['*', '?']) {
+        let user =
+            UserName::new(users).map_err(|error| Problem::new(Code::Usage, format!("user {users:?}: {error}")))?;
+        let (shard, auth) = (desk.home(AccountId::of(&user)), desk.auth().clone());
+        return desk.ask(shard, async move |host| work(one(&host, &user, &auth).await?, rows).await).await?;
+    }
+    let (pattern, work): (Arc<str>, _) = (users.to_lowercase().into(), Arc::new(std::sync::Mutex::new(work)));
+    let shards = usize::from(desk.shards().count() as u16) as u16;
+    for shard in desk.shards() {
+        let (pattern, rows, work) = (pattern.clone(), rows.clone(), work.clone());
+        desk.ask(shard, async move |host| {
+            let accounts = host.store().accounts(|id| skein_ring::home_shard(id, shards) == host.id()).await;
+            for id in accounts.map_err(problem)? {
+                let done = match Operator::open_known(&host, id).await {
+                    // Deleted since the list was made.
+                    Err(StoreError::Account(AccountError::NoSuchAccount)) => continue,
+                    Err(error) => Err((id.hex(), problem(error))),
+                    Ok(operator) if !glob::matches(&pattern, operator.user().as_str()) => continue,
+                    Ok(operator) => {
+                        let user = operator.user().to_string();
+                        let working =
+                            (work.lock().unwrap_or_else(std::sync::PoisonError::into_inner))(operator, rows.clone());
+                        working.await.map_err(|stop| (user, stop))
+                    }
+                };
+                match done {
+                    Ok(()) => {}
+                    Err((_, Stop::Gone)) => return Err(Stop::Gone),
+                    Err((user, Stop::Problem(Problem { code, text }))) => {
+                        rows.problem(Problem::new(code, format!("{user}: {text}"))).await?;
+                    }
+                }
+                skein_runtime::bulk_yield().await;
+            }
+            Ok(())
+        })
+        .await??;
+    }
+    Ok(())
+}
+
+/// The account of a user: there, or of somebody who may log in.
+async fn one(host: &Host, user: &UserName, auth: &SharedAuth) -> Result<Operator, Stop> {
+    match Operator::open_known(host, AccountId::of(user)).await {
+        Err(StoreError::Account(AccountError::NoSuchAccount)) => {}
+        opened => return opened.map_err(problem),
+    }
+    if !auth.state().users.know(user) {
+        return Err(Problem::new(Code::NoUser, format!("there is no user {user}")).into());
+    }
+    Operator::open(host, user).await.map_err(problem)
+}
+
+/// What the store refuses, as the operator is told it: with all facts.
+pub(crate) fn problem(error: StoreError) -> Stop {
+    let code = match (&error, error.class()) {
+        (StoreError::Account(AccountError::NoSuchAccount), _) => Code::NoUser,
+        (StoreError::Account(AccountError::NoSuchMailbox), _) => Code::NoMailbox,
+        (_, Class::Unavailable | Class::Full | Class::InUse) => Code::TryAgain,
+        (_, Class::Denied | Class::Credentials) => Code::Denied,
+        _ => Code::Data,
+    };
+    Problem::new(code, error.to_string()).into()
+}

@@ -1,0 +1,151 @@
+//! One user's account in the hands of whoever runs the server.
+//!
+//! ```text
+//! Job on the user's shard ──▶ Operator ──▶ validate ─ commit ─ durable      the way of every session's changes
+//!                                 └──▶ Opened: a view of one mailbox ──▶ find, look at, change
+//! ```
+//!
+//! Every change is durable when its call returns.
+
+mod opened;
+
+pub use opened::{Opened, Rendering, Seen};
+
+use crate::host::Host;
+use crate::imap::Session;
+use skein_base::{AccountId, MailboxId, UserName};
+use skein_store::account::Account;
+use skein_store::op::Op;
+use skein_store::{AccountError, StoreError};
+
+/// One user's account.
+pub struct Operator {
+    session: Session,
+}
+
+/// Numbers of a mailbox.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// Messages.
+    pub messages: u32,
+    /// Those without `\Seen`.
+    pub unseen: u32,
+    /// Those that no session has claimed as `\Recent`.
+    pub recent: u32,
+    /// UIDNEXT.
+    pub uid_next: u32,
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// HIGHESTMODSEQ.
+    pub highest_modseq: u64,
+    /// Sum of the sizes, bytes.
+    pub bytes: u64,
+}
+
+impl Operator {
+    /// The account of a user of this shard; begun if it is new, as by his first login.
+    ///
+    /// # Errors
+    /// The disk or the log failed.
+    pub async fn open(host: &Host, user: &UserName) -> Result<Operator, StoreError> {
+        let account = host.store().open(user).await?;
+        Ok(Operator::of(host, account))
+    }
+
+    /// The account of this identity.
+    ///
+    /// # Errors
+    /// There is none, or the disk or the log failed.
+    pub async fn open_known(host: &Host, id: AccountId) -> Result<Operator, StoreError> {
+        let account = host.store().open_known(id).await?;
+        Ok(Operator::of(host, account))
+    }
+
+    fn of(host: &Host, account: std::rc::Rc<skein_store::AccountHandle>) -> Operator {
+        let message_bytes_max = host.settings().message_bytes_max;
+        Operator { session: Session::new(host.store().clone(), account, message_bytes_max) }
+    }
+
+    /// Whose it is.
+    pub fn user(&self) -> &UserName {
+        self.session.account.user()
+    }
+
+    /// Names of all mailboxes, in order.
+    pub fn mailboxes(&self) -> Vec<String> {
+        self.session.account.read(|account| account.mailboxes().map(|m| m.name.to_owned()).collect())
+    }
+
+    /// The subscribed names, in order.
+    pub fn subscriptions(&self) -> Vec<String> {
+        self.session.account.read(|account| account.subscriptions().map(str::to_owned).collect())
+    }
+
+    /// A mailbox's numbers.
+    ///
+    /// # Errors
+    /// No such mailbox, or the disk failed.
+    pub async fn status(&self, mailbox: &str) -> Result<Status, StoreError> {
+        let id = self.session.find_loaded(mailbox).await?;
+        Ok(self.session.look(id, |m| Status {
+            messages: m.rows().count(),
+            unseen: m.rows().unseen(),
+            recent: m.unclaimed(),
+            uid_next: m.uid_next().0,
+            uid_validity: m.validity().0,
+            highest_modseq: m.modseq().0,
+            bytes: m.bytes(),
+        }))
+    }
+
+    /// Makes a mailbox.
+    ///
+    /// # Errors
+    /// It exists, its name is not fit, or the log refuses.
+    pub async fn create(&self, mailbox: &str) -> Result<(), StoreError> {
+        self.change(|account, now| account.create(mailbox, now)).await
+    }
+
+    /// Removes a mailbox with its messages.
+    ///
+    /// # Errors
+    /// There is none, it has to stay, or the log refuses.
+    pub async fn delete(&self, mailbox: &str) -> Result<(), StoreError> {
+        self.change(|account, _| account.delete(mailbox)).await
+    }
+
+    /// Gives a mailbox and all below it another name; of INBOX only the messages go.
+    ///
+    /// # Errors
+    /// No such mailbox, the new name is taken or not fit, or the log refuses.
+    pub async fn rename(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        if !from.eq_ignore_ascii_case("INBOX") {
+            return self.change(|account, _| account.rename(from, to)).await;
+        }
+        self.session.store.load(&self.session.account, MailboxId::INBOX).await?;
+        self.change(|account, now| account.empty_inbox_into(to, now)).await
+    }
+
+    /// Puts a name into or out of the subscriptions.
+    ///
+    /// # Errors
+    /// The name is not fit, or the log refuses.
+    pub async fn subscribe(&self, mailbox: &str, on: bool) -> Result<(), StoreError> {
+        self.change(|account, _| account.subscribe(mailbox, on)).await
+    }
+
+    async fn change(
+        &self,
+        validate: impl FnOnce(&Account, i64) -> Result<Vec<Op>, AccountError>,
+    ) -> Result<(), StoreError> {
+        self.session.commit_with(validate)?;
+        self.settled().await
+    }
+
+    /// Waits until all that was changed is durable.
+    async fn settled(&self) -> Result<(), StoreError> {
+        self.session.store.durable(&self.session.account).await?;
+        self.session.checkpoint_if_due();
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+//! The way to the server: one request over HTTP on its Unix socket, and the lines of the answer.
+
+use super::output::Output;
+use http_body_util::{BodyExt, Full};
+use hyper::Request as HttpRequest;
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use skein_admin::adm::{Code, Line, PATH, Request};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use tokio::net::UnixStream;
+
+/// Bytes of one line: a whole message, written as JSON and base64.
+const LINE_BYTES_MAX: usize = 2 << 30;
+
+/// Why there is no whole answer.
+#[derive(Debug)]
+pub enum AskError {
+    /// Nobody answers at the socket.
+    Connect { socket: PathBuf, error: io::Error },
+    /// The answer broke off or makes no sense.
+    Broken(String),
+    /// The rows can not be printed.
+    Print(io::Error),
+}
+
+impl AskError {
+    /// The kind of failure.
+    pub fn code(&self) -> Code {
+        match self {
+            AskError::Connect { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => Code::Denied,
+            AskError::Connect { .. } => Code::Unavailable,
+            AskError::Broken(_) => Code::Unavailable,
+            AskError::Print(_) => Code::Data,
+        }
+    }
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AskError::Connect { socket, error } if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(f, "{}: only root and the server's user may", socket.display())
+            }
+            AskError::Connect { socket, error } => {
+                let hint = "is the server running? --config or --socket says which";
+                write!(f, "no server answers at {}: {error}; {hint}", socket.display())
+            }
+            AskError::Broken(text) => write!(f, "the server broke off: {text}"),
+            AskError::Print(error) => write!(f, "can not print: {error}"),
+        }
+    }
+}
+
+/// Asks and prints the rows as they come; the worst problem that the server told of.
+///
+/// # Errors
+/// No server, or the answer is not whole.
+pub fn ask(socket: &Path, request: &Request, output: &mut Output) -> Result<Option<Code>, AskError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| AskError::Broken(error.to_string()))?;
+    runtime.block_on(exchange(socket, request, output))
+}
+
+async fn exchange(socket: &Path, request: &Request, output: &mut Output) -> Result<Option<Code>, AskError> {
+    let connected = UnixStream::connect(socket).await;
+    let stream = connected.map_err(|error| AskError::Connect { socket: socket.to_owned(), error })?;
+    let broken = |error: hyper::Error| AskError::Broken(error.to_string());
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let connection = tokio::spawn(connection);
+    let body = serde_json::to_vec(request).expect("a request has string keys");
+    let request = HttpRequest::post(PATH).header("host", "skein").body(Full::new(Bytes::from(body)));
+    let response = sender.send_request(request.expect("all parts are constants")).await.map_err(broken)?;
+    if !response.status().is_success() {
+        return Err(AskError::Broken(format!("HTTP {}", response.status())));
+    }
+    let worst = print_lines(response.into_body(), output).await;
+    connection.abort();
+    worst
+}
+
+async fn print_lines(mut body: hyper::body::Incoming, output: &mut Output) -> Result<Option<Code>, AskError> {
+    let (mut pending, mut worst): (Vec<u8>, Option<Code>) = (Vec::new(), None);
+    while let Some(frame) = body.frame().await {
+        let Ok(bytes) = frame.map_err(|error| AskError::Broken(error.to_string()))?.into_data() else { continue };
+        let searched = pending.len();
+        pending.extend_from_slice(&bytes);
+        let mut start = 0;
+        while let Some(end) = pending[start.max(searched)..].iter().position(|&b| b == b'\n') {
+            let end = start.max(searched) + end;
+            match serde_json::from_slice(&pending[start..end]).map_err(|error| AskError::Broken(error.to_string()))? {
+                Line::Row(row) => output.row(row).map_err(AskError::Print)?,
+                Line::Problem(problem) => {
+                    output.flush().map_err(AskError::Print)?;
+                    eprintln!("skein adm: {problem}");
+                    worst = worst.or(Some(problem.code));
+                }
+                Line::End => {
+                    output.flush().map_err(AskError::Print)?;
+                    return Ok(worst);
+                }
+            }
+            start = end + 1;
+        }
+        pending.drain(..start);
+        if pending.len() > LINE_BYTES_MAX {
+            return Err(AskError::Broken(format!("a line longer than {LINE_BYTES_MAX} bytes")));
+        }
+    }
+    output.flush().map_err(AskError::Print)?;
+    Err(AskError::Broken("the answer is not whole".to_owned()))
+}

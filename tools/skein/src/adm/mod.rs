@@ -1,0 +1,144 @@
+//! `skein adm`: a request to the running server, and its rows for a human or a program.
+//!
+//! ```text
+//! words ─▶ Request ──client──▶ Unix socket of the server
+//!            rows ◀── output: a table or `name: value` on a terminal, JSON lines with --json
+//! ```
+
+mod client;
+mod mailbox;
+mod message;
+mod output;
+mod user;
+
+use clap::Subcommand;
+use output::{Output, Shape};
+use skein_admin::adm::{Code, Request};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit codes: 0 done, 64 the command makes no sense, 65 something stored or given is not right, 67 no such user,
+/// 68 no such mailbox, 69 no server, 70 the server failed, 75 try again, 77 not allowed.
+#[derive(clap::Args)]
+#[command(after_help = "Exit codes: 0 done, 64 usage, 65 data, 67 no such user, 68 no such mailbox, 69 no server, \
+                        70 the server failed, 75 try again, 77 not allowed.")]
+pub struct Args {
+    /// The server's settings file; without it, the demo's data folder ./skein-data.
+    #[arg(long, short, global = true)]
+    config: Option<PathBuf>,
+    /// The server's socket, instead of asking the settings.
+    #[arg(long, global = true, conflicts_with = "config")]
+    socket: Option<PathBuf>,
+    /// Print one JSON object a line.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Numbers of the running server, by shard.
+    Stats,
+    /// End the server as SIGTERM does: commands that run finish first.
+    Stop,
+    /// Read settings, users and certificates again: all of them, or none.
+    Reload,
+    /// Accounts.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Mailboxes of users.
+    #[command(subcommand)]
+    Mailbox(mailbox::Command),
+    /// Mailbox and UID of messages that a query finds.
+    Search(message::Search),
+    /// Fields of messages that a query finds.
+    Fetch(message::Fetch),
+    /// Remove messages that a query finds. It has to name a mailbox.
+    Expunge(message::Search),
+    /// Change flags and keywords of messages that a query finds.
+    #[command(subcommand)]
+    Flags(message::Flags),
+    /// Copy messages that a query finds to another mailbox of the user.
+    Copy(message::Copy),
+    /// Move messages that a query finds to another mailbox of the user.
+    Move(message::Copy),
+}
+
+/// Whose mail.
+#[derive(clap::Args)]
+struct Users {
+    /// All users that have mail here, in place of USER.
+    #[arg(long, short)]
+    all: bool,
+}
+
+/// Runs the command and gives the exit code.
+pub fn run(args: Args) -> ExitCode {
+    let socket = match (args.socket, args.config) {
+        (Some(socket), _) => socket,
+        (None, Some(file)) => match crate::load(&file) {
+            Ok(config) => skein_server::adm_socket(&config),
+            Err(_) => return code(Code::Usage),
+        },
+        (None, None) => skein_server::adm_socket(&skein_config::Config::embedded_default()),
+    };
+    let (request, shape) = match args.command.request() {
+        Ok(asked) => asked,
+        Err(text) => {
+            eprintln!("skein adm: {text}");
+            return code(Code::Usage);
+        }
+    };
+    let mut output = Output::new(args.json, shape);
+    match client::ask(&socket, &request, &mut output) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(worst)) => code(worst),
+        Err(error) => {
+            eprintln!("skein adm: {error}");
+            code(error.code())
+        }
+    }
+}
+
+fn code(code: Code) -> ExitCode {
+    ExitCode::from(code.exit())
+}
+
+impl Command {
+    fn request(self) -> Result<(Request, Shape), String> {
+        Ok(match self {
+            Command::Stats => (Request::Stats, Shape::Table),
+            Command::Stop => (Request::Stop, Shape::Table),
+            Command::Reload => (Request::Reload, Shape::Table),
+            Command::User(command) => (command.request(), Shape::Table),
+            Command::Mailbox(command) => (command.request()?, Shape::Table),
+            Command::Search(search) => (search.search()?, Shape::Table),
+            Command::Fetch(fetch) => (fetch.request()?, Shape::Records),
+            Command::Expunge(search) => (search.expunge()?, Shape::Table),
+            Command::Flags(flags) => (flags.request()?, Shape::Table),
+            Command::Copy(copy) => (copy.request(false)?, Shape::Table),
+            Command::Move(copy) => (copy.request(true)?, Shape::Table),
+        })
+    }
+}
+
+impl Users {
+    /// The users meant, and the words that are left.
+    fn split(&self, mut words: Vec<String>) -> Result<(String, Vec<String>), String> {
+        if self.all {
+            return Ok(("*".to_owned(), words));
+        }
+        if words.is_empty() {
+            return Err("whose? Name a USER, or --all".to_owned());
+        }
+        let user = words.remove(0);
+        Ok((user, words))
+    }
+
+    /// The same when at least one word has to be left.
+    fn split_more(&self, words: Vec<String>, what: &str) -> Result<(String, Vec<String>), String> {
+        let (users, words) = self.split(words)?;
+        if words.is_empty() { Err(format!("{what} is missing")) } else { Ok((users, words)) }
+    }
+}

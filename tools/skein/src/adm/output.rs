@@ -1,0 +1,163 @@
+//! Rows for a human or a program.
+
+use base64::Engine;
+use serde_json::{Map, Value};
+use std::io::{self, IsTerminal, StdoutLock, Write};
+
+/// Rows that decide how wide a table's columns are; later ones may stand out. So long answers flow.
+const TABLE_ROWS: usize = 1000;
+
+/// How rows look for a human.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// Columns under a heading.
+    Table,
+    /// `name: value` lines, an empty line between rows.
+    Records,
+}
+
+/// Where rows go.
+pub struct Output {
+    out: io::BufWriter<StdoutLock<'static>>,
+    json: bool,
+    shape: Shape,
+    bold: bool,
+    waiting: Vec<Map<String, Value>>,
+    widths: Vec<usize>,
+    rows: usize,
+}
+
+impl Output {
+    pub fn new(json: bool, shape: Shape) -> Output {
+        let stdout = io::stdout();
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let bold = stdout.is_terminal() && !no_color;
+        let out = io::BufWriter::new(stdout.lock());
+        Output { out, json, shape, bold, waiting: Vec::new(), widths: Vec::new(), rows: 0 }
+    }
+
+    /// Takes a row; it is printed now or with those that stand beside it.
+    pub fn row(&mut self, row: Map<String, Value>) -> io::Result<()> {
+        if self.json {
+            serde_json::to_writer(&mut self.out, &row)?;
+            return self.out.write_all(b"\n");
+        }
+        match self.shape {
+            Shape::Records => self.record(&row),
+            Shape::Table if self.widths.is_empty() => {
+                self.waiting.push(row);
+                if self.waiting.len() == TABLE_ROWS { self.table() } else { Ok(()) }
+            }
+            Shape::Table => self.cells(&row),
+        }
+    }
+
+    /// Prints what waits.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.table()?;
+        self.out.flush()
+    }
+
+    fn record(&mut self, row: &Map<String, Value>) -> io::Result<()> {
+        if self.rows > 0 {
+            self.out.write_all(b"\n")?;
+        }
+        self.rows += 1;
+        for (name, value) in row {
+            let (name, value) = (self.heading(name), raw(value));
+            let apart: &[u8] = if value.contains(&b'\n') { b":\n" } else { b": " };
+            self.out.write_all(name.as_bytes())?;
+            self.out.write_all(apart)?;
+            self.out.write_all(&value)?;
+            if !value.ends_with(b"\n") {
+                self.out.write_all(b"\n")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn table(&mut self) -> io::Result<()> {
+        let rows = std::mem::take(&mut self.waiting);
+        let Some(first) = rows.first() else { return Ok(()) };
+        let names: Vec<String> = first.keys().cloned().collect();
+        let widest = |name: &String| {
+            let cells = rows.iter().filter_map(|row| row.get(name)).map(|value| cell(value).chars().count());
+            cells.chain([name.chars().count()]).max().unwrap_or(0)
+        };
+        self.widths = names.iter().map(widest).collect();
+        let heading: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
+        let numbers: Vec<bool> = names.iter().map(|name| first.get(name).is_some_and(Value::is_number)).collect();
+        let line = aligned(&heading, &self.widths, &numbers);
+        let line = self.heading(&line);
+        writeln!(self.out, "{line}")?;
+        rows.iter().try_for_each(|row| self.cells(row))
+    }
+
+    fn cells(&mut self, row: &Map<String, Value>) -> io::Result<()> {
+        let cells: Vec<String> = row.values().map(cell).collect();
+        let numbers: Vec<bool> = row.values().map(Value::is_number).collect();
+        writeln!(self.out, "{}", aligned(&cells, &self.widths, &numbers))
+    }
+
+    fn heading(&self, text: &str) -> String {
+        if self.bold { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn aligned(cells: &[String], widths: &[usize], numbers: &[bool]) -> String {
+    let mut line = String::new();
+    for (i, cell) in cells.iter().enumerate() {
+        let room = widths.get(i).copied().unwrap_or(0).saturating_sub(cell.chars().count());
+        if i > 0 {
+            line.push_str("  ");
+        }
+        let (before, after) = if numbers.get(i) == Some(&true) { (room, 0) } else { (0, room) };
+        line.extend(std::iter::repeat_n(' ', before));
+        line.push_str(cell);
+        line.extend(std::iter::repeat_n(' ', after));
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// One line, with nothing that a terminal would obey: names are the users' own.
+fn cell(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        Value::Bool(yes) => if *yes { "yes" } else { "no" }.to_owned(),
+        other => other.to_string(),
+    };
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// The bytes of a value: messages go out as they are stored.
+fn raw(value: &Value) -> Vec<u8> {
+    match value {
+        Value::String(text) => text.clone().into_bytes(),
+        Value::Object(object) => {
+            let encoded = object.get("base64").and_then(Value::as_str).unwrap_or_default();
+            base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default()
+        }
+        other => cell(other).into_bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other() {
+        let line = |cells: [&str; 2], numbers: [bool; 2]| aligned(&cells.map(str::to_owned), &[5, 4], &numbers);
+        assert_eq!(line(["NAME", "SIZE"], [false, true]), "NAME   SIZE");
+        assert_eq!(line(["a", "7"], [false, true]), "a         7");
+        assert_eq!(line(["a", "b"], [false, false]), "a      b");
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_name() {
+        assert_eq!(cell(&Value::from("a\x1b[2Jb")), "a\u{fffd}[2Jb");
+        assert_eq!(raw(&serde_json::json!({"base64": "/w=="})), b"\xff");
+    }
+}

@@ -1,0 +1,239 @@
+//! `skein adm`: the real command against a live server, beside IMAP sessions that see what it does at once.
+
+use skein_testkit::program::{self, Outcome};
+use skein_testkit::server::{self, PASSWORD};
+use skein_testkit::wait::{self, PATIENCE};
+use skein_testkit::{Server, mail};
+use std::process::Command;
+
+/// Runs `skein adm` with the words of `line`; `'…'` holds a word together.
+fn adm(server: &Server, line: &str) -> Outcome {
+    let mut command = Command::new(server::skein_binary());
+    command.arg("adm").arg("--socket").arg(server.folder().join("data/adm.sock"));
+    command.args(line.split('\'').enumerate().flat_map(|(i, part)| match i % 2 {
+        0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
+        _ => vec![part.to_owned()],
+    }));
+    program::run(&mut command, b"")
+}
+
+/// What it prints when all is well.
+#[track_caller]
+fn good(server: &Server, line: &str) -> String {
+    adm(server, line).expect_ok(line).text()
+}
+
+/// Its exit code and what it says.
+fn bad(server: &Server, line: &str) -> (Option<i32>, String) {
+    let outcome = adm(server, line);
+    (outcome.status.code(), outcome.all_text())
+}
+
+fn message(from: &str, subject: &str, text: &str) -> Vec<u8> {
+    mail::to_crlf(
+        format!("From: {from}\nSubject: {subject}\nDate: Mon, 5 Jan 2026 10:00:00 +0000\n\n{text}\n").as_bytes(),
+    )
+}
+
+fn server() -> Server {
+    Server::start_changed(|settings, _| settings)
+}
+
+#[test]
+fn mailboxes_change_beside_a_session() {
+    let server = server();
+    let user = Server::user(1);
+    let mut session = server.login(&user);
+    good(&server, &format!("mailbox create --subscribe {user} Work Work/2026"));
+    let listed = session.command("LIST \"\" *").expect("LIST").expect_ok();
+    assert_eq!(listed.data("LIST").len(), 3, "{listed:?}");
+    assert_eq!(session.command("LSUB \"\" *").expect("LSUB").expect_ok().data("LSUB").len(), 2);
+
+    let table = good(&server, &format!("mailbox list {user}"));
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("USER") && lines.len() == 4, "{table}");
+    assert!(!table.contains('\x1b'), "no colours in a pipe");
+    let json = good(&server, &format!("--json mailbox list {user} Work*"));
+    assert_eq!(
+        json.lines().next(),
+        Some(&*format!("{{\"user\":\"{user}\",\"mailbox\":\"Work\",\"subscribed\":true}}")),
+        "{json}"
+    );
+    good(&server, &format!("mailbox rename {user} Work Done"));
+    session.command("SELECT Done/2026").expect("SELECT").expect_ok();
+    good(&server, &format!("mailbox unsubscribe {user} Work"));
+    good(&server, &format!("mailbox subscribe {user} Done"));
+    let subscribed = good(&server, &format!("--json mailbox list --subscribed {user}"));
+    assert!(subscribed.contains("\"Done\"") && !subscribed.contains("\"Work\""), "{subscribed}");
+    good(&server, &format!("mailbox delete {user} Done/2026"));
+    assert!(!session.command("STATUS Done/2026 (MESSAGES)").expect("STATUS").is_ok());
+
+    session.append("INBOX", "", &message("a@x.org", "one", "hello")).expect("APPEND").expect_ok();
+    let status = good(&server, &format!("--json mailbox status {user} inbox"));
+    assert!(status.contains("\"messages\":1,\"unseen\":1") && status.contains("\"uidnext\":2"), "{status}");
+}
+
+#[test]
+fn messages_are_found_shown_and_changed() {
+    let server = server();
+    let user = Server::user(2);
+    let mut session = server.login(&user);
+    for (flags, subject) in [("", "first"), ("\\Seen", "second"), ("\\Flagged", "third")] {
+        let mail = message("alice@x.org", subject, &format!("text of {subject}"));
+        session.append("INBOX", flags, &mail).expect("APPEND").expect_ok();
+    }
+    session.append("INBOX", "", b"Subject: raw\r\n\r\n\xff\xfe\r\n").expect("APPEND").expect_ok();
+    session.command("CREATE Else").expect("CREATE").expect_ok();
+    session.command("SELECT INBOX").expect("SELECT").expect_ok();
+
+    let uids = |query: &str| -> Vec<u32> {
+        let found = good(&server, &format!("--json search {user} {query}"));
+        let uid = |line: &str| line.rsplit(':').next().and_then(|n| n.trim_end_matches('}').parse().ok());
+        found.lines().map(|line| uid(line).expect("a row ends with its UID")).collect()
+    };
+    assert_eq!(uids("all"), [1, 2, 3, 4]);
+    assert_eq!(uids("from alice subject second"), [2]);
+    assert_eq!(uids("mailbox INBOX flagged or seen"), [2, 3]);
+    assert_eq!(uids("mailbox Else"), []);
+    assert_eq!(uids("not from alice"), [4]);
+    assert_eq!(uids("body 'text of third'"), [3]);
+    assert_eq!(uids("savedsince 1h uid 2:3"), [2, 3]);
+    assert_eq!(uids("savedbefore 1h"), []);
+    assert_eq!(uids("sentsince 2026-01-06"), []);
+    assert_eq!(uids("'senton 5-Jan-2026 (subject first)'"), [1]);
+    assert_eq!(uids("mailbox 'IN*' larger 1"), [1, 2, 3, 4]);
+
+    let shown = good(&server, &format!("fetch {user} 'uid flags hdr.subject text' uid 2"));
+    assert!(shown.starts_with("uid: 2\nflags: \\Seen\nhdr.subject: second\ntext:\nFrom: alice@x.org\r\n"), "{shown:?}");
+    let raw = adm(&server, &format!("fetch {user} body uid 4")).expect_ok("fetch");
+    assert!(raw.stdout.windows(2).any(|two| two == b"\xff\xfe"), "bytes as they are stored: {:?}", raw.stdout);
+    let json = good(&server, &format!("--json fetch {user} 'size.virtual imap.envelope body guid' uid 4"));
+    assert!(json.contains("\"body\":{\"base64\":\"//4NCg==\"}") && json.contains("raw"), "{json}");
+    let guid = json.split("\"guid\":\"").nth(1).expect("a guid").split('"').next().expect("its end").to_owned();
+    assert_eq!(uids(&format!("guid {guid}")), [4]);
+    assert_eq!(uids("unseen"), [1, 3, 4], "looking makes nothing seen");
+
+    good(&server, &format!("flags add {user} '\\Seen $Mark' uid 1"));
+    let told = session.command("NOOP").expect("NOOP").expect_ok();
+    let flags = told.fetches()[0].flags().expect("flags");
+    assert!(flags.contains("\\Seen") && flags.contains("$Mark"), "{flags:?}");
+    assert_eq!(uids("keyword $mark"), [1]);
+    good(&server, &format!("flags remove {user} $Mark keyword $Mark"));
+    good(&server, &format!("flags replace {user} \\Draft uid 1"));
+    assert_eq!(uids("draft unseen"), [1]);
+
+    good(&server, &format!("copy {user} Else subject first"));
+    good(&server, &format!("move {user} Else mailbox INBOX subject second"));
+    let examined = server.login(&user).command("EXAMINE Else").expect("EXAMINE").expect_ok();
+    assert_eq!(examined.exists(), Some(2), "another session sees them at once");
+    assert_eq!(uids("mailbox Else"), [1, 2]);
+    let gone = good(&server, &format!("--json expunge {user} mailbox INBOX subject third"));
+    assert!(gone.contains("\"expunged\":1"), "{gone}");
+    assert_eq!(uids("mailbox INBOX"), [1, 4]);
+    session.command("NOOP").expect("NOOP").expect_ok();
+    assert_eq!(session.command("SEARCH ALL").expect("SEARCH").expect_ok().search(), [1, 2]);
+}
+
+#[test]
+fn many_users_by_pattern() {
+    let server = server();
+    for n in [1, 2, 30] {
+        let mut session = server.login(&Server::user(n));
+        session.append("INBOX", "", &message("a@x.org", "all", "hello")).expect("APPEND").expect_ok();
+    }
+    let list = good(&server, "--json user list");
+    assert_eq!(list.lines().count(), 3, "{list}");
+    let list = good(&server, "--json user list test?");
+    assert!(list.contains("test1") && list.contains("test2") && !list.contains("test30"), "{list}");
+    let info = good(&server, "--json user info test30");
+    assert!(info.contains("\"known\":true,\"mailboxes\":1,\"messages\":1"), "{info}");
+    assert_eq!(good(&server, "--json search --all subject all").lines().count(), 3);
+    good(&server, "mailbox create test* Shared");
+    assert_eq!(good(&server, "--json mailbox list --all Shared").lines().count(), 3);
+    // What fails for one is told, and the others follow.
+    good(&server, "mailbox delete test2 Shared");
+    let (code, said) = bad(&server, "--json mailbox delete --all Shared");
+    assert_eq!(code, Some(68), "{said}");
+    assert!(said.contains("test2: ") && said.matches("\"deleted\"").count() == 2, "{said}");
+}
+
+#[test]
+fn what_can_not_be_done_is_said_with_a_code() {
+    let server = server();
+    let user = Server::user(3);
+    for (line, code, expect) in [
+        ("search".to_owned(), 64, "--all"),
+        (format!("search {user}"), 64, "QUERY is missing"),
+        (format!("search {user} bogus"), 64, "BOGUS is no key"),
+        (format!("fetch {user} nothing all"), 64, "no field nothing"),
+        (format!("flags add {user} \\Recent all"), 64, "neither a system flag"),
+        (format!("expunge {user} all"), 64, "name a mailbox"),
+        ("mailbox list 'no user'".to_owned(), 64, "no user"),
+        ("mailbox list stranger".to_owned(), 67, "no user stranger"),
+        (format!("mailbox delete {user} Nowhere"), 68, ""),
+        (format!("mailbox status {user} Nowhere"), 68, ""),
+        (format!("mailbox delete {user} INBOX"), 65, "INBOX"),
+        (format!("mailbox create {user} inbox"), 65, "exists"),
+    ] {
+        let (got, said) = bad(&server, &line);
+        assert_eq!(got, Some(code), "{line}: {said}");
+        assert!(said.contains(expect), "{line}: {said}");
+    }
+    assert_eq!(
+        good(&server, "--json user list test3").lines().count(),
+        1,
+        "who may log in has an account when asked for"
+    );
+    let mut command = Command::new(server::skein_binary());
+    let outcome = program::run(command.args(["adm", "--socket", "/nowhere/adm.sock", "stats"]), b"");
+    assert_eq!(outcome.status.code(), Some(69), "{}", outcome.all_text());
+}
+
+#[test]
+fn stats_reload_and_stop() {
+    let mut server = server();
+    let _session = server.login(&Server::user(1));
+    let stats = good(&server, "stats");
+    assert!(stats.starts_with("SHARD  SESSIONS"), "{stats}");
+    let stats = good(&server, "--json stats");
+    assert!(stats.contains("\"sessions\":1"), "{stats}");
+
+    server.change_settings(|settings| settings.replace("[auth]\n", "[auth]\nfailure_delay_ms = 0\n"));
+    let mut command = Command::new(server::skein_binary());
+    command.args(["adm", "--json", "reload", "--config"]).arg(server.folder().join("skein.toml"));
+    let changed = program::run(&mut command, b"").expect_ok("reload").text();
+    assert_eq!(changed.trim(), "{\"what\":\"changed\",\"name\":\"auth.failure_delay_ms\"}");
+    let stopped = good(&server, "stop");
+    assert_eq!(stopped, "");
+    assert!(wait::until(PATIENCE, || server.log().contains("stopped")), "{}", server.log());
+    assert_eq!(bad(&server, "stats").0, Some(69));
+    server.kill();
+    server.restart();
+    server.imap().login(&Server::user(1), PASSWORD).expect("LOGIN").expect_ok();
+    good(&server, "stats");
+}
+
+#[test]
+fn the_socket_is_for_root_and_the_servers_user() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let server = server();
+    let socket = server.folder().join("data/adm.sock");
+    let meta = std::fs::metadata(&socket).expect("the socket is there");
+    assert_eq!(meta.permissions().mode() & 0o777, 0o600);
+    if !program::is_root("another user at the socket") {
+        return;
+    }
+    // Whatever somebody makes of the mode: the server looks at who it is.
+    let folder = server.folder();
+    for path in [folder, &folder.join("data"), &socket] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).expect("ours");
+    }
+    let nobody = 65534;
+    assert_ne!(meta.uid(), nobody);
+    let mut command = Command::new(server::skein_binary());
+    command.args(["adm", "stats", "--socket"]).arg(&socket);
+    std::os::unix::process::CommandExt::uid(&mut command, nobody);
+    let outcome = program::run(&mut command, b"");
+    assert!(!outcome.status.success() && outcome.stdout.is_empty(), "{}", outcome.all_text());
+    assert!(server.log().contains("neither root nor the server's user"), "{}", server.log());
+}
