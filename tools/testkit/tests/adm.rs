@@ -214,6 +214,30 @@ fn stats_reload_and_stop() {
 }
 
 #[test]
+fn sessions_are_listed_and_kicked() {
+    let server = server();
+    let users = [Server::user(1), Server::user(2)];
+    let mut sessions: Vec<_> = users.iter().map(|user| server.login(user)).collect();
+    sessions[0].command("SELECT INBOX").expect("SELECT").expect_ok();
+    let table = good(&server, "who");
+    assert!(table.starts_with("USER") && table.lines().count() == 3, "{table}");
+    let json = good(&server, "--json who test1");
+    assert_eq!(json.lines().count(), 1, "{json}");
+    assert!(json.contains("\"service\":\"imap\"") && json.contains("\"mailbox\":\"INBOX\""), "{json}");
+    let id = json.split("\"session\":\"").nth(1).expect("an id").split('"').next().expect("its end");
+    let kicked = good(&server, &format!("--json kick {id}"));
+    assert_eq!(kicked.trim(), format!("{{\"whom\":\"{id}\",\"kicked\":1}}"));
+    let goodbye = sessions[0].read_to_close();
+    assert!(goodbye.starts_with(b"* BYE "), "{goodbye:?}");
+    sessions[1].command("NOOP").expect("the other one lives").expect_ok();
+    good(&server, "kick test2");
+    assert!(sessions[1].read_to_close().starts_with(b"* BYE "));
+    assert!(wait::until(PATIENCE, || good(&server, "--json who").is_empty()));
+    assert_eq!(bad(&server, "kick test2").0, Some(67));
+    assert_eq!(bad(&server, "kick 'no user'").0, Some(64));
+}
+
+#[test]
 fn the_socket_is_for_root_and_the_servers_user() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let server = server();

@@ -9,7 +9,7 @@
 //! ```text
 //! wire      requests and lines        desk      work on a shard, with a bound and a deadline
 //! rows      lines on their way        users     which users, and their accounts
-//! query     the search language       mailbox, message, fetch, server   the verbs
+//! query     the search language       mailbox, message, fetch, server, who   the verbs
 //! ```
 //!
 //! Whoever may connect may do everything: the socket's mode and the peer's credentials are the lock.
@@ -24,6 +24,7 @@ mod rows;
 mod server;
 mod socket;
 mod users;
+mod who;
 mod wire;
 
 pub use desk::{Desk, ReloadFn};

@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::rows::{Gone, Rows};
 use super::wire::{Code, Line, PATH, Problem, Request};
-use super::{fetch, mailbox, message, server, users};
+use super::{fetch, mailbox, message, server, users, who};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
@@ -68,6 +68,8 @@ async fn run(desk: &Desk, request: Request, rows: &Rows) -> Result<(), Stop> {
             Ok(())
         }
         Request::Reload => server::reload(desk, rows).await,
+        Request::Who { users } => who::who(desk, &users, rows).await,
+        Request::Kick { whom } => who::kick(desk, &whom, rows).await,
         Request::UserList { users } => users::list(desk, &users, rows).await,
         Request::UserInfo { users } => users::info(desk, &users, rows).await,
         Request::MailboxList { users, patterns, subscribed } => {

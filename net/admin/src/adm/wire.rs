@@ -18,6 +18,10 @@ pub enum Request {
     Stop,
     /// Read settings, users and certificates again.
     Reload,
+    /// Sessions, of a user by name or pattern.
+    Who { users: String },
+    /// End sessions: one by its id, or all of a user.
+    Kick { whom: String },
     /// Accounts that have mail here.
     UserList { users: String },
     /// What is known of them.

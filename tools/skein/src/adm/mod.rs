@@ -44,6 +44,17 @@ enum Command {
     Stop,
     /// Read settings, users and certificates again: all of them, or none.
     Reload,
+    /// Sessions: whose, from where, and what they do.
+    Who {
+        /// A user's name, or a pattern with * and ?.
+        #[arg(default_value = "*")]
+        users: String,
+    },
+    /// End sessions with a goodbye, once their running command is done.
+    Kick {
+        /// A session's id as `who` and the log have it, or a user for all of his.
+        whom: String,
+    },
     /// Accounts.
     #[command(subcommand)]
     User(user::Command),
@@ -111,6 +122,8 @@ impl Command {
             Command::Stats => (Request::Stats, Shape::Table),
             Command::Stop => (Request::Stop, Shape::Table),
             Command::Reload => (Request::Reload, Shape::Table),
+            Command::Who { users } => (Request::Who { users }, Shape::Table),
+            Command::Kick { whom } => (Request::Kick { whom }, Shape::Table),
             Command::User(command) => (command.request(), Shape::Table),
             Command::Mailbox(command) => (command.request()?, Shape::Table),
             Command::Search(search) => (search.search()?, Shape::Table),
