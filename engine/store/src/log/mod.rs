@@ -352,6 +352,12 @@ impl<D: Disk> Log<D> {
         self.0.numbers.is_outlived(segment)
     }
 
+    /// What it, and the store on it, does wrong on purpose.
+    #[cfg(test)]
+    pub(crate) fn mutant(&self) -> tests::Mutant {
+        self.0.options.mutant
+    }
+
     /// The random bytes of this run.
     pub fn run_id(&self) -> [u8; 16] {
         self.0.options.run

@@ -17,6 +17,8 @@ use crate::account::{self, Account};
 use crate::account_handle::AccountHandle;
 use crate::body::BodyAddr;
 use crate::error::StoreError;
+#[cfg(test)]
+use crate::log::tests::Mutant;
 use crate::mailbox::{Frozen, SharedBytes, Snapshot};
 use crate::snapshot;
 use skein_base::seam::{Clock, Disk};
@@ -142,6 +144,12 @@ impl<D: Disk, C: Clock> Store<D, C> {
 
     /// The second half, for many accounts in the time that one takes: their syncs wait for the disk together.
     pub(super) async fn settle(&self, batch: Vec<Staged<D>>) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if self.0.log.mutant() == Mutant::RemovePackBeforeCheckpoint {
+            for staged in &batch {
+                self.remove_victims_unasked(&staged.claim.0, &staged.folder, &staged.victims).await?;
+            }
+        }
         self.sync_files(&batch).await?;
         for file in batch.iter().flat_map(|staged| &staged.snapshots) {
             file.put_in_place().await?;
@@ -171,6 +179,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
 
     async fn sync_files(&self, batch: &[Staged<D>]) -> Result<(), StoreError> {
         let packs = batch.iter().flat_map(|staged| &staged.moved.packs);
+        #[cfg(test)]
+        let packs = packs.filter(|_| self.0.log.mutant() != Mutant::NamePacksBeforeSync);
         let packs = packs.map(|file| Box::pin(self.0.disk.fdatasync(file)) as Sync<'_>);
         let files = batch.iter().flat_map(|staged| staged.snapshots.iter().chain([&staged.tree]));
         let files = files.map(|file| Box::pin(file.sync()) as Sync<'_>);

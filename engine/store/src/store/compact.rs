@@ -10,6 +10,8 @@ use super::Store;
 use crate::account_handle::AccountHandle;
 use crate::body::{BodyAddr, Place};
 use crate::error::StoreError;
+#[cfg(test)]
+use crate::log::tests::Mutant;
 use crate::pack::{PACK_HEADER_BYTES, pack_name, parse_pack_name};
 use skein_base::MailboxId;
 use skein_base::seam::{Clock, Disk};
@@ -113,6 +115,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
         folder: &Path,
         victims: &Victims,
     ) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if self.0.log.mutant() == Mutant::RemovePackBeforeCheckpoint {
+            // They went already.
+            return Ok(());
+        }
         for &number in &victims.0 {
             // A copy made while the checkpoint ran names a victim; that it was expunged again counts once that is durable.
             if let Some(end) = handle.tail_end()
@@ -127,6 +134,22 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 handle.packs_shrank.set(true);
                 continue;
             }
+            self.0.packs.forget(handle.id(), number);
+            self.0.disk.remove(&folder.join(pack_name(number))).await?;
+            self.count(|m| m.packs_removed += 1);
+        }
+        Ok(())
+    }
+
+    /// The same without asking: a mistake on purpose.
+    #[cfg(test)]
+    pub(super) async fn remove_victims_unasked(
+        &self,
+        handle: &AccountHandle,
+        folder: &Path,
+        victims: &Victims,
+    ) -> Result<(), StoreError> {
+        for &number in &victims.0 {
             self.0.packs.forget(handle.id(), number);
             self.0.disk.remove(&folder.join(pack_name(number))).await?;
             self.count(|m| m.packs_removed += 1);

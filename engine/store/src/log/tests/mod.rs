@@ -26,6 +26,12 @@ pub(crate) enum Mutant {
     HealWithoutCut,
     /// Tells nobody that records were lost.
     LoseInSilence,
+    /// Puts snapshots in place before the packs that they name are synced.
+    NamePacksBeforeSync,
+    /// Removes a segment before the accounts that need it are checkpointed.
+    RemoveSegmentBeforeCheckpoint,
+    /// Removes an emptied pack before the snapshots that name the new places are durable.
+    RemovePackBeforeCheckpoint,
 }
 
 const DIR: &str = "/data/log";

@@ -169,7 +169,15 @@ fn nor_does_a_disk_that_fails() {
 
 /// Runs that a mistake on purpose breaks; some by a panic of a client.
 fn caught(seeds: u64, mutant: Mutant) -> usize {
-    let perils = Perils { faults: FAILING, mutant, ..Perils::default() };
+    caught_with(seeds, Perils { faults: FAILING, mutant, ..Perils::default() })
+}
+
+/// The same for a mistake of drains, on a disk without faults: the power alone shows it.
+fn caught_draining(seeds: u64, mutant: Mutant) -> usize {
+    caught_with(seeds, Perils { mutant, drains: true, ..Perils::default() })
+}
+
+fn caught_with(seeds: u64, perils: Perils) -> usize {
     let broken = |seed| std::panic::catch_unwind(|| run(seed, perils).is_err()).unwrap_or(true);
     (0..seeds).filter(|&seed| broken(seed)).count()
 }
@@ -184,6 +192,24 @@ fn a_log_that_heals_without_cutting_off_what_it_lost_is_caught() {
 fn accounts_that_live_on_with_lost_changes_are_caught() {
     let caught = caught(200, Mutant::LoseInSilence);
     assert!(caught > 5, "only {caught} of 200");
+}
+
+#[test]
+fn packs_named_before_their_sync_are_caught() {
+    let caught = caught_draining(200, Mutant::NamePacksBeforeSync);
+    assert!(caught > 5, "only {caught} of 200");
+}
+
+#[test]
+fn a_segment_removed_before_its_checkpoints_is_caught() {
+    let caught = caught_draining(200, Mutant::RemoveSegmentBeforeCheckpoint);
+    assert!(caught > 5, "only {caught} of 200");
+}
+
+#[test]
+fn a_pack_removed_before_its_checkpoint_is_caught() {
+    let caught = caught_draining(800, Mutant::RemovePackBeforeCheckpoint);
+    assert!(caught > 3, "only {caught} of 800");
 }
 
 /// The harness is worth nothing if replies before the sync pass it.
