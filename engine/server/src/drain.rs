@@ -20,7 +20,9 @@ pub(crate) async fn run(host: Host, store: Store) {
         store.set_checkpoint_ops(u64::from(limits.snapshot_ops));
         store.set_pack_sizes(limits.pack_bytes, COMPACT_BYTES_MIN);
         hold_back(&store, limits.log_bytes_max);
-        let due = DrainLimits { keep_bytes: limits.log_keep_bytes, keep_seconds: i64::from(limits.log_keep_seconds) };
+        // Whatever makes messages wait must also be drained.
+        let keep_bytes = limits.log_keep_bytes.min(limits.log_bytes_max);
+        let due = DrainLimits { keep_bytes, keep_seconds: i64::from(limits.log_keep_seconds) };
         pause = match store.drain(&due).await {
             Ok(()) => LOOK,
             Err(error) => {
@@ -34,10 +36,8 @@ pub(crate) async fn run(host: Host, store: Store) {
 
 /// Above its budget the log takes messages only as fast as it is drained.
 fn hold_back(store: &Store, bytes_max: u64) {
-    let bytes = store.log_bytes();
-    let over = bytes > bytes_max;
-    if over {
+    if store.hold_back_over(bytes_max) {
+        let bytes = store.log_bytes();
         tracing::warn!(bytes, bytes_max, "the log is over its budget: messages wait until it is drained");
     }
-    store.log().hold_back(over);
 }

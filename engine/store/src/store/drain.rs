@@ -106,6 +106,16 @@ impl<D: Disk, C: Clock> Store<D, C> {
         self.at_rest().iter().map(|sealed| sealed.bytes).sum::<u64>() + self.0.log.open_segment().map_or(0, |o| o.bytes)
     }
 
+    /// Makes messages wait while there is more than `bytes_max` of log that a drain can give back, or lets them go on; true
+    /// while they wait. What can not be given back before another record comes does not count: after a start, that record
+    /// may well be one of the messages that would wait.
+    pub fn hold_back_over(&self, bytes_max: u64) -> bool {
+        let drainable = self.at_rest().into_iter().filter(|sealed| self.0.log.is_outlived(sealed.segment));
+        let over = drainable.map(|sealed| sealed.bytes).sum::<u64>() > bytes_max;
+        self.0.log.hold_back(over);
+        over
+    }
+
     /// Drains whatever is due. Runs in the background class; a call while another runs does nothing.
     ///
     /// # Errors

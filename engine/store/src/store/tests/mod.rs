@@ -5,6 +5,7 @@
 //!    └──────▶ model: the state after every commit, and up to where it was told ─▶ model went through
 //! ```
 
+mod budget;
 mod client;
 mod crash;
 mod damage;

@@ -1,0 +1,71 @@
+//! The log's budget: messages wait for a drain, and never for themselves.
+
+use super::world::{Perils, SimStore, World};
+use crate::sim::block_on;
+use crate::store::DrainLimits;
+use skein_base::UserName;
+
+const BYTES_MAX: u64 = 1000;
+const ALL: DrainLimits = DrainLimits { keep_bytes: 0, keep_seconds: i64::MAX };
+
+/// A store whose log writes, on what earlier ones left.
+fn start(world: &World) -> SimStore {
+    let (scan, tail) = world.scan();
+    let store = world.stores(1, &scan, tail).remove(0);
+    let writer = store.log().clone();
+    world.executor.spawn(async move { writer.run().await });
+    store
+}
+
+/// Some segments' worth of changes.
+fn fill(world: &World, store: &SimStore, changes: u32) {
+    let handle = block_on(store.open(&UserName::new("user1@example.org").unwrap())).unwrap();
+    for n in 0..changes {
+        let name = format!("{n:0>100}");
+        let was = handle.read(|account| account.subscriptions().any(|known| known == name));
+        let ops = handle.read(|account| account.subscribe(&name, !was)).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        world.executor.run_until_stalled();
+    }
+}
+
+/// A start found more log than it may keep. Messages waited for a drain; the drain waited for a record above the segments that were
+/// there, whose numbers must not be given again; and no record came, since messages waited.
+#[test]
+fn a_start_over_the_budget_takes_messages() {
+    let mut world = World::new(1);
+    world.segment_bytes = 1500;
+    let store = start(&world);
+    fill(&world, &store, 60);
+    drop(store);
+    world.executor.kill_all();
+    world.recover(Perils::default());
+
+    let store = start(&world);
+    assert!(store.log_bytes() > 3 * BYTES_MAX, "the first life left too little");
+    block_on(store.drain(&ALL)).unwrap();
+    assert!(!store.hold_back_over(BYTES_MAX), "messages wait for a drain that waits for them");
+    block_on(store.log().room()).unwrap();
+
+    // With one record there is something to drain, and the budget holds.
+    fill(&world, &store, 1);
+    assert!(store.hold_back_over(BYTES_MAX));
+    let drained = store.clone();
+    world.executor.spawn(async move { drained.drain(&ALL).await.unwrap() });
+    world.executor.run_until_stalled();
+    assert!(!store.hold_back_over(BYTES_MAX));
+    assert!(store.log_bytes() < BYTES_MAX, "the old log is still there");
+    block_on(store.log().room()).unwrap();
+}
+
+/// One segment may be larger than the budget; it can not be drained while it takes records.
+#[test]
+fn the_segment_that_takes_records_does_not_hold_them_back() {
+    let mut world = World::new(2);
+    world.segment_bytes = 1 << 20;
+    let store = start(&world);
+    fill(&world, &store, 20);
+    assert!(store.log_bytes() > BYTES_MAX);
+    assert!(!store.hold_back_over(BYTES_MAX));
+    block_on(store.log().room()).unwrap();
+}
