@@ -19,6 +19,8 @@ pub fn start(config: &Config) {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(ansi)
+        // A line that can not be written must not be told of on the same full disk: that panics.
+        .log_internal_errors(false)
         .event_format(LogLine { format: config.log.format, journal })
         .boxed();
     // A log that runs already is the host program's.
