@@ -1,7 +1,7 @@
 //! A message on its way in: line ends made CRLF, bytes into the log as they come, its cache rendered at the end.
 //!
 //! A slow sender costs one chunk of memory, however large the message: what is over a chunk is in the log already and is
-//! read back, when all is there, for the moment that rendering takes.
+//! read back, when all is there, for the moment that rendering takes. So many bytes of a shard at once, and no more, are.
 
 use crate::Store;
 use skein_base::limits::BODY_CHUNK_BYTES;
@@ -61,7 +61,7 @@ impl Ingest {
         let cache = match self.writer.whole() {
             Some(whole) if whole.len() as u64 <= RENDER_HERE_BYTES_MAX => Cache::build(whole),
             _ => {
-                let whole = self.writer.read_back().await?;
+                let (whole, _permit) = self.writer.read_back().await?;
                 let built = spawn_blocking(move || Cache::build(&whole)).await;
                 // A message that no renderer survives is still mail: it is kept without a cache.
                 built.unwrap_or_default()

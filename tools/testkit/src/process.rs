@@ -66,6 +66,11 @@ pub fn memory(root: u32) -> Memory {
     sum
 }
 
+/// The most that process `pid` ever had resident. Bytes; 0 when it is gone.
+pub fn peak_bytes(pid: u32) -> u64 {
+    fs::read_to_string(format!("/proc/{pid}/status")).map_or(0, |status| field_kib(&status, "VmHWM:") * 1024)
+}
+
 /// Raises this process's limit of open files to what the system allows and returns it.
 pub fn raise_open_files() -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

@@ -100,6 +100,22 @@ impl<D: Disk> Log<D> {
         if header.kind == kind && fits { Ok(payload) } else { Err(ReadError::Damaged { at }) }
     }
 
+    /// Where the pieces of a message in chunks are, and its rendered cache.
+    ///
+    /// # Errors
+    /// Gone, damaged, or the disk failed.
+    pub async fn pieces(&self, addr: &BodyAddr) -> Result<(Vec<Extent>, Vec<u8>), ReadError> {
+        Ok((self.extents(addr).await?, self.read_body_cache(addr).await?))
+    }
+
+    /// One of the pieces, checked.
+    ///
+    /// # Errors
+    /// Gone, damaged, or the disk failed.
+    pub async fn read_piece(&self, piece: Extent) -> Result<Vec<u8>, ReadError> {
+        self.read_chunk(piece, 0..u64::from(piece.bytes)).await
+    }
+
     async fn read_chunks(&self, addr: &BodyAddr, range: Range<u64>) -> Result<Vec<u8>, ReadError> {
         let mut out = Vec::with_capacity((range.end - range.start) as usize);
         let mut start = 0;

@@ -4,6 +4,7 @@ use super::{BodyAddr, Place};
 use crate::log::{Log, LogError, ReadError, RecordKind, SegmentPin};
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::seam::Disk;
+use skein_base::sync::Permit;
 use skein_base::{AccountId, LogPos};
 
 /// Bodies belong to no account: the messages of several may share one.
@@ -25,7 +26,7 @@ pub struct BodyWriter<D: Disk> {
 
 /// Where one chunk is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Extent {
+pub struct Extent {
     /// Start of the record.
     pub record: LogPos,
     /// Bytes of its payload.
@@ -72,17 +73,19 @@ impl<D: Disk> BodyWriter<D> {
         self.extents.is_empty().then_some(&self.chunk[..])
     }
 
-    /// The whole message again, from memory and from the chunks that are in the log already.
+    /// The whole message again, from memory and from the chunks that are in the log already. Waits while others of the shard hold
+    /// [`WHOLE_BYTES_MAX`](crate::log::WHOLE_BYTES_MAX); the permit is kept as long as the bytes are.
     ///
     /// # Errors
     /// A chunk does not read back.
-    pub async fn read_back(&self) -> Result<Vec<u8>, ReadError> {
+    pub async fn read_back(&self) -> Result<(Vec<u8>, Permit), ReadError> {
+        let permit = self.log.whole_turn(self.bytes).await;
         let mut whole = Vec::with_capacity(self.bytes as usize);
         for extent in &self.extents {
             whole.extend_from_slice(&self.log.read(extent.record).await?.1);
         }
         whole.extend_from_slice(&self.chunk);
-        Ok(whole)
+        Ok((whole, permit))
     }
 
     /// Waits for the log's room, as is polite before [`BodyWriter::finish`].

@@ -38,7 +38,7 @@ pub use tail::{TailIndex, TailRecord};
 
 use files::Files;
 use skein_base::seam::Disk;
-use skein_base::sync::{Notify, Semaphore, Watermark};
+use skein_base::sync::{Notify, Permit, Semaphore, Watermark};
 use skein_base::{AccountId, LogPos, ShardId};
 use state::State;
 use std::cell::{Cell, RefCell};
@@ -56,6 +56,8 @@ pub const SEGMENT_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Segment files a shard holds open for reading.
 pub const SEGMENT_FILES_OPEN_MAX: usize = 128;
+/// Bytes of messages that a shard has in memory whole at once; a larger message is there alone.
+pub const WHOLE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// How a shard's log is set up.
 #[derive(Clone)]
@@ -146,6 +148,8 @@ struct Shared<D: Disk> {
     drained: Notify,
     /// Whoever waits for room waits in order, and only the first one is woken.
     turns: Semaphore,
+    /// Bytes of messages that are in memory whole, to be rendered.
+    whole: Semaphore,
     /// False until the writer has ended.
     stopped: Watermark<bool, LogError>,
     files: Files<D>,
@@ -217,12 +221,18 @@ impl<D: Disk> Log<D> {
             work: Notify::new(),
             drained: Notify::new(),
             turns: Semaphore::new(1),
+            whole: Semaphore::new(WHOLE_BYTES_MAX),
             stopped: Watermark::new(false),
             sealed: RefCell::default(),
             held_back: Cell::new(false),
             pins: RefCell::default(),
             metrics: Cell::default(),
         }))
+    }
+
+    /// Waits until a message of so many bytes may be in memory whole.
+    pub(crate) async fn whole_turn(&self, bytes: u64) -> Permit {
+        self.0.whole.acquire(bytes).await
     }
 
     /// Gives a record its place after all others and hands it to the writer. `parts` are joined. Never waits;

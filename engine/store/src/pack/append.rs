@@ -80,7 +80,7 @@ impl Entry {
 }
 
 /// An empty piece takes nothing.
-fn compress(piece: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn compress(piece: &[u8]) -> Option<Vec<u8>> {
     thread_local! {
         static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(compressor());
     }
@@ -127,27 +127,64 @@ impl<'a, D: Disk> Appender<'a, D> {
     /// The disk failed.
     pub async fn push(&mut self, entry: Entry) -> io::Result<BodyAddr> {
         let Entry { header, payload } = entry;
-        let mut open = match self.open.take() {
-            Some(open) if open.base + (open.bytes.len() as u64) < self.pack_bytes_max => open,
-            Some(full) => {
-                let next = full.pack.header.number + 1;
-                self.write(full).await?;
-                let next = self.begin(next).await?;
-                self.opened(next)
-            }
-            None => self.start().await?,
-        };
+        let mut open = self.room().await?;
         let offset = open.base + open.bytes.len() as u64;
         open.bytes.extend_from_slice(&header.encode(&open.pack.header, offset));
         open.bytes.extend_from_slice(&payload);
         open.bytes.resize(open.bytes.len().next_multiple_of(ALIGN as usize), 0);
-        self.taken += u64::from(header.bytes) + u64::from(header.cache_bytes);
-        let stored = open.base + open.bytes.len() as u64 - offset;
-        let stored = stored.min(STORED_BYTES_MAX) as u32;
-        let place = Place::Pack(open.pack.header.number);
+        let addr = self.address(&header, open.pack.header.number, offset);
         self.open = Some(if open.bytes.len() >= WRITE_BYTES { self.write(open).await? } else { open });
-        let EntryHeader { bytes, cache_bytes, .. } = header;
-        Ok(BodyAddr { place, offset, bytes, cache_bytes, stored, chunked: false })
+        Ok(addr)
+    }
+
+    /// The pack that the next message goes into.
+    async fn room(&mut self) -> io::Result<Open<D::File>> {
+        match self.open.take() {
+            Some(open) if open.base + (open.bytes.len() as u64) < self.pack_bytes_max => Ok(open),
+            Some(full) => {
+                let next = full.pack.header.number + 1;
+                self.write(full).await?;
+                let next = self.begin(next).await?;
+                Ok(self.opened(next))
+            }
+            None => self.start().await,
+        }
+    }
+
+    fn address(&mut self, header: &EntryHeader, number: u64, offset: u64) -> BodyAddr {
+        let &EntryHeader { bytes, cache_bytes, .. } = header;
+        self.taken += u64::from(bytes) + u64::from(cache_bytes);
+        let stored = header.stride().min(STORED_BYTES_MAX) as u32;
+        BodyAddr { place: Place::Pack(number), offset, bytes, cache_bytes, stored, chunked: false }
+    }
+
+    /// Writes all that gathered; where the next message begins.
+    pub(super) async fn flushed(&mut self) -> io::Result<u64> {
+        let open = self.room().await?;
+        let open = self.write(open).await?;
+        let base = open.base;
+        self.open = Some(open);
+        Ok(base)
+    }
+
+    /// Writes past what gathered, which is nothing since [`Appender::flushed`].
+    pub(super) async fn write_at(&mut self, at: u64, bytes: Vec<u8>) -> io::Result<()> {
+        let open = self.open.as_ref().expect("flushed before");
+        self.written += bytes.len() as u64;
+        self.packs.disk().write_at(&open.pack.file, at, bytes).await?;
+        Ok(())
+    }
+
+    pub(super) fn pack_header(&self) -> &PackHeader {
+        &self.open.as_ref().expect("flushed before").pack.header
+    }
+
+    /// Takes the message that was written at `offset` past what gathered for appended.
+    pub(super) fn advance(&mut self, header: &EntryHeader, offset: u64) -> BodyAddr {
+        let open = self.open.as_mut().expect("flushed before");
+        open.base = offset + header.stride();
+        let number = open.pack.header.number;
+        self.address(header, number, offset)
     }
 
     /// Hands the last bytes to the system. The files that are to be synced, and with them their folder, before anything names
@@ -168,6 +205,9 @@ impl<'a, D: Disk> Appender<'a, D> {
 
     async fn write(&mut self, mut open: Open<D::File>) -> io::Result<Open<D::File>> {
         let len = open.bytes.len() as u64;
+        if len == 0 {
+            return Ok(open);
+        }
         let mut bytes = self.packs.disk().write_at(&open.pack.file, open.base, open.bytes).await?;
         bytes.clear();
         self.written += len;

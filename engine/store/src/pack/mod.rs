@@ -11,6 +11,7 @@
 mod append;
 mod files;
 mod format;
+mod large;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub(crate) use append::{Appender, Entry};
 pub(crate) use files::PackFiles;
 pub use format::{ENTRY_HEADER_BYTES, Encoding, EntryHeader, PACK_HEADER_BYTES, PACK_VERSION, PackHeader};
 pub use format::{pack_name, parse_pack_name};
+pub(crate) use large::{Growing, LargeFrame};
 
 /// Bytes of a pack after which the next begins: large enough that an account has few, small enough that compaction rewrites
 /// little at a time.

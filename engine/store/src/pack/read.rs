@@ -2,7 +2,7 @@
 
 use super::files::{Pack, PackFiles};
 use super::format::{self, ALIGN, ENTRY_HEADER_BYTES, Encoding, EntryHeader, PACK_HEADER_BYTES, u32_at};
-use super::{FRAME_BYTES, Packed};
+use super::{FRAME_BYTES, LargeFrame, Packed};
 use crate::body::{BodyAddr, Place, STORED_BYTES_MAX};
 use crate::log::ReadError;
 use skein_base::AccountId;
@@ -22,6 +22,30 @@ struct Opened<F> {
     header: EntryHeader,
     /// From the payload's first byte on.
     payload: Vec<u8>,
+}
+
+/// An entry whose frames come one after the other.
+pub(crate) struct OpenEntry<F> {
+    entry: Opened<F>,
+    frames: std::vec::IntoIter<Frame>,
+}
+
+impl<F> OpenEntry<F> {
+    /// Whether what came is what was written: told by the payload's CRC32C.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check(&self, payload_crc: u32) -> Result<(), ReadError> {
+        if payload_crc == self.entry.header.payload_crc { Ok(()) } else { Err(self.entry.damaged()) }
+    }
+
+    /// What it says of its message.
+    ///
+    /// # Errors
+    /// Its keywords can not be read.
+    pub fn packed(&self) -> Result<Packed, ReadError> {
+        self.entry.packed()
+    }
 }
 
 /// Which frame, and where its bytes are in the payload.
@@ -96,10 +120,36 @@ impl<D: Disk> PackFiles<D> {
     ) -> Result<(EntryHeader, Vec<u8>), ReadError> {
         let mut entry = self.entry(account, folder, number, addr).await?;
         self.fill(&mut entry).await?;
-        let keywords = entry.header.table_bytes()..entry.header.table_bytes() + entry.header.keyword_bytes as usize;
-        let keywords = entry.payload.get(keywords).and_then(format::decode_keywords).ok_or(entry.damaged())?;
-        entry.header.packed.keywords = keywords;
+        entry.header.packed = entry.packed()?;
         Ok((entry.header, entry.payload))
+    }
+
+    /// A whole entry to be read a frame at a time: for one too large to be held.
+    ///
+    /// # Errors
+    /// Gone, damaged, or the disk failed.
+    pub async fn open_entry(
+        &self,
+        account: AccountId,
+        folder: &Path,
+        (number, addr): (u64, &BodyAddr),
+    ) -> Result<OpenEntry<D::File>, ReadError> {
+        let entry = self.entry(account, folder, number, addr).await?;
+        let frames = entry.table()?.into_iter();
+        Ok(OpenEntry { entry, frames })
+    }
+
+    /// Its next frame as it lies there, unchecked; after the last one, which is the cache's, `None`.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn next_frame(&self, open: &mut OpenEntry<D::File>) -> Result<Option<LargeFrame>, ReadError> {
+        let Some(Frame { at, len, .. }) = open.frames.next() else { return Ok(None) };
+        let bytes = self.bytes(&open.entry.pack, open.entry.payload_at() + at, len).await?;
+        if bytes.len() != len {
+            return Err(open.entry.damaged());
+        }
+        Ok(Some(LargeFrame { encoding: open.entry.header.encoding, bytes }))
     }
 
     /// The entries of a pack that check, wherever they stand: what is damaged between is passed over.
@@ -225,6 +275,13 @@ impl<F> Opened<F> {
         let whole = self.payload.len() == self.header.payload_bytes as usize;
         let good = whole && crc32c::crc32c(&self.payload) == self.header.payload_crc;
         if good { Ok(()) } else { Err(self.damaged()) }
+    }
+
+    /// What the header and the keywords after the frame lengths say of the message.
+    fn packed(&self) -> Result<Packed, ReadError> {
+        let keywords = self.header.table_bytes()..self.header.table_bytes() + self.header.keyword_bytes as usize;
+        let keywords = self.payload.get(keywords).and_then(format::decode_keywords).ok_or(self.damaged())?;
+        Ok(Packed { keywords, ..self.header.packed.clone() })
     }
 
     /// The frames of the message, and last that of the cache.

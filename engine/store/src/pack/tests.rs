@@ -1,7 +1,7 @@
 //! Packs against a list of messages, and hurt in every way.
 
 use super::format::{PackHeader, pack_name};
-use super::{Appender, Entry, FRAME_BYTES, PACK_HEADER_BYTES, PackFiles, Packed, parse_pack_name};
+use super::{Appender, Entry, FRAME_BYTES, Growing, LargeFrame, PACK_HEADER_BYTES, PackFiles, Packed, parse_pack_name};
 use crate::body::{BodyAddr, Place};
 use crate::log::ReadError;
 use crate::sim::{SimDisk, SimRng, block_on};
@@ -62,6 +62,32 @@ fn put(packs: &PackFiles<SimDisk>, mails: &[Mail], pack_bytes_max: u64) -> Vec<B
     addrs
 }
 
+/// The same a frame at a time, up to so many frames.
+fn grow(appender: &mut Appender<'_, SimDisk>, mail: &Mail, frames: usize) -> Growing {
+    let (bytes, cache_bytes) = (mail.message.len() as u32, mail.cache.len() as u32);
+    let mut growing = block_on(appender.grow(mail.packed.clone(), bytes, cache_bytes)).unwrap();
+    for piece in mail.message.chunks(FRAME_BYTES).chain([&mail.cache[..]]).take(frames) {
+        let frame = LargeFrame::new(growing.encoding(), piece.to_vec()).unwrap();
+        block_on(appender.extend(&mut growing, frame)).unwrap();
+    }
+    growing
+}
+
+/// Into another pack a frame at a time, as compaction does.
+fn copy(
+    packs: &PackFiles<SimDisk>,
+    appender: &mut Appender<'_, SimDisk>,
+    addr: &BodyAddr,
+) -> Result<BodyAddr, ReadError> {
+    let mut open = block_on(packs.open_entry(ACCOUNT, Path::new(FOLDER), (number(addr), addr)))?;
+    let mut growing = block_on(appender.grow(open.packed()?, addr.bytes, addr.cache_bytes)).unwrap();
+    while let Some(frame) = block_on(packs.next_frame(&mut open))? {
+        block_on(appender.extend(&mut growing, frame)).unwrap();
+    }
+    open.check(growing.payload_crc())?;
+    Ok(block_on(appender.close(growing)).unwrap())
+}
+
 fn number(addr: &BodyAddr) -> u64 {
     let Place::Pack(number) = addr.place else { panic!("in a pack") };
     number
@@ -96,6 +122,50 @@ proptest! {
                 prop_assert_eq!(&read(&packs, addr, from as u64, to as u64).unwrap(), &mail.message[from..to]);
             }
         }
+    }
+
+    #[test]
+    fn large_messages_move_a_frame_at_a_time(
+        mails in prop::collection::vec(mail(), 1..5), noise in prop::collection::vec(any::<u8>(), FRAME_BYTES..FRAME_BYTES + 9),
+        given_up in 0usize..3, max in 1u64..2_000_000, place: u32, bit in 0u8..8,
+    ) {
+        let (disk, packs) = disk();
+        let mut mails = mails;
+        mails[0].message = noise;
+        let mut appender = Appender::new(&packs, ACCOUNT, Path::new(FOLDER), max, 0);
+        let mut addrs = Vec::new();
+        for mail in &mails {
+            // One that is given up in the middle leaves no trace.
+            grow(&mut appender, &mails[0], given_up);
+            let growing = grow(&mut appender, mail, usize::MAX);
+            addrs.push(block_on(appender.close(growing)).unwrap());
+            addrs.push(block_on(appender.push(Entry::new(mail.packed.clone(), &mail.message, &mail.cache))).unwrap());
+        }
+        block_on(appender.finish()).unwrap();
+        let newest = addrs.iter().map(number).max().unwrap();
+        let mut appender = Appender::new(&packs, ACCOUNT, Path::new(FOLDER), max, 0);
+        appender.not_into(newest);
+        let copies: Vec<_> = addrs.iter().map(|addr| copy(&packs, &mut appender, addr).unwrap()).collect();
+        block_on(appender.finish()).unwrap();
+        let packs = PackFiles::new(disk.clone());
+        for (i, addr) in addrs.iter().chain(&copies).enumerate() {
+            let mail = &mails[i / 2 % mails.len()];
+            prop_assert_eq!(&read(&packs, addr, 0, u64::MAX).unwrap(), &mail.message);
+            let (header, _) = block_on(packs.read_entry(ACCOUNT, Path::new(FOLDER), (number(addr), addr))).unwrap();
+            prop_assert_eq!(u64::from(addr.stored), header.stride());
+            prop_assert_eq!(&header.packed, &mail.packed);
+        }
+        let listed = (1..=newest).map(|n| block_on(packs.entries(ACCOUNT, Path::new(FOLDER), n)).unwrap().len());
+        prop_assert_eq!(listed.sum::<usize>(), addrs.len());
+        // A damaged one is not copied.
+        let path = Path::new(FOLDER).join(pack_name(number(&addrs[0])));
+        let mut bytes = disk.contents(&path).unwrap();
+        let at = addrs[0].offset as usize + place as usize % (addrs[0].stored as usize - 8);
+        bytes[at] ^= 1 << bit;
+        disk.plant(&path, bytes);
+        let packs = PackFiles::new(disk);
+        let mut appender = Appender::new(&packs, ACCOUNT, Path::new(FOLDER), max, 0);
+        prop_assert!(copy(&packs, &mut appender, &addrs[0]).unwrap_err().is_damage());
     }
 
     #[test]

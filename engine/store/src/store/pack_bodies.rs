@@ -7,12 +7,14 @@ use crate::body::{BodyAddr, Place};
 use crate::error::StoreError;
 use crate::log::ReadError;
 use crate::mailbox::Frozen;
-use crate::pack::{Appender, Entry, Packed};
+use crate::pack::{Appender, Entry, Growing, LargeFrame, Packed};
 use skein_base::seam::{Clock, Disk};
 use std::collections::HashMap;
+use std::io;
 use std::path::Path;
 
-/// Bytes of mail compressed in one piece off the shard: some milliseconds of another thread.
+/// Bytes of mail compressed in one piece off the shard: some milliseconds of another thread. What is larger moves a frame at a
+/// time.
 const GROUP_BYTES: usize = 1024 * 1024;
 /// Messages in it.
 const GROUP_MESSAGES: usize = 64;
@@ -23,6 +25,24 @@ struct Raw {
     packed: Packed,
     message: Vec<u8>,
     cache: Vec<u8>,
+}
+
+/// Why a large message did not move.
+enum Failure {
+    Read(ReadError),
+    Write(io::Error),
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Failure {
+        Failure::Read(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Write(error)
+    }
 }
 
 /// What was moved.
@@ -49,11 +69,16 @@ impl<D: Disk, C: Clock> Store<D, C> {
         appender.not_into(victims.highest());
         let (mut group, mut bytes) = (Vec::new(), 0);
         for (from, packed) in wanted(mailboxes, victims) {
+            if from.chunked || matches!(from.place, Place::Pack(_)) && from.bytes as usize > GROUP_BYTES {
+                if let Some(to) = self.push_large(handle, &mut appender, folder, &from, &packed).await? {
+                    moved.insert(from, to);
+                }
+                continue;
+            }
             if let Place::Pack(number) = from.place {
                 match self.0.packs.read_entry(handle.id(), folder, (number, &from)).await {
                     Ok((header, payload)) => {
                         moved.insert(from, appender.push(Entry::again(header, payload)).await?);
-                        continue;
                     }
                     Err(error) => self.lost(handle, &packed, error)?,
                 }
@@ -99,6 +124,69 @@ impl<D: Disk, C: Clock> Store<D, C> {
             moved.insert(from, appender.push(entry).await?);
         }
         Ok(())
+    }
+
+    /// Moves one too large to be held, a frame at a time; `None` when it can not be read, which is told.
+    async fn push_large(
+        &self,
+        handle: &AccountHandle,
+        appender: &mut Appender<'_, D>,
+        folder: &Path,
+        from: &BodyAddr,
+        packed: &Packed,
+    ) -> Result<Option<BodyAddr>, StoreError> {
+        let moved = match from.place {
+            Place::Pack(number) => self.copy_large(handle, appender, folder, (number, from)).await,
+            Place::Log(_) | Place::Object(_) => self.pack_large(appender, from, packed).await,
+        };
+        match moved {
+            Ok(to) => Ok(Some(to)),
+            Err(Failure::Read(error)) => self.lost(handle, packed, error).map(|()| None),
+            Err(Failure::Write(error)) => Err(error.into()),
+        }
+    }
+
+    async fn pack_large(
+        &self,
+        appender: &mut Appender<'_, D>,
+        from: &BodyAddr,
+        packed: &Packed,
+    ) -> Result<BodyAddr, Failure> {
+        let (pieces, cache) = self.0.log.pieces(from).await?;
+        let mut growing = appender.grow(packed.clone(), from.bytes, from.cache_bytes).await?;
+        for piece in pieces {
+            let piece = self.0.log.read_piece(piece).await?;
+            self.extend(appender, &mut growing, piece).await?;
+        }
+        self.extend(appender, &mut growing, cache).await?;
+        Ok(appender.close(growing).await?)
+    }
+
+    async fn extend(
+        &self,
+        appender: &mut Appender<'_, D>,
+        growing: &mut Growing,
+        piece: Vec<u8>,
+    ) -> Result<(), Failure> {
+        let encoding = growing.encoding();
+        let frame = self.0.disk.offload(move || LargeFrame::new(encoding, piece)).await??;
+        Ok(appender.extend(growing, frame).await?)
+    }
+
+    async fn copy_large(
+        &self,
+        handle: &AccountHandle,
+        appender: &mut Appender<'_, D>,
+        folder: &Path,
+        from: (u64, &BodyAddr),
+    ) -> Result<BodyAddr, Failure> {
+        let mut open = self.0.packs.open_entry(handle.id(), folder, from).await?;
+        let mut growing = appender.grow(open.packed()?, from.1.bytes, from.1.cache_bytes).await?;
+        while let Some(frame) = self.0.packs.next_frame(&mut open).await? {
+            appender.extend(&mut growing, frame).await?;
+        }
+        open.check(growing.payload_crc())?;
+        Ok(appender.close(growing).await?)
     }
 
     /// A body that is not what was written: told, and passed by. A disk that fails to read is another matter.
