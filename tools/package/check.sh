@@ -28,6 +28,9 @@ in_root apt-get install -y --no-install-recommends /skein.deb >"$work/install.lo
 in_root dpkg -s skein | grep -q '^Status: install ok installed'
 [ "$(in_root stat -c '%U %a' /var/lib/skein)" = "skein 700" ]
 in_root skein config check /etc/skein/skein.toml
+in_root test -s /usr/share/man/man1/skein-adm-search.1.gz
+in_root grep -q 'complete -F _skein' /usr/share/bash-completion/completions/skein
+in_root test -s /usr/share/zsh/vendor-completions/_skein -a -s /usr/share/fish/vendor_completions.d/skein.fish
 echo 'anna:{PLAIN}a word' >>"$root/etc/skein/users"
 
 cat >"$root/live.sh" <<'LIVE'

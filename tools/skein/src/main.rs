@@ -1,9 +1,13 @@
-//! The `skein` binary: `serve`, `config` to look at the settings, and `adm` to work on the mail of a running server.
+//! The `skein` binary: `serve`, `config` to look at the settings, `adm` to work on the mail of a running server, `pw` for stored
+//! passwords, and what shells and `man` want to know of all of them.
 
 mod adm;
 mod banner;
+mod pages;
+mod password;
+mod pw;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use skein_config::{Config, Origin, Row, Shown};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,6 +36,25 @@ enum Command {
     Config(ConfigCommand),
     /// Work on the mail of a running server.
     Adm(adm::Args),
+    /// Make the stored form of a password, or check one against it. No server is needed.
+    Pw {
+        #[command(flatten)]
+        args: pw::Args,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the completions of a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: pages::Shell,
+    },
+    /// Write the manual pages, one for each command.
+    Man {
+        /// The folder they go to.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -59,6 +82,9 @@ fn main() -> ExitCode {
     match Args::parse().command {
         Command::Serve { config } => serve(config),
         Command::Adm(args) => adm::run(args),
+        Command::Pw { args, json } => pw::run(args, json),
+        Command::Completions { shell } => pages::completions(&mut Args::command(), shell),
+        Command::Man { folder } => pages::man(Args::command(), &folder),
         Command::Config(ConfigCommand::Check { file }) => match load(&file) {
             Ok(_) => say(&format!("{}: no problems", file.display())),
             Err(code) => code,
@@ -123,4 +149,14 @@ fn say(text: &str) -> ExitCode {
 fn fail(text: &str) -> ExitCode {
     eprintln!("skein: {text}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_options_of_a_command_clash() {
+        Args::command().debug_assert();
+    }
 }

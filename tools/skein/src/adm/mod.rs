@@ -38,6 +38,15 @@ pub struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Ask(Ask),
+    /// Make the stored form of a password, or check one against it. No server is needed.
+    Pw(crate::pw::Args),
+}
+
+/// Commands that are one request.
+#[derive(Subcommand)]
+enum Ask {
     /// Numbers of the running server, by shard.
     Stats,
     /// End the server as SIGTERM does: commands that run finish first.
@@ -84,54 +93,74 @@ struct Users {
     all: bool,
 }
 
+/// The server that is meant, and how its answers are printed.
+struct Server {
+    socket: PathBuf,
+    json: bool,
+}
+
 /// Runs the command and gives the exit code.
 pub fn run(args: Args) -> ExitCode {
-    let socket = match (args.socket, args.config) {
-        (Some(socket), _) => socket,
-        (None, Some(file)) => match crate::load(&file) {
-            Ok(config) => skein_server::adm_socket(&config),
-            Err(_) => return code(Code::Usage),
+    let Args { config, socket, json, command } = args;
+    let server = || Server::of(config, socket, json);
+    match command {
+        Command::Pw(pw) => crate::pw::run(pw, json),
+        Command::Ask(ask) => match (server(), ask.request()) {
+            (Ok(server), Ok((request, shape))) => server.ask(&request, shape),
+            (Err(failed), _) => failed,
+            (_, Err(text)) => fail(Code::Usage, &text),
         },
-        (None, None) => skein_server::adm_socket(&skein_config::Config::embedded_default()),
-    };
-    let (request, shape) = match args.command.request() {
-        Ok(asked) => asked,
-        Err(text) => {
-            eprintln!("skein adm: {text}");
-            return code(Code::Usage);
-        }
-    };
-    let mut output = Output::new(args.json, shape);
-    match client::ask(&socket, &request, &mut output) {
-        Ok(None) => ExitCode::SUCCESS,
-        Ok(Some(worst)) => code(worst),
-        Err(error) => {
-            eprintln!("skein adm: {error}");
-            code(error.code())
+    }
+}
+
+impl Server {
+    fn of(config: Option<PathBuf>, socket: Option<PathBuf>, json: bool) -> Result<Server, ExitCode> {
+        let socket = match (socket, config) {
+            (Some(socket), _) => socket,
+            (None, Some(file)) => {
+                let config = crate::load(&file).map_err(|_| code(Code::Usage))?;
+                skein_server::adm_socket(&config)
+            }
+            (None, None) => skein_server::adm_socket(&skein_config::Config::embedded_default()),
+        };
+        Ok(Server { socket, json })
+    }
+
+    /// Asks, prints the rows, and gives the exit code.
+    fn ask(&self, request: &Request, shape: Shape) -> ExitCode {
+        match client::ask(&self.socket, request, &mut Output::new(self.json, shape)) {
+            Ok(None) => ExitCode::SUCCESS,
+            Ok(Some(worst)) => code(worst),
+            Err(error) => fail(error.code(), &error.to_string()),
         }
     }
+}
+
+fn fail(class: Code, text: &str) -> ExitCode {
+    eprintln!("skein adm: {text}");
+    code(class)
 }
 
 fn code(code: Code) -> ExitCode {
     ExitCode::from(code.exit())
 }
 
-impl Command {
+impl Ask {
     fn request(self) -> Result<(Request, Shape), String> {
         Ok(match self {
-            Command::Stats => (Request::Stats, Shape::Table),
-            Command::Stop => (Request::Stop, Shape::Table),
-            Command::Reload => (Request::Reload, Shape::Table),
-            Command::Who { users } => (Request::Who { users }, Shape::Table),
-            Command::Kick { whom } => (Request::Kick { whom }, Shape::Table),
-            Command::User(command) => (command.request(), Shape::Table),
-            Command::Mailbox(command) => (command.request()?, Shape::Table),
-            Command::Search(search) => (search.search()?, Shape::Table),
-            Command::Fetch(fetch) => (fetch.request()?, Shape::Records),
-            Command::Expunge(search) => (search.expunge()?, Shape::Table),
-            Command::Flags(flags) => (flags.request()?, Shape::Table),
-            Command::Copy(copy) => (copy.request(false)?, Shape::Table),
-            Command::Move(copy) => (copy.request(true)?, Shape::Table),
+            Ask::Stats => (Request::Stats, Shape::Table),
+            Ask::Stop => (Request::Stop, Shape::Table),
+            Ask::Reload => (Request::Reload, Shape::Table),
+            Ask::Who { users } => (Request::Who { users }, Shape::Table),
+            Ask::Kick { whom } => (Request::Kick { whom }, Shape::Table),
+            Ask::User(command) => (command.request(), Shape::Table),
+            Ask::Mailbox(command) => (command.request()?, Shape::Table),
+            Ask::Search(search) => (search.search()?, Shape::Table),
+            Ask::Fetch(fetch) => (fetch.request()?, Shape::Records),
+            Ask::Expunge(search) => (search.expunge()?, Shape::Table),
+            Ask::Flags(flags) => (flags.request()?, Shape::Table),
+            Ask::Copy(copy) => (copy.request(false)?, Shape::Table),
+            Ask::Move(copy) => (copy.request(true)?, Shape::Table),
         })
     }
 }
