@@ -6,7 +6,8 @@ use crate::hash::Scram;
 use crate::offload::Offload;
 use crate::shared::{SharedAuth, State};
 use crate::source::{ScramSample, Unavailable};
-use crate::sources::Sources;
+use crate::sources::{Ranked, Sources};
+use crate::trial::{Step, Told};
 use crate::walk::{Claim, End, settle};
 use skein_base::limits::PASSWORD_BYTES_MAX;
 use skein_base::scram::{ITERATIONS, ScramHash, ScramKeys};
@@ -119,6 +120,16 @@ impl Auth {
     ///
     /// Empty passwords and those over [`PASSWORD_BYTES_MAX`] are refused whatever the sources say.
     pub async fn password(&self, who: Identity<'_>, password: &Secret, offload: &impl Offload) -> Outcome {
+        self.password_telling(who, password, offload, None).await
+    }
+
+    pub(crate) async fn password_telling(
+        &self,
+        who: Identity<'_>,
+        password: &Secret,
+        offload: &impl Offload,
+        told: Told<'_>,
+    ) -> Outcome {
         if password.is_empty() || password.expose().len() > PASSWORD_BYTES_MAX {
             return Err(Refusal::Wrong);
         }
@@ -128,14 +139,14 @@ impl Auth {
             return Err(Refusal::Wrong);
         };
         let Some(master) = master else {
-            let fields = self.check(&state, Realm::Users, &user, password, offload).await?;
+            let fields = self.check(&state, Realm::Users, &user, (password, told), offload).await?;
             return let_in(user, None, fields, who.from);
         };
-        match self.check(&state, Realm::Masters, &master, password, offload).await {
+        match self.check(&state, Realm::Masters, &master, (password, told), offload).await {
             Ok(fields) => act_for(&state, user, master, &fields, who.from, offload).await,
             // Someone else's name behind his own password: he is told that he can not, and strangers are not.
             Err(Refusal::Wrong) if who.authzid.is_some() => {
-                self.check(&state, Realm::Users, &master, password, offload).await?;
+                self.check(&state, Realm::Users, &master, (password, told), offload).await?;
                 Err(Refusal::MayNotActAs)
             }
             Err(refusal) => Err(refusal),
@@ -231,34 +242,33 @@ impl Auth {
         state: &State,
         realm: Realm,
         user: &UserName,
-        password: &Secret,
+        (password, told): (&Secret, Told<'_>),
         offload: &impl Offload,
     ) -> Result<Arc<Fields>, Refusal> {
+        let sources = match realm {
+            Realm::Users => &state.users,
+            Realm::Masters => &state.masters,
+        };
+        if let Some(told) = told {
+            let tell = |source: &Ranked, heard| told.borrow_mut().push(Step::of(realm, user, source, heard));
+            let walked = sources.walk_telling(user, Claim::Password(password), offload, tell).await;
+            return walked.end.verdict();
+        }
         let key = self.local.borrow().cache.key(realm, user, password);
         match self.local.borrow_mut().cache.verdict(&key, offload.now_ms()) {
             Some(Ok(fields)) => return Ok(fields),
             Some(Err(())) => return Err(Refusal::Wrong),
             None => {}
         }
-        let sources = match realm {
-            Realm::Users => &state.users,
-            Realm::Masters => &state.masters,
-        };
         let walked = sources.walk(user, Claim::Password(password), offload).await;
         if !walked.costly && matches!(walked.end, End::Failed) {
             imitate(state, password, offload).await;
         }
-        match walked.end {
-            End::Passed(entry) => {
-                self.remember(state, &key, Some(&entry.fields), offload.now_ms());
-                Ok(entry.fields)
-            }
-            End::Failed => {
-                self.remember(state, &key, None, offload.now_ms());
-                Err(Refusal::Wrong)
-            }
-            End::Unavailable => Err(Refusal::Unavailable),
+        let verdict = walked.end.verdict();
+        if verdict != Err(Refusal::Unavailable) {
+            self.remember(state, &key, verdict.as_ref().ok(), offload.now_ms());
         }
+        verdict
     }
 
     /// Remembers a verdict, unless the sources it came from are gone.

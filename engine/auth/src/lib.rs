@@ -10,6 +10,8 @@
 //!              └─▶ keys(SCRAM): the stored ones, made of a password, or steady ones that nothing fits
 //! ```
 //!
+//! [`Auth::trial`] goes the same way for an operator, past the cache, and tells every step.
+//!
 //! One [`Auth`] per shard, on one [`SharedAuth`]. A user nobody knows costs the same hash as a wrong password does, and has SCRAM
 //! keys too, so that neither time nor salt tells who exists. [`Penalties`] is shared by all shards: how long who has guessed waits.
 //!
@@ -27,6 +29,7 @@ mod penalty;
 mod shared;
 mod source;
 mod sources;
+mod trial;
 mod walk;
 
 pub use auth::{Accepted, Auth, Identity, Outcome, Refusal};
@@ -39,3 +42,5 @@ pub use penalty::{Attempt, Penalties};
 pub use shared::{SharedAuth, State};
 pub use source::{Answer, PassDb, Sample, ScramSample, Unavailable, UserDb, Verified};
 pub use sources::{Notices, Ranked, Sources, StaticUsers};
+pub use trial::Step;
+pub use walk::Heard;

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// One source and what its answers mean.
 pub struct Ranked {
+    /// What it is called in what operators read.
+    pub name: String,
     /// Asked for passwords.
     pub passdb: Arc<dyn PassDb>,
     /// Asked who has mail; none for a source that only knows passwords.
@@ -50,11 +52,12 @@ impl Sources {
             list.push(match source {
                 Source::Static { users, password } => {
                     Ranked::of(StaticUsers::new(users.clone(), password.clone()), *rules)
+                        .named(format!("static {users}"))
                 }
                 Source::PasswdFile { path } => {
                     let file = PasswdFile::load(path)?;
                     notices.extend(file.notices().iter().map(|notice| (path.clone(), notice.clone())));
-                    Ranked::of(file, *rules)
+                    Ranked::of(file, *rules).named(format!("passwd-file {}", path.display()))
                 }
             });
         }
@@ -85,7 +88,13 @@ impl Ranked {
     /// A source that is asked for both.
     pub fn of(source: impl PassDb + UserDb + 'static, rules: SourceRules) -> Ranked {
         let source = Arc::new(source);
-        Ranked { passdb: source.clone(), userdb: Some(source), rules }
+        Ranked { name: String::new(), passdb: source.clone(), userdb: Some(source), rules }
+    }
+
+    /// The same, with a name.
+    #[must_use]
+    pub fn named(self, name: String) -> Ranked {
+        Ranked { name, ..self }
     }
 }
 

@@ -6,13 +6,15 @@
 //! ```
 //! The rules and their names are Dovecot's, so that its settings carry over.
 
-use crate::entry::Entry;
+use crate::auth::Refusal;
+use crate::entry::{Entry, Fields};
 use crate::offload::Offload;
 use crate::source::{Answer, Unavailable, Verified};
 use crate::sources::{Ranked, Sources};
 use skein_base::scram::ScramHash;
 use skein_base::{Secret, UserName};
 use skein_config::{Skip, Then};
+use std::sync::Arc;
 
 /// What is asked of each source.
 #[derive(Clone, Copy)]
@@ -39,12 +41,48 @@ pub(crate) enum End {
     Unavailable,
 }
 
+/// What a source said on a walk, for who wants to know how that came to its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Heard {
+    /// It was passed over: a source before has, or has not, accepted.
+    Skipped,
+    /// It is the password; of a deny list: the user is on it.
+    Match,
+    /// It is not.
+    Mismatch,
+    /// There is no such user.
+    Unknown,
+    /// It could not be asked.
+    Unavailable,
+}
+
+impl End {
+    pub(crate) fn verdict(self) -> Result<Arc<Fields>, Refusal> {
+        match self {
+            End::Passed(entry) => Ok(entry.fields),
+            End::Failed => Err(Refusal::Wrong),
+            End::Unavailable => Err(Refusal::Unavailable),
+        }
+    }
+}
+
 /// What one source says.
 enum Said {
     Match(Entry),
     Mismatch,
     Unknown,
     Unavailable,
+}
+
+impl Said {
+    fn heard(&self) -> Heard {
+        match self {
+            Said::Match(_) => Heard::Match,
+            Said::Mismatch => Heard::Mismatch,
+            Said::Unknown => Heard::Unknown,
+            Said::Unavailable => Heard::Unavailable,
+        }
+    }
 }
 
 /// Where the walk stands.
@@ -67,17 +105,32 @@ impl Standing {
 
 impl Sources {
     pub(crate) async fn walk(&self, user: &UserName, claim: Claim<'_>, offload: &impl Offload) -> Walked {
+        self.walk_telling(user, claim, offload, |_, _| {}).await
+    }
+
+    /// The same, with a word at each source.
+    pub(crate) async fn walk_telling(
+        &self,
+        user: &UserName,
+        claim: Claim<'_>,
+        offload: &impl Offload,
+        mut tell: impl FnMut(&Ranked, Heard),
+    ) -> Walked {
         let mut standing = Standing::default();
         let mut costly = false;
         for source in self.list() {
             match (source.rules.skip, &standing.passed) {
-                (Skip::Authenticated, Some(_)) | (Skip::Unauthenticated, None) => continue,
+                (Skip::Authenticated, Some(_)) | (Skip::Unauthenticated, None) => {
+                    tell(source, Heard::Skipped);
+                    continue;
+                }
                 _ => {}
             }
             let said = match source.rules.deny {
                 true => source.ask(user, Claim::Known, offload, &mut costly).await,
                 false => source.ask(user, claim, offload, &mut costly).await,
             };
+            tell(source, said.heard());
             if let Some(end) = standing.hears(source, said) {
                 return Walked { end, costly };
             }
@@ -89,17 +142,17 @@ impl Sources {
 impl Standing {
     /// Takes what a source says; the end, when its rule says so.
     fn hears(&mut self, source: &Ranked, said: Said) -> Option<End> {
-        let rules = &source.rules;
-        let (then, entry) = match said {
-            Said::Unknown if rules.deny => return None,
-            Said::Unavailable if rules.deny => return Some(End::Unavailable),
-            _ if rules.deny => return Some(End::Failed),
-            Said::Match(entry) => (rules.result_success, Some(entry)),
-            Said::Mismatch | Said::Unknown => (rules.result_failure, None),
-            Said::Unavailable => {
-                self.unavailable = true;
-                (rules.result_internalfail, None)
-            }
+        let heard = said.heard();
+        self.unavailable |= heard == Heard::Unavailable && !source.rules.deny;
+        let then = match (heard, source.follows(heard)) {
+            (_, Some(then)) => then,
+            (Heard::Match | Heard::Mismatch, None) => return Some(End::Failed),
+            (Heard::Unavailable, None) => return Some(End::Unavailable),
+            (Heard::Unknown | Heard::Skipped, None) => return None,
+        };
+        let entry = match said {
+            Said::Match(entry) => Some(entry),
+            Said::Mismatch | Said::Unknown | Said::Unavailable => None,
         };
         match then {
             Then::ReturnOk => match entry.or(self.passed.take()) {
@@ -125,6 +178,17 @@ impl Standing {
 }
 
 impl Ranked {
+    /// The rule for what it said; none when it was passed over, and for deny lists, which have rules of their own.
+    pub(crate) fn follows(&self, heard: Heard) -> Option<Then> {
+        match heard {
+            Heard::Skipped => None,
+            _ if self.rules.deny => None,
+            Heard::Match => Some(self.rules.result_success),
+            Heard::Mismatch | Heard::Unknown => Some(self.rules.result_failure),
+            Heard::Unavailable => Some(self.rules.result_internalfail),
+        }
+    }
+
     async fn ask(&self, user: &UserName, claim: Claim<'_>, offload: &impl Offload, costly: &mut bool) -> Said {
         if let Claim::Password(password) = claim
             && let Some(answer) = self.passdb.verify(user, password)

@@ -2,7 +2,7 @@
 
 use skein_auth::{
     Accepted, Answer, Auth, Entry, Hash, Identity, Offload, Outcome, PassDb, PasswdFile, Ranked, SharedAuth, Sources,
-    State, StaticUsers, Unavailable, UserDb, Verified,
+    State, StaticUsers, Step, Unavailable, UserDb, Verified,
 };
 use skein_base::scram::{ScramHash, ScramKeys};
 use skein_base::{Secret, UserName};
@@ -556,4 +556,43 @@ fn files_are_watched() {
     assert!(shared.refresh().unwrap().is_some());
     assert_eq!(said(ask(&auth, "a", "third")), "a");
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_trial_tells_every_source_and_remembers_nothing() {
+    let named = |name: &str, text, rules| file(text, rules).named(name.into());
+    let users = Sources::new(vec![
+        named("banned", "eve:\n", SourceRules { deny: true, ..usual() }),
+        named("staff", "anna:{PLAIN}one\n", SourceRules { result_success: Then::ContinueOk, ..usual() }),
+        named("again", "anna:{PLAIN}two\n", SourceRules { skip: Skip::Authenticated, ..usual() }),
+        named("last", "bob:{PLAIN}three::::::nologin\n", usual()),
+    ]);
+    let auth = Auth::new(shared(users, "root:{PLAIN}master\n"));
+    let trial = |user: &str, password: &str| {
+        let (who, here) = (who(user, None), Here::default());
+        let (steps, outcome) = futures_lite::future::block_on(auth.trial(who, &Secret::from(password), &here));
+        let word = |step: &Step| {
+            let list = if step.of_masters { "masters " } else { "" };
+            format!("{list}{} {:?} {}", step.source, step.heard, step.then.map_or("-", Then::word))
+        };
+        (steps.iter().map(word).collect::<Vec<_>>().join(", "), said(outcome))
+    };
+    for (user, password, steps, outcome) in [
+        ("anna", "one", "banned Unknown -, staff Match continue-ok, again Skipped -, last Unknown continue", "anna"),
+        ("anna", "two", "banned Unknown -, staff Mismatch continue, again Match return-ok", "anna"),
+        ("eve", "x", "banned Match -", "Wrong"),
+        ("zoe", "", "", "Wrong"),
+        (
+            "bob",
+            "three",
+            "banned Unknown -, staff Unknown continue, again Unknown continue, last Match return-ok",
+            "Locked { reason: None }",
+        ),
+        ("anna*root", "master", "masters  Match return-ok", "anna by root"),
+    ] {
+        assert_eq!(trial(user, password), (steps.to_owned(), outcome.to_owned()), "{user}");
+        // What was remembered of a login before is not asked.
+        _ = ask(&auth, user, password);
+        assert_eq!(trial(user, password).0, steps, "{user}");
+    }
 }

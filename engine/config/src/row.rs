@@ -137,6 +137,11 @@ macro_rules! choice {
         impl $name {
             /// The words of the file, in the order of the variants.
             pub const WORDS: &[&str] = &[$($word),+];
+
+            /// The word of the file.
+            pub const fn word(self) -> &'static str {
+                Self::WORDS[self as usize]
+            }
         }
         impl $name {
             #[allow(dead_code, reason = "not every choice is also a word in a list or a table")]

@@ -7,7 +7,7 @@
 
 use crate::host::Host;
 use crate::metrics;
-use skein_auth::{Accepted, Attempt, Identity, Offload, Outcome, Refusal, Unavailable};
+use skein_auth::{Accepted, Attempt, Identity, Offload, Outcome, Refusal, Step, Unavailable};
 use skein_base::seam::Clock;
 use skein_base::{Class, Secret, UserName};
 use skein_config::CertificateUser;
@@ -135,6 +135,15 @@ impl Host {
     pub(crate) async fn account_of(&self, user: &UserName) -> Result<Option<UserName>, Unavailable> {
         let found = self.auth().find(user, &self.elsewhere()).await?;
         Ok(found.map(|entry| entry.fields.user.clone().unwrap_or_else(|| user.clone())))
+    }
+
+    /// Tries a login without one, for an operator: what each source says, what it comes to, and how long (ms) a client at
+    /// that address would have waited before. Nothing is counted or remembered.
+    pub async fn try_login(&self, who: Identity<'_>, password: &Secret) -> (Vec<Step>, Outcome, u64) {
+        let attempt = self.counted(who, Some(password));
+        let waits_ms = attempt.map_or(0, |attempt| self.penalties().delay_ms(attempt, RealClock.monotonic_ms()));
+        let (steps, outcome) = self.auth().trial(who, password, &self.elsewhere()).await;
+        (steps, outcome, waits_ms)
     }
 
     async fn check_password(&self, who: Identity<'_>, password: &Secret, peer: Endpoint) -> Verdict {

@@ -5,6 +5,7 @@
 //! imap      a small blocking IMAP client        pop3, lmtp   the same for POP3 and LMTP
 //! mail      messages that prove their own identity, line endings
 //! fixtures  real-world mail kept outside the project
+//! adm       `skein adm` against a server
 //! postfix   a private Postfix delivering to a server
 //! program   external programs: found or skipped, run with a deadline
 //! process   what /proc says of a process tree: CPU, memory
@@ -14,6 +15,7 @@
 //!
 //! Never here: anything of the server's own code. What is tested is the program, from outside.
 
+pub mod adm;
 pub mod crash;
 pub mod fixtures;
 pub mod imap;

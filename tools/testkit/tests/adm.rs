@@ -1,33 +1,11 @@
 //! `skein adm`: the real command against a live server, beside IMAP sessions that see what it does at once.
 
-use skein_testkit::program::{self, Outcome};
+use skein_testkit::adm::{bad, good};
+use skein_testkit::program;
 use skein_testkit::server::{self, PASSWORD};
 use skein_testkit::wait::{self, PATIENCE};
-use skein_testkit::{Server, mail};
+use skein_testkit::{Server, adm, mail};
 use std::process::Command;
-
-/// Runs `skein adm` with the words of `line`; `'…'` holds a word together.
-fn adm(server: &Server, line: &str) -> Outcome {
-    let mut command = Command::new(server::skein_binary());
-    command.arg("adm").arg("--socket").arg(server.folder().join("data/adm.sock"));
-    command.args(line.split('\'').enumerate().flat_map(|(i, part)| match i % 2 {
-        0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
-        _ => vec![part.to_owned()],
-    }));
-    program::run(&mut command, b"")
-}
-
-/// What it prints when all is well.
-#[track_caller]
-fn good(server: &Server, line: &str) -> String {
-    adm(server, line).expect_ok(line).text()
-}
-
-/// Its exit code and what it says.
-fn bad(server: &Server, line: &str) -> (Option<i32>, String) {
-    let outcome = adm(server, line);
-    (outcome.status.code(), outcome.all_text())
-}
 
 fn message(from: &str, subject: &str, text: &str) -> Vec<u8> {
     mail::to_crlf(
@@ -105,7 +83,7 @@ fn messages_are_found_shown_and_changed() {
 
     let shown = good(&server, &format!("fetch {user} 'uid flags hdr.subject text' uid 2"));
     assert!(shown.starts_with("uid: 2\nflags: \\Seen\nhdr.subject: second\ntext:\nFrom: alice@x.org\r\n"), "{shown:?}");
-    let raw = adm(&server, &format!("fetch {user} body uid 4")).expect_ok("fetch");
+    let raw = adm::run(&server, &format!("fetch {user} body uid 4"), b"").expect_ok("fetch");
     assert!(raw.stdout.windows(2).any(|two| two == b"\xff\xfe"), "bytes as they are stored: {:?}", raw.stdout);
     let json = good(&server, &format!("--json fetch {user} 'size.virtual imap.envelope body guid' uid 4"));
     assert!(json.contains("\"body\":{\"base64\":\"//4NCg==\"}") && json.contains("raw"), "{json}");

@@ -9,11 +9,12 @@
 //! ```text
 //! wire      requests and lines        desk      work on a shard, with a bound and a deadline
 //! rows      lines on their way        users     which users, and their accounts
-//! query     the search language       mailbox, message, fetch, server, who   the verbs
+//! query     the search language       mailbox, message, fetch, server, who, auth   the verbs
 //! ```
 //!
 //! Whoever may connect may do everything: the socket's mode and the peer's credentials are the lock.
 
+mod auth;
 mod desk;
 mod fetch;
 mod mailbox;
@@ -29,4 +30,4 @@ mod wire;
 
 pub use desk::{Desk, ReloadFn};
 pub use socket::{Adm, AdmSocket, start};
-pub use wire::{Code, FlagsHow, Line, PATH, Problem, Request};
+pub use wire::{Code, FlagsHow, Hidden, Line, PATH, Problem, Request};

@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::rows::{Gone, Rows};
 use super::wire::{Code, Line, PATH, Problem, Request};
-use super::{fetch, mailbox, message, server, users, who};
+use super::{auth, fetch, mailbox, message, server, users, who};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
@@ -72,6 +72,9 @@ async fn run(desk: &Desk, request: Request, rows: &Rows) -> Result<(), Stop> {
         Request::Kick { whom } => who::kick(desk, &whom, rows).await,
         Request::UserList { users } => users::list(desk, &users, rows).await,
         Request::UserInfo { users } => users::info(desk, &users, rows).await,
+        Request::AuthTest { user, authzid, password, from } => {
+            auth::test(desk, (user, authzid, from), password, rows).await
+        }
         Request::MailboxList { users, patterns, subscribed } => {
             mailbox::list(desk, &users, patterns, subscribed, rows).await
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
+use std::net::IpAddr;
 
 /// Where requests are posted.
 pub const PATH: &str = "/adm/v1";
@@ -26,6 +27,8 @@ pub enum Request {
     UserList { users: String },
     /// What is known of them.
     UserInfo { users: String },
+    /// Try a login without one; `from` is where the client is, none for this machine's Unix sockets.
+    AuthTest { user: String, authzid: Option<String>, password: Hidden, from: Option<IpAddr> },
     /// Mailboxes by name.
     MailboxList { users: String, patterns: Vec<String>, subscribed: bool },
     /// Their numbers.
@@ -48,6 +51,16 @@ pub enum Request {
     Flags { users: String, how: FlagsHow, flags: Vec<String>, query: Vec<String> },
     /// Copy or move messages to a mailbox of the same user.
     Copy { users: String, to: String, moving: bool, query: Vec<String> },
+}
+
+/// A password on its way.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hidden(pub String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hidden")
+    }
 }
 
 /// What is done with the flags that are named.

@@ -5,6 +5,7 @@
 //!            rows ◀── output: a table or `name: value` on a terminal, JSON lines with --json
 //! ```
 
+mod auth;
 mod client;
 mod mailbox;
 mod message;
@@ -40,6 +41,9 @@ pub struct Args {
 enum Command {
     #[command(flatten)]
     Ask(Ask),
+    /// Logins.
+    #[command(subcommand)]
+    Auth(auth::Command),
     /// Make the stored form of a password, or check one against it. No server is needed.
     Pw(crate::pw::Args),
 }
@@ -105,6 +109,11 @@ pub fn run(args: Args) -> ExitCode {
     let server = || Server::of(config, socket, json);
     match command {
         Command::Pw(pw) => crate::pw::run(pw, json),
+        Command::Auth(command) => match (server(), command.request()) {
+            (Ok(server), Ok(request)) => server.ask(&request, Shape::Records),
+            (Err(failed), _) => failed,
+            (_, Err(text)) => fail(Code::Usage, &text),
+        },
         Command::Ask(ask) => match (server(), ask.request()) {
             (Ok(server), Ok((request, shape))) => server.ask(&request, shape),
             (Err(failed), _) => failed,
