@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes of a file: some ten million users, about the memory they take here.
-const FILE_BYTES_MAX: u64 = 2 << 30;
+pub(crate) const FILE_BYTES_MAX: u64 = 2 << 30;
 /// Notices kept of one file; a file of another format would give one a line.
 const NOTICES_MAX: usize = 100;
 /// Users whose hashes are looked at to find what most cost.

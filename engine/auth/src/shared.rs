@@ -15,6 +15,10 @@ pub struct SharedAuth {
     generation: AtomicU64,
     /// The files as they were looked at last, whether or not that could be read.
     stamps: Mutex<Vec<Stamp>>,
+    /// Held by a refresh until its set is in force: who finds nothing changed may rely on that.
+    refreshing: Mutex<()>,
+    /// Numbers the sets in the order in which their reading began.
+    begun: AtomicU64,
     pub(crate) cache_key: [u8; 32],
     pub(crate) secret: [u8; 32],
 }
@@ -28,6 +32,7 @@ pub struct State {
     /// What it was loaded by.
     pub settings: config::Auth,
     pub(crate) generation: u64,
+    begun: u64,
 }
 
 /// How a changed file is known.
@@ -47,16 +52,27 @@ impl SharedAuth {
         let stamps = Mutex::new(stamps(settings));
         let (state, notices) = State::load(settings)?;
         let current = RwLock::new(Arc::new(state));
-        Ok((Arc::new(SharedAuth { current, generation: AtomicU64::new(0), stamps, cache_key, secret }), notices))
+        let shared = Arc::new(SharedAuth {
+            current,
+            generation: AtomicU64::new(0),
+            stamps,
+            refreshing: Mutex::default(),
+            begun: AtomicU64::new(0),
+            cache_key,
+            secret,
+        });
+        Ok((shared, notices))
     }
 
     /// From sources that are there already, for tests and commands.
     pub fn of(users: Sources, masters: Sources, settings: config::Auth, key: [u8; 32]) -> Arc<SharedAuth> {
-        let state = State { users, masters, settings, generation: 0 };
+        let state = State::new(users, masters, settings);
         Arc::new(SharedAuth {
             current: RwLock::new(Arc::new(state)),
             generation: AtomicU64::new(0),
             stamps: Mutex::default(),
+            refreshing: Mutex::default(),
+            begun: AtomicU64::new(0),
             cache_key: key,
             secret: key,
         })
@@ -68,14 +84,17 @@ impl SharedAuth {
     /// A file can not be read; then everything stays as it was.
     pub fn prepare(&self, settings: &config::Auth) -> Result<(State, Notices), LoadError> {
         *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) = stamps(settings);
-        State::load(settings)
+        let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+        let (state, notices) = State::load(settings)?;
+        Ok((State { begun, ..state }, notices))
     }
 
-    /// Reads every source again when a file has changed; `None` when none has. Blocks.
+    /// Reads every source again when a file has changed; `None` when none has: what is in the files is in force. Blocks.
     ///
     /// # Errors
     /// As [`SharedAuth::prepare`]; said once for each change.
     pub fn refresh(&self) -> Result<Option<Notices>, LoadError> {
+        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
         let settings = self.state().settings.clone();
         let changed = *self.stamps.lock().unwrap_or_else(PoisonError::into_inner) != stamps(&settings);
         if !changed {
@@ -90,6 +109,10 @@ impl SharedAuth {
     pub fn replace(&self, mut state: State) {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         state.generation = current.generation + 1;
+        if state.begun < current.begun {
+            // The files may have changed while it was read: the next look takes them up.
+            self.stamps.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
         let generation = state.generation;
         *current = Arc::new(state);
         self.generation.store(generation, Ordering::Release);
@@ -108,7 +131,7 @@ impl SharedAuth {
 impl State {
     /// A set from sources that are there already.
     pub fn new(users: Sources, masters: Sources, settings: config::Auth) -> State {
-        State { users, masters, settings, generation: 0 }
+        State { users, masters, settings, generation: 0, begun: 0 }
     }
 
     fn load(settings: &config::Auth) -> Result<(State, Notices), LoadError> {

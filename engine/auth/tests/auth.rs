@@ -596,3 +596,25 @@ fn a_trial_tells_every_source_and_remembers_nothing() {
         assert_eq!(trial(user, password).0, steps, "{user}");
     }
 }
+
+#[test]
+fn a_set_read_before_another_came_into_force_is_looked_at_again() {
+    let folder = std::env::temp_dir().join(format!("skein-refresh-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("users");
+    let text = format!("[auth]\nsources = [{{ driver = 'passwd-file', path = '{}' }}]\n", path.display());
+    std::fs::write(&path, "anna:{PLAIN}one\n").unwrap();
+    let settings = config::Config::parse(&text, &folder.join("skein.toml")).unwrap().auth;
+    let (shared, _) = SharedAuth::load(&settings, [1; 32], [2; 32]).unwrap();
+    let auth = Auth::new(shared.clone());
+    // A reload reads; an edit and a refresh pass it; then what it read is put in force.
+    let (reloaded, _) = shared.prepare(&settings).unwrap();
+    std::fs::write(&path, "anna:{PLAIN}second\n").unwrap();
+    assert!(shared.refresh().unwrap().is_some());
+    assert_eq!(said(ask(&auth, "anna", "second")), "anna");
+    shared.replace(reloaded);
+    assert!(shared.refresh().unwrap().is_some(), "the file is newer than what is in force");
+    assert_eq!(said(ask(&auth, "anna", "second")), "anna");
+    assert!(shared.refresh().unwrap().is_none());
+    std::fs::remove_dir_all(&folder).unwrap();
+}

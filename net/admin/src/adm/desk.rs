@@ -1,7 +1,7 @@
 //! Work on a shard for an operator: few at a time, and not for ever.
 
 use super::wire::{Code, Problem};
-use skein_auth::SharedAuth;
+use skein_auth::{Notices, SharedAuth};
 use skein_base::{AccountId, ShardId};
 use skein_runtime::{LaneError, Lanes};
 use skein_serve::{Host, Job, ToShard};
@@ -68,6 +68,13 @@ impl Desk {
         // The side runtime has one thread, which others need.
         let done = tokio::task::spawn_blocking(move || (desk.0.reload)()).await;
         done.map_err(|_| failed())?.map_err(|text| Problem::new(Code::Data, text))
+    }
+
+    /// Reads the files of users that have changed; what is odd in them. Then they are in force.
+    pub(crate) async fn refresh_users(&self) -> Result<Notices, Problem> {
+        let auth = self.auth().clone();
+        let done = tokio::task::spawn_blocking(move || auth.refresh()).await.map_err(|_| failed())?;
+        Ok(done.map_err(|error| Problem::new(Code::Data, error.to_string()))?.unwrap_or_default())
     }
 
     /// Runs `work` on a shard and gives its answer.

@@ -72,6 +72,7 @@ async fn run(desk: &Desk, request: Request, rows: &Rows) -> Result<(), Stop> {
         Request::Kick { whom } => who::kick(desk, &whom, rows).await,
         Request::UserList { users } => users::list(desk, &users, rows).await,
         Request::UserInfo { users } => users::info(desk, &users, rows).await,
+        Request::UserChanged { user, gone } => users::changed(desk, &user, gone, rows).await,
         Request::AuthTest { user, authzid, password, from } => {
             auth::test(desk, (user, authzid, from), password, rows).await
         }

@@ -4,10 +4,11 @@ use super::desk::Desk;
 use super::query::glob;
 use super::route::Stop;
 use super::rows::Rows;
+use super::who;
 use super::wire::{Code, Problem};
 use skein_auth::SharedAuth;
 use skein_base::{AccountId, Class, UserName};
-use skein_serve::{Host, Operator};
+use skein_serve::{Host, Kick, Operator};
 use skein_store::{AccountError, StoreError};
 use std::future::Future;
 use std::sync::Arc;
@@ -44,6 +45,18 @@ pub(crate) async fn info(desk: &Desk, users: &str, rows: &Rows) -> Result<(), St
         }
     })
     .await
+}
+
+/// After a change in the files of users: they are read again, and with them goes what any shard remembers of passwords.
+pub(crate) async fn changed(desk: &Desk, user: &str, gone: bool, rows: &Rows) -> Result<(), Stop> {
+    let name = UserName::new(user).map_err(|error| Problem::new(Code::Usage, format!("user {user:?}: {error}")))?;
+    for (path, notice) in desk.refresh_users().await? {
+        // Whoever changes one user need not hear of others' lines.
+        tracing::warn!(path = %path.display(), %notice, "passwd-file");
+    }
+    let kicked = if gone { who::kick_all(desk, &Kick::User(name.clone())).await? } else { 0 };
+    let known = desk.auth().state().users.know(&name);
+    Ok(rows.row([("user", user.into()), ("known", known.into()), ("kicked", kicked.into())]).await?)
 }
 
 /// Does something with the account of each user meant. What fails for one of many users is told, and the next one follows.

@@ -31,15 +31,21 @@ pub(crate) async fn kick(desk: &Desk, whom: &str, rows: &Rows) -> Result<(), Sto
             Problem::new(Code::Usage, format!("{whom:?} is neither a session id nor a user: {error}"))
         })?),
     };
+    let kicked = kick_all(desk, &kick).await?;
+    if kicked == 0 {
+        return Err(Problem::new(Code::NoUser, format!("no session of {whom}")).into());
+    }
+    Ok(rows.row([("whom", whom.into()), ("kicked", kicked.into())]).await?)
+}
+
+/// Ends them on every shard; how many they were.
+pub(crate) async fn kick_all(desk: &Desk, kick: &Kick) -> Result<usize, Problem> {
     let mut kicked = 0;
     for shard in desk.shards() {
         let kick = kick.clone();
         kicked += desk.ask(shard, async move |host| host.kick(&kick)).await?;
     }
-    if kicked == 0 {
-        return Err(Problem::new(Code::NoUser, format!("no session of {whom}")).into());
-    }
-    Ok(rows.row([("whom", whom.into()), ("kicked", kicked.into())]).await?)
+    Ok(kicked)
 }
 
 fn row(session: &SessionInfo) -> [(&'static str, Value); 11] {

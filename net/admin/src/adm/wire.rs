@@ -27,6 +27,8 @@ pub enum Request {
     UserList { users: String },
     /// What is known of them.
     UserInfo { users: String },
+    /// Files of users have changed: what was remembered of this user counts no more. When he is `gone`, his sessions end.
+    UserChanged { user: String, gone: bool },
     /// Try a login without one; `from` is where the client is, none for this machine's Unix sockets.
     AuthTest { user: String, authzid: Option<String>, password: Hidden, from: Option<IpAddr> },
     /// Mailboxes by name.

@@ -58,12 +58,33 @@ impl fmt::Display for AskError {
 /// # Errors
 /// No server, or the answer is not whole.
 pub fn ask(socket: &Path, request: &Request, output: &mut Output) -> Result<Option<Code>, AskError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| AskError::Broken(error.to_string()))?;
-    runtime.block_on(exchange(socket, request, output))
+    let mut worst = None;
+    lines(socket, request, &mut |line| match line {
+        Line::Row(row) => output.row(row),
+        Line::Problem(problem) => {
+            output.flush()?;
+            eprintln!("skein adm: {problem}");
+            worst = worst.or(Some(problem.code));
+            Ok(())
+        }
+        Line::End => output.flush(),
+    })?;
+    Ok(worst)
 }
 
-async fn exchange(socket: &Path, request: &Request, output: &mut Output) -> Result<Option<Code>, AskError> {
+/// Asks and hands over each line as it comes, [`Line::End`] last.
+///
+/// # Errors
+/// No server, the answer is not whole, or `take` fails.
+pub fn lines(socket: &Path, request: &Request, take: Take<'_>) -> Result<(), AskError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| AskError::Broken(error.to_string()))?;
+    runtime.block_on(exchange(socket, request, take))
+}
+
+type Take<'a> = &'a mut dyn FnMut(Line) -> io::Result<()>;
+
+async fn exchange(socket: &Path, request: &Request, take: Take<'_>) -> Result<(), AskError> {
     let connected = UnixStream::connect(socket).await;
     let stream = connected.map_err(|error| AskError::Connect { socket: socket.to_owned(), error })?;
     let broken = |error: hyper::Error| AskError::Broken(error.to_string());
@@ -75,13 +96,13 @@ async fn exchange(socket: &Path, request: &Request, output: &mut Output) -> Resu
     if !response.status().is_success() {
         return Err(AskError::Broken(format!("HTTP {}", response.status())));
     }
-    let worst = print_lines(response.into_body(), output).await;
+    let whole = take_lines(response.into_body(), take).await;
     connection.abort();
-    worst
+    whole
 }
 
-async fn print_lines(mut body: hyper::body::Incoming, output: &mut Output) -> Result<Option<Code>, AskError> {
-    let (mut pending, mut worst): (Vec<u8>, Option<Code>) = (Vec::new(), None);
+async fn take_lines(mut body: hyper::body::Incoming, take: Take<'_>) -> Result<(), AskError> {
+    let mut pending: Vec<u8> = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(bytes) = frame.map_err(|error| AskError::Broken(error.to_string()))?.into_data() else { continue };
         let searched = pending.len();
@@ -89,17 +110,12 @@ async fn print_lines(mut body: hyper::body::Incoming, output: &mut Output) -> Re
         let mut start = 0;
         while let Some(end) = pending[start.max(searched)..].iter().position(|&b| b == b'\n') {
             let end = start.max(searched) + end;
-            match serde_json::from_slice(&pending[start..end]).map_err(|error| AskError::Broken(error.to_string()))? {
-                Line::Row(row) => output.row(row).map_err(AskError::Print)?,
-                Line::Problem(problem) => {
-                    output.flush().map_err(AskError::Print)?;
-                    eprintln!("skein adm: {problem}");
-                    worst = worst.or(Some(problem.code));
-                }
-                Line::End => {
-                    output.flush().map_err(AskError::Print)?;
-                    return Ok(worst);
-                }
+            let line = serde_json::from_slice(&pending[start..end]);
+            let line: Line = line.map_err(|error| AskError::Broken(error.to_string()))?;
+            let is_end = line == Line::End;
+            take(line).map_err(AskError::Print)?;
+            if is_end {
+                return Ok(());
             }
             start = end + 1;
         }
@@ -108,6 +124,5 @@ async fn print_lines(mut body: hyper::body::Incoming, output: &mut Output) -> Re
             return Err(AskError::Broken(format!("a line longer than {LINE_BYTES_MAX} bytes")));
         }
     }
-    output.flush().map_err(AskError::Print)?;
     Err(AskError::Broken("the answer is not whole".to_owned()))
 }

@@ -15,6 +15,7 @@ mod user;
 use clap::Subcommand;
 use output::{Output, Shape};
 use skein_admin::adm::{Code, Request};
+use skein_config::Config;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -41,6 +42,9 @@ pub struct Args {
 enum Command {
     #[command(flatten)]
     Ask(Ask),
+    /// Accounts, and the passwd-files of who may log in.
+    #[command(subcommand)]
+    User(user::Command),
     /// Logins.
     #[command(subcommand)]
     Auth(auth::Command),
@@ -68,9 +72,6 @@ enum Ask {
         /// A session's id as `who` and the log have it, or a user for all of his.
         whom: String,
     },
-    /// Accounts.
-    #[command(subcommand)]
-    User(user::Command),
     /// Mailboxes of users.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
@@ -106,33 +107,30 @@ struct Server {
 /// Runs the command and gives the exit code.
 pub fn run(args: Args) -> ExitCode {
     let Args { config, socket, json, command } = args;
-    let server = || Server::of(config, socket, json);
-    match command {
-        Command::Pw(pw) => crate::pw::run(pw, json),
-        Command::Auth(command) => match (server(), command.request()) {
-            (Ok(server), Ok(request)) => server.ask(&request, Shape::Records),
-            (Err(failed), _) => failed,
-            (_, Err(text)) => fail(Code::Usage, &text),
-        },
-        Command::Ask(ask) => match (server(), ask.request()) {
-            (Ok(server), Ok((request, shape))) => server.ask(&request, shape),
-            (Err(failed), _) => failed,
-            (_, Err(text)) => fail(Code::Usage, &text),
-        },
+    let config = match config.map(|file| crate::load(&file)).transpose() {
+        Ok(config) => config,
+        Err(_) => return code(Code::Usage),
+    };
+    let server = Server::of(config.as_ref(), socket, json);
+    let asked = match command {
+        Command::Pw(pw) => return crate::pw::run(pw, json),
+        Command::User(command) => return command.run(&server, config.as_ref()),
+        Command::Auth(command) => command.request().map(|request| (request, Shape::Records)),
+        Command::Ask(ask) => ask.request(),
+    };
+    match asked {
+        Ok((request, shape)) => server.ask(&request, shape),
+        Err(text) => fail(Code::Usage, &text),
     }
 }
 
 impl Server {
-    fn of(config: Option<PathBuf>, socket: Option<PathBuf>, json: bool) -> Result<Server, ExitCode> {
-        let socket = match (socket, config) {
-            (Some(socket), _) => socket,
-            (None, Some(file)) => {
-                let config = crate::load(&file).map_err(|_| code(Code::Usage))?;
-                skein_server::adm_socket(&config)
-            }
-            (None, None) => skein_server::adm_socket(&skein_config::Config::embedded_default()),
-        };
-        Ok(Server { socket, json })
+    fn of(config: Option<&Config>, socket: Option<PathBuf>, json: bool) -> Server {
+        let socket = socket.unwrap_or_else(|| match config {
+            Some(config) => skein_server::adm_socket(config),
+            None => skein_server::adm_socket(&Config::embedded_default()),
+        });
+        Server { socket, json }
     }
 
     /// Asks, prints the rows, and gives the exit code.
@@ -162,7 +160,6 @@ impl Ask {
             Ask::Reload => (Request::Reload, Shape::Table),
             Ask::Who { users } => (Request::Who { users }, Shape::Table),
             Ask::Kick { whom } => (Request::Kick { whom }, Shape::Table),
-            Ask::User(command) => (command.request(), Shape::Table),
             Ask::Mailbox(command) => (command.request()?, Shape::Table),
             Ask::Search(search) => (search.search()?, Shape::Table),
             Ask::Fetch(fetch) => (fetch.request()?, Shape::Records),

@@ -1,7 +1,16 @@
-//! `adm user`
+//! `adm user`: who there is, and changes of the passwd-files that say so.
 
+use super::output::{Output, Shape};
+use super::{Server, client, code, fail};
+use crate::pw;
 use clap::Subcommand;
-use skein_admin::adm::Request;
+use serde_json::{Map, Value};
+use skein_admin::adm::{Code, Line, Request};
+use skein_auth::{Edit, EditError, Fields, Hash, MAKE_SCHEMES, edit_file, has_user};
+use skein_base::UserName;
+use skein_config::{AuthSource, Config, Source};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -16,13 +25,211 @@ pub enum Command {
         /// A name, or a pattern with * and ?.
         users: String,
     },
+    /// Put a user into a passwd-file.
+    Add {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        password: Password,
+        /// Extra fields, as "nologin reason=Unpaid"; engine/docs/auth.md has them.
+        #[arg(long, default_value = "")]
+        fields: String,
+    },
+    /// Give a user of a passwd-file another password.
+    Passwd {
+        #[command(flatten)]
+        target: Target,
+        #[command(flatten)]
+        password: Password,
+    },
+    /// Take a user out of a passwd-file and end his sessions. His mail stays.
+    Delete {
+        #[command(flatten)]
+        target: Target,
+    },
 }
 
+#[derive(clap::Args)]
+pub struct Target {
+    /// His name.
+    user: String,
+    /// The passwd-file; without it, the only one of auth.sources, or the first of them that has the user.
+    #[arg(long)]
+    file: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+pub struct Password {
+    /// The stored form, {SCHEME}text, instead of a password.
+    #[arg(long, conflicts_with_all = ["scheme", "stdin"])]
+    hash: Option<String>,
+    /// How the password is stored; `skein pw --list` tells all.
+    #[arg(long, short, default_value = MAKE_SCHEMES[0])]
+    scheme: String,
+    /// Take the password from standard input, without the line break at its end; without it the terminal is asked.
+    #[arg(long)]
+    stdin: bool,
+}
+
+type Failed = (Code, String);
+
 impl Command {
-    pub fn request(self) -> Request {
-        match self {
-            Command::List { users } => Request::UserList { users },
-            Command::Info { users } => Request::UserInfo { users },
+    pub fn run(self, server: &Server, config: Option<&Config>) -> ExitCode {
+        let done = match self {
+            Command::List { users } => return server.ask(&Request::UserList { users }, Shape::Table),
+            Command::Info { users } => return server.ask(&Request::UserInfo { users }, Shape::Table),
+            Command::Add { target, password, fields } => add(&target, password, &fields, config, server),
+            Command::Passwd { target, password } => passwd(&target, password, config, server),
+            Command::Delete { target } => delete(&target, config, server),
+        };
+        match done {
+            Ok(None) => ExitCode::SUCCESS,
+            Ok(Some(worst)) => code(worst),
+            Err((class, text)) => fail(class, &text),
         }
     }
+}
+
+fn add(
+    target: &Target,
+    password: Password,
+    fields: &str,
+    config: Option<&Config>,
+    server: &Server,
+) -> Result<Option<Code>, Failed> {
+    let (user, file) = (target.name()?, target.file(config, None)?);
+    Fields::parse(fields).map_err(|text| (Code::Usage, format!("--fields: {text}")))?;
+    // Before somebody types a password.
+    if has_user(&file, &user).map_err(|error| edit_failed(&file, error))? {
+        return Err(edit_failed(&file, EditError::Exists));
+    }
+    let hash = password.hash()?;
+    let rest = if fields.is_empty() { hash } else { format!("{hash}::::::{fields}") };
+    edit_file(&file, &user, Edit::Add { rest: &rest }).map_err(|error| edit_failed(&file, error))?;
+    Ok(tell(server, &user, ("added", &file), false))
+}
+
+fn passwd(
+    target: &Target,
+    password: Password,
+    config: Option<&Config>,
+    server: &Server,
+) -> Result<Option<Code>, Failed> {
+    let user = target.name()?;
+    let file = target.file(config, Some(&user))?;
+    let hash = password.hash()?;
+    edit_file(&file, &user, Edit::Passwd { hash: &hash }).map_err(|error| edit_failed(&file, error))?;
+    Ok(tell(server, &user, ("password changed", &file), false))
+}
+
+fn delete(target: &Target, config: Option<&Config>, server: &Server) -> Result<Option<Code>, Failed> {
+    let user = target.name()?;
+    let file = target.file(config, Some(&user))?;
+    edit_file(&file, &user, Edit::Delete).map_err(|error| edit_failed(&file, error))?;
+    Ok(tell(server, &user, ("deleted", &file), true))
+}
+
+/// Tells the server, so that the change counts at once, and prints what was done. Without a server it counts from the next
+/// start on.
+fn tell(server: &Server, user: &UserName, (done, file): (&str, &Path), gone: bool) -> Option<Code> {
+    let mut row = Map::new();
+    row.insert("user".into(), user.as_str().into());
+    row.insert("done".into(), done.into());
+    row.insert("file".into(), file.display().to_string().into());
+    let (mut worst, mut told) = (None, Map::new());
+    let asked = client::lines(&server.socket, &Request::UserChanged { user: user.to_string(), gone }, &mut |line| {
+        match line {
+            Line::Row(answer) => told = answer,
+            Line::Problem(problem) => {
+                eprintln!("skein adm: {problem}");
+                worst = worst.or(Some(problem.code));
+            }
+            Line::End => {}
+        }
+        Ok(())
+    });
+    if let Err(error) = asked {
+        eprintln!("skein adm: {error}");
+        match error.code() {
+            // Nobody has to be told.
+            Code::Unavailable => eprintln!("skein adm: it counts when a server reads the file"),
+            denied => worst = worst.or(Some(denied)),
+        }
+    }
+    for field in ["known", "kicked"] {
+        row.insert(field.into(), told.remove(field).unwrap_or(Value::Null));
+    }
+    let mut output = Output::new(server.json, Shape::Table);
+    if let Err(error) = output.row(row).and_then(|()| output.flush()) {
+        eprintln!("skein adm: can not print: {error}");
+        worst = worst.or(Some(Code::Data));
+    }
+    worst
+}
+
+fn edit_failed(file: &Path, error: EditError) -> Failed {
+    let class = match &error {
+        EditError::NoUser => Code::NoUser,
+        EditError::File { error, .. } if error.kind() == std::io::ErrorKind::PermissionDenied => Code::Denied,
+        EditError::Contended(_) => Code::TryAgain,
+        EditError::Exists | EditError::NotALine | EditError::File { .. } => Code::Data,
+    };
+    match error {
+        EditError::File { .. } | EditError::Contended(_) => (class, error.to_string()),
+        other => (class, format!("{}: {other}", file.display())),
+    }
+}
+
+impl Password {
+    fn hash(self) -> Result<String, Failed> {
+        let Some(hash) = self.hash else { return pw::new_hash(&self.scheme, self.stdin) };
+        Hash::parse(&hash).map_err(|error| (Code::Data, format!("--hash: {error}")))?;
+        Ok(hash)
+    }
+}
+
+impl Target {
+    fn name(&self) -> Result<UserName, Failed> {
+        UserName::new(&self.user).map_err(|error| (Code::Usage, format!("user {:?}: {error}", self.user)))
+    }
+
+    /// The file meant; `user` has to be in it, when one is named.
+    fn file(&self, config: Option<&Config>, user: Option<&UserName>) -> Result<PathBuf, Failed> {
+        let known = config.map(passwd_files).unwrap_or_default();
+        if let Some(file) = &self.file {
+            return Ok(file.clone());
+        }
+        let mut files = known;
+        if let Some(user) = user {
+            for file in &files {
+                if has_user(file, user).map_err(|error| edit_failed(file, error))? {
+                    return Ok(file.clone());
+                }
+            }
+        }
+        match (files.len(), user) {
+            (0, _) if config.is_none() => {
+                Err((Code::Usage, "which passwd-file? Name it by --file, or give --config".into()))
+            }
+            (0, _) => Err((Code::Usage, "auth.sources names no passwd-file; name one by --file".into())),
+            (_, Some(user)) => Err((Code::NoUser, format!("no passwd-file of auth.sources has {user}"))),
+            (1, None) => Ok(files.remove(0)),
+            (_, None) => {
+                let all: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+                Err((
+                    Code::Usage,
+                    format!("auth.sources names several passwd-files; say by --file which: {}", all.join(", ")),
+                ))
+            }
+        }
+    }
+}
+
+/// Files of users who may log in: no deny lists, no masters.
+fn passwd_files(config: &Config) -> Vec<PathBuf> {
+    let path = |source: &AuthSource| match &source.source {
+        Source::PasswdFile { path } if !source.rules.deny => Some(path.clone()),
+        _ => None,
+    };
+    config.auth.sources.iter().filter_map(path).collect()
 }
