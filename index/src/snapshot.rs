@@ -107,6 +107,14 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
         Ok(snapshot)
     }
 
+    /// Checks again what was checked when it was opened: a map shows what becomes of its file.
+    ///
+    /// # Errors
+    /// What is wrong with it now.
+    pub fn verify(&self) -> Result<(), SnapshotError> {
+        Snapshot::open(&self.map[..]).map(drop)
+    }
+
     /// What it says of the whole mailbox.
     pub fn head(&self) -> &SnapshotHead {
         &self.head

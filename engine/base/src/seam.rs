@@ -51,6 +51,10 @@ pub trait Disk: Clone + 'static {
     fn breathe(&self) -> impl Future<Output = ()> {
         std::future::ready(())
     }
+    /// How often what is mapped was found to be no more: after it rises, maps show zeros where bytes were.
+    fn maps_hurt(&self) -> u64 {
+        0
+    }
     /// Maps a file with its pages already present.
     fn map(&self, path: &Path) -> impl Future<Output = io::Result<Self::Map>>;
 }

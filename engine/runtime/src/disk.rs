@@ -142,6 +142,10 @@ impl Disk for RealDisk {
         crate::task::bulk_yield().await;
     }
 
+    fn maps_hurt(&self) -> u64 {
+        crate::map_guard::pages_lost()
+    }
+
     async fn map(&self, path: &Path) -> io::Result<DiskMap> {
         let path = path.to_owned();
         blocking(move || map(&path)).await
@@ -211,14 +215,15 @@ fn list(path: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn map(path: &Path) -> io::Result<DiskMap> {
+pub(crate) fn map(path: &Path) -> io::Result<DiskMap> {
     let file = fs::File::open(path)?;
     if file.metadata()?.len() == 0 {
         return Ok(DiskMap(None));
     }
     #[expect(unsafe_code, reason = "mapping is the point of this function")]
     // SAFETY: the bytes stay as they are because mapped files are only ever replaced by rename (the contract of
-    // `Disk::map`, kept by the store, whose data folder `DataLock` keeps other processes of ours out of).
+    // `Disk::map`, kept by the store, whose data folder `DataLock` keeps other processes of ours out of). Should somebody else cut
+    // the file all the same, `map_guard` turns what is gone into zeros.
     let map = unsafe { Mmap::map(&file)? };
     if map.advise(Advice::PopulateRead).is_err() {
         touch(&map);

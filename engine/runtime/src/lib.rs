@@ -15,6 +15,7 @@
 //! task       work classes, spawn (a panic ends one task), blocking pool, bulk_yield
 //! timer      sleep, timeout, Deadline: one ordered queue per shard
 //! lanes      messages between shards and from foreign threads
+//! map_guard  a cut file costs a page, not the process
 //! disk       the Disk seam on io_uring        clock   the Clock seam
 //! side       tokio for what only speaks tokio
 //! signals    SIGTERM, SIGINT, SIGHUP as messages
@@ -32,6 +33,7 @@ mod data_lock;
 mod disk;
 mod heartbeat;
 mod lanes;
+mod map_guard;
 pub mod metrics;
 mod nudge;
 mod shards;
@@ -46,6 +48,7 @@ pub use clock::RealClock;
 pub use data_lock::{DataLock, DataLockError};
 pub use disk::{DiskFile, DiskMap, RealDisk};
 pub use lanes::{Inbox, LaneError, Lanes};
+pub use map_guard::pages_lost;
 pub use shards::{OnDeath, ShardContext, ShardDied, Shards, ShardsConfig, StartError, start};
 pub use side::{Side, SideGone, SideTask};
 pub use signals::{Signal, Signals};

@@ -175,6 +175,9 @@ where
     let (count, cores) = (config.shard_count(), cores());
     assert!(count <= usize::from(u16::MAX), "a shard's number has 16 bits");
     crate::metrics::make_room(count);
+    if let Err(error) = crate::map_guard::install() {
+        tracing::warn!(%error, "a mapped file that is cut while it is in use would end the process");
+    }
     let (ready, main) = (Arc::new(Ready::default()), Arc::new(main));
     let (report, reports) = mpsc::channel();
     let (begin, begun) = mpsc::channel();

@@ -15,6 +15,7 @@ pub(crate) async fn run(host: Host, store: Store) {
     let mut pause = LOOK;
     loop {
         sleep(pause).await;
+        store.verify_maps().await;
         let settings = host.settings();
         let limits = &settings.config.store;
         store.set_checkpoint_ops(u64::from(limits.snapshot_ops));

@@ -5,7 +5,8 @@ use skein_base::ShardId;
 use skein_ring::home_shard;
 use skein_runtime::RealDisk;
 use skein_store::OldSegments;
-use skein_store::log::{Scan, SegmentNumbers, TailIndex, parse_segment_name, recover, scan_segment, segments};
+use skein_store::log::{Scan, SegmentNumbers, TailIndex, is_number_note, parse_segment_name, read_number_note};
+use skein_store::log::{recover, scan_segment, segments};
 use std::io;
 use std::path::Path;
 
@@ -38,6 +39,7 @@ impl Exchange {
             }
         }
         report(&scan);
+        parts.iter_mut().for_each(|part| part.add_damage(&scan));
         recover(&RealDisk, dir, &scan).await?;
         for (sender, part) in self.senders.iter().zip(parts) {
             // A receiver that is gone belongs to a shard that failed; the start fails with its reason.
@@ -64,14 +66,19 @@ fn report(scan: &Scan) {
 
 /// Numbers for new segments, above all that are there, and those, held by all shards.
 pub(crate) fn segments_of(dir: &Path, shards: usize) -> io::Result<(SegmentNumbers, OldSegments)> {
-    let mut found = Vec::new();
+    let (mut found, mut noted) = (Vec::new(), 0);
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
-        let number = entry.file_name().to_str().and_then(parse_segment_name);
-        if let Some(number) = number {
+        let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+        if let Some(number) = parse_segment_name(&name) {
             found.push((number, entry.metadata()?.len()));
+        } else if is_number_note(&name) {
+            noted = read_number_note(&std::fs::read(entry.path())?).max(noted);
         }
     }
     let highest = found.iter().map(|(number, _)| *number).max().unwrap_or(0);
-    Ok((SegmentNumbers::above(highest), OldSegments::of(found, shards)))
+    if highest < noted {
+        tracing::error!(highest, noted, "the newest log segments are gone: what they alone had is lost");
+    }
+    Ok((SegmentNumbers::above(highest.max(noted)), OldSegments::of(found, shards)))
 }

@@ -1,14 +1,16 @@
 //! A mailbox into its snapshot, and back.
 
-use crate::body::BodyAddr;
+use crate::body::{BodyAddr, Place};
 use crate::mailbox::{Fixed, Frozen, Mailbox, Row, Snapshot};
 use skein_base::{IdSet, ModSeq};
 use skein_index::SnapshotHead;
 use std::rc::Rc;
 
-/// The fixed columns of a snapshot's row.
+/// The fixed columns of a snapshot's row. An address that was one when the snapshot was opened, and is none now that its file was
+/// hurt, is that of a pack that never is.
 pub(crate) fn fixed(snapshot: &Snapshot, row: u32) -> Fixed {
-    let body = BodyAddr::decode(&snapshot.body(row)).expect("checked when the snapshot was opened");
+    let nowhere = BodyAddr { place: Place::Pack(0), offset: 0, bytes: 0, cache_bytes: 0, stored: 0, chunked: false };
+    let body = BodyAddr::decode(&snapshot.body(row)).filter(is_somewhere).unwrap_or(nowhere);
     Fixed {
         internal_date: snapshot.internal_date(row),
         save_date: snapshot.save_date(row),
@@ -22,7 +24,12 @@ pub(crate) fn fixed(snapshot: &Snapshot, row: u32) -> Fixed {
 pub(crate) fn is_sound(snapshot: &Snapshot) -> bool {
     snapshot.extra().len() >= HISTORY_BYTES
         && name(snapshot).is_some()
-        && (0..snapshot.rows()).all(|row| BodyAddr::decode(&snapshot.body(row)).is_some())
+        && (0..snapshot.rows()).all(|row| BodyAddr::decode(&snapshot.body(row)).is_some_and(|body| is_somewhere(&body)))
+}
+
+/// Segments and packs are numbered from 1: zeros name nothing.
+fn is_somewhere(body: &BodyAddr) -> bool {
+    !matches!(body.place, Place::Log(0) | Place::Pack(0))
 }
 
 /// Bytes of the expunge history's beginning in a snapshot's extra section; the mailbox's name follows.

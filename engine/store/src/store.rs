@@ -62,6 +62,8 @@ pub struct StoreMetrics {
     pub accounts_in_tail: u64,
     /// Snapshots found damaged or missing and made again from the log.
     pub snapshots_rebuilt: u64,
+    /// Records of accounts in the log that could not be read when they were to be replayed.
+    pub records_lost: u64,
     /// Mailboxes and trees made again from what packs and snapshots tell.
     pub salvaged: u64,
     /// Bytes of snapshots written.
@@ -103,6 +105,8 @@ struct Shared<D: Disk, C: Clock> {
     checkpoint_ops: Cell<u64>,
     pack_bytes_max: Cell<u64>,
     compact_bytes_min: Cell<u64>,
+    /// Pages of maps that were lost when this was last looked at.
+    maps_hurt: Cell<u64>,
 }
 
 enum Slot {
@@ -110,6 +114,15 @@ enum Slot {
     Open(Rc<AccountHandle>),
     /// Not to be used any more; a checkpoint of it may still run.
     Lost(Rc<AccountHandle>),
+}
+
+impl Slot {
+    fn open(&self) -> Option<&Rc<AccountHandle>> {
+        match self {
+            Slot::Open(handle) => Some(handle),
+            Slot::Opening(_) | Slot::Lost(_) => None,
+        }
+    }
 }
 
 impl<D: Disk, C: Clock> Clone for Store<D, C> {
@@ -136,6 +149,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
             checkpoint_ops: Cell::new(CHECKPOINT_OPS),
             pack_bytes_max: Cell::new(PACK_BYTES_MAX),
             compact_bytes_min: Cell::new(COMPACT_BYTES_MIN),
+            maps_hurt: Cell::new(0),
         }));
         store.watch_log();
         store

@@ -161,6 +161,23 @@ impl Account {
         account
     }
 
+    /// A mailbox that is there though nothing left says how it came: under its name, or another one when that is empty or taken. The name
+    /// that it has then.
+    pub(crate) fn recover(&mut self, id: MailboxId, name: &str, validity: Option<UidValidity>, now: i64) -> &str {
+        let name: Box<str> = match name {
+            _ if id == MailboxId::INBOX => "INBOX".into(),
+            "" => format!("Recovered-{}", id.0).into(),
+            taken if self.names.contains_key(taken) => format!("{taken}-recovered-{}", id.0).into(),
+            free => free.into(),
+        };
+        let validity = validity.unwrap_or_else(|| UidValidity(tree::validity_from(now, self.validity_last)));
+        self.mailbox_last = self.mailbox_last.max(id.0);
+        self.validity_last = self.validity_last.max(validity.0);
+        self.names.insert(name.clone(), id);
+        let snapshot = LogPos::default();
+        &self.entries.entry(id).or_insert(Entry { name, validity, snapshot, mailbox: None, used_ms: 0 }).name
+    }
+
     /// Gives a salvaged tree its user, and an INBOX if it has none.
     pub(crate) fn begin_salvaged(&mut self, user: &UserName, validity: UidValidity) {
         self.user = Some(user.clone());

@@ -27,7 +27,7 @@ pub fn create_account(user: &UserName, now: i64) -> Vec<Op> {
 
 /// Above all before, and from the clock, so that an account that is begun anew does not repeat itself. A clock that is
 /// before 1970 or past 32 bits is wrong, and must not use up the numbers that are left.
-fn validity_from(now: i64, last: u32) -> u32 {
+pub(super) fn validity_from(now: i64, last: u32) -> u32 {
     u32::try_from(now).unwrap_or(0).max(last.saturating_add(1))
 }
 

@@ -7,6 +7,15 @@ use skein_base::LogPos;
 use skein_base::seam::Disk;
 use std::ops::Range;
 
+/// Bytes read at once on the word of an address: a chunk and its cache are below it.
+const EXPECTED_BYTES_MAX: u64 = 2 * skein_base::limits::BODY_CHUNK_BYTES as u64;
+
+fn part(mut bytes: Vec<u8>, range: &Range<u64>) -> Vec<u8> {
+    bytes.truncate(range.end as usize);
+    bytes.drain(..range.start as usize);
+    bytes
+}
+
 impl BodyAddr {
     fn record(&self) -> Result<LogPos, ReadError> {
         match self.place {
@@ -23,8 +32,7 @@ impl BodyAddr {
 }
 
 impl<D: Disk> Log<D> {
-    /// Bytes of a message; what lies past its end is left out. A range that is the whole of a record is checked
-    /// against its checksum, a part is not.
+    /// Bytes of a message, checked; what lies past its end is left out.
     ///
     /// # Errors
     /// Gone, damaged, or the disk failed.
@@ -36,25 +44,18 @@ impl<D: Disk> Log<D> {
         if addr.chunked {
             return self.read_chunks(addr, range).await;
         }
-        if range != (0..u64::from(addr.bytes)) {
-            return self.read_part(record, range).await;
-        }
-        let mut payload = self.checked(record, RecordKind::Body, addr).await?;
-        payload.truncate(addr.bytes as usize);
-        Ok(payload)
+        let payload = self.checked(record, RecordKind::Body, addr).await?;
+        Ok(part(payload, &range))
     }
 
-    /// The same at once and unchecked, when all of it is in the page cache; `None` when it might not be, and for
-    /// messages in chunks.
+    /// The same at once, when all of it is in the page cache; `None` when it might not be, when it does not check, and for messages
+    /// in chunks.
     pub fn read_body_cached(&self, addr: &BodyAddr, range: Range<u64>) -> Option<Vec<u8>> {
-        let (record, range) = (addr.record().ok()?, addr.cut(range));
+        let range = addr.cut(range);
         if range.is_empty() {
             return Some(Vec::new());
         }
-        if addr.chunked {
-            return None;
-        }
-        self.read_part_cached(record, range)
+        Some(part(self.payload_cached(addr)?, &range))
     }
 
     /// A message and its rendered cache, both checked.
@@ -81,18 +82,26 @@ impl<D: Disk> Log<D> {
         Ok(payload)
     }
 
-    /// The same at once and unchecked, when it is in the page cache; `None` when it might not be, and for messages in
+    /// The same at once, when it is in the page cache; `None` when it might not be, when it does not check, and for messages in
     /// chunks.
     pub fn read_body_cache_cached(&self, addr: &BodyAddr) -> Option<Vec<u8>> {
+        let mut payload = self.payload_cached(addr)?;
+        payload.drain(..addr.bytes as usize);
+        Some(payload)
+    }
+
+    fn payload_cached(&self, addr: &BodyAddr) -> Option<Vec<u8>> {
         let record = addr.record().ok().filter(|_| !addr.chunked)?;
-        let start = u64::from(addr.bytes);
-        self.read_part_cached(record, start..start + u64::from(addr.cache_bytes))
+        let whole = addr.bytes as usize + addr.cache_bytes as usize;
+        let (header, payload) = self.read_cached(record, whole)?;
+        (header.kind == RecordKind::Body && payload.len() == whole).then_some(payload)
     }
 
     /// The payload of a body's record, of the kind and length its address says.
     async fn checked(&self, at: LogPos, kind: RecordKind, addr: &BodyAddr) -> Result<Vec<u8>, ReadError> {
-        let (header, payload) = self.read(at).await?;
         let whole = u64::from(addr.bytes) + u64::from(addr.cache_bytes);
+        let expected = if kind == RecordKind::Body { whole.min(EXPECTED_BYTES_MAX) } else { 0 };
+        let (header, payload) = self.read_expecting(at, expected as usize).await?;
         let fits = match kind {
             RecordKind::Body => payload.len() as u64 == whole,
             _ => payload.len() >= addr.cache_bytes as usize,
@@ -131,12 +140,10 @@ impl<D: Disk> Log<D> {
     }
 
     async fn read_chunk(&self, extent: Extent, range: Range<u64>) -> Result<Vec<u8>, ReadError> {
-        if range != (0..u64::from(extent.bytes)) {
-            return self.read_part(extent.record, range).await;
-        }
-        let (header, payload) = self.read(extent.record).await?;
+        let expected = u64::from(extent.bytes).min(EXPECTED_BYTES_MAX) as usize;
+        let (header, payload) = self.read_expecting(extent.record, expected).await?;
         if header.kind == RecordKind::BodyChunk && header.len == extent.bytes {
-            return Ok(payload);
+            return Ok(part(payload, &range));
         }
         Err(ReadError::Damaged { at: extent.record })
     }

@@ -32,6 +32,11 @@ pub enum LogError {
         /// Why.
         error: Arc<str>,
     },
+    /// What an account stands on was found damaged, and it is opened again from what is left; the log is well.
+    Distrusted {
+        /// What was found.
+        why: Arc<str>,
+    },
     /// The log was closed; nothing is accepted any more.
     Closed,
     /// A payload over [`crate::log::RECORD_BYTES_MAX`].
@@ -48,7 +53,9 @@ impl LogError {
     pub fn class(&self) -> Class {
         match self {
             LogError::Full { .. } => Class::Full,
-            LogError::Failed { .. } | LogError::Poisoned { .. } | LogError::Closed => Class::Unavailable,
+            LogError::Failed { .. } | LogError::Poisoned { .. } | LogError::Distrusted { .. } | LogError::Closed => {
+                Class::Unavailable
+            }
             LogError::TooBig { .. } => Class::TooBig,
         }
     }
@@ -85,6 +92,7 @@ impl fmt::Display for LogError {
             LogError::Poisoned { what, error } => {
                 write!(f, "the log refuses since its {what} failed: {error}; restart to replay it")
             }
+            LogError::Distrusted { why } => write!(f, "the account is opened again: {why}"),
             LogError::Closed => f.write_str("the log is closed"),
             LogError::TooBig { bytes, max } => write!(f, "a record of {bytes} bytes is over the limit of {max}"),
         }

@@ -1,13 +1,12 @@
 //! Records read back: segment files held open, the one that is being written among them.
 
-use super::format::{self, RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
+use super::format::{RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 use super::{Log, ReadError, SEGMENT_FILES_OPEN_MAX};
 use skein_base::LogPos;
 use skein_base::seam::Disk;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::ops::Range;
 use std::path::PathBuf;
 
 /// Bytes read at once when a record's length is not yet known: most ops fit, and a larger record costs one more read.
@@ -91,46 +90,44 @@ impl<D: Disk> Log<D> {
     /// # Errors
     /// Gone, damaged, or the disk failed.
     pub async fn read(&self, at: LogPos) -> Result<(RecordHeader, Vec<u8>), ReadError> {
+        self.read_expecting(at, FIRST_READ_BYTES - RECORD_HEADER_BYTES).await
+    }
+
+    /// The same, in one read when the payload has no more bytes than are expected.
+    ///
+    /// # Errors
+    /// Gone, damaged, or the disk failed.
+    pub(crate) async fn read_expecting(
+        &self,
+        at: LogPos,
+        payload_bytes: usize,
+    ) -> Result<(RecordHeader, Vec<u8>), ReadError> {
         self.written(LogPos { offset: at.offset + 1, ..at }).await?;
         let segment = self.0.files.segment(at.segment).await?;
-        let mut bytes = self.0.disk.read_at(&segment.file, at.offset, FIRST_READ_BYTES).await?;
+        let first = RECORD_HEADER_BYTES + payload_bytes;
+        let mut bytes = self.0.disk.read_at(&segment.file, at.offset, first).await?;
         let damaged = || ReadError::Damaged { at };
         let header = RecordHeader::decode(&bytes, segment.seed, at.offset).ok_or_else(damaged)?;
         let end = RECORD_HEADER_BYTES + header.len as usize;
         if bytes.len() < end {
             bytes = self.0.disk.read_at(&segment.file, at.offset, end).await?;
         }
-        let payload = bytes.get(RECORD_HEADER_BYTES..end).ok_or_else(damaged)?;
-        if crc32c::crc32c(payload) != header.payload_crc {
-            return Err(damaged());
-        }
-        bytes.truncate(end);
-        bytes.drain(..RECORD_HEADER_BYTES);
-        Ok((header, bytes))
+        let payload = payload_of(&header, bytes).ok_or_else(damaged)?;
+        Ok((header, payload))
     }
 
-    /// A part of a record's payload, unchecked.
-    ///
-    /// # Errors
-    /// Gone, shorter than the range, or the disk failed.
-    pub(crate) async fn read_part(&self, at: LogPos, range: Range<u64>) -> Result<Vec<u8>, ReadError> {
-        let from = format::payload_at(at) + range.start;
-        let len = (range.end - range.start) as usize;
-        self.written(LogPos { offset: from + len as u64, ..at }).await?;
-        let segment = self.0.files.segment(at.segment).await?;
-        let bytes = self.0.disk.read_at(&segment.file, from, len).await?;
-        if bytes.len() == len { Ok(bytes) } else { Err(ReadError::Damaged { at }) }
-    }
-
-    /// The same at once, when the file is open and the page cache holds the bytes.
-    pub(crate) fn read_part_cached(&self, at: LogPos, range: Range<u64>) -> Option<Vec<u8>> {
-        let from = format::payload_at(at) + range.start;
-        let len = (range.end - range.start) as usize;
-        if self.unwritten(LogPos { offset: from + len as u64, ..at }) {
+    /// The payload of a record that has so many bytes of it, at once, when the file is open and the page cache holds all of it;
+    /// `None` also for one that does not check.
+    pub(crate) fn read_cached(&self, at: LogPos, payload_bytes: usize) -> Option<(RecordHeader, Vec<u8>)> {
+        let len = RECORD_HEADER_BYTES + payload_bytes;
+        if self.unwritten(LogPos { offset: at.offset + len as u64, ..at }) {
             return None;
         }
         let segment = self.0.files.cached(at.segment)?;
-        self.0.disk.read_cached(&segment.file, from, len).filter(|bytes| bytes.len() == len)
+        let bytes = self.0.disk.read_cached(&segment.file, at.offset, len)?;
+        let header = RecordHeader::decode(&bytes, segment.seed, at.offset)?;
+        let payload = payload_of(&header, bytes)?;
+        Some((header, payload))
     }
 
     /// Removes a segment whose records nobody needs any more. It is not the one being written.
@@ -158,4 +155,16 @@ impl<D: Disk> Log<D> {
     fn unwritten(&self, end: LogPos) -> bool {
         end > self.0.written.borrow().get() && self.0.state.borrow().holds(end)
     }
+}
+
+/// What follows a record's header, checked.
+fn payload_of(header: &RecordHeader, mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let end = RECORD_HEADER_BYTES + header.len as usize;
+    let payload = bytes.get(RECORD_HEADER_BYTES..end)?;
+    if crc32c::crc32c(payload) != header.payload_crc {
+        return None;
+    }
+    bytes.truncate(end);
+    bytes.drain(..RECORD_HEADER_BYTES);
+    Some(bytes)
 }

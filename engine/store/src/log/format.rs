@@ -1,6 +1,6 @@
 //! The bytes of a segment, version 1. The document is engine/docs/log-format.md.
 
-use skein_base::{AccountId, LogPos, ShardId};
+use skein_base::{AccountId, ShardId};
 
 /// Bytes before the first record of a segment.
 pub const SEGMENT_HEADER_BYTES: usize = 64;
@@ -189,11 +189,6 @@ pub fn parse_segment_name(name: &str) -> Option<u64> {
 /// The next place at or after `offset` where a record may start.
 pub(super) fn align(offset: u64) -> u64 {
     offset.next_multiple_of(ALIGN)
-}
-
-/// Where a payload starts, when its record starts at `record`.
-pub(super) fn payload_at(record: LogPos) -> u64 {
-    record.offset + RECORD_HEADER_BYTES as u64
 }
 
 fn header_crc(header: &[u8; RECORD_HEADER_BYTES], seed: u32, offset: u64) -> u32 {

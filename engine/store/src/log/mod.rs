@@ -31,7 +31,7 @@ pub use format::{
     LOG_VERSION, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader, RecordKind, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
 pub use heal::{FAILURES_MAX, PROBE_BYTES};
-pub use numbers::SegmentNumbers;
+pub use numbers::{SegmentNumbers, highest_noted, is_number_note, read_number_note};
 pub use recover::recover;
 pub use scan::{Damage, Record, Scan, SegmentEnd, SegmentScan, scan, scan_segment, segments};
 pub use tail::{TailIndex, TailRecord};
@@ -355,6 +355,11 @@ impl<D: Disk> Log<D> {
         if self.0.held_back.replace(hold) && !hold {
             self.0.drained.notify_all();
         }
+    }
+
+    /// The highest segment number of before this run.
+    pub(crate) fn numbers_before(&self) -> u64 {
+        self.0.numbers.before()
     }
 
     /// Whether a segment may go for good: its number is not the one that keeps later ones from being given again.

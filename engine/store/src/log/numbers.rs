@@ -1,4 +1,16 @@
 //! Segment numbers, one ascending row for all shards.
+//!
+//! ```text
+//! high-0000   [ highest number of the shard 8 | CRC32C 4 ]      one file a shard, written before a segment's first record
+//! ```
+//!
+//! The newest segment may be lost or deleted. Its number must not come again: positions and addresses name it.
+
+use super::Log;
+use skein_base::ShardId;
+use skein_base::seam::Disk;
+use std::io;
+use std::path::Path;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +23,8 @@ pub struct SegmentNumbers(Arc<Numbers>);
 #[derive(Debug)]
 struct Numbers {
     next: AtomicU64,
+    /// The highest number of before this run.
+    before: u64,
     /// The highest segment of this run that has a durable record.
     durable: AtomicU64,
 }
@@ -19,7 +33,8 @@ impl SegmentNumbers {
     /// The next number given is above `highest`. That has to cover every segment present **and** every position a
     /// snapshot names: a drained segment may be gone while a snapshot still says "true up to there".
     pub fn above(highest: u64) -> SegmentNumbers {
-        SegmentNumbers(Arc::new(Numbers { next: AtomicU64::new(highest + 1), durable: AtomicU64::new(0) }))
+        let next = AtomicU64::new(highest + 1);
+        SegmentNumbers(Arc::new(Numbers { next, before: highest, durable: AtomicU64::new(0) }))
     }
 
     /// A number never given before.
@@ -32,6 +47,11 @@ impl SegmentNumbers {
         self.0.next.load(Ordering::Relaxed) - 1
     }
 
+    /// The number it started above.
+    pub(crate) fn before(&self) -> u64 {
+        self.0.before
+    }
+
     /// Notes that a segment has a durable record.
     pub(super) fn note_durable(&self, segment: u64) {
         self.0.durable.fetch_max(segment, Ordering::Release);
@@ -41,5 +61,54 @@ impl SegmentNumbers {
     /// start.
     pub(super) fn is_outlived(&self, segment: u64) -> bool {
         self.0.durable.load(Ordering::Acquire) > segment
+    }
+}
+
+/// Bytes of what a file of numbers says.
+const NOTE_BYTES: usize = 12;
+
+fn note_name(shard: ShardId) -> String {
+    format!("high-{:04x}", shard.0)
+}
+
+/// Whether a file of the log's folder holds the highest number of a shard.
+pub fn is_number_note(name: &str) -> bool {
+    name.len() == 9 && name.starts_with("high-")
+}
+
+/// The number that such a file holds; 0 when it was never whole, or is no more.
+pub fn read_number_note(bytes: &[u8]) -> u64 {
+    let Some((number, crc)) = bytes.get(..NOTE_BYTES).and_then(|bytes| bytes.split_first_chunk::<8>()) else {
+        return 0;
+    };
+    if crc32c::crc32c(number).to_le_bytes() == crc { u64::from_le_bytes(*number) } else { 0 }
+}
+
+/// The highest number that was ever noted in the log's folder.
+///
+/// # Errors
+/// The disk failed.
+pub async fn highest_noted<D: Disk>(disk: &D, dir: &Path) -> io::Result<u64> {
+    let mut highest = 0;
+    for name in disk.list(dir).await?.iter().filter(|name| is_number_note(name)) {
+        let file = disk.open(&dir.join(name)).await?;
+        highest = highest.max(read_number_note(&disk.read_at(&file, 0, NOTE_BYTES).await?));
+    }
+    Ok(highest)
+}
+
+impl<D: Disk> Log<D> {
+    /// Notes durably that a number is taken.
+    pub(super) async fn note_number(&self, number: u64) -> io::Result<()> {
+        let path = self.0.dir.join(note_name(self.0.options.shard));
+        let (file, is_new) = match self.0.disk.open(&path).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (self.0.disk.create(&path).await?, true),
+            file => (file?, false),
+        };
+        let mut bytes = number.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+        self.0.disk.write_at(&file, 0, bytes).await?;
+        self.0.disk.fdatasync(&file).await?;
+        if is_new { self.0.disk.sync_dir(&self.0.dir).await } else { Ok(()) }
     }
 }

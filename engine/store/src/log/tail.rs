@@ -1,6 +1,6 @@
 //! Which records of the tail belong to whom, so that accounts replay one by one, when someone asks for them.
 
-use super::{Record, RecordKind};
+use super::{Record, RecordKind, Scan};
 use crate::op;
 use skein_base::{AccountId, LogPos};
 use std::collections::HashMap;
@@ -22,6 +22,7 @@ pub struct TailRecord {
 #[derive(Clone, Default, Debug)]
 pub struct TailIndex {
     accounts: HashMap<AccountId, Vec<TailRecord>>,
+    damaged_to: LogPos,
 }
 
 impl TailIndex {
@@ -38,6 +39,17 @@ impl TailIndex {
             };
             self.accounts.entry(record.account).or_default().push(entry);
         }
+    }
+
+    /// Takes note of what a scan could not read: whose changes were there is not known.
+    pub fn add_damage(&mut self, scan: &Scan) {
+        let ends = scan.damage().map(|damage| LogPos { segment: damage.segment, offset: damage.bytes.end });
+        self.damaged_to = ends.max().unwrap_or_default().max(self.damaged_to);
+    }
+
+    /// The end of the last place that could not be read; the log's beginning when all could.
+    pub fn damaged_to(&self) -> LogPos {
+        self.damaged_to
     }
 
     /// Takes an account's records that start at or after `from`, the position its snapshots are true to.
@@ -97,6 +109,7 @@ impl TailIndex {
 
     /// The parts of several scans in one. Where an account's records interleave, [`TailIndex::sort`] follows.
     pub fn merge(&mut self, later: TailIndex) {
+        self.damaged_to = self.damaged_to.max(later.damaged_to);
         for (account, records) in later.accounts {
             self.accounts.entry(account).or_default().extend(records);
         }

@@ -112,6 +112,10 @@ impl<D: Disk> Log<D> {
         self.put(&file, 0, piece.header.encode().to_vec()).await?;
         self.sync(&file).await?;
         self.0.disk.sync_dir(&self.0.dir).await.map_err(|e| ("sync", e))?;
+        // After the file, so that a number that is noted and has none is one that somebody took away.
+        if let Err(error) = self.note_number(piece.header.segment).await {
+            tracing::warn!(segment = piece.header.segment, %error, "the number of a log segment is not noted");
+        }
         self.0.files.add(&piece.header, file.clone());
         self.count(|m| m.segments += 1);
         Ok(file)

@@ -5,6 +5,12 @@ use skein_base::{IdSet, LogPos, MailboxId, ModSeq, Uid, UidValidity};
 use skein_index::SnapshotHead;
 use std::rc::Rc;
 
+/// UIDs that are passed over when it is not known which was given last: more than any mailbox hands out between two
+/// checkpoints.
+pub(crate) const UIDS_PASSED_OVER: u32 = 1 << 20;
+/// The same for modseqs.
+pub(crate) const MODSEQS_PASSED_OVER: u64 = 1 << 32;
+
 /// A mailbox as it was at one log position. Taking it copies no rows: chunks are shared until written.
 pub struct Frozen {
     pub(crate) id: MailboxId,
@@ -37,6 +43,11 @@ impl Frozen {
         base.cache(row.source).ok().filter(|bytes| !bytes.is_empty())
     }
 
+    /// Whether the snapshot below is still what it was.
+    pub(crate) fn verify_base(&self) -> Result<(), skein_index::SnapshotError> {
+        self.base.as_ref().map_or(Ok(()), |base| base.verify())
+    }
+
     fn base_rows(&self) -> u32 {
         self.base.as_ref().map_or(0, |base| base.rows())
     }
@@ -51,6 +62,11 @@ impl Mailbox {
     /// The next checkpoint writes it even if nothing has changed, because bodies of it are to be moved.
     pub(crate) fn let_bodies_move(&mut self) {
         self.bodies_move = true;
+    }
+
+    /// Whether the snapshot below is still what it was.
+    pub(crate) fn verify_base(&self) -> Result<(), skein_index::SnapshotError> {
+        self.base.as_ref().map_or(Ok(()), |base| base.verify())
     }
 
     /// The mailbox as it is now.
@@ -109,6 +125,14 @@ impl Mailbox {
         self.pos = pos;
         // Whoever comes back with an older modseq is told of every message.
         self.rows.restamp(modseq);
+    }
+
+    /// After changes were lost up to `pos`: no UID and no modseq that they may have given is given again.
+    pub(crate) fn pass_over(&mut self, pos: LogPos) {
+        self.uid_next = Uid(self.uid_next.0.saturating_add(UIDS_PASSED_OVER));
+        self.modseq = ModSeq(self.modseq.0 + MODSEQS_PASSED_OVER);
+        self.pos = self.pos.max(pos);
+        self.ops_since_snapshot += 1;
     }
 
     pub(crate) fn restore_row(&mut self, row: Row) {

@@ -15,6 +15,7 @@ mod view_tests;
 mod weight;
 
 pub use freeze::Frozen;
+pub(crate) use freeze::{MODSEQS_PASSED_OVER, UIDS_PASSED_OVER};
 pub use rows::{Row, Rows};
 pub use view::{Changes, View, ViewId, Visible};
 

@@ -16,6 +16,10 @@ use zstd::zstd_safe::CParameter;
 /// Bytes gathered before they are written.
 const WRITE_BYTES: usize = 1024 * 1024;
 
+/// Messages and caches above this are zstd frames even when those are no smaller: a frame has a check of its own, so that a part of
+/// it can be read and trusted.
+const STORED_WHOLE_BYTES_MAX: usize = 16 * 1024;
+
 /// Appends to one account's packs. What it wrote is durable after a sync of the packs and of their folder, and named by nothing
 /// before; dropped, it leaves bytes that nobody names and that compaction drops.
 pub(crate) struct Appender<'a, D: Disk> {
@@ -54,7 +58,8 @@ impl Entry {
         let pieces = || message.chunks(FRAME_BYTES).chain(std::iter::once(cache));
         let frames: Option<Vec<Vec<u8>>> = pieces().map(compress).collect();
         let raw = message.len() + cache.len();
-        let (encoding, frames) = match frames.filter(|frames| frames.iter().map(Vec::len).sum::<usize>() < raw) {
+        let pays = |frames: &Vec<Vec<u8>>| frames.iter().map(Vec::len).sum::<usize>() < raw;
+        let (encoding, frames) = match frames.filter(|frames| pays(frames) || raw > STORED_WHOLE_BYTES_MAX) {
             Some(frames) => (Encoding::Zstd, frames),
             None => (Encoding::Stored, pieces().map(<[u8]>::to_vec).collect()),
         };

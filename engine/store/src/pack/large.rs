@@ -29,28 +29,17 @@ pub(crate) struct LargeFrame {
 }
 
 impl LargeFrame {
-    /// Compresses, which takes some milliseconds. The first piece decides for all: `encoding` is [`Growing::encoding`].
+    /// Compresses, which takes some milliseconds. Whether that pays or not, the frame has its own check.
     ///
     /// # Errors
     /// No memory for it.
-    pub fn new(encoding: Option<Encoding>, piece: Vec<u8>) -> io::Result<LargeFrame> {
-        if encoding == Some(Encoding::Stored) {
-            return Ok(LargeFrame { encoding: Encoding::Stored, bytes: piece });
-        }
-        let bytes = compress(&piece).ok_or(io::ErrorKind::OutOfMemory)?;
-        if encoding.is_none() && bytes.len() >= piece.len() {
-            return Ok(LargeFrame { encoding: Encoding::Stored, bytes: piece });
-        }
+    pub fn new(piece: &[u8]) -> io::Result<LargeFrame> {
+        let bytes = compress(piece).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(LargeFrame { encoding: Encoding::Zstd, bytes })
     }
 }
 
 impl Growing {
-    /// What the first frame decided.
-    pub fn encoding(&self) -> Option<Encoding> {
-        self.encoding
-    }
-
     /// Bytes of the frame lengths and the keywords, which stand between the header and the frames.
     fn front_bytes(&self) -> u64 {
         4 * (format::frames_of(self.bytes) as u64 + 1) + self.keywords.len() as u64

@@ -57,8 +57,8 @@ struct Frame {
 }
 
 impl<D: Disk> PackFiles<D> {
-    /// Bytes of a message; what lies past its end is left out. Every frame touched is checked, unless the entry is stored as it
-    /// is and only a part of it is asked for.
+    /// Bytes of a message; what lies past its end is left out. Every frame touched is checked; an entry stored as it is has one check
+    /// for all and is read whole, which is why only small ones are.
     ///
     /// # Errors
     /// Gone, damaged, or the disk failed.
@@ -75,7 +75,7 @@ impl<D: Disk> PackFiles<D> {
             return Ok(Vec::new());
         }
         let mut entry = self.entry(account, folder, number, addr).await?;
-        if range == (0..u64::from(addr.bytes)) {
+        if range == (0..u64::from(addr.bytes)) || entry.header.encoding == Encoding::Stored {
             self.fill(&mut entry).await?;
         }
         let table = entry.table()?;
@@ -103,7 +103,10 @@ impl<D: Disk> PackFiles<D> {
         folder: &Path,
         (number, addr): (u64, &BodyAddr),
     ) -> Result<Vec<u8>, ReadError> {
-        let entry = self.entry(account, folder, number, addr).await?;
+        let mut entry = self.entry(account, folder, number, addr).await?;
+        if entry.header.encoding == Encoding::Stored {
+            self.fill(&mut entry).await?;
+        }
         let table = entry.table()?;
         self.frame(&entry, table.last().expect("the cache's own")).await
     }

@@ -67,7 +67,7 @@ fn grow(appender: &mut Appender<'_, SimDisk>, mail: &Mail, frames: usize) -> Gro
     let (bytes, cache_bytes) = (mail.message.len() as u32, mail.cache.len() as u32);
     let mut growing = block_on(appender.grow(mail.packed.clone(), bytes, cache_bytes)).unwrap();
     for piece in mail.message.chunks(FRAME_BYTES).chain([&mail.cache[..]]).take(frames) {
-        let frame = LargeFrame::new(growing.encoding(), piece.to_vec()).unwrap();
+        let frame = LargeFrame::new(piece).unwrap();
         block_on(appender.extend(&mut growing, frame)).unwrap();
     }
     growing

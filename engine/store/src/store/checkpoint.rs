@@ -101,10 +101,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// The accounts in memory that have changed since their last checkpoint.
     pub fn changed_accounts(&self) -> Vec<Rc<AccountHandle>> {
         let accounts = self.0.accounts.borrow();
-        let open = accounts.values().filter_map(|slot| match slot {
-            super::Slot::Open(handle) => Some(handle),
-            super::Slot::Opening(_) | super::Slot::Lost(_) => None,
-        });
+        let open = accounts.values().filter_map(super::Slot::open);
         open.filter(|handle| handle.ops_since_checkpoint.get() > 0).cloned().collect()
     }
 
@@ -127,6 +124,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let ops = handle.ops_since_checkpoint.get();
         let bodies_anywhere = handle.bodies_anywhere.get();
         let frozen = handle.read(freeze);
+        if let Some(why) = self.hurt_base(&frozen).await {
+            self.distrust(handle, &why).await?;
+            return Ok(None);
+        }
         // A snapshot must never know what the log may lose.
         self.0.log.durable(frozen.pos).await?;
         self.0.disk.create_dir_all(&folder).await?;
@@ -140,6 +141,17 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let written = snapshots.iter().map(|file| file.bytes).sum::<u64>() + tree.bytes;
         self.count(|m| m.snapshot_bytes += written);
         Ok(Some(Staged { claim, ops, bodies_anywhere, frozen, folder, snapshots, tree, moved, victims }))
+    }
+
+    /// What is wrong with a snapshot that a new one is to be made of: damage must not be copied under a checksum that is right.
+    async fn hurt_base(&self, frozen: &FrozenAccount) -> Option<String> {
+        for (mailbox, name) in frozen.mailboxes.iter().zip(&frozen.names) {
+            if let Err(error) = mailbox.verify_base() {
+                return Some(format!("{error}, {name}"));
+            }
+            self.0.disk.breathe().await;
+        }
+        None
     }
 
     /// The second half, for many accounts in the time that one takes: their syncs wait for the disk together.

@@ -37,6 +37,43 @@ impl<D: Disk, C: Clock> Store<D, C> {
         }
     }
 
+    /// After pages of maps were lost, lets go of the accounts that stand on them. Called every second or so; costs nothing while all
+    /// is well.
+    pub async fn verify_maps(&self) {
+        let hurt = self.0.disk.maps_hurt();
+        if self.0.maps_hurt.replace(hurt) == hurt {
+            return;
+        }
+        let open: Vec<Rc<AccountHandle>> = self.0.accounts.borrow().values().filter_map(Slot::open).cloned().collect();
+        for handle in open {
+            let bad = handle.read(|account| account.loaded().find_map(|mailbox| mailbox.verify_base().err()));
+            if let Some(error) = bad
+                && let Err(error) = self.distrust(&handle, &error.to_string()).await
+            {
+                tracing::error!(user = %handle.user(), %error, "an account that stands on damage can not be let go of yet");
+                self.0.maps_hurt.set(0);
+            }
+            self.0.disk.breathe().await;
+        }
+    }
+
+    /// Lets go of an account whose snapshots are no more what they were when it was opened. Nothing it acknowledged is lost by this: what
+    /// no good snapshot has is in the log.
+    ///
+    /// # Errors
+    /// The log fails, which then lets go of it itself.
+    pub(super) async fn distrust(&self, handle: &Rc<AccountHandle>, why: &str) -> Result<(), StoreError> {
+        // A record that is not durable yet would be left out of what is replayed.
+        while let Some(end) = handle.tail_end().filter(|end| !self.0.log.is_durable(*end)) {
+            self.0.log.durable(end).await?;
+        }
+        if handle.lost().is_none() {
+            tracing::error!(user = %handle.user(), why, "an account is opened again from what is left");
+            self.let_go(handle, LogError::Distrusted { why: why.into() });
+        }
+        Ok(())
+    }
+
     fn let_go(&self, handle: &Rc<AccountHandle>, why: LogError) {
         let mut kept = handle.take_tail();
         kept.truncate(kept.partition_point(|record| self.0.log.is_durable(record.end)));

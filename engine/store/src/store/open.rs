@@ -106,17 +106,18 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let folder = paths::account(&self.0.dir, id);
         let Tree { mut state, mut bodies, mut salvaged, missing } = self.read_tree(id, &folder).await?;
         let records = self.0.tail.borrow().of(id, state.pos());
-        let mut tail = Vec::with_capacity(records.len());
-        for record in &records {
-            tail.push(self.read_record(id, record).await?);
-        }
+        let (tail, lost_to) = self.read_tail(id, &records).await?;
+        let ops: Vec<&Op> = tail.iter().flat_map(|record| &record.ops).collect();
         // Without a birth in the log the account has had a tree, which somebody took away.
+        let unborn = !ops.iter().any(|op| matches!(op, Op::CreateAccount { .. }));
         if missing
-            && !tail.iter().any(|record| birth(&record.ops).is_some())
+            && unborn
             && let Some(found) = self.salvage_tree(id, &folder).await?
         {
             (state, salvaged) = (found, true);
         }
+        // Or its birth is among what can not be read.
+        salvaged |= state.user().is_none() && unborn && !records.is_empty();
         let lost_inbox = salvaged && !state.exists(MailboxId::INBOX);
         if salvaged {
             let user = user.ok_or(AccountError::NoSuchAccount)?;
@@ -125,10 +126,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
         }
         if lost_inbox {
             let validity = state.find("INBOX").expect("just begun").validity;
-            let replayed = self.brought_by(tail.iter().flat_map(|record| &record.ops)).await?;
+            let replayed = self.brought_by(ops.iter().copied()).await?;
             let damaged = Damaged { replayed, ..Damaged::of(&state, MailboxId::INBOX, validity) };
             state.put(self.salvage_mailbox(id, damaged, &folder).await?);
         }
+        salvaged |= self.place_strangers(id, &mut state, &ops, &folder).await?;
         for (mailbox, validity) in spoken_of(&state, &tail) {
             if lost_inbox && mailbox == MailboxId::INBOX {
                 continue;
@@ -155,6 +157,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
             state.apply(&record.ops, record.end);
         }
         state.forget_expected();
+        if missing && !self.log_is_whole().await? {
+            salvaged |= self.adopt_snapshots(id, &mut state, &ops, &folder).await?;
+        }
         self.count(|m| m.ops_replayed += replayed);
         self.0.tail.borrow_mut().forget(id);
         let Some(user) = user.cloned().or_else(|| state.user().cloned()) else {
@@ -164,10 +169,14 @@ impl<D: Disk, C: Clock> Store<D, C> {
         tail.iter().for_each(|record| handle.look_for_waste(&record.ops));
         handle.used_ms.set(self.0.clock.monotonic_ms());
         handle.ops_since_checkpoint.set(replayed);
-        if handle.read(|account| account.user().is_none()) {
+        let is_new = handle.read(|account| account.user().is_none());
+        if is_new {
             self.commit(&handle, &create_account(&user, self.now()))?;
         }
-        if salvaged && let Err(error) = self.checkpoint(&handle).await {
+        let passed_over = !is_new && self.pass_over(&handle, lost_to).await?;
+        if (salvaged || passed_over)
+            && let Err(error) = self.checkpoint(&handle).await
+        {
             tracing::warn!(%user, %error, "what was salvaged is not written yet");
         }
         if bodies == BodiesAre::Anywhere {
@@ -175,6 +184,37 @@ impl<D: Disk, C: Clock> Store<D, C> {
             self.let_all_bodies_move(&handle).await?;
         }
         Ok(handle)
+    }
+
+    /// The records that can be read, and the end of the last one that can not be, which is told.
+    async fn read_tail(&self, id: AccountId, records: &[TailRecord]) -> Result<(Vec<Logged>, LogPos), StoreError> {
+        let (mut tail, mut lost_to) = (Vec::with_capacity(records.len()), self.0.tail.borrow().damaged_to());
+        for record in records {
+            match self.read_record(id, record).await {
+                Ok(logged) => tail.push(logged),
+                Err(error) if error.is_damage() => {
+                    let TailRecord { start, end, bytes, .. } = *record;
+                    tracing::error!(account = %id.hex(), ?start, bytes, %error, "changes of an account are lost");
+                    self.count(|m| m.records_lost += 1);
+                    lost_to = lost_to.max(end);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((tail, lost_to))
+    }
+
+    /// Where changes may have been lost up to a place in the log, UIDs and modseqs go on above all that they may have given.
+    async fn pass_over(&self, handle: &AccountHandle, lost_to: LogPos) -> Result<bool, StoreError> {
+        let behind = |account: &Account| {
+            account.mailboxes().map(|m| m.id).filter(|id| account.snapshot_of(*id) < lost_to).collect::<Vec<_>>()
+        };
+        let behind = if lost_to == LogPos::default() { Vec::new() } else { handle.read(behind) };
+        for &id in &behind {
+            self.load(handle, id).await?;
+            handle.with_mut(|account| account.mailbox_mut(id).map(|mailbox| mailbox.pass_over(lost_to)));
+        }
+        Ok(!behind.is_empty())
     }
 
     /// Snapshots of before packs may name bodies in segments that nothing else names: the next checkpoint moves them all.

@@ -168,8 +168,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         growing: &mut Growing,
         piece: Vec<u8>,
     ) -> Result<(), Failure> {
-        let encoding = growing.encoding();
-        let frame = self.0.disk.offload(move || LargeFrame::new(encoding, piece)).await??;
+        let frame = self.0.disk.offload(move || LargeFrame::new(&piece)).await??;
         Ok(appender.extend(growing, frame).await?)
     }
 

@@ -13,20 +13,15 @@ use crate::account::Account;
 use crate::body::{BodyAddr, Place};
 use crate::error::StoreError;
 use crate::log::segments;
-use crate::mailbox::{Mailbox, SharedBytes, Snapshot};
+use crate::mailbox::{MODSEQS_PASSED_OVER, Mailbox, SharedBytes, Snapshot, UIDS_PASSED_OVER};
 use crate::op::{NewMessage, Op};
 use crate::pack::{Packed, parse_pack_name};
 use crate::snapshot;
 use skein_base::seam::{Clock, Disk};
 use skein_base::{AccountId, Guid, LogPos, MailboxId, ModSeq, Uid, UidValidity};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
-
-/// UIDs that are passed over when it is not known which was given last: more than any mailbox hands out between two
-/// checkpoints.
-const UIDS_PASSED_OVER: u32 = 1 << 20;
-/// The same for modseqs.
-const MODSEQS_PASSED_OVER: u64 = 1 << 32;
+use std::rc::Rc;
 
 /// A mailbox whose snapshot is no more.
 pub(super) struct Damaged {
@@ -57,7 +52,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// Whether no segment was ever removed, so that the log alone tells every account.
     pub(super) async fn log_is_whole(&self) -> Result<bool, StoreError> {
         let present = segments(&self.0.disk, &self.0.log_dir).await?;
-        Ok(present.iter().copied().eq(1..=present.len() as u64))
+        let none_is_gone = present.iter().copied().eq(1..=present.len() as u64);
+        Ok(none_is_gone && present.len() as u64 >= self.0.log.numbers_before())
     }
 
     /// The messages that these ops bring and whose bodies are still in the log.
@@ -101,6 +97,63 @@ impl<D: Disk, C: Clock> Store<D, C> {
         );
         self.count(|m| m.salvaged += 1);
         Ok(Some(Account::salvaged(found)))
+    }
+
+    /// Places in the tree for mailboxes that the tail speaks of and nobody made: what made them is lost, their messages need not be.
+    pub(super) async fn place_strangers(
+        &self,
+        id: AccountId,
+        state: &mut Account,
+        ops: &[&Op],
+        folder: &Path,
+    ) -> Result<bool, StoreError> {
+        let makes = |op: &Op| match op {
+            Op::CreateAccount { .. } => Some(MailboxId::INBOX),
+            Op::CreateMailbox { mailbox, .. } => Some(*mailbox),
+            _ => None,
+        };
+        let made: HashSet<MailboxId> = ops.iter().filter_map(|op| makes(op)).collect();
+        let spoken_of: BTreeSet<MailboxId> = ops.iter().filter_map(|op| op.messages_of()).collect();
+        let strangers = spoken_of.into_iter().filter(|mailbox| !state.exists(*mailbox) && !made.contains(mailbox));
+        let strangers: Vec<MailboxId> = strangers.collect();
+        for &mailbox in &strangers {
+            let snapshot = self.sound_snapshot(id, mailbox, folder).await?;
+            let name = snapshot.as_ref().and_then(|found| snapshot::name(found)).unwrap_or_default().to_owned();
+            let validity = snapshot.map(|found| found.head().uid_validity);
+            let name = state.recover(mailbox, &name, validity, self.now()).to_owned();
+            tracing::error!(account = %id.hex(), name, "a mailbox whose making is lost is there again");
+        }
+        Ok(!strangers.is_empty())
+    }
+
+    /// Mailboxes whose snapshots stand beside a tree that is gone, and that the tail neither made nor deleted: what made them was in
+    /// segments that are drained.
+    pub(super) async fn adopt_snapshots(
+        &self,
+        id: AccountId,
+        state: &mut Account,
+        ops: &[&Op],
+        folder: &Path,
+    ) -> Result<bool, StoreError> {
+        let names = match self.0.disk.list(folder).await {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            names => names?,
+        };
+        let is_deleted =
+            |id: MailboxId| ops.iter().any(|op| matches!(op, Op::DeleteMailbox { mailbox } if *mailbox == id));
+        let mut adopted = false;
+        for mailbox in names.iter().filter_map(|name| paths::mailbox_of(name)) {
+            if state.exists(mailbox) || is_deleted(mailbox) {
+                continue;
+            }
+            let Some(snapshot) = self.sound_snapshot(id, mailbox, folder).await? else { continue };
+            let name = snapshot::name(&snapshot).unwrap_or_default().to_owned();
+            let name = state.recover(mailbox, &name, Some(snapshot.head().uid_validity), self.now()).to_owned();
+            state.put(Mailbox::from_snapshot(Rc::new(snapshot)));
+            tracing::error!(account = %id.hex(), name, "the tree is gone: a mailbox is taken from its snapshot");
+            adopted = true;
+        }
+        Ok(adopted)
     }
 
     /// A mailbox from the packs.

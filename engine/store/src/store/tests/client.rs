@@ -291,6 +291,7 @@ impl Client {
         let size = bytes.len() as u32;
         let guid = life.store.guid(&body);
         life.ledger.borrow_mut().bodies.insert(guid, (bytes.into(), rendered));
+        life.ledger.borrow_mut().owners.insert(guid, self.who);
         Ok(NewMessage {
             flags: self.flags(),
             keywords: self.keywords(),

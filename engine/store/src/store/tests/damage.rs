@@ -11,31 +11,43 @@ use std::path::{Path, PathBuf};
 
 /// Every snapshot below the accounts' folder.
 fn snapshots(disk: &SimDisk) -> Vec<PathBuf> {
+    let files = account_files(disk).into_iter();
+    files.filter(|path| path.extension().is_none_or(|extension| extension != "pack")).collect()
+}
+
+/// Every file below it.
+pub fn account_files(disk: &SimDisk) -> Vec<PathBuf> {
     let list = |folder: &Path| -> Vec<PathBuf> {
         let names = block_on(disk.list(folder)).unwrap_or_default();
         names.iter().map(|name| folder.join(name)).collect()
     };
     let folders = list(&Path::new(ROOT).join("accounts")).into_iter().flat_map(|above| list(&above));
-    let files = folders.flat_map(|folder| list(&folder));
-    files.filter(|path| path.extension().is_none_or(|extension| extension != "pack")).collect()
+    folders.flat_map(|folder| list(&folder)).collect()
 }
 
 /// What files held in the rounds before.
-type Past = HashMap<PathBuf, Vec<Vec<u8>>>;
+pub type Past = HashMap<PathBuf, Vec<Vec<u8>>>;
 
-fn hurt(disk: &SimDisk, rng: &SimRng, files: &[PathBuf], past: &Past) {
+/// Does something to one of the files, and tells which.
+pub fn hurt(disk: &SimDisk, rng: &SimRng, files: &[PathBuf], past: &Past) -> PathBuf {
     let any = || &files[rng.below(files.len() as u64) as usize];
     let path = any();
-    let Some(mut bytes) = disk.contents(path) else { return };
+    let Some(mut bytes) = disk.contents(path) else { return path.clone() };
     let place = |bytes: &[u8]| rng.below(bytes.len().max(1) as u64) as usize;
     match rng.below(8) {
-        0 => return remove(disk, path),
+        0 => {
+            remove(disk, path);
+            return path.clone();
+        }
         1 => bytes.truncate(place(&bytes)),
         2 => bytes.extend(rng.bytes(1 + rng.below(600) as usize)),
         3 => bytes.fill(0),
         4 => bytes = disk.contents(any()).unwrap_or_default(),
         // Somebody put a file back from yesterday's backup.
-        7 => bytes = past[path][rng.below(past[path].len() as u64) as usize].clone(),
+        7 => match past.get(path) {
+            Some(past) => bytes = past[rng.below(past.len() as u64) as usize].clone(),
+            None => bytes.truncate(bytes.len() / 2),
+        },
         5 => {
             let (from, len) = (place(&bytes), 1 + rng.below(512) as usize);
             bytes.iter_mut().skip(from).take(len).for_each(|byte| *byte = rng.next() as u8);
@@ -50,6 +62,7 @@ fn hurt(disk: &SimDisk, rng: &SimRng, files: &[PathBuf], past: &Past) {
         }
     }
     disk.plant(path, bytes);
+    path.clone()
 }
 
 fn remove(disk: &SimDisk, path: &Path) {
@@ -77,7 +90,7 @@ fn run(seed: u64) -> Result<u64, String> {
             past.entry(path.clone()).or_default().push(world.disk.contents(path).unwrap());
         }
         if round > 0 && !files.is_empty() {
-            (0..1 + world.rng.below(3)).for_each(|_| hurt(&world.disk, &world.rng, &files, &past));
+            (0..1 + world.rng.below(3)).for_each(|_| drop(hurt(&world.disk, &world.rng, &files, &past)));
         }
         // The files stay hurt: a check writes nothing, and the next life begins with them.
         rebuilt += world.check()?;

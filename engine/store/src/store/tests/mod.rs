@@ -9,6 +9,7 @@ mod budget;
 mod client;
 mod crash;
 mod damage;
+mod damage_any;
 mod lifecycle;
 mod model;
 mod repair;

@@ -4,7 +4,7 @@ use super::model::State;
 use crate::account::Account;
 use crate::account_handle::AccountHandle;
 use crate::log::tests::Mutant;
-use crate::log::{Log, LogOptions, RecordKind, Scan, SegmentNumbers, TailIndex, recover, scan};
+use crate::log::{Log, LogOptions, RecordKind, Scan, SegmentNumbers, TailIndex, highest_noted, recover, scan};
 use crate::mailbox::CacheAt;
 use crate::op;
 use crate::sim::{Faults, SimClock, SimDisk, SimExecutor, SimRng, block_on};
@@ -47,6 +47,8 @@ pub struct Known {
 pub struct Ledger {
     pub accounts: Vec<Known>,
     pub bodies: HashMap<Guid, (Rc<[u8]>, Vec<u8>)>,
+    /// Whose they are.
+    pub owners: HashMap<Guid, usize>,
     pub commits: u64,
     /// Who a UID was told to be, by account, UIDVALIDITY and UID. For good.
     names: HashMap<(usize, u32, u32), Guid>,
@@ -180,12 +182,12 @@ impl World {
     /// A store on what is on the disk. Its log writes only while [`Log::run`] does.
     pub fn store(&self, scan: &Scan, tail: TailIndex) -> SimStore {
         self.ledger.borrow_mut().accounts.iter_mut().for_each(|known| known.home = 0);
-        self.shard(0, &SegmentNumbers::above(scan.highest()), tail)
+        self.shard(0, &self.numbers(scan), tail)
     }
 
     /// The same in several shards: each has some of the accounts and a log of its own.
     pub fn stores(&self, shards: usize, scan: &Scan, mut tail: TailIndex) -> Vec<SimStore> {
-        let (numbers, mut parts) = (SegmentNumbers::above(scan.highest()), vec![TailIndex::default(); shards]);
+        let (numbers, mut parts) = (self.numbers(scan), vec![TailIndex::default(); shards]);
         for id in tail.accounts().collect::<Vec<_>>() {
             parts[usize::from(id.0[0]) % shards].give_back(id, tail.take(id, LogPos::default()));
         }
@@ -197,6 +199,11 @@ impl World {
         let stores: Vec<SimStore> = stores.collect();
         stores.iter().for_each(|store| store.adopt(old.clone()));
         stores
+    }
+
+    fn numbers(&self, scan: &Scan) -> SegmentNumbers {
+        let noted = block_on(highest_noted(&self.disk, Path::new(LOG))).unwrap();
+        SegmentNumbers::above(scan.highest().max(noted))
     }
 
     fn shard(&self, shard: usize, numbers: &SegmentNumbers, tail: TailIndex) -> SimStore {
@@ -215,8 +222,9 @@ impl World {
     /// What a start reads.
     pub fn scan(&self) -> (Scan, TailIndex) {
         let mut tail = TailIndex::default();
-        let found = block_on(scan(&self.disk, Path::new(LOG), 0, |record| tail.add(record)));
-        (found.unwrap(), tail)
+        let found = block_on(scan(&self.disk, Path::new(LOG), 0, |record| tail.add(record))).unwrap();
+        tail.add_damage(&found);
+        (found, tail)
     }
 
     /// The same, with every account replayed from nothing: drained segments are kept aside for this.
@@ -264,7 +272,7 @@ impl World {
             return Err(format!("a crash was taken for damage: {damage:?}"));
         }
         // One shard has them all: another number than before, most of the time.
-        let store = self.shard(0, &SegmentNumbers::above(found.highest()), tail);
+        let store = self.shard(0, &self.numbers(&found), tail);
         let mut states = Vec::new();
         for who in 0..USERS {
             let user = self.ledger.borrow().accounts[who].user.clone();
