@@ -187,6 +187,11 @@ impl AccountHandle {
             || self.state.borrow().keeps(|body| body.oldest_segment() <= segment)
     }
 
+    /// Its records that no checkpoint covers.
+    pub(crate) fn tail_records(&self) -> Vec<TailRecord> {
+        self.tail.borrow().clone()
+    }
+
     /// Its records, for the index that keeps them once it is closed.
     pub(crate) fn take_tail(&self) -> Vec<TailRecord> {
         let mut tail = self.tail.take();

@@ -32,5 +32,6 @@ pub use account::AccountError;
 pub use account_handle::AccountHandle;
 pub use error::StoreError;
 pub use store::{
-    CHECKPOINT_OPS, COMPACT_BYTES_MIN, DrainLimits, OldSegments, OpenLimits, Store, StoreMetrics, WASTE_ONE_IN,
+    CHECKPOINT_OPS, COMPACT_BYTES_MIN, CheckError, Checked, DrainLimits, Finding, Inspector, OldSegments, OpenLimits,
+    Rebuilt, Stopped, Store, StoreMetrics, WASTE_ONE_IN,
 };

@@ -7,6 +7,7 @@
 //! close_idle() ──▶ nothing in memory but where the account's ops are in the log
 //! ```
 
+mod check;
 mod checkpoint;
 mod compact;
 mod drain;
@@ -15,14 +16,17 @@ mod lifecycle;
 mod open;
 mod pack_bodies;
 mod paths;
+mod rebuild;
 mod repair;
 #[cfg(test)]
 mod tests;
 
+pub use check::{CheckError, Checked, Finding, Inspector, Stopped};
 pub use checkpoint::CHECKPOINT_OPS;
 pub use compact::{COMPACT_BYTES_MIN, WASTE_ONE_IN};
 pub use drain::{DrainLimits, OldSegments};
 pub use lifecycle::OpenLimits;
+pub use rebuild::Rebuilt;
 
 use crate::account_handle::AccountHandle;
 use crate::body::{BodyAddr, Place};
@@ -34,7 +38,7 @@ use skein_base::seam::{Clock, Disk};
 use skein_base::sync::Notify;
 use skein_base::{AccountId, Guid, LogPos};
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -66,6 +70,8 @@ pub struct StoreMetrics {
     pub records_lost: u64,
     /// Mailboxes and trees made again from what packs and snapshots tell.
     pub salvaged: u64,
+    /// Accounts whose indexes were made again while the server ran.
+    pub accounts_rebuilt: u64,
     /// Bytes of snapshots written.
     pub snapshot_bytes: u64,
     /// Syncs of files and folders that checkpoints asked for.
@@ -107,6 +113,8 @@ struct Shared<D: Disk, C: Clock> {
     compact_bytes_min: Cell<u64>,
     /// Pages of maps that were lost when this was last looked at.
     maps_hurt: Cell<u64>,
+    /// Accounts of which something could not be read.
+    sick: RefCell<BTreeSet<AccountId>>,
 }
 
 enum Slot {
@@ -150,6 +158,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
             pack_bytes_max: Cell::new(PACK_BYTES_MAX),
             compact_bytes_min: Cell::new(COMPACT_BYTES_MIN),
             maps_hurt: Cell::new(0),
+            sick: RefCell::default(),
         }));
         store.watch_log();
         store
@@ -236,6 +245,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 Err(ReadError::Missing { .. } | ReadError::PackMissing { .. }) if account.moved(&at).is_some() => {
                     at = account.moved(&at).expect("just looked");
                 }
+                Err(error) if error.is_damage() => {
+                    self.note_sick(account.id());
+                    return Err(error.into());
+                }
                 read => return Ok(read?),
             }
         }
@@ -267,6 +280,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
             match self.read_cache_at(account, &at).await {
                 Err(ReadError::Missing { .. } | ReadError::PackMissing { .. }) if account.moved(&at).is_some() => {
                     at = account.moved(&at).expect("just looked");
+                }
+                Err(error) if error.is_damage() => {
+                    self.note_sick(account.id());
+                    return Err(error.into());
                 }
                 read => return Ok(read?),
             }

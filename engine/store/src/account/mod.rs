@@ -94,6 +94,11 @@ impl Account {
         self.dirty
     }
 
+    /// Whether a tree of it was ever written: then some mailbox's snapshot is known to be true to somewhere.
+    pub(crate) fn was_written(&self) -> bool {
+        self.entries.values().any(|entry| entry.snapshot != LogPos::default())
+    }
+
     /// Notes that the tree has been written out as it is now.
     pub fn written(&mut self) {
         self.dirty = false;
@@ -140,6 +145,13 @@ impl Account {
     /// The log position behind which a snapshot of this mailbox can not be.
     pub(crate) fn snapshot_of(&self, id: MailboxId) -> LogPos {
         self.entries.get(&id).map_or(LogPos::default(), |entry| entry.snapshot)
+    }
+
+    /// A mailbox's snapshot stands that is true to `pos`.
+    pub(crate) fn written_to(&mut self, id: MailboxId, pos: LogPos) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.snapshot = pos;
+        }
     }
 
     /// The full name of a mailbox of the tree; empty for any other.

@@ -1,8 +1,10 @@
 //! Out of memory into a snapshot and back: what the checkpoint takes, and how a mailbox comes to stand on the result.
 
 use super::{Fixed, Mailbox, Row, Rows, Snapshot};
+use crate::body::BodyAddr;
 use skein_base::{IdSet, LogPos, MailboxId, ModSeq, Uid, UidValidity};
 use skein_index::SnapshotHead;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// UIDs that are passed over when it is not known which was given last: more than any mailbox hands out between two
@@ -125,6 +127,21 @@ impl Mailbox {
         self.pos = pos;
         // Whoever comes back with an older modseq is told of every message.
         self.rows.restamp(modseq);
+    }
+
+    /// Messages whose bodies are elsewhere than their rows say.
+    pub(crate) fn repoint(&mut self, to: &HashMap<Uid, BodyAddr>) {
+        let moved: Vec<(Uid, Fixed)> = self
+            .rows
+            .from_rank(0)
+            .map(|row| (row.uid, self.fixed_of(row)))
+            .filter_map(|(uid, fixed)| Some((uid, Fixed { body: *to.get(&uid)?, ..fixed })))
+            .collect();
+        let first = self.base_rows() + self.tail.len() as u32;
+        self.tail.extend(moved.iter().map(|(_, fixed)| *fixed));
+        let places: HashMap<Uid, u32> = moved.iter().map(|(uid, _)| *uid).zip(first..).collect();
+        self.rows.relocate(|row| places.get(&row.uid).copied().unwrap_or(row.source));
+        self.bodies_move = true;
     }
 
     /// After changes were lost up to `pos`: no UID and no modseq that they may have given is given again.

@@ -37,6 +37,11 @@ impl LargeFrame {
         let bytes = compress(piece).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(LargeFrame { encoding: Encoding::Zstd, bytes })
     }
+
+    /// As it lies there.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Growing {

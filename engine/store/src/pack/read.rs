@@ -39,6 +39,13 @@ impl<F> OpenEntry<F> {
         if payload_crc == self.entry.header.payload_crc { Ok(()) } else { Err(self.entry.damaged()) }
     }
 
+    /// CRC32C of what stands before the first frame, to go on from.
+    pub fn front_crc(&self) -> u32 {
+        let Opened { header, payload, .. } = &self.entry;
+        let front = header.table_bytes() + header.keyword_bytes as usize;
+        crc32c::crc32c(payload.get(..front).unwrap_or_default())
+    }
+
     /// What it says of its message.
     ///
     /// # Errors

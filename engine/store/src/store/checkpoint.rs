@@ -82,10 +82,8 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         self.0.checkpoint_runs.set(false);
-        if self.0.lost().is_some() {
-            // Whoever wants to open the account again waits for this.
-            self.0.changed().notify_all();
-        }
+        // Whoever wants to open a lost account again waits for this, and whoever wants the next checkpoint.
+        self.0.changed().notify_all();
     }
 }
 
@@ -236,6 +234,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 if let Some(live) = account.mailbox_mut(frozen.id) {
                     live.rebase(frozen, Rc::new(snapshot));
                 }
+                account.written_to(frozen.id, frozen.pos);
             });
         }
         staged.claim.0.note_moved(staged.moved.to.clone());

@@ -220,7 +220,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     }
 
     /// The segments that take no more records and that this shard holds, oldest first.
-    fn at_rest(&self) -> Vec<Sealed> {
+    pub(super) fn at_rest(&self) -> Vec<Sealed> {
         let held = self.0.old_segments.borrow();
         let old = held.segments.iter().map(|&segment| Sealed { segment, created: 0, bytes: held.table.bytes(segment) });
         old.chain(self.0.log.sealed()).collect()

@@ -82,11 +82,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
             });
             let Some((validity, true_to)) = known else { return Ok(()) };
             let mailbox = match self.read_snapshot(handle.id(), id, &folder, true_to).await? {
-                Found::Good(snapshot) => Mailbox::from_snapshot(snapshot),
-                Found::Missing | Found::Damaged => {
+                Look::Good(snapshot) => Mailbox::from_snapshot(snapshot),
+                Look::Missing | Look::Damaged(_) => {
                     handle.bodies_anywhere.set(true);
                     match self.log_is_whole().await? {
-                        true => self.rebuild(handle.id(), id, validity).await?,
+                        true => self.replay_mailbox(handle.id(), id, validity).await?,
                         false => {
                             let damaged = handle.read(|account| Damaged::of(account, id, validity));
                             self.salvage_mailbox(handle.id(), damaged, &folder).await?
@@ -137,12 +137,12 @@ impl<D: Disk, C: Clock> Store<D, C> {
             }
             let in_tree = state.exists(mailbox);
             let loaded = match self.read_snapshot(id, mailbox, &folder, state.snapshot_of(mailbox)).await? {
-                Found::Good(snapshot) => Mailbox::from_snapshot(snapshot),
-                Found::Missing if !in_tree => Mailbox::new(mailbox, validity),
-                Found::Missing | Found::Damaged => {
+                Look::Good(snapshot) => Mailbox::from_snapshot(snapshot),
+                Look::Missing if !in_tree => Mailbox::new(mailbox, validity),
+                Look::Missing | Look::Damaged(_) => {
                     bodies = BodiesAre::Anywhere;
                     match self.log_is_whole().await? {
-                        true => self.rebuild(id, mailbox, validity).await?,
+                        true => self.replay_mailbox(id, mailbox, validity).await?,
                         false => {
                             let damaged = Damaged::of(&state, mailbox, validity);
                             self.salvage_mailbox(id, damaged, &folder).await?
@@ -233,24 +233,35 @@ impl<D: Disk, C: Clock> Store<D, C> {
 
     /// The tree as last written, or nobody's: then the whole log is its tail.
     async fn read_tree(&self, id: AccountId, folder: &Path) -> Result<Tree, StoreError> {
-        let map = match self.0.disk.map(&paths::tree(folder)).await {
-            Ok(map) => map,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Tree { missing: true, ..Tree::of(None) });
+        match self.look_at_tree(id, folder).await? {
+            Look::Good((state, bodies)) => return Ok(Tree { state, bodies, salvaged: false, missing: false }),
+            Look::Missing => return Ok(Tree { missing: true, ..Tree::of(None) }),
+            Look::Damaged(why) => {
+                tracing::warn!(account = %id.hex(), why, "the tree is damaged; it is made again from what is left");
             }
-            Err(error) => return Err(error.into()),
-        };
-        let read = AccountSnapshot::decode(&map).ok().filter(|(snapshot, _)| snapshot.account == id);
-        let tree = read.and_then(|(snapshot, bodies)| {
-            let state = account::decode_account(&snapshot.payload, snapshot.true_to).ok()?;
-            Some(Tree { state, bodies, salvaged: false, missing: false })
-        });
-        if let Some(tree) = tree {
-            return Ok(tree);
         }
-        tracing::warn!(account = %id.hex(), "the tree's snapshot is damaged; it is made again from what is left");
         self.count(|m| m.snapshots_rebuilt += 1);
         Ok(Tree::of(if self.log_is_whole().await? { None } else { self.salvage_tree(id, folder).await? }))
+    }
+
+    pub(super) async fn look_at_tree(
+        &self,
+        id: AccountId,
+        folder: &Path,
+    ) -> Result<Look<(Account, BodiesAre)>, StoreError> {
+        let map = match self.0.disk.map(&paths::tree(folder)).await {
+            Ok(map) => map,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(match AccountSnapshot::decode(&map) {
+            Err(error) => Look::Damaged(error.to_string()),
+            Ok((snapshot, _)) if snapshot.account != id => Look::Damaged("it is another account's".into()),
+            Ok((snapshot, bodies)) => match account::decode_account(&snapshot.payload, snapshot.true_to) {
+                Ok(state) => Look::Good((state, bodies)),
+                Err(damage) => Look::Damaged(format!("it does not read from byte {} of its payload on", damage.offset)),
+            },
+        })
     }
 
     /// A mailbox's snapshot, good when it is whole, this mailbox's, and true at least to where the tree says.
@@ -260,10 +271,25 @@ impl<D: Disk, C: Clock> Store<D, C> {
         mailbox: MailboxId,
         folder: &Path,
         true_to: LogPos,
-    ) -> Result<Found, StoreError> {
+    ) -> Result<Look<Rc<Snapshot>>, StoreError> {
+        let look = self.look_at_snapshot(id, mailbox, folder, true_to).await?;
+        if let Look::Damaged(why) = &look {
+            tracing::warn!(account = %id.hex(), mailbox = mailbox.0, why, "a snapshot is damaged; it is made again from what is left");
+            self.count(|m| m.snapshots_rebuilt += 1);
+        }
+        Ok(look)
+    }
+
+    pub(super) async fn look_at_snapshot(
+        &self,
+        id: AccountId,
+        mailbox: MailboxId,
+        folder: &Path,
+        true_to: LogPos,
+    ) -> Result<Look<Rc<Snapshot>>, StoreError> {
         let map = match self.0.disk.map(&paths::mailbox(folder, mailbox)).await {
             Ok(map) => map,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::Missing),
             Err(error) => return Err(error.into()),
         };
         let why = match Snapshot::open(SharedBytes::new(map)) {
@@ -273,15 +299,18 @@ impl<D: Disk, C: Clock> Store<D, C> {
             }
             Ok(found) if found.head().true_to < true_to => "it is older than the tree".into(),
             Ok(found) if !snapshot::is_sound(&found) => "it holds what no mailbox does".into(),
-            Ok(found) => return Ok(Found::Good(Rc::new(found))),
+            Ok(found) => return Ok(Look::Good(Rc::new(found))),
         };
-        tracing::warn!(account = %id.hex(), mailbox = mailbox.0, why, "a snapshot is damaged; it is made again from the log");
-        self.count(|m| m.snapshots_rebuilt += 1);
-        Ok(Found::Damaged)
+        Ok(Look::Damaged(why))
     }
 
     /// A mailbox from nothing but the log, all of it.
-    async fn rebuild(&self, id: AccountId, mailbox: MailboxId, validity: UidValidity) -> Result<Mailbox, StoreError> {
+    async fn replay_mailbox(
+        &self,
+        id: AccountId,
+        mailbox: MailboxId,
+        validity: UidValidity,
+    ) -> Result<Mailbox, StoreError> {
         // What was appended a moment ago is in no file yet.
         self.0.log.durable(self.0.log.end()).await?;
         let mut rebuilt = Mailbox::new(mailbox, validity);
@@ -332,11 +361,12 @@ fn birth(ops: &[Op]) -> Option<UidValidity> {
     })
 }
 
-/// What a look for a snapshot found.
-enum Found {
-    Good(Rc<Snapshot>),
+/// What a look at a file found.
+pub(super) enum Look<T> {
+    Good(T),
     Missing,
-    Damaged,
+    /// Why it is not taken.
+    Damaged(String),
 }
 
 /// The mailboxes that the tail changes or makes, with their UIDVALIDITY.

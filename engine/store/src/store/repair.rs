@@ -250,7 +250,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     }
 
     /// A damaged file stays for whoever wants to look, under another name, until the next one.
-    async fn move_aside(&self, path: &Path) {
+    pub(super) async fn move_aside(&self, path: &Path) {
         let mut aside = path.as_os_str().to_owned();
         aside.push(".damaged");
         // It may be gone, and the repair does not hang on it.
