@@ -254,6 +254,11 @@ settings! {
         /// Bytes that stay free on the disk of the data folder: below that new messages are refused, while flags, expunges
         /// and the background work that makes room go on. 0 turns the reserve off.
         free_bytes_min: u64 = count(0, 1024 * GIB, "bytes"), "268435456", Live;
+        /// Bytes a second that each shard reads in the background of all that it keeps, to find damage before somebody needs the
+        /// mail. 0 turns it off; what could not be read when somebody asked for it is looked at all the same.
+        scrub_bytes_per_second: u64 = count(0, 64 * GIB, "bytes a second"), "4194304", Live;
+        /// Pause between two such rounds through all accounts.
+        scrub_seconds: u32 = count(0, 365 * DAY, "seconds"), "604800", Live;
         /// How long an account stays in memory that no session, delivery or background work uses.
         account_idle_seconds: u32 = count(1, DAY, "seconds"), "60", Live;
         /// Accounts that each shard keeps in memory. Above it those nobody uses are closed at once, longest unused first;

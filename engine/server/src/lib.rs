@@ -19,6 +19,7 @@ mod logging;
 mod observe;
 mod reload;
 mod replay;
+mod scrub;
 mod settings_file;
 mod shard;
 mod users;

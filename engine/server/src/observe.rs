@@ -31,13 +31,18 @@ static PACK_BYTES_TAKEN: Counter =
     Counter::new("skein_pack_taken_bytes", "Bytes of them and their rendered caches before compression.");
 static PACK_BYTES: Counter = Counter::new("skein_pack_bytes", "Bytes of packs written.");
 static PACKS_REMOVED: Counter = Counter::new("skein_packs_compacted", "Packs written again without their waste.");
+static SALVAGED: Counter =
+    Counter::new("skein_salvaged", "Mailboxes and trees made again from what packs and snapshots tell.");
+static RECORDS_LOST: Counter =
+    Counter::new("skein_log_records_lost", "Changes of accounts that the log no longer read when they were wanted.");
+static ACCOUNTS_REBUILT: Counter = Counter::new("skein_accounts_rebuilt", "Accounts whose indexes were made again.");
 static BODIES_LOST: Counter =
     Counter::new("skein_bodies_lost", "Messages that could not be read when they were to be packed.");
 static SEGMENTS_REMOVED: Counter = Counter::new("skein_log_segments_drained", "Log segments drained and removed.");
 static SEGMENT_BYTES: Counter = Counter::new("skein_log_drained_bytes", "Bytes of them.");
 static LOG_KEPT: Gauge = Gauge::new("skein_log_kept_bytes", "Bytes of log that are not drained yet.");
 
-const COUNTERS: [&Counter; 20] = [
+const COUNTERS: [&Counter; 23] = [
     &ACCOUNTS_CLOSED,
     &ACCOUNTS_LOST,
     &MAILBOXES_UNLOADED,
@@ -56,6 +61,9 @@ const COUNTERS: [&Counter; 20] = [
     &PACK_BYTES,
     &PACKS_REMOVED,
     &BODIES_LOST,
+    &SALVAGED,
+    &RECORDS_LOST,
+    &ACCOUNTS_REBUILT,
     &SEGMENTS_REMOVED,
     &SEGMENT_BYTES,
 ];
@@ -64,6 +72,7 @@ const GAUGES: [&Gauge; 4] = [&ACCOUNTS_OPEN, &ACCOUNTS_IN_TAIL, &MEMORY_BYTES, &
 pub(crate) fn register() {
     skein_serve::metrics::register();
     crate::disk_watch::register();
+    crate::scrub::register();
     COUNTERS.iter().for_each(|counter| counter.register());
     GAUGES.iter().for_each(|gauge| gauge.register());
 }
@@ -89,6 +98,9 @@ pub(crate) async fn watch(store: Store) {
         PACK_BYTES.set(kept.pack_bytes);
         PACKS_REMOVED.set(kept.packs_removed);
         BODIES_LOST.set(kept.bodies_lost);
+        SALVAGED.set(kept.salvaged);
+        RECORDS_LOST.set(kept.records_lost);
+        ACCOUNTS_REBUILT.set(kept.accounts_rebuilt);
         SEGMENTS_REMOVED.set(kept.segments_removed);
         SEGMENT_BYTES.set(kept.segment_bytes_removed);
         LOG_KEPT.set(store.log_bytes() as i64);

@@ -238,6 +238,15 @@ impl Host {
         &self.0.store
     }
 
+    /// Every account that lives on this shard, sorted.
+    ///
+    /// # Errors
+    /// The folders can not be listed.
+    pub async fn accounts_here(&self) -> Result<Vec<AccountId>, skein_store::StoreError> {
+        let (me, shards) = (self.0.id, self.0.shards);
+        self.0.store.accounts(|id| skein_ring::home_shard(id, shards) == me).await
+    }
+
     pub(crate) fn lanes(&self) -> &Lanes<ToShard> {
         &self.0.lanes
     }

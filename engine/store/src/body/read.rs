@@ -38,7 +38,8 @@ impl<D: Disk> Log<D> {
     /// Gone, damaged, or the disk failed.
     pub async fn read_body(&self, addr: &BodyAddr, range: Range<u64>) -> Result<Vec<u8>, ReadError> {
         let (record, range) = (addr.record()?, addr.cut(range));
-        if range.is_empty() {
+        // That a message is empty is for its record to say.
+        if range.is_empty() && addr.bytes > 0 {
             return Ok(Vec::new());
         }
         if addr.chunked {
@@ -52,7 +53,7 @@ impl<D: Disk> Log<D> {
     /// in chunks.
     pub fn read_body_cached(&self, addr: &BodyAddr, range: Range<u64>) -> Option<Vec<u8>> {
         let range = addr.cut(range);
-        if range.is_empty() {
+        if range.is_empty() && addr.bytes > 0 {
             return Some(Vec::new());
         }
         Some(part(self.payload_cached(addr)?, &range))

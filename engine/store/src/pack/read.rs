@@ -78,12 +78,16 @@ impl<D: Disk> PackFiles<D> {
     ) -> Result<Vec<u8>, ReadError> {
         let end = range.end.min(u64::from(addr.bytes));
         let range = range.start.min(end)..end;
-        if range.is_empty() {
+        // That a message is empty is for its entry to say.
+        if range.is_empty() && addr.bytes > 0 {
             return Ok(Vec::new());
         }
         let mut entry = self.entry(account, folder, number, addr).await?;
         if range == (0..u64::from(addr.bytes)) || entry.header.encoding == Encoding::Stored {
             self.fill(&mut entry).await?;
+        }
+        if range.is_empty() {
+            return Ok(Vec::new());
         }
         let table = entry.table()?;
         let mut out = Vec::with_capacity((range.end - range.start) as usize);

@@ -17,6 +17,7 @@
 mod auth;
 mod desk;
 mod fetch;
+mod heal;
 mod mailbox;
 mod message;
 mod query;

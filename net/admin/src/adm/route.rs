@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::rows::{Gone, Rows};
 use super::wire::{Code, Line, PATH, Problem, Request};
-use super::{auth, fetch, mailbox, message, server, users, who};
+use super::{auth, fetch, heal, mailbox, message, server, users, who};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
@@ -76,6 +76,8 @@ async fn run(desk: &Desk, request: Request, rows: &Rows) -> Result<(), Stop> {
         Request::AuthTest { user, authzid, password, from } => {
             auth::test(desk, (user, authzid, from), password, rows).await
         }
+        Request::Check { users } => heal::check(desk, &users, rows).await,
+        Request::Rebuild { users, from_bodies } => heal::rebuild(desk, &users, from_bodies, rows).await,
         Request::MailboxList { users, patterns, subscribed } => {
             mailbox::list(desk, &users, patterns, subscribed, rows).await
         }

@@ -77,12 +77,10 @@ where
         return desk.ask(shard, async move |host| work(one(&host, &user, &auth).await?, rows).await).await?;
     }
     let (pattern, work): (Arc<str>, _) = (users.to_lowercase().into(), Arc::new(std::sync::Mutex::new(work)));
-    let shards = usize::from(desk.shards().count() as u16) as u16;
     for shard in desk.shards() {
         let (pattern, rows, work) = (pattern.clone(), rows.clone(), work.clone());
         desk.ask(shard, async move |host| {
-            let accounts = host.store().accounts(|id| skein_ring::home_shard(id, shards) == host.id()).await;
-            for id in accounts.map_err(problem)? {
+            for id in host.accounts_here().await.map_err(problem)? {
                 let done = match Operator::open_known(&host, id).await {
                     // Deleted since the list was made.
                     Err(StoreError::Account(AccountError::NoSuchAccount)) => continue,

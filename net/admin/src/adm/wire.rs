@@ -31,6 +31,10 @@ pub enum Request {
     UserChanged { user: String, gone: bool },
     /// Try a login without one; `from` is where the client is, none for this machine's Unix sockets.
     AuthTest { user: String, authzid: Option<String>, password: Hidden, from: Option<IpAddr> },
+    /// Hold all that is kept of accounts against its checksums.
+    Check { users: String },
+    /// Make the indexes of accounts again; those of some mailboxes from their bodies alone.
+    Rebuild { users: String, from_bodies: Vec<String> },
     /// Mailboxes by name.
     MailboxList { users: String, patterns: Vec<String>, subscribed: bool },
     /// Their numbers.

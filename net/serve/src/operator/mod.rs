@@ -16,7 +16,7 @@ use crate::imap::Session;
 use skein_base::{AccountId, MailboxId, UserName};
 use skein_store::account::Account;
 use skein_store::op::Op;
-use skein_store::{AccountError, StoreError};
+use skein_store::{AccountError, CheckError, Checked, Inspector, Rebuilt, StoreError};
 
 /// One user's account.
 pub struct Operator {
@@ -132,6 +132,27 @@ impl Operator {
     /// The name is not fit, or the log refuses.
     pub async fn subscribe(&self, mailbox: &str, on: bool) -> Result<(), StoreError> {
         self.change(|account, _| account.subscribe(mailbox, on)).await
+    }
+
+    /// Looks at all that is kept of the account; changes nothing.
+    ///
+    /// # Errors
+    /// The disk failed, or the inspector wants no more.
+    pub async fn check(&self, inspector: &mut impl Inspector) -> Result<Checked, CheckError> {
+        self.session.store.check(&self.session.account, inspector).await
+    }
+
+    /// Makes the account's indexes again; those of the mailboxes `from_bodies` without a look at what their snapshots say.
+    ///
+    /// # Errors
+    /// No such mailbox, or the disk or the log failed.
+    pub async fn rebuild(self, from_bodies: &[String]) -> Result<Vec<Rebuilt>, StoreError> {
+        let find = |name: &String| self.session.account.read(|account| account.find(name).map(|m| m.id));
+        let from_bodies: Option<Vec<MailboxId>> = from_bodies.iter().map(find).collect();
+        let from_bodies = from_bodies.ok_or(AccountError::NoSuchMailbox)?;
+        let (store, account) = (self.session.store.clone(), self.session.account.clone());
+        drop(self);
+        store.rebuild(account, &from_bodies).await
     }
 
     async fn change(

@@ -72,6 +72,24 @@ enum Ask {
         /// A session's id as `who` and the log have it, or a user for all of his.
         whom: String,
     },
+    /// Hold all that is kept of accounts against its checksums and against each other. Changes nothing.
+    Check {
+        #[command(flatten)]
+        users: Users,
+        /// A user's name, or a pattern with * and ?.
+        user: Option<String>,
+    },
+    /// Make the indexes of accounts again from what is there. What is sound is kept.
+    Rebuild {
+        #[command(flatten)]
+        users: Users,
+        /// A user's name, or a pattern with * and ?.
+        user: Option<String>,
+        /// A mailbox whose snapshot is not to be asked: its messages are listed from their bodies, with the flags they were packed
+        /// with, and what was expunged since may come back.
+        #[arg(long, value_name = "MAILBOX")]
+        from_bodies: Vec<String>,
+    },
     /// Mailboxes of users.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
@@ -160,6 +178,13 @@ impl Ask {
             Ask::Reload => (Request::Reload, Shape::Table),
             Ask::Who { users } => (Request::Who { users }, Shape::Table),
             Ask::Kick { whom } => (Request::Kick { whom }, Shape::Table),
+            Ask::Check { users, user } => {
+                (Request::Check { users: users.split(user.into_iter().collect())?.0 }, Shape::Records)
+            }
+            Ask::Rebuild { users, user, from_bodies } => {
+                let (users, _) = users.split(user.into_iter().collect())?;
+                (Request::Rebuild { users, from_bodies }, Shape::Table)
+            }
             Ask::Mailbox(command) => (command.request()?, Shape::Table),
             Ask::Search(search) => (search.search()?, Shape::Table),
             Ask::Fetch(fetch) => (fetch.request()?, Shape::Records),

@@ -1,0 +1,219 @@
+//! Files of some users are hurt while everybody works: they keep what was not hit, others notice nothing, and the operator's tools
+//! find and mend.
+
+use skein_testkit::adm::{self, bad, good};
+use skein_testkit::random::Random;
+use skein_testkit::server::set;
+use skein_testkit::wait::{self, PATIENCE};
+use skein_testkit::{Server, mail, process};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// Users whose files are hurt; as many others watch.
+const VICTIMS: usize = 3;
+const USERS: usize = 2 * VICTIMS;
+/// Messages that each has before the first file is hurt.
+const MESSAGES: u32 = 40;
+/// Times that a file is hurt.
+const BLOWS: usize = 60;
+
+/// Who was told that which of his messages is taken.
+type Delivered = Mutex<BTreeSet<(usize, u32)>>;
+
+fn marker(user: usize, number: u32) -> String {
+    format!("damage-{user}-{number}")
+}
+
+/// The user and the number that a message says it is.
+fn said(bytes: &[u8]) -> Option<(usize, u32)> {
+    let (user, number) = mail::marker_of(bytes)?.strip_prefix("damage-")?.split_once('-')?;
+    Some((user.parse().ok()?, number.parse().ok()?))
+}
+
+fn deliver(server: &Server, delivered: &Delivered, next: &AtomicU32, user: usize) -> bool {
+    let number = next.fetch_add(1, Ordering::Relaxed);
+    let mut client = server.lmtp();
+    let answers = client.deliver(&[&Server::user(user)], &mail::marked(&marker(user, number)));
+    let taken = answers.is_ok_and(|answers| answers.iter().all(|answer| answer.is_ok()));
+    if taken {
+        delivered.lock().unwrap().insert((user, number));
+    }
+    taken
+}
+
+/// Reads all of a user's INBOX: every message is one of his, byte for byte. How many came.
+fn read_all(server: &Server, user: usize) -> Option<Vec<u32>> {
+    let mut client = server.imap();
+    client.login(&Server::user(user), skein_testkit::server::PASSWORD).ok()?;
+    client.command("SELECT INBOX").ok().filter(|reply| reply.is_ok())?;
+    let reply = client.command("FETCH 1:* (UID INTERNALDATE ENVELOPE BODY.PEEK[])").ok()?;
+    let mut numbers = Vec::new();
+    for fetched in reply.fetches() {
+        let Some(body) = fetched.body() else { continue };
+        let (whose, number) = said(body).unwrap_or_else(|| panic!("bytes that nobody sent: {} of them", body.len()));
+        assert_eq!(whose, user, "another user's message");
+        let text = mail::marked(&marker(user, number));
+        let is = &body[body.len().saturating_sub(text.len())..];
+        assert!(is == text, "{}", mail::difference(is, &text));
+        numbers.push(number);
+    }
+    Some(numbers)
+}
+
+fn folder_of(server: &Server, user: usize) -> PathBuf {
+    let info = good(server, &format!("--json user info {}", Server::user(user)));
+    let account = info.split("\"account\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an account");
+    server.folder().join("data/accounts").join(&account[..2]).join(account)
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}
+
+fn is_pack(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "pack")
+}
+
+/// Flips, cuts, zeros or removes; false when the file went by itself meanwhile.
+fn hurt(path: &Path, random: &mut Random) -> std::io::Result<()> {
+    let len = fs::metadata(path)?.len() as usize;
+    let at = random.below(len.max(1)) as u64;
+    match random.below(8) {
+        0 => return fs::remove_file(path),
+        1 => return fs::OpenOptions::new().write(true).open(path)?.set_len(at),
+        _ => {}
+    }
+    let bytes: Vec<u8> = match random.below(3) {
+        0 => vec![0; random.between(1, 4096)],
+        _ => (0..random.between(1, 64)).map(|_| random.next() as u8).collect(),
+    };
+    let mut file = fs::OpenOptions::new().write(true).open(path)?;
+    file.seek(SeekFrom::Start(at))?;
+    file.write_all(&bytes)
+}
+
+/// One whose log is drained at once.
+fn server(more: &[(&str, &str)]) -> Server {
+    let at_once = [("log_keep_bytes", "0"), ("log_keep_seconds", "1")];
+    let store = |settings: String, (key, value): &(&str, &str)| set(&settings, "store", key, value);
+    Server::start_changed(|settings, _| at_once.iter().chain(more).fold(settings, store))
+}
+
+#[test]
+fn hurt_files_cost_what_was_hit() {
+    let mut server = server(&[("scrub_seconds", "1"), ("snapshot_ops", "20"), ("pack_bytes", "1048576")]);
+    let seed = Random::seed_of_run();
+    let (delivered, next, over) = (Delivered::default(), AtomicU32::new(0), AtomicBool::new(false));
+    for _ in 0..MESSAGES {
+        for user in 1..=USERS {
+            assert!(deliver(&server, &delivered, &next, user), "nothing is hurt yet");
+        }
+    }
+    let folders: Vec<PathBuf> = (1..=VICTIMS).map(|user| folder_of(&server, user)).collect();
+    let packed = || folders.iter().all(|folder| files(folder).iter().any(|path| is_pack(path)));
+    assert!(wait::until(PATIENCE, packed), "nothing was drained");
+    let pid = server.pid();
+    std::thread::scope(|scope| {
+        let (server, delivered, next, over) = (&server, &delivered, &next, &over);
+        let worker = |number: u64| {
+            let mut random = Random::new(seed).fork(number);
+            move || {
+                while !over.load(Ordering::Relaxed) {
+                    let user = random.between(1, USERS + 1);
+                    deliver(server, delivered, next, user);
+                    let reader = random.between(1, USERS + 1);
+                    let seen = read_all(server, reader);
+                    assert!(reader <= VICTIMS || seen.is_some(), "user {reader}, whose files are whole, can not read");
+                }
+            }
+        };
+        let workers: Vec<_> = (1..=2).map(|number| scope.spawn(worker(number))).collect();
+        let mut random = Random::new(seed).fork(99);
+        for _ in 0..BLOWS {
+            let files = files(random.pick::<PathBuf>(&folders));
+            if !files.is_empty() {
+                // It may be gone by the time.
+                let _ = hurt(&random.pick::<PathBuf>(&files).clone(), &mut random);
+            }
+            let user = random.between(1, USERS + 1);
+            deliver(server, delivered, next, user);
+        }
+        over.store(true, Ordering::Relaxed);
+        workers.into_iter().for_each(|worker| worker.join().expect("a worker"));
+    });
+    assert!(process::is_alive(pid), "seed {seed}");
+    let log = server.log();
+    assert!(!log.contains("panicked"), "seed {seed}: {log}");
+    for user in VICTIMS + 1..=USERS {
+        let seen = read_all(&server, user).expect("a reader");
+        let lost =
+            delivered.lock().unwrap().iter().filter(|(whose, number)| *whose == user && !seen.contains(number)).count();
+        assert_eq!(lost, 0, "seed {seed}: user {user} was not hit");
+    }
+    for user in 1..=VICTIMS {
+        mend(&server, user, seed);
+    }
+    assert!(server.stop().success(), "seed {seed}");
+    server.restart();
+    for user in 1..=USERS {
+        read_all(&server, user).expect("a reader after a restart");
+    }
+}
+
+/// After a rebuild all that is left of a user's mail reads, and the rest can be removed.
+fn mend(server: &Server, user: usize, seed: u64) {
+    let name = Server::user(user);
+    assert!(
+        wait::until(PATIENCE, || adm::run(server, &format!("rebuild {name}"), b"").status.code() != Some(75)),
+        "seed {seed}"
+    );
+    let checked = adm::run(server, &format!("--json check {name}"), b"");
+    let findings = checked.text();
+    for line in findings.lines().filter(|line| line.contains("\"problem\"")) {
+        assert!(line.contains("the message can not be read"), "seed {seed}: not mended: {line}");
+        let uid = line.split("\"uid\":").nth(1).and_then(|rest| rest.split(',').next()).expect("a UID");
+        good(server, &format!("expunge {name} mailbox INBOX uid {uid}"));
+    }
+    good(server, &format!("check {name}"));
+    let seen = read_all(server, user).expect("a reader");
+    assert!(!seen.is_empty(), "seed {seed}: nothing is left of user {user}");
+}
+
+#[test]
+fn a_check_names_the_file_and_a_rebuild_mends_it() {
+    let server = server(&[("scrub_bytes_per_second", "0")]);
+    let (delivered, next) = (Delivered::default(), AtomicU32::new(0));
+    for _ in 0..5 {
+        assert!(deliver(&server, &delivered, &next, 1));
+    }
+    let (name, folder) = (Server::user(1), folder_of(&server, 1));
+    assert!(wait::until(PATIENCE, || files(&folder).iter().any(|path| is_pack(path))), "nothing was drained");
+    let clean = good(&server, &format!("--json check {name}"));
+    assert!(clean.contains("\"messages\":5") && clean.contains("\"findings\":0"), "{clean}");
+    good(&server, "check --all");
+
+    let snapshot = folder.join("m1.idx");
+    let mut bytes = fs::read(&snapshot).expect("a snapshot");
+    bytes[100] ^= 1;
+    fs::write(&snapshot, bytes).expect("a write");
+    let (exit, problem) = bad(&server, &format!("check {name}"));
+    assert_eq!(exit, Some(65), "{problem}");
+    let found = adm::run(&server, &format!("--json check {name}"), b"").text();
+    assert!(found.contains("\"file\":\"m1.idx\"") && found.contains("\"repair\":\"rebuild\""), "{found}");
+    let rebuilt = good(&server, &format!("--json rebuild {name}"));
+    assert!(rebuilt.contains("\"mailbox\":\"INBOX\",\"messages\":5"), "{rebuilt}");
+    good(&server, &format!("check {name}"));
+    assert_eq!(read_all(&server, 1).expect("a reader").len(), 5);
+    let listed = good(&server, &format!("--json rebuild --from-bodies INBOX {name}"));
+    assert!(listed.contains("\"messages\":5"), "{listed}");
+    assert_eq!(bad(&server, &format!("rebuild --from-bodies Nowhere {name}")).0, Some(68));
+    assert_eq!(bad(&server, "check nobody@nowhere").0, Some(67));
+    assert_eq!(bad(&server, "check").0, Some(64));
+}
