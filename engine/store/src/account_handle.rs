@@ -1,7 +1,8 @@
 //! An open account: its state, and who waits for it to change.
 
-use crate::account::Account;
+use crate::account::{Account, AccountError};
 use crate::body::BodyAddr;
+use crate::error::StoreError;
 use crate::log::{Appended, LogError, TailRecord};
 use crate::op::{self, Op};
 use skein_base::sync::Notify;
@@ -11,6 +12,24 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::mailbox::ViewId;
+
+/// Why an account in memory is to be let go of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Lost {
+    /// The log lost changes that it shows.
+    Log(LogError),
+    /// It was ended, and its mail removed.
+    Ended,
+}
+
+impl From<Lost> for StoreError {
+    fn from(lost: Lost) -> StoreError {
+        match lost {
+            Lost::Log(error) => error.into(),
+            Lost::Ended => AccountError::NoSuchAccount.into(),
+        }
+    }
+}
 
 /// An open account, shared by the sessions of its user on this shard.
 pub struct AccountHandle {
@@ -29,8 +48,8 @@ pub struct AccountHandle {
     pub(crate) memory_bytes: Cell<usize>,
     pub(crate) ops_since_checkpoint: Cell<u64>,
     pub(crate) checkpoint_runs: Cell<bool>,
-    /// Why its memory is not to be trusted: the log lost changes that it shows.
-    lost: RefCell<Option<LogError>>,
+    /// Why its memory is not to be trusted.
+    lost: RefCell<Option<Lost>>,
     /// Who waits for that; most accounts never have one.
     lost_signal: OnceCell<Notify>,
     /// Its snapshots may name bodies in the log that none of its records name.
@@ -93,17 +112,17 @@ impl AccountHandle {
         self.last.get()
     }
 
-    /// Why the account must be let go of and opened again: the log lost changes that this shows.
-    pub fn lost(&self) -> Option<LogError> {
+    /// Why the account must be let go of and opened again.
+    pub fn lost(&self) -> Option<Lost> {
         self.lost.borrow().clone()
     }
 
     /// Resolves when [`AccountHandle::lost`] has a reason.
-    pub async fn until_lost(&self) -> LogError {
+    pub async fn until_lost(&self) -> Lost {
         loop {
             let signal = self.lost_signal.get_or_init(Notify::new).notified();
-            if let Some(error) = self.lost() {
-                return error;
+            if let Some(lost) = self.lost() {
+                return lost;
             }
             signal.await;
         }
@@ -126,7 +145,7 @@ impl AccountHandle {
     pub(crate) fn logged(&self, at: Appended, bytes: usize, ops: &[Op]) {
         self.last.set(self.last.get().max(at.end));
         let oldest = op::oldest_segment(ops).min(at.start.segment);
-        let record = TailRecord { start: at.start, end: at.end, bytes: bytes as u32, oldest };
+        let record = TailRecord { start: at.start, end: at.end, bytes: bytes as u32, oldest, ends: op::is_end(ops) };
         self.tail.borrow_mut().push(record);
         self.look_for_waste(ops);
         self.ops_since_checkpoint.set(self.ops_since_checkpoint.get() + ops.len() as u64);
@@ -166,8 +185,8 @@ impl AccountHandle {
     }
 
     /// From now on nothing is taken through this.
-    pub(crate) fn lose(&self, error: LogError) {
-        *self.lost.borrow_mut() = Some(error);
+    pub(crate) fn lose(&self, lost: Lost) {
+        *self.lost.borrow_mut() = Some(lost);
         self.changed.notify_all();
         if let Some(signal) = self.lost_signal.get() {
             signal.notify_all();

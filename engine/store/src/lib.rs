@@ -29,7 +29,7 @@ mod snapshot;
 mod store;
 
 pub use account::AccountError;
-pub use account_handle::AccountHandle;
+pub use account_handle::{AccountHandle, Lost};
 pub use error::StoreError;
 pub use store::{
     CHECKPOINT_OPS, COMPACT_BYTES_MIN, CheckError, Checked, DrainLimits, Finding, Inspector, OldSegments, OpenLimits,

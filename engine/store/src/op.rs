@@ -46,6 +46,11 @@ pub enum Op {
         /// UIDVALIDITY of INBOX.
         validity: UidValidity,
     },
+    /// The account ends, and everything in it. Alone in its record; what came before is nobody's.
+    EndAccount {
+        /// The highest UIDVALIDITY given: an account that begins anew goes on above it.
+        validity_last: u32,
+    },
     /// A mailbox begins.
     CreateMailbox {
         /// Its identity for good.
@@ -141,6 +146,7 @@ const APPEND: u8 = 6;
 const STORE: u8 = 7;
 const EXPUNGE: u8 = 8;
 const CLAIM_RECENT: u8 = 9;
+const END_ACCOUNT: u8 = 10;
 
 /// The oldest segment that a body named by these ops reaches back to; 0 for a body in chunks, which may begin anywhere, and
 /// `u64::MAX` when they name none in the log.
@@ -150,6 +156,11 @@ pub fn oldest_segment(ops: &[Op]) -> u64 {
         _ => &[],
     });
     messages.map(|message| message.body.oldest_segment()).min().unwrap_or(u64::MAX)
+}
+
+/// Whether these ops end their account.
+pub fn is_end(ops: &[Op]) -> bool {
+    ops.iter().any(|op| matches!(op, Op::EndAccount { .. }))
 }
 
 /// The payload of a record that holds these ops.
@@ -210,6 +221,10 @@ impl Writer {
                 self.u8(CREATE_ACCOUNT);
                 self.text(user.as_str());
                 self.u32(validity.0);
+            }
+            Op::EndAccount { validity_last } => {
+                self.u8(END_ACCOUNT);
+                self.u32(*validity_last);
             }
             Op::CreateMailbox { mailbox, name, validity } => {
                 self.u8(CREATE_MAILBOX);
@@ -330,6 +345,7 @@ impl Reader<'_> {
             CREATE_ACCOUNT => {
                 Op::CreateAccount { user: UserName::new(&self.text()?).ok()?, validity: UidValidity(self.u32()?) }
             }
+            END_ACCOUNT => Op::EndAccount { validity_last: self.u32()? },
             CREATE_MAILBOX => {
                 Op::CreateMailbox { mailbox: mailbox(self)?, name: self.text()?, validity: UidValidity(self.u32()?) }
             }

@@ -11,6 +11,7 @@ mod check;
 mod checkpoint;
 mod compact;
 mod drain;
+mod end;
 mod failure;
 mod lifecycle;
 mod open;
@@ -56,6 +57,8 @@ pub struct StoreMetrics {
     pub snapshots_written: u64,
     /// Accounts closed because nobody used them.
     pub accounts_closed: u64,
+    /// Accounts ended, with all their mail.
+    pub accounts_ended: u64,
     /// Accounts let go of because the log lost changes of theirs.
     pub accounts_lost: u64,
     /// Mailboxes that left memory while their account stayed open.

@@ -68,6 +68,7 @@ fn op() -> impl Strategy<Value = Op> {
             name,
             validity
         }),
+        any::<u32>().prop_map(|validity_last| Op::EndAccount { validity_last }),
         mailbox().prop_map(|mailbox| Op::DeleteMailbox { mailbox }),
         (mailbox(), text()).prop_map(|(mailbox, name)| Op::RenameMailbox { mailbox, name }),
         (text(), any::<bool>()).prop_map(|(name, on)| Op::Subscribe { name, on }),
@@ -293,9 +294,29 @@ fn small_ops_by_hand() {
         (Op::Subscribe { name: "a".into(), on: true }, &[5, 1, 0, b'a', 1]),
         (Op::Expunge { mailbox, uids: IdSet::one(5) }, &[8, 4, 3, 2, 1, 1, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0]),
         (Op::ClaimRecent { mailbox, below: Uid(6) }, &[9, 4, 3, 2, 1, 6, 0, 0, 0]),
+        (Op::EndAccount { validity_last: 0x0605_0403 }, &[10, 3, 4, 5, 6]),
     ];
     for (op, bytes) in cases {
         assert_eq!(encode(std::slice::from_ref(op)), *bytes);
         assert_eq!(decode(bytes).as_deref(), Ok(std::slice::from_ref(op)));
     }
+}
+
+/// What the end of an account leaves, byte by byte: no user, no mailbox, and the number to go on from.
+#[test]
+fn an_account_that_has_ended_by_hand() {
+    let pos = |offset| LogPos { segment: 1, offset };
+    let mut account = tree();
+    account.apply(&[Op::EndAccount { validity_last: 0x0605_0403 }], pos(20));
+    assert!(account.user().is_none() && account.mailboxes().next().is_none());
+    let bytes = encode_account(&account);
+    assert_eq!(bytes, [0, 0, 0, 0, 0, 0, 3, 4, 5, 6, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let mut back = decode_account(&bytes, pos(20)).unwrap();
+    back.apply(&create_account(&UserName::new("ann@example.org").unwrap(), 7), pos(30));
+    assert_eq!(back.mailboxes().map(|m| (m.id.0, m.name)).collect::<Vec<_>>(), [(1, "INBOX")]);
+    // One without a user that has something is no tree.
+    let mut wrong = encode_account(&tree());
+    wrong.drain(2..17);
+    wrong[0] = 0;
+    assert!(decode_account(&wrong, pos(9)).is_err());
 }

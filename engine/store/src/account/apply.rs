@@ -42,6 +42,7 @@ impl Account {
                 self.user = Some(user.clone());
                 self.add(MailboxId::INBOX, "INBOX", *validity);
             }
+            Op::EndAccount { validity_last } => self.end(*validity_last),
             Op::CreateMailbox { mailbox, name, validity } => self.add(*mailbox, name, *validity),
             Op::DeleteMailbox { mailbox } => self.take_out(*mailbox),
             Op::RenameMailbox { mailbox, name } => self.give_name(*mailbox, name),
@@ -55,6 +56,17 @@ impl Account {
                 unreachable!("an op of a mailbox's messages")
             }
         }
+    }
+
+    /// Nothing stays but the number that a new beginning has to go above.
+    fn end(&mut self, validity_last: u32) {
+        self.entries.keys().copied().collect::<Vec<_>>().into_iter().for_each(|id| self.take_out(id));
+        self.user = None;
+        self.names.clear();
+        self.subscriptions.clear();
+        self.expected.clear();
+        self.mailbox_last = 0;
+        self.validity_last = validity_last;
     }
 
     fn add(&mut self, id: MailboxId, name: &str, validity: skein_base::UidValidity) {

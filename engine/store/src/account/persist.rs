@@ -3,7 +3,7 @@
 use super::{Account, Entry};
 use crate::op::{Reader, Writer};
 use skein_base::{LogPos, MailboxId, UidValidity, UserName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The payload was not written by [`encode`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,7 +12,7 @@ pub struct AccountDamage {
     pub offset: usize,
 }
 
-/// The tree: user, mailboxes, subscriptions. Its log position travels in the file's header. To be put in place when the
+/// The tree: user, mailboxes, subscriptions; of an account that has ended, no user and nothing else. Its log position travels in the file's header. To be put in place when the
 /// snapshots of its mailboxes are.
 pub fn encode(account: &Account) -> Vec<u8> {
     let mut out = Writer(Vec::new());
@@ -41,7 +41,10 @@ pub fn decode(payload: &[u8], pos: LogPos) -> Result<Account, AccountDamage> {
 }
 
 fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
-    let user = Some(UserName::new(&input.text()?).ok()?);
+    let user = match &*input.text()? {
+        "" => None,
+        name => Some(UserName::new(name).ok()?),
+    };
     let (mailbox_last, validity_last) = (input.u32()?, input.u32()?);
     let (mut entries, mut names) = (BTreeMap::new(), BTreeMap::new());
     for _ in 0..input.u32()? {
@@ -51,9 +54,12 @@ fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
         names.insert(name.clone(), id);
         entries.insert(id, Entry { name, validity, snapshot, mailbox: None, used_ms: 0 });
     }
-    let subscriptions = (0..input.u32()?).map(|_| input.text()).collect::<Option<_>>()?;
-    let inbox_is_there = names.get("INBOX") == Some(&MailboxId::INBOX) && names.len() == entries.len();
-    inbox_is_there.then_some(Account {
+    let subscriptions: BTreeSet<_> = (0..input.u32()?).map(|_| input.text()).collect::<Option<_>>()?;
+    let fits = match user {
+        Some(_) => names.get("INBOX") == Some(&MailboxId::INBOX) && names.len() == entries.len(),
+        None => entries.is_empty() && subscriptions.is_empty(),
+    };
+    fits.then_some(Account {
         user,
         pos,
         entries,

@@ -22,7 +22,7 @@ pub(super) fn canonical(name: &str) -> Cow<'_, str> {
 
 /// The first ops of an account. `now` in Unix seconds gives INBOX its UIDVALIDITY.
 pub fn create_account(user: &UserName, now: i64) -> Vec<Op> {
-    vec![Op::CreateAccount { user: user.clone(), validity: UidValidity(validity_from(now, 0)) }]
+    Account::unborn().begin(user, now)
 }
 
 /// Above all before, and from the clock, so that an account that is begun anew does not repeat itself. A clock that is
@@ -32,6 +32,16 @@ pub(super) fn validity_from(now: i64, last: u32) -> u32 {
 }
 
 impl Account {
+    /// The first ops, of one that is new or has ended. `now` in Unix seconds.
+    pub(crate) fn begin(&self, user: &UserName, now: i64) -> Vec<Op> {
+        vec![Op::CreateAccount { user: user.clone(), validity: UidValidity(validity_from(now, self.validity_last)) }]
+    }
+
+    /// The end of everything.
+    pub(crate) fn end_all(&self) -> Vec<Op> {
+        vec![Op::EndAccount { validity_last: self.validity_last }]
+    }
+
     /// A new mailbox. `now` in Unix seconds.
     pub fn create(&self, name: &str, now: i64) -> Result<Vec<Op>, AccountError> {
         let name = checked(name)?;

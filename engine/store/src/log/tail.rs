@@ -16,6 +16,8 @@ pub struct TailRecord {
     pub bytes: u32,
     /// The oldest segment that has something of it: the record itself, or a body that it names.
     pub oldest: u64,
+    /// It ends the account: those before it are nobody's.
+    pub ends: bool,
 }
 
 /// The op records of a scan by account, each account's in log order.
@@ -30,12 +32,14 @@ impl TailIndex {
     pub fn add(&mut self, record: &Record<'_>) {
         if record.kind == RecordKind::Op {
             // What does not read names nothing; opening the account will say so.
-            let oldest = op::decode(record.payload).map_or(u64::MAX, |ops| op::oldest_segment(&ops));
+            let ops = op::decode(record.payload).unwrap_or_default();
+            let oldest = op::oldest_segment(&ops);
             let entry = TailRecord {
                 start: record.start,
                 end: record.end,
                 bytes: record.payload.len() as u32,
                 oldest: oldest.min(record.start.segment),
+                ends: op::is_end(&ops),
             };
             self.accounts.entry(record.account).or_default().push(entry);
         }
@@ -63,6 +67,11 @@ impl TailIndex {
     pub fn of(&self, account: AccountId, from: LogPos) -> Vec<TailRecord> {
         let records = self.accounts.get(&account).map_or(&[][..], Vec::as_slice);
         records[records.partition_point(|r| r.start < from)..].to_vec()
+    }
+
+    /// The last record that ends the account.
+    pub fn end_of(&self, account: AccountId) -> Option<TailRecord> {
+        self.accounts.get(&account)?.iter().rfind(|record| record.ends).copied()
     }
 
     /// Lets go of an account's records, once the account stands.

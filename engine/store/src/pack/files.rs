@@ -65,6 +65,10 @@ impl<D: Disk> PackFiles<D> {
         let header = PackHeader::decode(&self.disk.read_at(&file, 0, PACK_HEADER_BYTES).await?);
         let header = header.filter(|h| (h.account, h.number) == (account, number));
         let header = header.ok_or(ReadError::PackDamaged { pack: number, offset: 0 })?;
+        if let Some(pack) = self.cached(account, number) {
+            // Another of this number has been begun meanwhile.
+            return Ok(pack);
+        }
         let pack = Pack { file, header };
         self.insert(account, pack.clone());
         Ok(pack)

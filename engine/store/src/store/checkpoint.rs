@@ -121,6 +121,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let victims = self.find_victims(handle, &folder).await?;
         let ops = handle.ops_since_checkpoint.get();
         let bodies_anywhere = handle.bodies_anywhere.get();
+        if handle.lost().is_some() {
+            // Ended meanwhile: a tree that knows of that would say that the files have gone.
+            return Ok(None);
+        }
         let frozen = handle.read(freeze);
         if let Some(why) = self.hurt_base(&frozen).await {
             self.distrust(handle, &why).await?;

@@ -8,6 +8,7 @@
 //! session still sees an expunged message whose body is there. Expunged mail is never drained: a checkpoint takes what lives.
 
 use super::{Slot, Store};
+use crate::account::AccountError;
 use crate::error::StoreError;
 #[cfg(test)]
 use crate::log::tests::Mutant;
@@ -174,8 +175,12 @@ impl<D: Disk, C: Clock> Store<D, C> {
     }
 
     async fn stage_known(&self, id: AccountId) -> Result<Option<super::checkpoint::Staged<D>>, StoreError> {
-        let handle = self.open_known(id).await?;
-        self.stage(&handle).await
+        match self.open_known(id).await {
+            Ok(handle) => self.stage(&handle).await,
+            // It has ended, and opening it saw to the rest.
+            Err(StoreError::Account(AccountError::NoSuchAccount)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Accounts that need a segment up to this one.

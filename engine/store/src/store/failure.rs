@@ -4,7 +4,7 @@
 //! from disk and log as if the server had been started anew. All others go on; reading needs no log.
 
 use super::{Shared, Slot, Store};
-use crate::account_handle::AccountHandle;
+use crate::account_handle::{AccountHandle, Lost};
 use crate::body::{BodyAddr, Place};
 use crate::error::StoreError;
 use crate::log::LogError;
@@ -79,7 +79,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         kept.truncate(kept.partition_point(|record| self.0.log.is_durable(record.end)));
         self.0.tail.borrow_mut().give_back(handle.id(), kept);
         self.0.accounts.borrow_mut().insert(handle.id(), Slot::Lost(handle.clone()));
-        handle.lose(why);
+        handle.lose(Lost::Log(why));
         self.count(|m| m.accounts_lost += 1);
     }
 

@@ -81,7 +81,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 None => account.mailboxes().find(|m| m.id == id).map(|m| (m.validity, account.snapshot_of(id))),
             });
             let Some((validity, true_to)) = known else { return Ok(()) };
-            let mailbox = match self.read_snapshot(handle.id(), id, &folder, true_to).await? {
+            let mailbox = match self.read_snapshot(handle.id(), (id, validity), &folder, true_to).await? {
                 Look::Good(snapshot) => Mailbox::from_snapshot(snapshot),
                 Look::Missing | Look::Damaged(_) => {
                     handle.bodies_anywhere.set(true);
@@ -102,9 +102,17 @@ impl<D: Disk, C: Clock> Store<D, C> {
         }
     }
 
-    async fn bring_up(&self, id: AccountId, user: Option<&UserName>) -> Result<Rc<AccountHandle>, StoreError> {
+    pub(super) async fn bring_up(
+        &self,
+        id: AccountId,
+        user: Option<&UserName>,
+    ) -> Result<Rc<AccountHandle>, StoreError> {
         let folder = paths::account(&self.0.dir, id);
-        let Tree { mut state, mut bodies, mut salvaged, missing } = self.read_tree(id, &folder).await?;
+        let tree = match self.unfinished_end(id, &folder).await? {
+            Some(end) => Tree { state: self.finish_end(id, &folder, end).await?, ..Tree::of(None) },
+            None => self.read_tree(id, &folder).await?,
+        };
+        let Tree { mut state, mut bodies, mut salvaged, missing } = tree;
         let records = self.0.tail.borrow().of(id, state.pos());
         let (tail, lost_to) = self.read_tail(id, &records).await?;
         let ops: Vec<&Op> = tail.iter().flat_map(|record| &record.ops).collect();
@@ -136,7 +144,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 continue;
             }
             let in_tree = state.exists(mailbox);
-            let loaded = match self.read_snapshot(id, mailbox, &folder, state.snapshot_of(mailbox)).await? {
+            let true_to = state.snapshot_of(mailbox);
+            let loaded = match self.read_snapshot(id, (mailbox, validity), &folder, true_to).await? {
                 Look::Good(snapshot) => Mailbox::from_snapshot(snapshot),
                 Look::Missing if !in_tree => Mailbox::new(mailbox, validity),
                 Look::Missing | Look::Damaged(_) => {
@@ -171,7 +180,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
         handle.ops_since_checkpoint.set(replayed);
         let is_new = handle.read(|account| account.user().is_none());
         if is_new {
-            self.commit(&handle, &create_account(&user, self.now()))?;
+            let begin = handle.read(|account| account.begin(&user, self.now()));
+            self.commit(&handle, &begin)?;
         }
         let passed_over = !is_new && self.pass_over(&handle, lost_to).await?;
         if (salvaged || passed_over)
@@ -268,11 +278,16 @@ impl<D: Disk, C: Clock> Store<D, C> {
     async fn read_snapshot(
         &self,
         id: AccountId,
-        mailbox: MailboxId,
+        (mailbox, validity): (MailboxId, UidValidity),
         folder: &Path,
         true_to: LogPos,
     ) -> Result<Look<Rc<Snapshot>>, StoreError> {
-        let look = self.look_at_snapshot(id, mailbox, folder, true_to).await?;
+        let look = match self.look_at_snapshot(id, mailbox, folder, true_to).await? {
+            Look::Good(found) if found.head().uid_validity != validity => {
+                Look::Damaged("it is of another UIDVALIDITY".into())
+            }
+            look => look,
+        };
         if let Look::Damaged(why) = &look {
             tracing::warn!(account = %id.hex(), mailbox = mailbox.0, why, "a snapshot is damaged; it is made again from what is left");
             self.count(|m| m.snapshots_rebuilt += 1);
@@ -319,6 +334,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
             let is_kept = self.0.log.lost(record.end).is_none();
             if record.kind == RecordKind::Op && record.account == id && is_kept {
                 let ops = op::decode(record.payload).unwrap_or_default();
+                if op::is_end(&ops) {
+                    rebuilt = Mailbox::new(mailbox, validity);
+                }
                 ops.iter().filter(|op| op.messages_of() == Some(mailbox)).for_each(|op| rebuilt.apply_part(op));
                 rebuilt.reached(record.end);
             }
@@ -328,10 +346,13 @@ impl<D: Disk, C: Clock> Store<D, C> {
     }
 
     async fn read_record(&self, id: AccountId, record: &TailRecord) -> Result<Logged, StoreError> {
+        Ok(Logged { end: record.end, ops: self.read_ops(id, record).await? })
+    }
+
+    pub(super) async fn read_ops(&self, id: AccountId, record: &TailRecord) -> Result<Vec<Op>, StoreError> {
         let (header, payload) = self.0.log.read(record.start).await?;
         let ops = op::decode(&payload).ok().filter(|_| header.account == id);
-        let ops = ops.ok_or(StoreError::Damaged { account: id, mailbox: None })?;
-        Ok(Logged { end: record.end, ops })
+        ops.ok_or(StoreError::Damaged { account: id, mailbox: None })
     }
 }
 

@@ -32,6 +32,10 @@ pub(crate) enum Mutant {
     RemoveSegmentBeforeCheckpoint,
     /// Removes an emptied pack before the snapshots that name the new places are durable.
     RemovePackBeforeCheckpoint,
+    /// Removes an account's files before its end is durable.
+    RemoveBeforeEnd,
+    /// Says in the tree that an account has ended before its files are removed.
+    EndBeforeRemoval,
 }
 
 const DIR: &str = "/data/log";

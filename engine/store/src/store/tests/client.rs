@@ -32,6 +32,8 @@ pub struct Life {
     pub told_too_early: bool,
     /// Whether clients ask for drains.
     pub drains: bool,
+    /// Whether clients end accounts.
+    pub ends: bool,
 }
 
 impl Life {
@@ -46,6 +48,7 @@ impl Life {
             faulty,
             told_too_early: perils.told_too_early,
             drains: perils.drains,
+            ends: perils.ends,
         }
     }
 
@@ -55,13 +58,14 @@ impl Life {
         let mut client = Client { life: self, who, handle: Some(handle), view: None };
         for _ in 0..acts {
             let mut done = client.act().await;
-            if matches!(done, Err(StoreError::Log(_))) {
+            if matches!(done, Err(StoreError::Log(_) | StoreError::Account(AccountError::NoSuchAccount))) {
                 done = client.start_over().await;
             }
             match done {
                 Err(StoreError::Log(_)) => return,
+                // Ended once more; the next act sees that.
+                Err(StoreError::Account(AccountError::NoSuchAccount)) | Ok(()) => {}
                 Err(error) => client.life.must_be_the_disk(&error),
-                Ok(()) => {}
             }
             if client.handle.is_none() {
                 return;
@@ -79,7 +83,13 @@ impl Life {
                     return Some(handle);
                 }
                 Err(StoreError::Log(_)) => return None,
-                Err(error) => self.must_be_the_disk(&error),
+                Err(error) => {
+                    self.must_be_the_disk(&error);
+                    // Some opening writes: of one that has ended, that it has. Somebody makes room for it.
+                    if self.rng.once_in(4) {
+                        self.disk.set_capacity(None);
+                    }
+                }
             }
         }
     }
@@ -122,7 +132,7 @@ impl Client {
 
     async fn act(&mut self) -> Result<(), StoreError> {
         self.is_true()?;
-        match self.below(27) {
+        match self.below(if self.life.ends { 28 } else { 27 }) {
             0..=5 => self.append().await,
             6..=8 => self.store().await,
             9 | 10 => self.expunge().await,
@@ -138,11 +148,21 @@ impl Client {
             22 => self.come_back().await,
             23 => self.tidy().await,
             24 => self.drain(),
+            27 => self.end().await,
             _ => self.sync().await,
         }
     }
 
-    /// The session must end when the log lost what the account shows.
+    /// The account goes with everything in it, under whoever has it open.
+    async fn end(&mut self) -> Result<(), StoreError> {
+        let (end, finish) = self.life.store.end(self.handle())?;
+        let step = self.life.ledger.borrow_mut().push_end(self.who, end, self.life.store.log());
+        finish.await?;
+        self.life.ledger.borrow_mut().tell(self.who, step);
+        Err(AccountError::NoSuchAccount.into())
+    }
+
+    /// The session must end when the log lost what the account shows, or somebody ended it.
     fn is_true(&self) -> Result<(), StoreError> {
         self.handle().lost().map_or(Ok(()), |error| Err(error.into()))
     }
@@ -186,7 +206,8 @@ impl Client {
     }
 
     fn model<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(self.life.ledger.borrow().now(self.who).expect("the account is there"))
+        // Of an account that has ended under this session there is nothing.
+        look(self.life.ledger.borrow().now(self.who).unwrap_or(&State::default()))
     }
 
     /// A mailbox that was there and in memory a moment ago; `None` when it went meanwhile.
@@ -434,6 +455,7 @@ impl Client {
         for id in ids {
             self.life.store.load(self.handle(), id).await?;
         }
+        self.is_true()?;
         let expected = self.model(State::clone);
         assert_eq!(
             self.handle().read(|account| State::of(account, Some(&expected))),

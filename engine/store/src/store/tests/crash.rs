@@ -32,6 +32,7 @@ struct Went {
     lost: u64,
     drained: u64,
     compacted: u64,
+    ended: u64,
 }
 
 impl Went {
@@ -44,6 +45,7 @@ impl Went {
         self.healed += store.log().metrics().healed;
         self.drained += metrics.segments_removed;
         self.compacted += metrics.packs_removed;
+        self.ended += metrics.accounts_ended;
     }
 }
 
@@ -143,13 +145,17 @@ fn must_hold(seeds: u64, perils: Perils) {
         all.lost += went.lost;
         all.drained += went.drained;
         all.compacted += went.compacted;
+        all.ended += went.ended;
     }
-    let Went { commits, snapshots, closed, unloaded, healed, lost, drained, compacted } = &all;
+    let Went { commits, snapshots, closed, unloaded, healed, lost, drained, compacted, ended } = &all;
     println!("{seeds} seeds, {commits} commits, {snapshots} snapshots, {closed} closed, {unloaded} unloaded");
     println!("{lost} accounts lost changes, {healed} times the log went on after its disk had failed");
-    println!("{drained} segments drained, {compacted} packs compacted");
+    println!("{drained} segments drained, {compacted} packs compacted, {ended} accounts ended");
+    assert!(!perils.ends || *ended > seeds / 4, "next to no account ended");
     assert!(!faulty(&perils) || *healed > seeds / 10 && *lost > seeds / 10, "the disk hardly failed");
-    assert!(!perils.drains || *drained > seeds / 4 && *compacted > seeds / 20, "next to nothing was drained");
+    // Accounts that end leave little to compact.
+    let compactions = seeds / if perils.ends { 50 } else { 20 };
+    assert!(!perils.drains || *drained > seeds / 4 && *compacted > compactions, "next to nothing was drained");
     assert!(all.commits > 20 * seeds && all.snapshots > seeds, "the clients did next to nothing");
     assert!(all.closed > seeds / 4 && all.unloaded > seeds / 50, "next to nothing left memory");
 }
@@ -157,6 +163,26 @@ fn must_hold(seeds: u64, perils: Perils) {
 #[test]
 fn no_crash_loses_what_was_told() {
     must_hold(seeds(1000), Perils { drains: true, ..Perils::default() });
+}
+
+#[test]
+fn accounts_end_whole_or_not_at_all_and_begin_anew() {
+    must_hold(seeds(600), Perils { drains: true, ends: true, ..Perils::default() });
+    must_hold(seeds(400), Perils { faults: FAILING, drains: true, ends: true, ..Perils::default() });
+}
+
+#[test]
+fn files_removed_before_the_end_is_durable_are_missed() {
+    let perils = Perils { mutant: Mutant::RemoveBeforeEnd, drains: true, ends: true, ..Perils::default() };
+    let caught = caught_with(800, perils);
+    assert!(caught > 3, "only {caught} of 800");
+}
+
+#[test]
+fn an_end_told_before_the_files_are_gone_for_good_is_caught() {
+    let perils = Perils { mutant: Mutant::EndBeforeRemoval, drains: true, ends: true, ..Perils::default() };
+    let caught = caught_with(800, perils);
+    assert!(caught > 3, "only {caught} of 800");
 }
 
 const FAILING: Faults =

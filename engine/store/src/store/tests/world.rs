@@ -1,8 +1,9 @@
 //! One seed's world: a disk, what was told to clients, and how a life of the store begins and ends.
 
 use super::model::State;
-use crate::account::Account;
+use crate::account::{Account, AccountError};
 use crate::account_handle::AccountHandle;
+use crate::error::StoreError;
 use crate::log::tests::Mutant;
 use crate::log::{Log, LogOptions, RecordKind, Scan, SegmentNumbers, TailIndex, highest_noted, recover, scan};
 use crate::mailbox::CacheAt;
@@ -40,6 +41,8 @@ pub struct Known {
     limbo: Vec<Step>,
     /// The client was told of everything up to this step.
     pub told: usize,
+    /// It has ended at some time.
+    ended: bool,
 }
 
 /// What all clients know together.
@@ -96,13 +99,28 @@ impl Ledger {
         }
     }
 
+    /// An account ends; the step it takes.
+    pub fn push_end(&mut self, who: usize, end: LogPos, log: &Log<SimDisk>) -> usize {
+        self.push(who, State::default(), end, log);
+        let known = &mut self.accounts[who];
+        known.steps.last_mut().expect("just pushed").1 = None;
+        known.ended = true;
+        known.steps.len() - 1
+    }
+
     /// Client `who` hears of everything up to a step.
     pub fn tell(&mut self, who: usize, step: usize) {
         let known = &mut self.accounts[who];
         known.told = known.told.max(step);
-        let Some(state) = &known.steps[step].1 else { return };
+        let Some(state) = &known.steps[step].1 else {
+            self.marks.retain(|(account, _), _| *account != who);
+            return;
+        };
         for (id, folder) in &state.folders {
             let mark = self.marks.entry((who, *id)).or_default();
+            if known.ended && folder.validity > mark.0 {
+                *mark = Default::default();
+            }
             *mark = (folder.validity, mark.1.max(folder.uid_next), mark.2.max(folder.modseq));
             for (uid, message) in &folder.messages {
                 self.names.insert((who, folder.validity, *uid), message.guid);
@@ -114,6 +132,10 @@ impl Ledger {
     fn keeps_word(&self, who: usize, state: &State) -> Result<(), String> {
         for (id, folder) in &state.folders {
             let (validity, uid_next, modseq) = self.marks.get(&(who, *id)).copied().unwrap_or_default();
+            // One that has ended begins anew, with UIDVALIDITY above all before.
+            if self.accounts[who].ended && folder.validity > validity {
+                continue;
+            }
             if validity != 0 && validity != folder.validity || folder.uid_next < uid_next || folder.modseq < modseq {
                 return Err(format!("mailbox {id} went back behind {validity} {uid_next} {modseq}: {folder:?}"));
             }
@@ -137,6 +159,8 @@ pub struct Perils {
     pub mutant: Mutant,
     /// The log is drained at times.
     pub drains: bool,
+    /// Accounts end at times, and begin anew.
+    pub ends: bool,
 }
 
 pub struct World {
@@ -164,6 +188,7 @@ impl World {
             ends: vec![LogPos::default()],
             limbo: Vec::new(),
             told: 0,
+            ended: false,
         };
         let ledger = Ledger { accounts: (0..USERS).map(known).collect(), ..Ledger::default() };
         let segment_bytes = [1500, 8000, 1 << 20][rng.below(3) as usize];
@@ -277,6 +302,10 @@ impl World {
         for who in 0..USERS {
             let user = self.ledger.borrow().accounts[who].user.clone();
             let state = match replayed.get(&AccountId::of(&user)) {
+                Some(replayed) if replayed.user().is_none() => {
+                    self.must_be_gone(&store, &user)?;
+                    None
+                }
                 Some(replayed) => Some(self.open_and_look(&store, &user, replayed)?),
                 None => None,
             };
@@ -287,6 +316,19 @@ impl World {
         }
         self.explain(states)?;
         Ok(store.metrics().snapshots_rebuilt)
+    }
+
+    /// An account that has ended: nobody finds it, and nothing of it is left but the word that it has.
+    fn must_be_gone(&self, store: &SimStore, user: &UserName) -> Result<(), String> {
+        let id = AccountId::of(user);
+        match block_on(store.open_known(id)) {
+            Err(StoreError::Account(AccountError::NoSuchAccount)) => {}
+            Err(error) => return Err(format!("{user}, who has ended: {error}")),
+            Ok(_) => return Err(format!("{user} has ended and is there")),
+        }
+        let folder = Path::new(ROOT).join("accounts").join(&id.hex()[..2]).join(id.hex());
+        let left = block_on(self.disk.list(&folder)).unwrap_or_default();
+        if left.iter().any(|name| name != "tree") { Err(format!("{user} has ended and left {left:?}")) } else { Ok(()) }
     }
 
     /// The account as snapshots and the tail make it, which is how the whole log makes it.
