@@ -6,7 +6,7 @@ use crate::error::ServerError;
 use crate::reload::{Reloaded, Reloader};
 use crate::replay::{Exchange, segments_of};
 use crate::shard::{self, Common, Own};
-use crate::{logging, observe, users};
+use crate::{logging, observe, recent, users};
 use skein_admin::AdminConfig;
 use skein_admin::adm::{AdmSocket, Desk};
 use skein_auth::Penalties;
@@ -138,7 +138,13 @@ fn desk(common: &Arc<Common>, reloader: &Reloader) -> Desk {
             tracing::error!(%error, "skein adm stop: the signal can not be sent");
         }
     };
-    Desk::new(common.lanes.clone(), common.doorman.auth.clone(), Box::new(stop), Box::new(reload))
+    Desk::new(
+        common.lanes.clone(),
+        common.doorman.auth.clone(),
+        Box::new(stop),
+        Box::new(reload),
+        Box::new(recent::entries),
+    )
 }
 
 /// The last step as whoever started us, while this is the only thread.

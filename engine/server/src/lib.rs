@@ -17,6 +17,7 @@ mod error;
 mod log_line;
 mod logging;
 mod observe;
+mod recent;
 mod reload;
 mod replay;
 mod scrub;

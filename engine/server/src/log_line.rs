@@ -67,20 +67,34 @@ impl LogLine {
             let (on, off) = if to.has_ansi_escapes() { (colour(level), "\x1b[0m") } else { ("", "") };
             write!(to, " {on}{level:>5}{off} ")?;
         }
-        clean(to, &fields.message)?;
-        for (name, value) in &fields.others {
-            write!(to, " {name}=")?;
-            match value {
-                // Whoever cuts the line at spaces gets whole values.
-                Value::String(text) if text.is_empty() || text.contains([' ', '"', '=']) => {
-                    write!(to, "{}", Value::String(text.clone()))?;
-                }
-                Value::String(text) => clean(to, text)?,
-                other => write!(to, "{other}")?,
-            }
-        }
+        write_words(to, fields)?;
         writeln!(to)
     }
+}
+
+/// What an event says, as in a line of text, without time and level.
+pub(crate) fn words(event: &Event<'_>) -> String {
+    let mut fields = Fields::default();
+    event.record(&mut fields);
+    let mut text = String::new();
+    write_words(&mut Writer::new(&mut text), &fields).expect("a String takes every write");
+    text
+}
+
+fn write_words(to: &mut Writer<'_>, fields: &Fields) -> fmt::Result {
+    clean(to, &fields.message)?;
+    for (name, value) in &fields.others {
+        write!(to, " {name}=")?;
+        match value {
+            // Whoever cuts the line at spaces gets whole values.
+            Value::String(text) if text.is_empty() || text.contains([' ', '"', '=']) => {
+                write!(to, "{}", Value::String(text.clone()))?;
+            }
+            Value::String(text) => clean(to, text)?,
+            other => write!(to, "{other}")?,
+        }
+    }
+    Ok(())
 }
 
 /// Control characters, which foreign text may hold, are escaped: a line stays one line, a terminal stays itself.

@@ -22,6 +22,7 @@ pub fn start(config: &Config) {
         // A line that can not be written must not be told of on the same full disk: that panics.
         .log_internal_errors(false)
         .event_format(LogLine { format: config.log.format, journal })
+        .and_then(crate::recent::Listener)
         .boxed();
     // A log that runs already is the host program's.
     if tracing_subscriber::registry().with(filter).with(lines).try_init().is_ok() {

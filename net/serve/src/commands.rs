@@ -17,10 +17,13 @@ impl Command {
     }
 }
 
+/// The metric of all commands' times.
+pub const COMMAND_SECONDS: &str = "skein_command_seconds";
+
 macro_rules! command {
     ($protocol:literal, $name:literal) => {{
         static TOOK: Histogram = Histogram::labelled(
-            "skein_command_seconds",
+            COMMAND_SECONDS,
             "Time from a command to its reply, without the sync of the log that the reply may wait for.",
             &MICROSECOND_BOUNDS,
             1e-6,

@@ -38,6 +38,7 @@ mod proxy;
 mod pump;
 mod sessions;
 
+pub use commands::COMMAND_SECONDS;
 pub use host::{Doorman, Host, HostSettings, Job, Reload, ToShard};
 pub use imap::{Compare, Criterion};
 pub use operator::{Opened, Operator, Rendering, Seen, Status};

@@ -168,6 +168,45 @@ fn what_can_not_be_done_is_said_with_a_code() {
 }
 
 #[test]
+fn looking_begins_no_account() {
+    let server = server();
+    let user = Server::user(9);
+    for line in ["mailbox list", "mailbox status", "user list"] {
+        assert_eq!(good(&server, &format!("--json {line} {user}")), "", "{line}");
+    }
+    for line in [format!("search {user} all"), format!("fetch {user} uid all"), format!("expunge {user} mailbox * all")]
+    {
+        assert_eq!(good(&server, &format!("--json {line}")), "", "{line}");
+    }
+    let info = good(&server, &format!("--json user info {user}"));
+    assert!(info.contains("\"known\":true,\"mailboxes\":0,\"messages\":0,\"bytes\":0}"), "{info}");
+    assert_eq!(good(&server, "--json user list"), "", "nobody has an account");
+    good(&server, &format!("mailbox create {user} Work"));
+    assert_eq!(good(&server, &format!("--json mailbox list {user}")).lines().count(), 2);
+}
+
+#[test]
+fn queries_have_bounds() {
+    let server = server();
+    let user = Server::user(4);
+    let nested = |levels: usize| format!("search {user} '{}all{}'", "( ".repeat(levels), " )".repeat(levels));
+    good(&server, &nested(45));
+    let (code, said) = bad(&server, &nested(60));
+    assert!(code == Some(64) && said.contains("levels"), "{said}");
+    let nots = |count: usize| format!("search {user} '{}all'", "not ".repeat(count));
+    let (code, said) = bad(&server, &nots(60));
+    assert!(code == Some(64) && said.contains("levels"), "{said}");
+    let words = |count: usize| format!("search {user} '{}'", "seen ".repeat(count));
+    good(&server, &words(9_000));
+    let (code, said) = bad(&server, &words(10_001));
+    assert!(code == Some(64) && said.contains("10000"), "{said}");
+    // Below the words and above the bytes of a request.
+    let long = format!("search {user} {}", format!("subject '{}' ", "x".repeat(100_000)).repeat(11));
+    let (code, said) = bad(&server, &long);
+    assert!(code == Some(69) && said.contains("413"), "{said}");
+}
+
+#[test]
 fn stats_reload_and_stop() {
     let mut server = server();
     let _session = server.login(&Server::user(1));
@@ -216,26 +255,103 @@ fn sessions_are_listed_and_kicked() {
 }
 
 #[test]
+fn warnings_and_errors_are_kept_for_who_asks() {
+    let server = server();
+    let before = good(&server, "--json log errors");
+    let mut command = Command::new(server::skein_binary());
+    command.args(["adm", "stats", "--socket"]).arg(server.folder().join("data/adm.sock"));
+    let Some(_) = as_nobody(&server, command) else { return };
+    let told = good(&server, "--json log errors");
+    let fresh = told.strip_prefix(&before).expect("what was there comes first");
+    assert_eq!(fresh.lines().count(), 1, "{fresh}");
+    assert!(fresh.contains("\"level\":\"warn\"") && fresh.contains("neither root nor the server's user"), "{fresh}");
+    assert!(fresh.contains(" uid=65534\"}") && fresh.contains("\"time\":\"20"), "{fresh}");
+    assert_eq!(good(&server, "--json log errors --last 1"), fresh);
+    assert_eq!(good(&server, "--json log errors --since 1h"), told);
+    assert_eq!(good(&server, "--json log errors --since 9999-12-31"), "");
+    assert_eq!(good(&server, "--json log errors --level error"), "");
+    assert!(good(&server, "log errors").starts_with("TIME"));
+    assert_eq!(bad(&server, "log errors --since soon").0, Some(64));
+}
+
+#[test]
+fn what_happens_is_told_in_frames() {
+    let server = server();
+    let mut session = server.login(&Server::user(1));
+    let frame = std::thread::scope(|scope| {
+        let frame = scope.spawn(|| good(&server, "--json top --once --interval 1"));
+        while !frame.is_finished() {
+            session.command("STATUS INBOX (MESSAGES)").expect("STATUS").expect_ok();
+        }
+        frame.join().expect("top ends well")
+    });
+    let rows = |what: &str| {
+        frame.lines().filter(|line| line.starts_with(&format!("{{\"what\":\"{what}\""))).collect::<Vec<_>>()
+    };
+    let shards = good(&server, "--json stats").lines().count();
+    assert_eq!((rows("shard").len(), rows("frame").len()), (shards, 1), "{frame}");
+    assert!(rows("shard").iter().all(|row| row.contains("\"answers\":true,\"late_ms_max\":")), "{frame}");
+    assert!(rows("service")[0].contains("\"service\":\"imap\",\"sessions\":1,\"commands_per_s\":"), "{frame}");
+    assert!(!rows("command").is_empty() && rows("command")[0].contains("STATUS"), "{frame}");
+    assert!(rows("user")[0].contains("\"user\":\"test1\",\"sessions\":1"), "{frame}");
+    let table = good(&server, "top --once --interval 0.1");
+    assert!(table.starts_with("SHARD  ANSWERS") && table.contains("\nSERVICE"), "{table}");
+    assert!(!table.contains('\x1b'), "no screen in a pipe");
+    assert_eq!(bad(&server, "top --once --interval 0").0, Some(64));
+}
+
+#[test]
+fn a_live_view_leaves_the_terminal_as_it_was() {
+    let server = server();
+    let Some(expect) = program::find("expect") else { return };
+    let socket = server.folder().join("data/adm.sock");
+    for (ends, code) in [("send \"\\003\"", 0), ("send q", 0), ("exec kill -TERM $child", 143)] {
+        let shell = format!(
+            "trap : INT\nstty -a >before\n{:?} adm top --interval 0.1 --socket {socket:?}\necho code=$?\nstty -a >after\n",
+            server::skein_binary(),
+        );
+        std::fs::write(server.folder().join("shell"), shell).expect("ours");
+        let script = format!(
+            "set timeout 60\nspawn -noecho sh shell\nexpect SHARD\nexpect SHARD\nset child [exec pgrep -P [exp_pid]]\n\
+             {ends}\nexpect eof\n"
+        );
+        std::fs::write(server.folder().join("script"), script).expect("ours");
+        let mut command = Command::new(&expect);
+        let shown = program::run(command.arg("script").current_dir(server.folder()), b"").all_text();
+        assert!(shown.contains("\x1b[?1049h") && shown.contains(&format!("code={code}")), "{ends}: {shown}");
+        let end = shown.rsplit("\x1b[?1049l").next().expect("the screen is left");
+        assert!(end.trim().starts_with("code="), "{ends}: {end:?}");
+        let settings = |name: &str| std::fs::read_to_string(server.folder().join(name)).expect("stty wrote it");
+        assert_eq!(settings("before"), settings("after"), "{ends}");
+    }
+}
+
+/// The command as nobody, who is let up to the socket itself; `None` when the test is not root's.
+fn as_nobody(server: &Server, mut command: Command) -> Option<program::Outcome> {
+    use std::os::unix::fs::PermissionsExt;
+    if !program::is_root("another user at the socket") {
+        return None;
+    }
+    let (folder, socket) = (server.folder(), server.folder().join("data/adm.sock"));
+    for path in [folder, &folder.join("data"), &socket] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).expect("ours");
+    }
+    std::os::unix::process::CommandExt::uid(&mut command, 65534);
+    Some(program::run(&mut command, b""))
+}
+
+#[test]
 fn the_socket_is_for_root_and_the_servers_user() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let server = server();
     let socket = server.folder().join("data/adm.sock");
     let meta = std::fs::metadata(&socket).expect("the socket is there");
     assert_eq!(meta.permissions().mode() & 0o777, 0o600);
-    if !program::is_root("another user at the socket") {
-        return;
-    }
     // Whatever somebody makes of the mode: the server looks at who it is.
-    let folder = server.folder();
-    for path in [folder, &folder.join("data"), &socket] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).expect("ours");
-    }
-    let nobody = 65534;
-    assert_ne!(meta.uid(), nobody);
     let mut command = Command::new(server::skein_binary());
     command.args(["adm", "stats", "--socket"]).arg(&socket);
-    std::os::unix::process::CommandExt::uid(&mut command, nobody);
-    let outcome = program::run(&mut command, b"");
+    assert_ne!(meta.uid(), 65534);
+    let Some(outcome) = as_nobody(&server, command) else { return };
     assert!(!outcome.status.success() && outcome.stdout.is_empty(), "{}", outcome.all_text());
     assert!(server.log().contains("neither root nor the server's user"), "{}", server.log());
 }

@@ -135,3 +135,73 @@ fn many_at_once_lose_nothing() {
     let text = fs::read_to_string(server.folder().join("users")).expect("UTF-8");
     assert!(text.starts_with(USERS) && text.matches("\nnew").count() == 16, "{text}");
 }
+
+#[test]
+fn mail_goes_for_good_when_asked_and_a_new_account_begins() {
+    let mut server = server();
+    let run = |server: &Server, line: &str| adm::run(server, line, b"").expect_ok(line).text();
+    let fill = |server: &Server| {
+        let mut session = server.imap();
+        session.login("anna", "secret").expect("LOGIN").expect_ok();
+        session.command("CREATE Work").expect("CREATE").expect_ok();
+        let selected = session.command("SELECT INBOX").expect("SELECT").expect_ok();
+        let validity: u32 = selected.code("UIDVALIDITY").and_then(|code| code.parse().ok()).expect("a UIDVALIDITY");
+        for n in 0..40 {
+            let text = format!("Subject: {n}\r\n\r\n{}\r\n", "private text ".repeat(2000));
+            session.append("INBOX", "", text.as_bytes()).expect("APPEND").expect_ok();
+        }
+        (session, validity)
+    };
+    let (mut session, before) = fill(&server);
+    let account = server.folder().join("data/accounts");
+    // The small log drains, so that some of the mail is in packs.
+    assert!(wait::until(PATIENCE, || files_below(&account).iter().any(|name| name.ends_with(".pack"))));
+
+    let (code, said) = bad(&server, "user delete --mail anna");
+    assert!(code == Some(64) && said.contains("--yes"), "{said}");
+    let (code, said) = bad(&server, "user delete --yes anna");
+    assert_eq!(code, Some(2), "{said}");
+    session.command("NOOP").expect("nothing has happened").expect_ok();
+
+    let row = run(&server, "--json user delete --mail --yes anna");
+    assert!(row.trim_end().ends_with("\"known\":false,\"kicked\":1,\"mail\":\"removed\"}"), "{row}");
+    session.read_to_close();
+    let left = files_below(&account);
+    assert!(left.iter().all(|name| name == "tree"), "{left:?}");
+    assert_eq!(bad(&server, "user info anna").0, Some(67));
+    assert_eq!(good(&server, "user list an*"), "");
+    assert_eq!(bad(&server, "user delete --mail --yes anna").0, Some(67));
+
+    // A kill in between does not bring it back.
+    server.kill();
+    server.restart();
+    run(&server, "user add --hash {PLAIN}secret anna");
+    assert_eq!(run(&server, "--json search anna all"), "");
+    let (mut session, after) = fill(&server);
+    assert!(after > before, "clients must not take the new mail for the old: {before} {after}");
+    assert_eq!(session.command("NOOP").expect("NOOP").expect_ok().exists(), None);
+    assert_eq!(run(&server, "--json search anna all").lines().count(), 40);
+
+    // Somebody in no file, whom another source knows.
+    let mut other = server.login("test5");
+    other.append("INBOX", "", b"Subject: x\r\n\r\n").expect("APPEND").expect_ok();
+    assert_eq!(
+        run(&server, "--json user delete --mail --yes test5").trim(),
+        "{\"user\":\"test5\",\"mail\":\"removed\"}"
+    );
+    other.read_to_close();
+    let mut other = server.login("test5");
+    assert_eq!(other.command("SELECT INBOX").expect("SELECT").expect_ok().exists(), Some(0));
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
+}
+
+fn files_below(folder: &std::path::Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => names.extend(files_below(&entry.path())),
+            false => names.push(entry.file_name().to_string_lossy().into_owned()),
+        }
+    }
+    names
+}

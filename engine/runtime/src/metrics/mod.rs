@@ -53,6 +53,16 @@ pub(crate) fn enter_shard(id: ShardId) {
     SHARD.set(usize::from(id.0));
 }
 
+/// How many values each histogram of this name has seen over all shards, by its labels.
+pub fn counts_of(name: &str) -> Vec<(&'static [MetricLabel], u64)> {
+    let entries = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let counted = entries.into_iter().filter_map(|entry| match entry {
+        Entry::Histogram(metric) if metric.about.name == name => Some((metric.about.labels, metric.count())),
+        _ => None,
+    });
+    counted.collect()
+}
+
 #[derive(Clone, Copy)]
 enum Entry {
     Counter(&'static Counter),
@@ -250,6 +260,17 @@ impl Histogram {
         let rows = self.rows();
         let row = |row| (0..=self.bounds.len()).map(move |column| rows.cell(row, column).load(Relaxed)).sum::<u64>();
         (0..rows.count()).map(row).sum()
+    }
+
+    /// How many values of a shard fell up to each bound, and above all of them. Since the start; take the difference of two.
+    pub fn counts(&'static self, shard: ShardId) -> Vec<u64> {
+        let (rows, row) = (self.rows(), usize::from(shard.0));
+        (0..=self.bounds.len()).map(|column| rows.cell(row, column).load(Relaxed)).collect()
+    }
+
+    /// The bounds.
+    pub fn bounds(&self) -> &'static [u64] {
+        self.bounds
     }
 
     /// Shows it at zero from now on.

@@ -77,6 +77,15 @@ impl<D: Disk, C: Clock> Store<D, C> {
         }
     }
 
+    /// Whether there are snapshots or packs of an account, which then is not gone even if nothing names it.
+    ///
+    /// # Errors
+    /// Its folder can not be read.
+    pub async fn left_files(&self, id: AccountId) -> Result<bool, StoreError> {
+        let names = self.names_in(&paths::account(&self.0.dir, id)).await?;
+        Ok(names.iter().any(|name| paths::mailbox_of(name).is_some() || parse_pack_name(name).is_some()))
+    }
+
     /// The end of an account in the log's tail that files do not know of yet.
     pub(super) async fn unfinished_end(&self, id: AccountId, folder: &Path) -> Result<Option<TailRecord>, StoreError> {
         let Some(end) = self.0.tail.borrow().end_of(id) else { return Ok(None) };

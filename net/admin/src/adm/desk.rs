@@ -18,8 +18,27 @@ const PLACE_PATIENCE: Duration = Duration::from_secs(60);
 /// How long one takes at most: a search through the text of all of a shard's mail.
 const WORK_PATIENCE: Duration = Duration::from_secs(24 * 3600);
 
+/// How long a look at a shard takes at most: then it is stuck, and that is what there is to see.
+const LOOK_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Reads settings, users and certificates again; what changed, or every problem in words. Blocks.
 pub type ReloadFn = dyn Fn() -> Result<Vec<(String, String)>, String> + Send + Sync;
+
+/// A warning or error of the running server.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogEntry {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// An error, not a warning.
+    pub is_error: bool,
+    /// The session it belongs to.
+    pub session: Option<String>,
+    /// What the log says, without time and level.
+    pub text: String,
+}
+
+/// The last warnings and errors, oldest first.
+pub type RecentFn = dyn Fn() -> Vec<LogEntry> + Send + Sync;
 
 /// What the verbs work with. Clones share it.
 #[derive(Clone)]
@@ -31,6 +50,7 @@ struct Inner {
     places: Vec<Arc<Semaphore>>,
     stop: Box<dyn Fn() + Send + Sync>,
     reload: Box<ReloadFn>,
+    recent: Box<RecentFn>,
 }
 
 impl Desk {
@@ -40,9 +60,10 @@ impl Desk {
         auth: Arc<SharedAuth>,
         stop: Box<dyn Fn() + Send + Sync>,
         reload: Box<ReloadFn>,
+        recent: Box<RecentFn>,
     ) -> Desk {
         let places = (0..lanes.shards()).map(|_| Arc::new(Semaphore::new(WORKS_PER_SHARD_MAX))).collect();
-        Desk(Arc::new(Inner { lanes, auth, places, stop, reload }))
+        Desk(Arc::new(Inner { lanes, auth, places, stop, reload, recent }))
     }
 
     /// All shards.
@@ -57,6 +78,10 @@ impl Desk {
 
     pub(crate) fn auth(&self) -> &Arc<SharedAuth> {
         &self.0.auth
+    }
+
+    pub(crate) fn recent(&self) -> Vec<LogEntry> {
+        (self.0.recent)()
     }
 
     pub(crate) fn stop(&self) {
@@ -75,6 +100,27 @@ impl Desk {
         let auth = self.auth().clone();
         let done = tokio::task::spawn_blocking(move || auth.refresh()).await.map_err(|_| failed())?;
         Ok(done.map_err(|error| Problem::new(Code::Data, error.to_string()))?.unwrap_or_default())
+    }
+
+    /// A short look at a shard that waits for no work; `None` when it does not answer soon.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        shard: ShardId,
+        look: impl FnOnce(&Host) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |host| {
+            Box::pin(async move {
+                _ = answer.send(look(&host));
+            })
+        });
+        self.0.lanes.send(shard, ToShard::Run(job)).ok()?;
+        timeout(LOOK_PATIENCE, answered).await.ok()?.ok()
+    }
+
+    /// Messages that wait in a shard's inbox.
+    pub(crate) fn queue(&self, shard: ShardId) -> usize {
+        self.0.lanes.depth(shard)
     }
 
     /// Runs `work` on a shard and gives its answer.

@@ -3,7 +3,7 @@
 use super::desk::Desk;
 use super::route::Stop;
 use super::rows::{Gone, Rows};
-use super::users::{each, problem};
+use super::users::{Absent, each, problem};
 use super::wire::{Code, Problem};
 use serde_json::{Map, Value};
 use skein_serve::Operator;
@@ -50,7 +50,7 @@ pub(crate) async fn check(desk: &Desk, users: &str, rows: &Rows) -> Result<(), S
     if users == "*" {
         check_logs(desk, rows).await?;
     }
-    each(desk, users, rows, async |operator: Operator, rows| {
+    each(desk, users, Absent::Nothing, rows, async |operator: Operator, rows| {
         let user = operator.user().clone();
         let mut findings = Findings { rows: &rows, user: user.as_str().into(), since_turn: 0 };
         let checked = operator.check(&mut findings).await.map_err(stopped)?;
@@ -62,6 +62,7 @@ pub(crate) async fn check(desk: &Desk, users: &str, rows: &Rows) -> Result<(), S
         }
     })
     .await
+    .map(drop)
 }
 
 /// Segments at rest; each is looked at by the shard that has it, those of earlier runs by all that still need them.
@@ -104,7 +105,7 @@ fn stopped(error: CheckError) -> Stop {
 
 /// A row for each mailbox.
 pub(crate) async fn rebuild(desk: &Desk, users: &str, from_bodies: Vec<String>, rows: &Rows) -> Result<(), Stop> {
-    each(desk, users, rows, move |operator, rows| {
+    each(desk, users, Absent::Nothing, rows, move |operator, rows| {
         let from_bodies = from_bodies.clone();
         async move {
             let user = operator.user().clone();
@@ -127,4 +128,5 @@ pub(crate) async fn rebuild(desk: &Desk, users: &str, from_bodies: Vec<String>, 
         }
     })
     .await
+    .map(drop)
 }

@@ -4,7 +4,7 @@ use super::desk::Desk;
 use super::query::glob;
 use super::route::Stop;
 use super::rows::Rows;
-use super::users::{each, problem};
+use super::users::{Absent, each, problem};
 use skein_serve::Operator;
 
 /// Names by pattern; no pattern is all.
@@ -15,7 +15,7 @@ pub(crate) async fn list(
     subscribed: bool,
     rows: &Rows,
 ) -> Result<(), Stop> {
-    each(desk, users, rows, move |operator, rows| {
+    each(desk, users, Absent::Nothing, rows, move |operator, rows| {
         let patterns = patterns.clone();
         async move {
             let subscriptions = operator.subscriptions();
@@ -30,11 +30,12 @@ pub(crate) async fn list(
         }
     })
     .await
+    .map(drop)
 }
 
 /// Numbers of mailboxes by pattern.
 pub(crate) async fn status(desk: &Desk, users: &str, patterns: Vec<String>, rows: &Rows) -> Result<(), Stop> {
-    each(desk, users, rows, move |operator, rows| {
+    each(desk, users, Absent::Nothing, rows, move |operator, rows| {
         let patterns = patterns.clone();
         async move {
             let names = chosen(operator.mailboxes(), &patterns);
@@ -61,6 +62,7 @@ pub(crate) async fn status(desk: &Desk, users: &str, patterns: Vec<String>, rows
         }
     })
     .await
+    .map(drop)
 }
 
 /// Makes mailboxes.
@@ -71,7 +73,7 @@ pub(crate) async fn create(
     subscribe: bool,
     rows: &Rows,
 ) -> Result<(), Stop> {
-    each(desk, users, rows, move |operator, rows| {
+    each(desk, users, Absent::Begins, rows, move |operator, rows| {
         let names = names.clone();
         async move {
             for name in names {
@@ -85,6 +87,7 @@ pub(crate) async fn create(
         }
     })
     .await
+    .map(drop)
 }
 
 /// Removes mailboxes with their messages.
@@ -95,7 +98,7 @@ pub(crate) async fn delete(
     unsubscribe: bool,
     rows: &Rows,
 ) -> Result<(), Stop> {
-    each(desk, users, rows, move |operator, rows| {
+    each(desk, users, Absent::Begins, rows, move |operator, rows| {
         let names = names.clone();
         async move {
             for name in names {
@@ -109,11 +112,12 @@ pub(crate) async fn delete(
         }
     })
     .await
+    .map(drop)
 }
 
 /// Another name for a mailbox and all below it.
 pub(crate) async fn rename(desk: &Desk, users: &str, from: String, to: String, rows: &Rows) -> Result<(), Stop> {
-    each(desk, users, rows, move |operator, rows| {
+    each(desk, users, Absent::Begins, rows, move |operator, rows| {
         let (from, to) = (from.clone(), to.clone());
         async move {
             operator.rename(&from, &to).await.map_err(problem)?;
@@ -123,11 +127,12 @@ pub(crate) async fn rename(desk: &Desk, users: &str, from: String, to: String, r
         }
     })
     .await
+    .map(drop)
 }
 
 /// Names into or out of the subscriptions.
 pub(crate) async fn subscribe(desk: &Desk, users: &str, names: Vec<String>, on: bool, rows: &Rows) -> Result<(), Stop> {
-    each(desk, users, rows, move |operator, rows| {
+    each(desk, users, Absent::Begins, rows, move |operator, rows| {
         let names = names.clone();
         async move {
             for name in names {
@@ -138,6 +143,7 @@ pub(crate) async fn subscribe(desk: &Desk, users: &str, names: Vec<String>, on: 
         }
     })
     .await
+    .map(drop)
 }
 
 async fn done(operator: &Operator, rows: &Rows, what: &str, mailbox: &str) -> Result<(), Stop> {

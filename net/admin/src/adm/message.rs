@@ -4,7 +4,7 @@ use super::desk::Desk;
 use super::query::{self, Query};
 use super::route::Stop;
 use super::rows::Rows;
-use super::users::{each, problem};
+use super::users::{Absent, each, problem};
 use super::wire::{Code, FlagsHow, Problem};
 use serde_json::Value;
 use skein_base::limits::KEYWORD_BYTES_MAX;
@@ -123,7 +123,7 @@ pub(crate) async fn found<F>(
 where
     F: Future<Output = Result<Opened, Stop>> + 'static,
 {
-    each(desk, users, rows, move |operator, rows| {
+    each(desk, users, Absent::Nothing, rows, move |operator, rows| {
         let (query, work) = (query.clone(), work.clone());
         async move {
             let mut all = Vec::new();
@@ -147,6 +147,7 @@ where
         }
     })
     .await
+    .map(drop)
 }
 
 /// Flags by name: `\Seen`, and keywords such as `$Junk`.

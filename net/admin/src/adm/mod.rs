@@ -9,7 +9,7 @@
 //! ```text
 //! wire      requests and lines        desk      work on a shard, with a bound and a deadline
 //! rows      lines on their way        users     which users, and their accounts
-//! query     the search language       mailbox, message, fetch, server, who, auth   the verbs
+//! query     the search language       mailbox, message, fetch, server, who, auth, log, top   the verbs
 //! ```
 //!
 //! Whoever may connect may do everything: the socket's mode and the peer's credentials are the lock.
@@ -18,6 +18,7 @@ mod auth;
 mod desk;
 mod fetch;
 mod heal;
+mod log;
 mod mailbox;
 mod message;
 mod query;
@@ -25,10 +26,11 @@ mod route;
 mod rows;
 mod server;
 mod socket;
+mod top;
 mod users;
 mod who;
 mod wire;
 
-pub use desk::{Desk, ReloadFn};
+pub use desk::{Desk, LogEntry, RecentFn, ReloadFn};
 pub use socket::{Adm, AdmSocket, start};
 pub use wire::{Code, FlagsHow, Hidden, Line, PATH, Problem, Request};

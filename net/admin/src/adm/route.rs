@@ -1,9 +1,10 @@
 //! One address: a request in, an answer of lines out.
 
 use super::desk::Desk;
-use super::rows::{Gone, Rows};
+use super::rows::{Gone, READER_PATIENCE, Rows};
+use super::top;
 use super::wire::{Code, Line, PATH, Problem, Request};
-use super::{auth, fetch, heal, mailbox, message, server, users, who};
+use super::{auth, fetch, heal, log, mailbox, message, server, users, who};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
@@ -18,7 +19,7 @@ pub(crate) fn router(desk: Desk) -> Router {
 }
 
 async fn answer(State(desk): State<Desk>, body: Bytes) -> Response {
-    let (rows, lines) = Rows::new();
+    let (rows, lines) = Rows::new(READER_PATIENCE);
     let request = serde_json::from_slice::<Request>(&body);
     // A task of its own: its end is the end of the answer, and the answer's end its own.
     tokio::spawn(async move {
@@ -68,11 +69,14 @@ async fn run(desk: &Desk, request: Request, rows: &Rows) -> Result<(), Stop> {
             Ok(())
         }
         Request::Reload => server::reload(desk, rows).await,
+        Request::LogErrors { since, errors_only, last } => log::errors(desk, since, (errors_only, last), rows).await,
+        Request::Top { every_ms, frames } => top::top(desk, every_ms, frames, rows).await,
         Request::Who { users } => who::who(desk, &users, rows).await,
         Request::Kick { whom } => who::kick(desk, &whom, rows).await,
         Request::UserList { users } => users::list(desk, &users, rows).await,
         Request::UserInfo { users } => users::info(desk, &users, rows).await,
         Request::UserChanged { user, gone } => users::changed(desk, &user, gone, rows).await,
+        Request::UserEnd { user } => users::end(desk, &user, rows).await,
         Request::AuthTest { user, authzid, password, from } => {
             auth::test(desk, (user, authzid, from), password, rows).await
         }

@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 /// `user list`
 pub(crate) async fn list(desk: &Desk, users: &str, rows: &Rows) -> Result<(), Stop> {
-    each(desk, users, rows, async |operator, rows| Ok(rows.row([("user", operator.user().as_str().into())]).await?))
-        .await
+    let row = async |operator: Operator, rows: Rows| Ok(rows.row([("user", operator.user().as_str().into())]).await?);
+    each(desk, users, Absent::Nothing, rows, row).await.map(drop)
 }
 
 /// `user info`
 pub(crate) async fn info(desk: &Desk, users: &str, rows: &Rows) -> Result<(), Stop> {
     let auth = desk.auth().clone();
-    each(desk, users, rows, move |operator, rows| {
+    let looked = each(desk, users, Absent::Nothing, rows, move |operator, rows| {
         let auth = auth.clone();
         async move {
             let (mut messages, mut bytes) = (0, 0);
@@ -43,8 +43,21 @@ pub(crate) async fn info(desk: &Desk, users: &str, rows: &Rows) -> Result<(), St
             ];
             Ok(rows.row(row).await?)
         }
-    })
-    .await
+    });
+    if looked.await? == 0 && !is_pattern(users) {
+        // He may log in, and has never come, nor has mail for him.
+        let user = UserName::new(users).map_err(|error| Problem::new(Code::Usage, error.to_string()))?;
+        let row = [
+            ("user", user.as_str().into()),
+            ("account", AccountId::of(&user).hex().into()),
+            ("known", true.into()),
+            ("mailboxes", 0.into()),
+            ("messages", 0.into()),
+            ("bytes", 0.into()),
+        ];
+        rows.row(row).await?;
+    }
+    Ok(())
 }
 
 /// After a change in the files of users: they are read again, and with them goes what any shard remembers of passwords.
@@ -59,66 +72,109 @@ pub(crate) async fn changed(desk: &Desk, user: &str, gone: bool, rows: &Rows) ->
     Ok(rows.row([("user", user.into()), ("known", known.into()), ("kicked", kicked.into())]).await?)
 }
 
-/// Does something with the account of each user meant. What fails for one of many users is told, and the next one follows.
+/// The end of a user's account, with all mail.
+pub(crate) async fn end(desk: &Desk, user: &str, rows: &Rows) -> Result<(), Stop> {
+    let name = UserName::new(user).map_err(|error| Problem::new(Code::Usage, format!("user {user:?}: {error}")))?;
+    let id = AccountId::of(&name);
+    match desk.ask(desk.home(id), async move |host| host.end_account(id).await).await? {
+        Err(StoreError::Account(AccountError::NoSuchAccount)) => {
+            Err(Problem::new(Code::NoUser, format!("{name} has no mail here")).into())
+        }
+        Err(error) => Err(problem(error)),
+        Ok(()) => Ok(rows.row([("user", user.into()), ("mail", "removed".into())]).await?),
+    }
+}
+
+/// What happens for a user who may log in and has no account yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Absent {
+    /// It begins, as by his first login.
+    Begins,
+    /// There is nothing to look at, and looking begins nothing.
+    Nothing,
+}
+
+fn is_pattern(users: &str) -> bool {
+    users.contains(['*', '?'])
+}
+
+/// Does something with the account of each user meant; how many there were. What fails for one of many users is told, and the
+/// next one follows.
 pub(crate) async fn each<F>(
     desk: &Desk,
     users: &str,
+    absent: Absent,
     rows: &Rows,
     work: impl Fn(Operator, Rows) -> F + Send + 'static,
-) -> Result<(), Stop>
+) -> Result<usize, Stop>
 where
     F: Future<Output = Result<(), Stop>> + 'static,
 {
     let rows = rows.clone();
-    if !users.contains(['*', '?']) {
+    if !is_pattern(users) {
         let user =
             UserName::new(users).map_err(|error| Problem::new(Code::Usage, format!("user {users:?}: {error}")))?;
         let (shard, auth) = (desk.home(AccountId::of(&user)), desk.auth().clone());
-        return desk.ask(shard, async move |host| work(one(&host, &user, &auth).await?, rows).await).await?;
+        let one = desk.ask(shard, async move |host| match one(&host, &user, &auth, absent).await? {
+            Some(operator) => work(operator, rows).await.map(|()| 1),
+            None => Ok(0),
+        });
+        return one.await?;
     }
     let (pattern, work): (Arc<str>, _) = (users.to_lowercase().into(), Arc::new(std::sync::Mutex::new(work)));
+    let mut all = 0;
     for shard in desk.shards() {
         let (pattern, rows, work) = (pattern.clone(), rows.clone(), work.clone());
-        desk.ask(shard, async move |host| {
-            for id in host.accounts_here().await.map_err(problem)? {
-                let done = match Operator::open_known(&host, id).await {
-                    // Deleted since the list was made.
-                    Err(StoreError::Account(AccountError::NoSuchAccount)) => continue,
-                    Err(error) => Err((id.hex(), problem(error))),
-                    Ok(operator) if !glob::matches(&pattern, operator.user().as_str()) => continue,
-                    Ok(operator) => {
-                        let user = operator.user().to_string();
-                        let working =
-                            (work.lock().unwrap_or_else(std::sync::PoisonError::into_inner))(operator, rows.clone());
-                        working.await.map_err(|stop| (user, stop))
+        all += desk
+            .ask(shard, async move |host| {
+                let mut here = 0;
+                for id in host.accounts_here().await.map_err(problem)? {
+                    let done = match Operator::open_known(&host, id).await {
+                        // Deleted since the list was made.
+                        Err(StoreError::Account(AccountError::NoSuchAccount)) => continue,
+                        Err(error) => Err((id.hex(), problem(error))),
+                        Ok(operator) if !glob::matches(&pattern, operator.user().as_str()) => continue,
+                        Ok(operator) => {
+                            let user = operator.user().to_string();
+                            let working = (work.lock().unwrap_or_else(std::sync::PoisonError::into_inner))(
+                                operator,
+                                rows.clone(),
+                            );
+                            working.await.map_err(|stop| (user, stop))
+                        }
+                    };
+                    here += 1;
+                    match done {
+                        Ok(()) => {}
+                        Err((_, Stop::Gone)) => return Err(Stop::Gone),
+                        Err((user, Stop::Problem(Problem { code, text }))) => {
+                            rows.problem(Problem::new(code, format!("{user}: {text}"))).await?;
+                        }
                     }
-                };
-                match done {
-                    Ok(()) => {}
-                    Err((_, Stop::Gone)) => return Err(Stop::Gone),
-                    Err((user, Stop::Problem(Problem { code, text }))) => {
-                        rows.problem(Problem::new(code, format!("{user}: {text}"))).await?;
-                    }
+                    skein_runtime::bulk_yield().await;
                 }
-                skein_runtime::bulk_yield().await;
-            }
-            Ok(())
-        })
-        .await??;
+                Ok::<usize, Stop>(here)
+            })
+            .await??;
     }
-    Ok(())
+    Ok(all)
 }
 
 /// The account of a user: there, or of somebody who may log in.
-async fn one(host: &Host, user: &UserName, auth: &SharedAuth) -> Result<Operator, Stop> {
+async fn one(host: &Host, user: &UserName, auth: &SharedAuth, absent: Absent) -> Result<Option<Operator>, Stop> {
     match Operator::open_known(host, AccountId::of(user)).await {
         Err(StoreError::Account(AccountError::NoSuchAccount)) => {}
-        opened => return opened.map_err(problem),
+        opened => return opened.map(Some).map_err(problem),
     }
     if !auth.state().users.know(user) {
         return Err(Problem::new(Code::NoUser, format!("there is no user {user}")).into());
     }
-    Operator::open(host, user).await.map_err(problem)
+    // One whose tree is lost is made again for who knows its name.
+    let hurt = host.store().left_files(AccountId::of(user)).await.map_err(problem)?;
+    match absent {
+        Absent::Nothing if !hurt => Ok(None),
+        Absent::Begins | Absent::Nothing => Operator::open(host, user).await.map(Some).map_err(problem),
+    }
 }
 
 /// What the store refuses, as the operator is told it: with all facts.

@@ -19,6 +19,10 @@ pub enum Request {
     Stop,
     /// Read settings, users and certificates again.
     Reload,
+    /// The last warnings and errors: at most `last`, not older than `since`.
+    LogErrors { since: Option<String>, errors_only: bool, last: usize },
+    /// What happens, in frames of this many milliseconds; without an end when `frames` is 0.
+    Top { every_ms: u64, frames: u64 },
     /// Sessions, of a user by name or pattern.
     Who { users: String },
     /// End sessions: one by its id, or all of a user.
@@ -29,6 +33,8 @@ pub enum Request {
     UserInfo { users: String },
     /// Files of users have changed: what was remembered of this user counts no more. When he is `gone`, his sessions end.
     UserChanged { user: String, gone: bool },
+    /// Remove all mail of a user, for good.
+    UserEnd { user: String },
     /// Try a login without one; `from` is where the client is, none for this machine's Unix sockets.
     AuthTest { user: String, authzid: Option<String>, password: Hidden, from: Option<IpAddr> },
     /// Hold all that is kept of accounts against its checksums.

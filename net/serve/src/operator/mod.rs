@@ -7,6 +7,7 @@
 //!
 //! Every change is durable when its call returns.
 
+mod end;
 mod opened;
 
 pub use opened::{Opened, Rendering, Seen};

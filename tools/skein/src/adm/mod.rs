@@ -10,6 +10,7 @@ mod client;
 mod mailbox;
 mod message;
 mod output;
+mod top;
 mod user;
 
 use clap::Subcommand;
@@ -45,6 +46,8 @@ enum Command {
     /// Accounts, and the passwd-files of who may log in.
     #[command(subcommand)]
     User(user::Command),
+    /// What happens now: shards, sessions, commands, the busiest users.
+    Top(top::Top),
     /// Logins.
     #[command(subcommand)]
     Auth(auth::Command),
@@ -61,6 +64,9 @@ enum Ask {
     Stop,
     /// Read settings, users and certificates again: all of them, or none.
     Reload,
+    /// What the running server has logged.
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Sessions: whose, from where, and what they do.
     Who {
         /// A user's name, or a pattern with * and ?.
@@ -108,6 +114,28 @@ enum Ask {
     Move(message::Copy),
 }
 
+#[derive(Subcommand)]
+enum LogCommand {
+    /// The last warnings and errors, oldest first; the server keeps a thousand.
+    Errors {
+        /// Not older than this: a day (2026-03-31; UTC), Unix seconds, or an age (30min, 3d).
+        #[arg(long)]
+        since: Option<String>,
+        /// From which level on.
+        #[arg(long, value_enum, default_value_t = Level::Warn)]
+        level: Level,
+        /// At most so many, the newest.
+        #[arg(long, default_value_t = 1000)]
+        last: usize,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Level {
+    Warn,
+    Error,
+}
+
 /// Whose mail.
 #[derive(clap::Args)]
 struct Users {
@@ -133,6 +161,7 @@ pub fn run(args: Args) -> ExitCode {
     let asked = match command {
         Command::Pw(pw) => return crate::pw::run(pw, json),
         Command::User(command) => return command.run(&server, config.as_ref()),
+        Command::Top(top) => return top.run(&server),
         Command::Auth(command) => command.request().map(|request| (request, Shape::Records)),
         Command::Ask(ask) => ask.request(),
     };
@@ -153,11 +182,15 @@ impl Server {
 
     /// Asks, prints the rows, and gives the exit code.
     fn ask(&self, request: &Request, shape: Shape) -> ExitCode {
-        match client::ask(&self.socket, request, &mut Output::new(self.json, shape)) {
-            Ok(None) => ExitCode::SUCCESS,
-            Ok(Some(worst)) => code(worst),
-            Err(error) => fail(error.code(), &error.to_string()),
-        }
+        self.worst(request, shape).map_or(ExitCode::SUCCESS, code)
+    }
+
+    /// The same, and what went wrong.
+    fn worst(&self, request: &Request, shape: Shape) -> Option<Code> {
+        client::ask(&self.socket, request, &mut Output::new(self.json, shape)).unwrap_or_else(|error| {
+            eprintln!("skein adm: {error}");
+            Some(error.code())
+        })
     }
 }
 
@@ -176,6 +209,9 @@ impl Ask {
             Ask::Stats => (Request::Stats, Shape::Table),
             Ask::Stop => (Request::Stop, Shape::Table),
             Ask::Reload => (Request::Reload, Shape::Table),
+            Ask::Log(LogCommand::Errors { since, level, last }) => {
+                (Request::LogErrors { since, errors_only: level == Level::Error, last }, Shape::Table)
+            }
             Ask::Who { users } => (Request::Who { users }, Shape::Table),
             Ask::Kick { whom } => (Request::Kick { whom }, Shape::Table),
             Ask::Check { users, user } => {

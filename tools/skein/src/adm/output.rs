@@ -121,7 +121,7 @@ fn aligned(cells: &[String], widths: &[usize], numbers: &[bool]) -> String {
 }
 
 /// One line, with nothing that a terminal would obey: names are the users' own.
-fn cell(value: &Value) -> String {
+pub(super) fn cell(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),

@@ -9,6 +9,7 @@ use skein_admin::adm::{Code, Line, Request};
 use skein_auth::{Edit, EditError, Fields, Hash, MAKE_SCHEMES, edit_file, has_user};
 use skein_base::UserName;
 use skein_config::{AuthSource, Config, Source};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -42,10 +43,16 @@ pub enum Command {
         #[command(flatten)]
         password: Password,
     },
-    /// Take a user out of a passwd-file and end his sessions. His mail stays.
+    /// Take a user out of a passwd-file and end his sessions. His mail stays, unless --mail is given.
     Delete {
         #[command(flatten)]
         target: Target,
+        /// Remove all his mail, for good. Also of a user who is in no passwd-file.
+        #[arg(long)]
+        mail: bool,
+        /// Do not ask.
+        #[arg(long, requires = "mail")]
+        yes: bool,
     },
 }
 
@@ -80,7 +87,8 @@ impl Command {
             Command::Info { users } => return server.ask(&Request::UserInfo { users }, Shape::Table),
             Command::Add { target, password, fields } => add(&target, password, &fields, config, server),
             Command::Passwd { target, password } => passwd(&target, password, config, server),
-            Command::Delete { target } => delete(&target, config, server),
+            Command::Delete { target, mail: false, .. } => delete(&target, config, server),
+            Command::Delete { target, mail: true, yes } => delete_with_mail(&target, yes, config, server),
         };
         match done {
             Ok(None) => ExitCode::SUCCESS,
@@ -106,7 +114,7 @@ fn add(
     let hash = password.hash()?;
     let rest = if fields.is_empty() { hash } else { format!("{hash}::::::{fields}") };
     edit_file(&file, &user, Edit::Add { rest: &rest }).map_err(|error| edit_failed(&file, error))?;
-    Ok(tell(server, &user, ("added", &file), false))
+    Ok(tell(server, &user, ("added", &file), &changed(&user, false)))
 }
 
 fn passwd(
@@ -119,27 +127,85 @@ fn passwd(
     let file = target.file(config, Some(&user))?;
     let hash = password.hash()?;
     edit_file(&file, &user, Edit::Passwd { hash: &hash }).map_err(|error| edit_failed(&file, error))?;
-    Ok(tell(server, &user, ("password changed", &file), false))
+    Ok(tell(server, &user, ("password changed", &file), &changed(&user, false)))
 }
 
 fn delete(target: &Target, config: Option<&Config>, server: &Server) -> Result<Option<Code>, Failed> {
     let user = target.name()?;
     let file = target.file(config, Some(&user))?;
     edit_file(&file, &user, Edit::Delete).map_err(|error| edit_failed(&file, error))?;
-    Ok(tell(server, &user, ("deleted", &file), true))
+    Ok(tell(server, &user, ("deleted", &file), &changed(&user, true)))
 }
 
-/// Tells the server, so that the change counts at once, and prints what was done. Without a server it counts from the next
-/// start on.
-fn tell(server: &Server, user: &UserName, (done, file): (&str, &Path), gone: bool) -> Option<Code> {
+fn delete_with_mail(
+    target: &Target,
+    yes: bool,
+    config: Option<&Config>,
+    server: &Server,
+) -> Result<Option<Code>, Failed> {
+    let user = target.name()?;
+    let file = match target.file(config, Some(&user)) {
+        Ok(file) => Some(file),
+        Err((Code::NoUser, _)) => None,
+        // The mail of one who is in no file can be removed too; that he is in none has to be known.
+        Err(failed) => return Err(failed),
+    };
+    // Before anything is changed: without a server nobody can remove mail.
+    client::lines(&server.socket, &Request::Who { users: user.to_string() }, &mut |_| Ok(()))
+        .map_err(|error| (error.code(), error.to_string()))?;
+    if !yes && !confirmed(&format!("Remove {user} and all his mail for good?"))? {
+        return Err((Code::Usage, "nothing was done".into()));
+    }
+    let end = Request::UserEnd { user: user.to_string() };
+    let Some(file) = file else { return Ok(server.worst(&end, Shape::Table)) };
+    edit_file(&file, &user, Edit::Delete).map_err(|error| edit_failed(&file, error))?;
+    Ok(tell(server, &user, ("deleted", &file), &[Request::UserChanged { user: user.to_string(), gone: true }, end]))
+}
+
+/// Asks whoever sits at the terminal.
+fn confirmed(question: &str) -> Result<bool, Failed> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err((Code::Usage, format!("{question} Say --yes: there is no terminal to ask at")));
+    }
+    eprint!("{question} Type yes: ");
+    let mut answer = String::new();
+    stdin.read_line(&mut answer).map_err(|error| (Code::Usage, format!("standard input: {error}")))?;
+    Ok(answer.trim() == "yes")
+}
+
+/// What the server is told after a change.
+fn changed(user: &UserName, gone: bool) -> [Request; 1] {
+    [Request::UserChanged { user: user.to_string(), gone }]
+}
+
+/// Tells the server, so that the change counts at once, and prints what was done, with what the server answers. Without a
+/// server it counts from the next start on.
+fn tell(server: &Server, user: &UserName, (done, file): (&str, &Path), requests: &[Request]) -> Option<Code> {
     let mut row = Map::new();
     row.insert("user".into(), user.as_str().into());
     row.insert("done".into(), done.into());
     row.insert("file".into(), file.display().to_string().into());
-    let (mut worst, mut told) = (None, Map::new());
-    let asked = client::lines(&server.socket, &Request::UserChanged { user: user.to_string(), gone }, &mut |line| {
+    for field in ["known", "kicked"] {
+        row.insert(field.into(), Value::Null);
+    }
+    let worst = requests.iter().fold(None, |worst, request| worst.or(answer(server, request, &mut row)));
+    let mut output = Output::new(server.json, Shape::Table);
+    match output.row(row).and_then(|()| output.flush()) {
+        Ok(()) => worst,
+        Err(error) => {
+            eprintln!("skein adm: can not print: {error}");
+            worst.or(Some(Code::Data))
+        }
+    }
+}
+
+/// Puts the answer into the row; the worst problem.
+fn answer(server: &Server, request: &Request, row: &mut Map<String, Value>) -> Option<Code> {
+    let mut worst = None;
+    let asked = client::lines(&server.socket, request, &mut |line| {
         match line {
-            Line::Row(answer) => told = answer,
+            Line::Row(answer) => row.extend(answer),
             Line::Problem(problem) => {
                 eprintln!("skein adm: {problem}");
                 worst = worst.or(Some(problem.code));
@@ -155,14 +221,6 @@ fn tell(server: &Server, user: &UserName, (done, file): (&str, &Path), gone: boo
             Code::Unavailable => eprintln!("skein adm: it counts when a server reads the file"),
             denied => worst = worst.or(Some(denied)),
         }
-    }
-    for field in ["known", "kicked"] {
-        row.insert(field.into(), told.remove(field).unwrap_or(Value::Null));
-    }
-    let mut output = Output::new(server.json, Shape::Table);
-    if let Err(error) = output.row(row).and_then(|()| output.flush()) {
-        eprintln!("skein adm: can not print: {error}");
-        worst = worst.or(Some(Code::Data));
     }
     worst
 }

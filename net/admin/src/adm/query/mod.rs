@@ -12,6 +12,8 @@ mod parse;
 mod tests;
 mod value;
 
+pub(crate) use value::since;
+
 pub(crate) use parse::parse;
 
 use skein_proto::imap::SearchKey;

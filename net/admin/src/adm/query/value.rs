@@ -32,6 +32,14 @@ pub(super) fn when(text: &str, now: i64) -> Option<When> {
     })
 }
 
+/// The same as Unix seconds; of a day, its beginning.
+pub(crate) fn since(text: &str, now: i64) -> Option<i64> {
+    Some(match when(text, now)? {
+        When::Day(day) => day * DAY,
+        When::Time(time) => time,
+    })
+}
+
 /// A unit by any of its beginnings; `m` is minutes.
 fn seconds_of(unit: &str) -> Option<i64> {
     let unit = unit.to_ascii_lowercase();
