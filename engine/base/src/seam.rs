@@ -34,6 +34,18 @@ pub trait Disk: Clone + 'static {
     fn rename(&self, from: &Path, to: &Path) -> impl Future<Output = io::Result<()>>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> impl Future<Output = io::Result<()>>;
+    /// Another name for a file, in a folder that is there.
+    fn link(&self, _from: &Path, _to: &Path) -> impl Future<Output = io::Result<()>> {
+        std::future::ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+    /// Makes two names of one folder mean each other's file or folder, in one step.
+    fn exchange(&self, _one: &Path, _other: &Path) -> impl Future<Output = io::Result<()>> {
+        std::future::ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+    /// Removes a folder with all that is in it; one that is not there is fine.
+    fn remove_dir_all(&self, _path: &Path) -> impl Future<Output = io::Result<()>> {
+        std::future::ready(Err(io::ErrorKind::Unsupported.into()))
+    }
     /// Makes a folder and its parents, durably.
     fn create_dir_all(&self, path: &Path) -> impl Future<Output = io::Result<()>>;
     /// Makes creations, renames and removals in a folder durable.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use glommio::GlommioError;
 use glommio::io::{BufferedFile, OpenOptions};
 use memmap2::{Advice, Mmap};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::{ReadWriteFlags, preadv2};
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::seam::Disk;
@@ -117,6 +118,25 @@ impl Disk for RealDisk {
     async fn remove(&self, path: &Path) -> io::Result<()> {
         let path = path.to_owned();
         blocking(move || fs::remove_file(path)).await
+    }
+
+    async fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        blocking(move || fs::hard_link(from, to)).await
+    }
+
+    async fn exchange(&self, one: &Path, other: &Path) -> io::Result<()> {
+        let (one, other) = (one.to_owned(), other.to_owned());
+        blocking(move || Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)).await
+    }
+
+    async fn remove_dir_all(&self, path: &Path) -> io::Result<()> {
+        let path = path.to_owned();
+        blocking(move || match fs::remove_dir_all(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        })
+        .await
     }
 
     async fn create_dir_all(&self, path: &Path) -> io::Result<()> {

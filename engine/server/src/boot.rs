@@ -198,6 +198,11 @@ fn notify(state: sd_notify::NotifyState<'_>) {
 }
 
 fn make_folders(data: &Path) -> std::io::Result<()> {
+    // Second names that a backup of an earlier run left.
+    match std::fs::remove_dir_all(data.join(skein_store::PINNED)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     for folder in ["log", "accounts"] {
         std::fs::create_dir_all(data.join(folder))?;
     }

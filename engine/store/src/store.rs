@@ -19,6 +19,7 @@ mod pack_bodies;
 mod paths;
 mod rebuild;
 mod repair;
+mod restore;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ pub use compact::{COMPACT_BYTES_MIN, WASTE_ONE_IN};
 pub use drain::{DrainLimits, OldSegments};
 pub use lifecycle::OpenLimits;
 pub use rebuild::Rebuilt;
+pub use restore::{PINNED, Pinned, RestoreError, Restored};
 
 use crate::account_handle::AccountHandle;
 use crate::body::{BodyAddr, Place};
@@ -116,6 +118,8 @@ struct Shared<D: Disk, C: Clock> {
     compact_bytes_min: Cell<u64>,
     /// Pages of maps that were lost when this was last looked at.
     maps_hurt: Cell<u64>,
+    /// Counts pins.
+    pins: Cell<u64>,
     /// Accounts of which something could not be read.
     sick: RefCell<BTreeSet<AccountId>>,
 }
@@ -161,6 +165,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
             pack_bytes_max: Cell::new(PACK_BYTES_MAX),
             compact_bytes_min: Cell::new(COMPACT_BYTES_MIN),
             maps_hurt: Cell::new(0),
+            pins: Cell::new(0),
             sick: RefCell::default(),
         }));
         store.watch_log();

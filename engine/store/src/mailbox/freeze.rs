@@ -152,6 +152,11 @@ impl Mailbox {
         self.ops_since_snapshot += 1;
     }
 
+    /// Says that it is true to a place of this log, whatever log it was true to before.
+    pub(crate) fn moved_to(&mut self, pos: LogPos) {
+        self.pos = pos;
+    }
+
     pub(crate) fn restore_row(&mut self, row: Row) {
         self.rows.push(row);
     }

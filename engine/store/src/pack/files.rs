@@ -79,6 +79,11 @@ impl<D: Disk> PackFiles<D> {
         self.open.borrow_mut().remove(&(account, number));
     }
 
+    /// Closes all of an account's, before its folder is another one.
+    pub fn forget_all(&self, account: AccountId) {
+        self.open.borrow_mut().retain(|(of, _), _| *of != account);
+    }
+
     pub fn insert(&self, account: AccountId, pack: Pack<D::File>) {
         let mut open = self.open.borrow_mut();
         if open.len() >= PACKS_OPEN_MAX {

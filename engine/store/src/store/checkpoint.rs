@@ -73,7 +73,7 @@ pub(super) struct Staged<D: Disk> {
 pub(super) struct Claim(pub Rc<AccountHandle>);
 
 impl Claim {
-    fn of(handle: &Rc<AccountHandle>) -> Option<Claim> {
+    pub(super) fn of(handle: &Rc<AccountHandle>) -> Option<Claim> {
         let free = handle.lost().is_none() && !handle.checkpoint_runs.replace(true);
         free.then(|| Claim(handle.clone()))
     }
@@ -245,7 +245,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         Ok(())
     }
 
-    async fn write_mailbox(
+    pub(super) async fn write_mailbox(
         &self,
         handle: &AccountHandle,
         (frozen, name): (&Frozen, &str),

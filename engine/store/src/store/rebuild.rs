@@ -215,7 +215,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     }
 
     /// A checkpoint, after the one that runs.
-    async fn checkpoint_in_turn(&self, handle: &Rc<AccountHandle>) -> Result<(), StoreError> {
+    pub(super) async fn checkpoint_in_turn(&self, handle: &Rc<AccountHandle>) -> Result<(), StoreError> {
         loop {
             let ended = handle.changed().notified();
             if !handle.checkpoint_runs.get() {

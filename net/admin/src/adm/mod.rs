@@ -15,6 +15,7 @@
 //! Whoever may connect may do everything: the socket's mode and the peer's credentials are the lock.
 
 mod auth;
+mod backup;
 mod desk;
 mod fetch;
 mod heal;

@@ -4,7 +4,7 @@ use super::desk::Desk;
 use super::rows::{Gone, READER_PATIENCE, Rows};
 use super::top;
 use super::wire::{Code, Line, PATH, Problem, Request};
-use super::{auth, fetch, heal, log, mailbox, message, server, users, who};
+use super::{auth, backup, fetch, heal, log, mailbox, message, server, users, who};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
@@ -82,6 +82,10 @@ async fn run(desk: &Desk, request: Request, rows: &Rows) -> Result<(), Stop> {
         }
         Request::Check { users } => heal::check(desk, &users, rows).await,
         Request::Rebuild { users, from_bodies } => heal::rebuild(desk, &users, from_bodies, rows).await,
+        Request::Pin { user } => backup::pin(desk, &user, rows).await,
+        Request::Unpin { user, pin } => backup::unpin(desk, &user, pin, rows).await,
+        Request::RestoreFolder { user } => backup::folder(desk, &user, rows).await,
+        Request::Restore { user, replace } => backup::restore(desk, &user, replace, rows).await,
         Request::MailboxList { users, patterns, subscribed } => {
             mailbox::list(desk, &users, patterns, subscribed, rows).await
         }

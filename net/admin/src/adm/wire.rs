@@ -41,6 +41,14 @@ pub enum Request {
     Check { users: String },
     /// Make the indexes of accounts again; those of some mailboxes from their bodies alone.
     Rebuild { users: String, from_bodies: Vec<String> },
+    /// Write out all of a user's account and give its files second names, for a backup to copy.
+    Pin { user: String },
+    /// Take the second names away.
+    Unpin { user: String, pin: String },
+    /// Where the files of an account are to stand that is to be restored.
+    RestoreFolder { user: String },
+    /// Restore an account from there.
+    Restore { user: String, replace: bool },
     /// Mailboxes by name.
     MailboxList { users: String, patterns: Vec<String>, subscribed: bool },
     /// Their numbers.

@@ -17,7 +17,7 @@ use crate::imap::Session;
 use skein_base::{AccountId, MailboxId, UserName};
 use skein_store::account::Account;
 use skein_store::op::Op;
-use skein_store::{AccountError, CheckError, Checked, Inspector, Rebuilt, StoreError};
+use skein_store::{AccountError, CheckError, Checked, Inspector, Pinned, Rebuilt, StoreError};
 
 /// One user's account.
 pub struct Operator {
@@ -154,6 +154,14 @@ impl Operator {
         let (store, account) = (self.session.store.clone(), self.session.account.clone());
         drop(self);
         store.rebuild(account, &from_bodies).await
+    }
+
+    /// Second names for the account's files as they fit together now.
+    ///
+    /// # Errors
+    /// The disk or the log failed.
+    pub async fn pin(&self) -> Result<Pinned, StoreError> {
+        self.session.store.pin(&self.session.account).await
     }
 
     async fn change(

@@ -6,6 +6,7 @@
 //! ```
 
 mod auth;
+mod backup;
 mod client;
 mod mailbox;
 mod message;
@@ -53,6 +54,11 @@ enum Command {
     Auth(auth::Command),
     /// Make the stored form of a password, or check one against it. No server is needed.
     Pw(crate::pw::Args),
+    /// Copy accounts into a folder of backups while they are used: what is new since the last time. --verify looks whether they are
+    /// whole.
+    Backup(backup::Backup),
+    /// Put accounts back from a folder of backups.
+    Restore(backup::Restore),
 }
 
 /// Commands that are one request.
@@ -160,6 +166,8 @@ pub fn run(args: Args) -> ExitCode {
     let server = Server::of(config.as_ref(), socket, json);
     let asked = match command {
         Command::Pw(pw) => return crate::pw::run(pw, json),
+        Command::Backup(backup) => return backup.run(&server),
+        Command::Restore(restore) => return restore.run(&server),
         Command::User(command) => return command.run(&server, config.as_ref()),
         Command::Top(top) => return top.run(&server),
         Command::Auth(command) => command.request().map(|request| (request, Shape::Records)),
