@@ -12,7 +12,7 @@ root=$PWD
 long=
 [ "${1:-}" = --long ] && { long=1; shift; }
 
-packages="binutils ca-certificates curl debootstrap dpkg-dev e2fsprogs expect fetchmail fish gcc getmail6 groff gsasl haproxy isync libnet-ssleay-perl libsasl2-modules mount mpop openssl postfix procps python3 python3-venv swaks tar util-linux zsh zstd"
+packages="binutils ca-certificates curl debootstrap dpkg-dev e2fsprogs expect fetchmail fish gcc getmail6 groff gsasl haproxy isync libnet-ssleay-perl libsasl2-modules mount mpop openssl postfix procps prometheus python3 python3-venv swaks tar util-linux zsh zstd"
 venv=${SKEIN_TEST_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/skein-test-venv}
 steps=() failed=0
 
@@ -51,8 +51,8 @@ install_packages() {
 }
 
 install_python() {
-  "$venv/bin/python" -c 'import imapclient, scramp' 2>/dev/null && { echo "all there"; return; }
-  python3 -m venv "$venv" && "$venv/bin/pip" install -q imapclient scramp
+  "$venv/bin/python" -c 'import imapclient, prometheus_client, scramp' 2>/dev/null && { echo "all there"; return; }
+  python3 -m venv "$venv" && "$venv/bin/pip" install -q imapclient prometheus_client scramp
 }
 
 run_imaptest() {

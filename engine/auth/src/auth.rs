@@ -29,6 +29,18 @@ pub struct Auth {
 struct Local {
     state: Arc<State>,
     cache: Cache,
+    looks: CacheLooks,
+}
+
+/// What the cache of verdicts knew when it was asked. They only rise.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct CacheLooks {
+    /// It is the password.
+    pub accepted: u64,
+    /// It is not.
+    pub refused: u64,
+    /// Nothing: the sources were asked.
+    pub missed: u64,
 }
 
 /// Who says to be whom.
@@ -85,7 +97,7 @@ impl Auth {
     pub fn new(shared: Arc<SharedAuth>) -> Auth {
         let state = shared.state();
         let cache = Cache::new(&state.settings, shared.cache_key);
-        Auth { shared, local: RefCell::new(Local { state, cache }) }
+        Auth { shared, local: RefCell::new(Local { state, cache, looks: CacheLooks::default() }) }
     }
 
     /// The sources in force.
@@ -96,6 +108,11 @@ impl Auth {
             local.cache = Cache::new(&local.state.settings, self.shared.cache_key);
         }
         local.state.clone()
+    }
+
+    /// How often the cache helped.
+    pub fn cache_looks(&self) -> CacheLooks {
+        self.local.borrow().looks
     }
 
     /// Forgets every verdict, as after a change in a source that is no file.
@@ -255,10 +272,8 @@ impl Auth {
             return walked.end.verdict();
         }
         let key = self.local.borrow().cache.key(realm, user, password);
-        match self.local.borrow_mut().cache.verdict(&key, offload.now_ms()) {
-            Some(Ok(fields)) => return Ok(fields),
-            Some(Err(())) => return Err(Refusal::Wrong),
-            None => {}
+        if let Some(verdict) = self.local.borrow_mut().remembered(&key, offload.now_ms()) {
+            return verdict.map_err(|()| Refusal::Wrong);
         }
         let walked = sources.walk(user, Claim::Password(password), offload).await;
         if !walked.costly && matches!(walked.end, End::Failed) {
@@ -301,6 +316,18 @@ impl Auth {
             }
             None => decoy(ITERATIONS, SALT_BYTES),
         }
+    }
+}
+
+impl Local {
+    fn remembered(&mut self, key: &Key, now_ms: u64) -> Option<Result<Arc<Fields>, ()>> {
+        let verdict = self.cache.verdict(key, now_ms);
+        match &verdict {
+            Some(Ok(_)) => self.looks.accepted += 1,
+            Some(Err(())) => self.looks.refused += 1,
+            None => self.looks.missed += 1,
+        }
+        verdict
     }
 }
 

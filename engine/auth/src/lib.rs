@@ -33,7 +33,7 @@ mod sources;
 mod trial;
 mod walk;
 
-pub use auth::{Accepted, Auth, Identity, Outcome, Refusal};
+pub use auth::{Accepted, Auth, CacheLooks, Identity, Outcome, Refusal};
 pub use entry::{Entry, Fields};
 pub use error::{HashError, LoadError, Notice};
 pub use hash::{Hash, MAKE_SCHEMES, MakeError, make};
@@ -43,6 +43,6 @@ pub use passwd_file::PasswdFile;
 pub use penalty::{Attempt, Penalties};
 pub use shared::{SharedAuth, State};
 pub use source::{Answer, PassDb, Sample, ScramSample, Unavailable, UserDb, Verified};
-pub use sources::{Notices, Ranked, Sources, StaticUsers};
+pub use sources::{Answers, Notices, Ranked, Sources, StaticUsers};
 pub use trial::Step;
 pub use walk::Heard;

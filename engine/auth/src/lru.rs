@@ -59,7 +59,6 @@ impl<K: Hash + Eq + Copy, V> Lru<K, V> {
     }
 
     /// How many entries there are.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }

@@ -96,6 +96,13 @@ impl Penalties {
         self.stripe(familiar).familiar.insert(familiar, now_ms);
     }
 
+    /// Addresses and names that are remembered for failures. Takes each part's lock for a moment.
+    pub fn remembered(&self) -> usize {
+        let parts =
+            self.stripes.iter().map(|stripe| stripe.lock().unwrap_or_else(PoisonError::into_inner).failures.len());
+        parts.sum()
+    }
+
     fn stripe(&self, id: u64) -> MutexGuard<'_, Stripe> {
         self.stripes[id as usize % STRIPES].lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,10 +5,12 @@ use crate::error::{LoadError, Notice};
 use crate::hash::Hash;
 use crate::passwd_file::PasswdFile;
 use crate::source::{Answer, PassDb, Sample, ScramSample, UserDb};
+use crate::walk::Heard;
 use skein_base::{Secret, UserName};
 use skein_config::{AuthSource, Source, SourceRules, UserTemplate};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// One source and what its answers mean.
 pub struct Ranked {
@@ -20,6 +22,33 @@ pub struct Ranked {
     pub userdb: Option<Arc<dyn UserDb>>,
     /// What follows from its answers.
     pub rules: SourceRules,
+    /// How often it said what.
+    pub(crate) answers: Answers,
+}
+
+/// How often a source answered, by the answer. Logins are rare beside the hashes they cost: shards share these.
+#[derive(Default)]
+pub struct Answers([AtomicU64; 4]);
+
+impl Answers {
+    /// The words for [`Answers::counts`], in their order.
+    pub const NAMES: [&str; 4] = ["match", "mismatch", "unknown", "unavailable"];
+
+    pub(crate) fn count(&self, heard: Heard) {
+        let which = match heard {
+            Heard::Skipped => return,
+            Heard::Match => 0,
+            Heard::Mismatch => 1,
+            Heard::Unknown => 2,
+            Heard::Unavailable => 3,
+        };
+        self.0[which].fetch_add(1, Relaxed);
+    }
+
+    /// Since the sources were read.
+    pub fn counts(&self) -> [u64; 4] {
+        self.0.each_ref().map(|count| count.load(Relaxed))
+    }
 }
 
 /// Every source of the settings, in their order; shared by all shards.
@@ -70,6 +99,11 @@ impl Sources {
         self.userdbs().any(|userdb| matches!(userdb.find(user), Answer::Now(Ok(Some(_)))))
     }
 
+    /// What each source has answered so far, by its name.
+    pub fn answers(&self) -> impl Iterator<Item = (&str, [u64; 4])> {
+        self.list.iter().map(|source| (source.name.as_str(), source.answers.counts()))
+    }
+
     pub(crate) fn list(&self) -> &[Ranked] {
         &self.list
     }
@@ -88,7 +122,7 @@ impl Ranked {
     /// A source that is asked for both.
     pub fn of(source: impl PassDb + UserDb + 'static, rules: SourceRules) -> Ranked {
         let source = Arc::new(source);
-        Ranked { name: String::new(), passdb: source.clone(), userdb: Some(source), rules }
+        Ranked { name: String::new(), passdb: source.clone(), userdb: Some(source), rules, answers: Answers::default() }
     }
 
     /// The same, with a name.

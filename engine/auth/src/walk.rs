@@ -130,6 +130,7 @@ impl Sources {
                 true => source.ask(user, Claim::Known, offload, &mut costly).await,
                 false => source.ask(user, claim, offload, &mut costly).await,
             };
+            source.answers.count(said.heard());
             tell(source, said.heard());
             if let Some(end) = standing.hears(source, said) {
                 return Walked { end, costly };

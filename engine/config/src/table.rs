@@ -268,6 +268,11 @@ settings! {
         /// session has selected leave memory, and accounts that nobody uses.
         memory_bytes: u64 = count(1 << 20, 1024 * GIB, "bytes"), "1073741824", Live;
     }
+    /// What `/healthz` says.
+    health: Health {
+        /// How long a shard may hold its core before `/healthz` says 503. A running one answers every 5 milliseconds.
+        heartbeat_seconds_max: u32 = count(1, 3600, "seconds"), "30", Live;
+    }
     /// Hands of the operator: `skein adm`.
     adm: Adm {
         /// Unix socket of `skein adm`. Root and the server's own user may use it. Empty: adm.sock in the data folder.

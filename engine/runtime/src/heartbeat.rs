@@ -10,12 +10,14 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use skein_base::sync::Notify;
 
 use crate::metrics::SHARD_LATE;
-use crate::task::{Class, spawn_detached};
+use crate::task::{Class, shard_id, spawn_detached};
 use crate::timer::ring_timer;
 
 /// Often enough to see a stall of some milliseconds, seldom enough to cost under one percent of an idle core: waking from
@@ -26,8 +28,45 @@ const BEATS: u32 = 4;
 /// For stalls longer than a full round, ever longer as they are ever less likely.
 const GUARDS: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(5)];
 
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+/// When each shard's heart beat last, in milliseconds since [`BEGAN`]; one more than that, so that 0 is never.
+static LAST: RwLock<Vec<Arc<AtomicU64>>> = RwLock::new(Vec::new());
+
+/// How long ago each shard's heart beat, by shard; `None` for one that has not begun or has ended. A running one beats every
+/// 5 ms: seconds mean that its core is held, and that nobody on it is served.
+pub fn heartbeat_ages() -> Vec<Option<Duration>> {
+    let now = now_ms();
+    let age = |last: u64| (last > 0).then(|| Duration::from_millis(now.saturating_sub(last)));
+    LAST.read().unwrap_or_else(PoisonError::into_inner).iter().map(|last| age(last.load(Relaxed))).collect()
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+}
+
+/// This shard's place in [`LAST`].
+fn last_beat() -> Arc<AtomicU64> {
+    let shard = shard_id().map_or(0, |id| usize::from(id.0));
+    let mut all = LAST.write().unwrap_or_else(PoisonError::into_inner);
+    if all.len() <= shard {
+        all.resize_with(shard + 1, Arc::default);
+    }
+    all[shard].clone()
+}
+
+/// Its shard has ended when this is dropped.
+pub(crate) struct Beating(Arc<AtomicU64>);
+
+impl Drop for Beating {
+    fn drop(&mut self) {
+        self.0.store(0, Relaxed);
+    }
+}
+
 /// Starts all of them on this shard; resolves when each beat has rung once, and so from then on one is always set.
-pub(crate) async fn start() {
+pub(crate) async fn start() -> Beating {
+    let last = last_beat();
+    last.store(now_ms(), Relaxed);
     for period in GUARDS {
         spawn_detached(Class::Session, "guard", guard(period));
     }
@@ -38,19 +77,21 @@ pub(crate) async fn start() {
             begun.set(begun.get() + 1);
             change.notify_all();
         };
-        spawn_detached(Class::Session, ("heartbeat", turn.into()), beat(SPACING * turn, first_rung));
+        spawn_detached(Class::Session, ("heartbeat", turn.into()), beat(SPACING * turn, first_rung, last.clone()));
     }
     while begun.get() < BEATS {
         change.notified().await;
     }
+    Beating(last)
 }
 
-async fn beat(first: Duration, first_rung: impl FnOnce()) {
+async fn beat(first: Duration, first_rung: impl FnOnce(), last: Arc<AtomicU64>) {
     let mut due = Instant::now() + first;
     ring_timer(first).await;
     first_rung();
     loop {
         let late = due.elapsed();
+        last.store(now_ms(), Relaxed);
         SHARD_LATE.observe(u64::try_from(late.as_micros()).unwrap_or(u64::MAX));
         due += whole_cycles_after(late);
         ring_timer(due.saturating_duration_since(Instant::now())).await;

@@ -47,6 +47,7 @@ pub use checks::{CheckError, Nofile, Privileges, check_cores, check_io_uring, ra
 pub use clock::RealClock;
 pub use data_lock::{DataLock, DataLockError};
 pub use disk::{DiskFile, DiskMap, RealDisk};
+pub use heartbeat::heartbeat_ages;
 pub use lanes::{Inbox, LaneError, Lanes};
 pub use map_guard::pages_lost;
 pub use shards::{OnDeath, ShardContext, ShardDied, Shards, ShardsConfig, StartError, start};

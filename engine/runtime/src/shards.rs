@@ -270,11 +270,12 @@ where
     enter_shard(Local { id: context.id, queues: Queues::create(), timers: timers.clone() });
     crate::metrics::enter_shard(context.id);
     spawn_detached(Class::Session, "timers", timers.drive());
-    crate::heartbeat::start().await;
+    let beating = crate::heartbeat::start().await;
     // Nobody listens when `start` has given up on another shard.
     _ = begin.send(());
     drop(begin);
     let outcome = spawn(Class::Session, "main", async move { main(context).await }).await;
+    drop(beating);
     leave_shard();
     outcome.map_err(|error| match error {
         TaskError::Panicked(panicked) => panicked.message,

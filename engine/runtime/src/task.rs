@@ -130,6 +130,7 @@ pub fn spawn<T: 'static>(class: Class, label: impl Into<Label>, future: impl Fut
     let label = label.into();
     let queue = with_local(|local| local.queues.of(class));
     let caught = async move {
+        let _counted = crate::metrics::TASKS[class as usize].hold();
         AssertUnwindSafe(future).catch_unwind().await.map_err(|payload| {
             let panicked = Panicked::from_payload(payload.as_ref());
             tracing::error!(task = %label, panic = %panicked.message, "a task panicked; only this task ends");

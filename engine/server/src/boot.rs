@@ -3,6 +3,7 @@
 use crate::confine::{self, Becoming};
 use crate::doors::{Certificates, Share, bind_all, main_files, patiently};
 use crate::error::ServerError;
+use crate::health::{Phase, ServerHealth, Vitals};
 use crate::reload::{Reloaded, Reloader};
 use crate::replay::{Exchange, segments_of};
 use crate::shard::{self, Common, Own};
@@ -19,11 +20,10 @@ use skein_runtime::{
 use skein_serve::{Doorman, ToShard};
 use skein_transport::{AddressLimit, ConnectionLimit, Place};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Messages that may wait in a shard's inbox: above it that shard is a second behind, and new work is refused.
-const INBOX_DEPTH_MAX: usize = 16 * 1024;
+pub(crate) const INBOX_DEPTH_MAX: usize = 16 * 1024;
 /// What a running server says of itself.
 pub struct Started {
     /// Places by service, in the order of the settings.
@@ -68,6 +68,7 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     let (lanes, inboxes) = Lanes::<ToShard>::new(count, INBOX_DEPTH_MAX);
     let (numbers, old_segments) = segments_of(&log_dir, count).map_err(system("reading the log's folder"))?;
     let common = Arc::new(Common {
+        vitals: Arc::new(Vitals::new(count, config.health.heartbeat_seconds_max)),
         limit: ConnectionLimit::new(config.limits.connections_max),
         numbers,
         old_segments,
@@ -91,20 +92,19 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
         shard::main(context, shared.clone(), own.expect("each shard starts once"))
     })?;
     // After the shards are counted: each metric has a cell for each of them.
-    observe::register();
-    let is_ready = Arc::new(AtomicBool::new(false));
-    let admin = start_admin(&side, &common.config, &is_ready)?;
+    observe::register(&common);
+    let admin = start_admin(&side, &common)?;
     let reloader = Reloader::new(common.clone(), certificates);
     let hands = skein_admin::adm::start(&side, adm, desk(&common, &reloader));
     if shards.wait_ready() {
-        is_ready.store(true, Ordering::Release);
+        common.vitals.enter(Phase::Serving);
         let http = admin.iter().map(|a| ("http", Place::Ip(a.addr())));
         let listeners = listeners.into_iter().chain(http).collect();
         notify(sd_notify::NotifyState::Ready);
         ready(&Started { listeners, shards: count, certificate });
         wait_for_end(&signals, &reloader);
+        common.vitals.enter(Phase::Stopping);
         notify(sd_notify::NotifyState::Stopping);
-        is_ready.store(false, Ordering::Release);
     }
     drop(stop);
     let ended = shards.join();
@@ -233,12 +233,11 @@ fn give_out(inboxes: Vec<Inbox<ToShard>>, shares: &mut Vec<Vec<Share>>) -> (Vec<
         .unzip()
 }
 
-fn start_admin(side: &Side, config: &Config, ready: &Arc<AtomicBool>) -> Result<Vec<skein_admin::Admin>, ServerError> {
+fn start_admin(side: &Side, common: &Arc<Common>) -> Result<Vec<skein_admin::Admin>, ServerError> {
     let mut pages = Vec::new();
-    for addr in &config.listeners.http {
-        let ready = ready.clone();
-        let is_ready = Arc::new(move || ready.load(Ordering::Acquire));
-        let page = || skein_admin::start(side, AdminConfig { addr: *addr, is_ready: is_ready.clone() });
+    for addr in &common.config.listeners.http {
+        let health = Arc::new(ServerHealth(common.clone()));
+        let page = || skein_admin::start(side, AdminConfig { addr: *addr, health: health.clone() });
         pages.push(patiently(page)?);
     }
     Ok(pages)

@@ -1,6 +1,6 @@
 //! Watches the disk of the data folder for one shard: keeps a reserve of it, and brings a log that failed back to work.
 
-use skein_runtime::metrics::Gauge;
+use skein_runtime::metrics::{Counter, Gauge};
 use skein_runtime::{FreeSpace, free_space, sleep};
 use skein_serve::{Host, Store};
 use std::path::PathBuf;
@@ -19,12 +19,13 @@ static RESERVE: Gauge =
     Gauge::new("skein_disk_reserve", "1 while the shard takes no messages because the disk is nearly full.");
 static REFUSES: Gauge =
     Gauge::new("skein_log_refuses", "1 while the shard's log takes nothing because its disk failed or is full.");
-static FAILURES: Gauge = Gauge::new("skein_log_failures", "Failures of the log's disk since the start.");
+static FAILURES: Counter = Counter::new("skein_log_failures", "Failures of the log's disk since the start.");
 
 pub(crate) fn register() {
-    for gauge in [&FREE_BYTES, &RESERVE, &REFUSES, &FAILURES] {
+    for gauge in [&FREE_BYTES, &RESERVE, &REFUSES] {
         gauge.register();
     }
+    FAILURES.register();
 }
 
 /// Runs on each shard for good.
@@ -48,7 +49,7 @@ pub(crate) async fn watch(host: Host, store: Store, folder: PathBuf) {
         }
         RESERVE.set(i64::from(reserve));
         REFUSES.set(i64::from(store.log().refuses().is_some()));
-        FAILURES.set(store.log().failures() as i64);
+        FAILURES.set(store.log().failures() as u64);
     }
 }
 

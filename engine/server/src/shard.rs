@@ -2,6 +2,7 @@
 
 use crate::disk_watch;
 use crate::doors::{Service, Share};
+use crate::health::Vitals;
 use crate::replay::Exchange;
 use crate::users;
 use skein_base::UidlFormat;
@@ -42,6 +43,7 @@ pub(crate) struct Common {
     pub exchange: Exchange,
     pub lanes: Lanes<ToShard>,
     pub limit: ConnectionLimit,
+    pub vitals: Arc<Vitals>,
 }
 
 /// What one shard alone is given.
@@ -71,7 +73,7 @@ pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -
     if context.id.0 == 0 {
         spawn_detached(Class::Bulk, "user files", users::watch(common.doorman.auth.clone()));
     }
-    spawn_detached(Class::Session, "metrics", crate::observe::watch(store.clone()));
+    spawn_detached(Class::Session, "metrics", crate::observe::watch(host.clone(), common.vitals.clone()));
     spawn_detached(Class::Bulk, "drain", crate::drain::run(host.clone(), store.clone()));
     spawn_detached(Class::Bulk, "scrub", crate::scrub::run(host.clone(), store.clone()));
     let disk = disk_watch::watch(host.clone(), store.clone(), common.config.data_dir.clone());

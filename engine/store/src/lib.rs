@@ -33,5 +33,5 @@ pub use account_handle::{AccountHandle, Lost};
 pub use error::StoreError;
 pub use store::{
     CHECKPOINT_OPS, COMPACT_BYTES_MIN, CheckError, Checked, DrainLimits, Finding, Inspector, OldSegments, OpenLimits,
-    PINNED, Pinned, Rebuilt, RestoreError, Restored, Stopped, Store, StoreMetrics, WASTE_ONE_IN,
+    PINNED, Pinned, Reads, Rebuilt, RestoreError, Restored, Stopped, Store, StoreMetrics, WASTE_ONE_IN,
 };

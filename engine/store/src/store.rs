@@ -55,6 +55,14 @@ pub struct StoreMetrics {
     pub ops_replayed: u64,
     /// Ops committed.
     pub ops: u64,
+    /// Messages that came into mailboxes, copies among them.
+    pub messages_added: u64,
+    /// Messages expunged, those of deleted mailboxes left out.
+    pub messages_expunged: u64,
+    /// Reads of messages, by where they were found.
+    pub body_reads: Reads,
+    /// Reads of what was rendered of messages that no map holds.
+    pub cache_reads: Reads,
     /// Snapshots written.
     pub snapshots_written: u64,
     /// Accounts closed because nobody used them.
@@ -89,12 +97,29 @@ pub struct StoreMetrics {
     pub pack_bytes: u64,
     /// Packs removed after their live messages were written again.
     pub packs_removed: u64,
+    /// Bytes of them.
+    pub pack_bytes_removed: u64,
+    /// Bytes of packs that were looked through for waste.
+    pub pack_bytes_looked_at: u64,
+    /// The part of them that no message names.
+    pub pack_bytes_wasted: u64,
     /// Messages that could not be read when they were to be packed.
     pub bodies_lost: u64,
     /// Log segments that nobody needed any more.
     pub segments_removed: u64,
     /// Bytes of them.
     pub segment_bytes_removed: u64,
+}
+
+/// Where what was read came from.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Reads {
+    /// The log, in the page cache: nothing waited.
+    pub log_cached: u64,
+    /// The log, by the disk.
+    pub log_disk: u64,
+    /// A pack.
+    pub pack: u64,
 }
 
 /// One shard's store. Clones share it.
@@ -207,7 +232,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let appended = self.0.log.append(account.id(), RecordKind::Op, &[&payload])?;
         account.with_mut(|state| state.apply(ops, appended.end));
         account.logged(appended, payload.len(), ops);
-        self.count(|m| m.ops += ops.len() as u64);
+        self.count_ops(ops);
         Ok(appended.end)
     }
 
@@ -270,11 +295,18 @@ impl<D: Disk, C: Clock> Store<D, C> {
     ) -> Result<Vec<u8>, ReadError> {
         if let Place::Pack(number) = body.place {
             let folder = paths::account(&self.0.dir, account.id());
+            self.count(|m| m.body_reads.pack += 1);
             return self.0.packs.read_body(account.id(), &folder, (number, body), range).await;
         }
         match self.0.log.read_body_cached(body, range.clone()) {
-            Some(bytes) => Ok(bytes),
-            None => self.0.log.read_body(body, range).await,
+            Some(bytes) => {
+                self.count(|m| m.body_reads.log_cached += 1);
+                Ok(bytes)
+            }
+            None => {
+                self.count(|m| m.body_reads.log_disk += 1);
+                self.0.log.read_body(body, range).await
+            }
         }
     }
 
@@ -301,11 +333,18 @@ impl<D: Disk, C: Clock> Store<D, C> {
     async fn read_cache_at(&self, account: &AccountHandle, body: &BodyAddr) -> Result<Vec<u8>, ReadError> {
         if let Place::Pack(number) = body.place {
             let folder = paths::account(&self.0.dir, account.id());
+            self.count(|m| m.cache_reads.pack += 1);
             return self.0.packs.read_cache(account.id(), &folder, (number, body)).await;
         }
         match self.0.log.read_body_cache_cached(body) {
-            Some(bytes) => Ok(bytes),
-            None => self.0.log.read_body_cache(body).await,
+            Some(bytes) => {
+                self.count(|m| m.cache_reads.log_cached += 1);
+                Ok(bytes)
+            }
+            None => {
+                self.count(|m| m.cache_reads.log_disk += 1);
+                self.0.log.read_body_cache(body).await
+            }
         }
     }
 
@@ -317,6 +356,19 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let mut guid = [0; 16];
         guid.copy_from_slice(&hash.finalize().as_bytes()[..16]);
         Guid(guid)
+    }
+
+    fn count_ops(&self, ops: &[Op]) {
+        self.count(|m| {
+            m.ops += ops.len() as u64;
+            for op in ops {
+                match op {
+                    Op::Append { messages, .. } => m.messages_added += messages.len() as u64,
+                    Op::Expunge { uids, .. } => m.messages_expunged += uids.count(),
+                    _ => {}
+                }
+            }
+        });
     }
 
     fn count(&self, change: impl FnOnce(&mut StoreMetrics)) {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! GET /          one line with the links
-//! GET /healthz   200 while the process lives
-//! GET /readyz    200 once every shard serves, 503 before and while stopping
+//! GET /healthz   200 while the process can do its work; 503 with the reason when only a new start helps
+//! GET /readyz    200 while new connections are welcome; 503 with the reason at the start, while stopping, and at its limits
 //! GET /metrics   OpenMetrics text
 //! ```
 //!
@@ -15,4 +15,5 @@ pub mod adm;
 mod pages;
 mod server;
 
+pub use pages::{Health, Verdict};
 pub use server::{Admin, AdminConfig, start};

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::pages::{IsReady, router};
+use crate::pages::{Health, router};
 
 /// Scrapers and a few people; more wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 64;
@@ -36,8 +36,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct AdminConfig {
     /// The address to listen on; port 0 takes a free one.
     pub addr: SocketAddr,
-    /// What `/readyz` asks. Called often, from the side runtime's thread: keep it an atomic's read.
-    pub is_ready: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// What `/healthz` and `/readyz` ask.
+    pub health: Arc<dyn Health>,
 }
 
 /// The running pages.
@@ -72,7 +72,7 @@ pub fn start(side: &Side, config: AdminConfig) -> Result<Admin, BindError> {
     listener.set_nonblocking(true).map_err(failed)?;
     let (stop, stopped) = watch::channel(false);
     let served = side.spawn(async move {
-        if let Err(error) = serve(listener, config.is_ready, stopped).await {
+        if let Err(error) = serve(listener, config.health, stopped).await {
             tracing::error!(%error, "the admin pages can not be served");
         }
     });
@@ -81,12 +81,12 @@ pub fn start(side: &Side, config: AdminConfig) -> Result<Admin, BindError> {
 
 async fn serve(
     listener: std::net::TcpListener,
-    is_ready: IsReady,
+    health: Arc<dyn Health>,
     mut stopped: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let told = stopped.clone();
-    let (router, places) = (router(is_ready), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
+    let (router, places) = (router(health), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
     loop {
         let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
         tokio::select! {

@@ -5,13 +5,29 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use skein_admin::{Admin, AdminConfig, start};
+use skein_admin::{Admin, AdminConfig, Health, Verdict, start};
 use skein_runtime::Side;
 use skein_transport::BindError;
 
-fn pages(side: &Side, addr: &str, ready: &Arc<AtomicBool>) -> Result<Admin, BindError> {
-    let ready = ready.clone();
-    start(side, AdminConfig { addr: addr.parse().unwrap(), is_ready: Arc::new(move || ready.load(Relaxed)) })
+/// Two switches.
+#[derive(Default)]
+struct Switches {
+    alive: AtomicBool,
+    ready: AtomicBool,
+}
+
+impl Health for Switches {
+    fn alive(&self) -> Verdict {
+        if self.alive.load(Relaxed) { Ok(()) } else { Err("switched off".to_owned()) }
+    }
+
+    fn ready(&self) -> Verdict {
+        if self.ready.load(Relaxed) { Ok(()) } else { Err("starting".to_owned()) }
+    }
+}
+
+fn pages(side: &Side, addr: &str, health: &Arc<Switches>) -> Result<Admin, BindError> {
+    start(side, AdminConfig { addr: addr.parse().unwrap(), health: health.clone() })
 }
 
 fn ask(addr: SocketAddr, request: &str) -> String {
@@ -28,13 +44,13 @@ fn get(addr: SocketAddr, path: &str) -> String {
 
 #[test]
 fn every_page_answers_and_stopping_is_graceful() {
-    let (side, ready) = (Side::start().unwrap(), Arc::new(AtomicBool::new(false)));
-    let admin = pages(&side, "127.0.0.1:0", &ready).unwrap();
+    let (side, health) = (Side::start().unwrap(), Arc::new(Switches::default()));
+    let admin = pages(&side, "127.0.0.1:0", &health).unwrap();
     let addr = admin.addr();
     let cases = [
         ("/", "HTTP/1.1 200", "/metrics"),
-        ("/healthz", "HTTP/1.1 200", "alive"),
-        ("/readyz", "HTTP/1.1 503", "not ready"),
+        ("/healthz", "HTTP/1.1 503", "not alive: switched off\n"),
+        ("/readyz", "HTTP/1.1 503", "not ready: starting\n"),
         ("/metrics", "application/openmetrics-text", "# EOF\n"),
         ("/nothing", "HTTP/1.1 404", ""),
     ];
@@ -42,12 +58,14 @@ fn every_page_answers_and_stopping_is_graceful() {
         let answer = get(addr, path);
         assert!(answer.contains(head) && answer.contains(body), "{path}: {answer}");
     }
-    ready.store(true, Relaxed);
+    health.alive.store(true, Relaxed);
+    assert!(get(addr, "/healthz").starts_with("HTTP/1.1 200"));
+    health.ready.store(true, Relaxed);
     assert!(get(addr, "/readyz").starts_with("HTTP/1.1 200"));
     let long = format!("GET / HTTP/1.1\r\nHost: here\r\nX: {}\r\n\r\n", "x".repeat(20_000));
     assert!(ask(addr, &long).starts_with("HTTP/1.1 431"));
 
-    let error = pages(&side, &addr.to_string(), &ready).err().unwrap();
+    let error = pages(&side, &addr.to_string(), &health).err().unwrap();
     assert!(error.to_string().contains("is taken by another program"), "{error}");
 
     let mut idle = TcpStream::connect(addr).unwrap();

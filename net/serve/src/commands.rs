@@ -1,6 +1,7 @@
 //! Commands by name, and how long each took.
 
-use skein_proto::{imap, pop3};
+use skein_proto::sasl::Question;
+use skein_proto::{imap, lmtp, pop3};
 use skein_runtime::metrics::{Histogram, MICROSECOND_BOUNDS};
 use std::time::Instant;
 
@@ -31,6 +32,17 @@ macro_rules! command {
         );
         Some(Command { name: $name, took: &TOOK })
     }};
+}
+
+/// A login, as the client asked for it; what it waits for failures before is part of its time.
+pub(crate) fn login(service: &str, question: &Question) -> Command {
+    let command = match (service, question) {
+        ("pop3", Question::Password(_)) => command!("pop3", "PASS"),
+        ("pop3", _) => command!("pop3", "AUTH"),
+        (_, Question::Password(_)) => command!("imap", "LOGIN"),
+        _ => command!("imap", "AUTHENTICATE"),
+    };
+    command.expect("each arm names one")
 }
 
 /// The command that a request is or completes; `None` for a part of one.
@@ -81,5 +93,17 @@ pub(crate) fn pop3(request: &pop3::Request) -> Option<Command> {
         Request::Dele(_) => command!("pop3", "DELE"),
         Request::Rset => command!("pop3", "RSET"),
         Request::Quit => command!("pop3", "QUIT"),
+    }
+}
+
+/// The same of LMTP.
+pub(crate) fn lmtp(request: &lmtp::Request) -> Option<Command> {
+    use lmtp::Request;
+    match request {
+        Request::Sender { .. } => command!("lmtp", "MAIL"),
+        Request::Recipient { .. } => command!("lmtp", "RCPT"),
+        // From the last byte of the message to the outcomes.
+        Request::End { .. } => command!("lmtp", "DATA"),
+        Request::Chunk(_) | Request::Abort => None,
     }
 }

@@ -4,6 +4,7 @@
 //! read back, when all is there, for the moment that rendering takes. So many bytes of a shard at once, and no more, are.
 
 use crate::Store;
+use crate::metrics;
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_mime::{Cache, Crlf};
 use skein_runtime::{RealDisk, spawn_blocking};
@@ -78,6 +79,9 @@ impl Received {
     /// # Errors
     /// The log refuses.
     pub fn log(self, _store: &Store) -> Result<BodyAddr, StoreError> {
-        Ok(self.writer.finish(&self.cache)?)
+        let addr = self.writer.finish(&self.cache)?;
+        metrics::MESSAGES_TAKEN.add(1);
+        metrics::MESSAGES_TAKEN_BYTES.add(u64::from(addr.bytes));
+        Ok(addr)
     }
 }

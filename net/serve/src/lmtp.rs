@@ -13,8 +13,9 @@ mod delivery;
 pub use delivery::Delivery;
 pub(crate) use delivery::take;
 
+use crate::commands;
 use crate::host::{Host, Live, ToShard};
-use crate::metrics::{self, Held};
+use crate::metrics;
 use crate::pump::start_tls;
 use crate::sessions::Seat;
 use delivery::{Bytes, Message, Open, Origin};
@@ -24,11 +25,12 @@ use skein_base::seam::Clock;
 use skein_base::{Class, ShardId, UserName};
 use skein_deliver::{Trace, write_trace};
 use skein_proto::lmtp::{Address, Close, Lmtp, Outcome, Refusal, Reply, Request, Step};
+use skein_runtime::metrics::Held;
 use skein_runtime::{RealClock, sleep};
 use skein_transport::Conn;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes read at once: a message of usual size in one go.
 const READ_BYTES: usize = 64 * 1024;
@@ -83,7 +85,7 @@ pub(crate) async fn serve(host: Host, mut conn: Conn, seat: Seat) {
     let mut settings = host.settings().lmtp.clone();
     settings.starttls = conn.door().offers_tls();
     let machine = Lmtp::new(settings, conn.is_secure());
-    let (live, counted) = (host.enter(), Held::new(&metrics::LMTP_CONNECTIONS));
+    let (live, counted) = (host.enter(), metrics::connections("lmtp").hold());
     let mut pump = Pump {
         host,
         conn,
@@ -110,7 +112,11 @@ impl Pump {
             loop {
                 match self.machine.next() {
                     Step::Ask(id, request) => {
+                        let (command, start) = (commands::lmtp(&request), Instant::now());
                         let reply = self.answer(request).await;
+                        if let Some(command) = command {
+                            command.ends(start);
+                        }
                         self.machine.answer(id, reply);
                     }
                     Step::StartTls => {
@@ -221,11 +227,11 @@ impl Pump {
         let user = match self.account_of(&address).await {
             Ok(Some(user)) => user,
             Ok(None) => {
-                metrics::DELIVERIES_REFUSED.add(1);
+                metrics::delivery_ended(Some(Class::Missing));
                 return Reply::Refuse(Refusal { class: Class::Missing, text: format!("No user {address} here") });
             }
             Err(Unavailable) => {
-                metrics::DELIVERIES_REFUSED.add(1);
+                metrics::delivery_ended(Some(Class::Unavailable));
                 tracing::warn!(%address, "a delivery was put off: a source of users does not answer");
                 let text = "Users can not be looked up at the moment, please try again later".to_owned();
                 return Reply::Refuse(Refusal { class: Class::Unavailable, text });

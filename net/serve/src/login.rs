@@ -6,7 +6,7 @@
 //! ```
 
 use crate::host::Host;
-use crate::metrics;
+use crate::metrics::{self, Mechanism};
 use skein_auth::{Accepted, Attempt, Identity, Offload, Outcome, Refusal, Step, Unavailable};
 use skein_base::seam::Clock;
 use skein_base::{Class, Secret, UserName};
@@ -23,6 +23,8 @@ use std::time::Duration;
 /// The client, as far as a login cares.
 #[derive(Clone, Copy)]
 pub(crate) struct Client<'a> {
+    /// What it speaks.
+    pub service: &'static str,
     /// Where it is.
     pub peer: Endpoint,
     /// Whose certificate it has shown.
@@ -99,11 +101,12 @@ impl Offload for Elsewhere<'_> {
 impl Host {
     /// Answers a question of the exchange with this client.
     pub(crate) async fn authenticate(&self, question: Question, client: Client<'_>) -> Verdict {
-        let from = client.peer.ip();
+        let (from, mechanism) = (client.peer.ip(), Mechanism::of(&question));
+        let counted = |outcome: &Outcome| metrics::login_ended(client.service, mechanism, outcome.as_ref().err());
         match question {
             Question::Password(Credentials { authzid, user, password }) => {
                 let who = Identity { user: &user, authzid: authzid.as_deref(), from };
-                self.check_password(who, &password, client.peer).await
+                self.check_password(who, &password, client.peer, counted).await
             }
             Question::Keys { user, authzid, hash } => {
                 let who = Identity { user: &user, authzid: authzid.as_deref(), from };
@@ -111,18 +114,23 @@ impl Host {
                 let nonce = self.chance();
                 match (self.auth().keys(who, hash, &self.elsewhere()).await, nonce) {
                     (Ok(keys), Some(nonce)) => Verdict::Keys(Box::new(ScramAnswer { keys, nonce })),
-                    _ => unavailable(&user, client.peer),
+                    _ => {
+                        counted(&Err(Refusal::Unavailable));
+                        unavailable(&user, client.peer)
+                    }
                 }
             }
             Question::Proof { user, authzid, hash, holds } => {
                 let who = Identity { user: &user, authzid: authzid.as_deref(), from };
                 let outcome = self.auth().proof(who, hash, holds, &self.elsewhere()).await;
+                counted(&outcome);
                 self.settle(outcome, who, None, client.peer).await
             }
             Question::Certificate { authzid } => {
                 let user = client.certificate.unwrap_or_default();
                 let who = Identity { user, authzid: authzid.as_deref(), from };
                 let outcome = self.auth().certificate(who, &self.elsewhere()).await;
+                counted(&outcome);
                 self.settle(outcome, who, None, client.peer).await
             }
         }
@@ -146,12 +154,19 @@ impl Host {
         (steps, outcome, waits_ms)
     }
 
-    async fn check_password(&self, who: Identity<'_>, password: &Secret, peer: Endpoint) -> Verdict {
+    async fn check_password(
+        &self,
+        who: Identity<'_>,
+        password: &Secret,
+        peer: Endpoint,
+        counted: impl Fn(&Outcome),
+    ) -> Verdict {
         // Who is known to be right has nothing to wait for, and learns nothing that the login would not tell him.
         if !self.auth().remembers(who, password, RealClock.monotonic_ms()) {
             self.hold_back(who, Some(password)).await;
         }
         let outcome = self.auth().password(who, password, &self.elsewhere()).await;
+        counted(&outcome);
         self.settle(outcome, who, Some(password), peer).await
     }
 
@@ -160,7 +175,7 @@ impl Host {
         if let Some(attempt) = self.counted(who, password) {
             let delay_ms = self.penalties().delay_ms(attempt, RealClock.monotonic_ms());
             if delay_ms > 0 {
-                metrics::LOGINS_HELD_BACK.add(1);
+                metrics::LOGINS_HELD_BACK.observe(delay_ms);
                 self.pause(delay_ms).await;
             }
         }
@@ -186,7 +201,6 @@ impl Host {
         if let (Refusal::Wrong, Some(attempt)) = (&refusal, attempt) {
             self.penalties().failed(attempt, now_ms);
         }
-        metrics::LOGINS_REFUSED.add(1);
         tracing::info!(user = who.user, as_user = who.authzid, %peer, reason = ?refusal, "login refused");
         self.pause(u64::from(self.auth().state().settings.failure_delay_ms)).await;
         let (class, text) = words(refusal);

@@ -64,8 +64,12 @@ pub(crate) async fn start_tls(conn: &mut Conn, unread: usize) -> bool {
     let Some(tls) = conn.door().certificates().cloned() else { return false };
     let deadline = Deadline::after(Duration::from_secs(HANDSHAKE_SECONDS_MAX));
     match conn.start_tls(tls.config(), unread, deadline).await {
-        Ok(()) => true,
+        Ok(()) => {
+            metrics::handshake_ended(conn.tls_info().map(|tls| tls.version).or(Some("unknown")));
+            true
+        }
         Err(error) => {
+            metrics::handshake_ended(None);
             tracing::debug!(peer = %conn.peer(), %error, "TLS was not agreed");
             false
         }

@@ -7,10 +7,12 @@
 //!
 //! A session keeps its id when it moves. While it is on its way neither shard lists it.
 
+use crate::metrics;
 use skein_base::seam::Clock;
 use skein_base::sync::Notify;
 use skein_base::{ShardId, UserName};
 use skein_runtime::RealClock;
+use skein_runtime::metrics::Held;
 use skein_transport::{Conn, Endpoint};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -154,6 +156,7 @@ impl Sessions {
     pub fn accept(&self, shard: ShardId, number: u64, service: &'static str, conn: &Conn) -> Seat {
         let since = RealClock.unix_seconds();
         let id = SessionId { since, shard, number };
+        metrics::session_started(service);
         self.take(fresh(id, service, conn.peer(), conn.local()))
     }
 
@@ -162,7 +165,8 @@ impl Sessions {
         let id = info.id;
         let entry = Rc::new(Entry { info: RefCell::new(info), kicked: Cell::new(false), kick: Notify::new() });
         self.0.borrow_mut().insert(id, entry.clone());
-        Seat { sessions: self.clone(), id, entry, why: Cell::new("the connection broke"), moved: false }
+        let why = Cell::new("the connection broke");
+        Seat { sessions: self.clone(), id, entry, why, moved: false, logged_in: Cell::new(None) }
     }
 
     /// All there are, oldest first.
@@ -210,6 +214,7 @@ pub(crate) struct Seat {
     entry: Rc<Entry>,
     why: Cell<&'static str>,
     moved: bool,
+    logged_in: Cell<Option<Held>>,
 }
 
 impl Seat {
@@ -222,6 +227,7 @@ impl Seat {
     pub fn logged_in(&self, user: &UserName) {
         let mut info = self.entry.info.borrow_mut();
         info.user = Some(user.clone());
+        self.logged_in.set(Some(metrics::sessions(info.service).hold()));
         info.doing = Doing::Waiting;
     }
 
@@ -279,7 +285,11 @@ impl Seat {
 }
 
 fn count(info: &mut SessionInfo, conn: &Conn) {
-    (info.bytes_in, info.bytes_out) = (conn.bytes_in(), conn.bytes_out());
+    // What was read before a move and not taken is read, and counted, again.
+    let since = |now: u64, before: u64| now.saturating_sub(before);
+    let (bytes_in, bytes_out) = (conn.bytes_in(), conn.bytes_out());
+    metrics::session_bytes(info.service, since(bytes_in, info.bytes_in), since(bytes_out, info.bytes_out));
+    (info.bytes_in, info.bytes_out) = (bytes_in, bytes_out);
     if info.tls.is_none() {
         info.tls = conn.tls_info().map(|tls| (tls.version, tls.cipher));
     }

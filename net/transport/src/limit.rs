@@ -32,6 +32,11 @@ impl ConnectionLimit {
         self.0.max.store(max, Relaxed);
     }
 
+    /// How many there may be.
+    pub fn max(&self) -> usize {
+        self.0.max.load(Relaxed)
+    }
+
     /// How many are open.
     pub fn open(&self) -> usize {
         self.0.open.load(Relaxed)

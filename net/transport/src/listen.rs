@@ -33,6 +33,11 @@ static REFUSED: Counter = Counter::new("skein_connections_refused", "Connections
 static EXHAUSTED: Counter =
     Counter::new("skein_accept_exhausted", "Accepts put off because descriptors or memory ran out.");
 
+/// Shows what listeners count at zero from now on.
+pub fn register_metrics() {
+    [&ACCEPTED, &REFUSED, &EXHAUSTED].iter().for_each(|counter| counter.register());
+}
+
 /// Binds one socket per shard to `addr`; port 0 is one free port for all of them.
 ///
 /// # Errors

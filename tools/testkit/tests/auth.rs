@@ -341,7 +341,7 @@ fn guesses_are_counted_where_nobody_is_trusted() {
     assert!(guess("two").code("AUTHENTICATIONFAILED").is_some());
     let numbers =
         program::run(Command::new("curl").args(["-sS", &format!("http://{}/metrics", server.ports().http)]), b"");
-    let held_back = |line: &str| line.starts_with("skein_logins_held_back_total{") && line.ends_with(" 1");
+    let held_back = |line: &str| line.starts_with("skein_login_held_back_seconds_count{") && line.ends_with(" 1");
     assert!(numbers.text().lines().any(held_back), "{}", numbers.text());
 }
 

@@ -4,22 +4,34 @@
 //! static DELIVERED: Counter = Counter::new("skein_delivered_messages", "Messages accepted.");
 //! DELIVERED.add(1);          a shard writes its own cells: a load and a store, no locked instruction
 //! metrics::render()          sums nothing: one line per shard, OpenMetrics text
+//! metrics::collect(..)       what is known elsewhere, read when somebody asks
 //! ```
 //!
-//! Metrics are statics; each appears in [`render`] from its first use, or from [`register`] on.
+//! Metrics are statics; each appears in [`render`] from its first use, or from [`register`] on. All of them with what they mean:
+//! tools/docs/metrics.md.
 
+mod collector;
 mod render;
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use collector::Collector;
 use skein_base::ShardId;
 
+pub use collector::{Kind, Samples, collect};
 pub use render::{CONTENT_TYPE, render};
 
 /// Tasks that ended by a panic.
 pub static TASK_PANICS: Counter = Counter::new("skein_task_panics", "Tasks that ended by a panic, caught.");
+/// Tasks by class, in its order.
+pub static TASKS: [Gauge; 3] = [
+    Gauge::labelled("skein_tasks", TASKS_HELP, &[("class", "session")]),
+    Gauge::labelled("skein_tasks", TASKS_HELP, &[("class", "delivery")]),
+    Gauge::labelled("skein_tasks", TASKS_HELP, &[("class", "bulk")]),
+];
+const TASKS_HELP: &str = "Tasks that have begun and not ended, waiting ones among them.";
 /// How late timers ring.
 pub static SHARD_LATE: Histogram = Histogram::new(
     "skein_shard_late_seconds",
@@ -33,6 +45,9 @@ pub static MICROSECOND_BOUNDS: [u64; 16] = [
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000,
     5_000_000, 10_000_000,
 ];
+
+/// Bounds for bytes: 512 B to 32 MiB, each four times the one before.
+pub static BYTE_BOUNDS: [u64; 9] = [512, 2048, 8192, 32_768, 131_072, 524_288, 2_097_152, 8_388_608, 33_554_432];
 
 /// A fixed label of one metric: `("protocol", "imap")`.
 pub type MetricLabel = (&'static str, &'static str);
@@ -68,6 +83,7 @@ enum Entry {
     Counter(&'static Counter),
     Gauge(&'static Gauge),
     Histogram(&'static Histogram),
+    Collector(&'static Collector),
 }
 
 fn enlist(entry: Entry) {
@@ -200,6 +216,12 @@ impl Gauge {
         self.rows().add(0, amount.cast_unsigned());
     }
 
+    /// Counts one more for as long as the guard lives.
+    pub fn hold(&'static self) -> Held {
+        self.add(1);
+        Held(self)
+    }
+
     /// Sets this shard's value.
     pub fn set(&'static self, value: i64) {
         let rows = self.rows();
@@ -220,6 +242,15 @@ impl Gauge {
 
     fn rows(&'static self) -> &'static Rows {
         self.cells.rows(1, || enlist(Entry::Gauge(self)))
+    }
+}
+
+/// One that a gauge counts while it lives.
+pub struct Held(&'static Gauge);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.add(-1);
     }
 }
 

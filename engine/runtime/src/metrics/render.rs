@@ -34,6 +34,7 @@ impl Entry {
             Entry::Counter(metric) => &metric.about,
             Entry::Gauge(metric) => &metric.about,
             Entry::Histogram(metric) => &metric.about,
+            Entry::Collector(metric) => &metric.about,
         }
     }
 
@@ -42,19 +43,22 @@ impl Entry {
             Entry::Counter(_) => "counter",
             Entry::Gauge(_) => "gauge",
             Entry::Histogram(_) => "histogram",
-        }
-    }
-
-    fn rows(&self) -> &'static Rows {
-        match self {
-            Entry::Counter(metric) => metric.rows(),
-            Entry::Gauge(metric) => metric.rows(),
-            Entry::Histogram(metric) => metric.rows(),
+            Entry::Collector(metric) => metric.kind.word(),
         }
     }
 
     fn samples(&self, text: &mut String) {
-        let (rows, about) = (self.rows(), self.about());
+        let rows = match self {
+            Entry::Counter(metric) => metric.rows(),
+            Entry::Gauge(metric) => metric.rows(),
+            Entry::Histogram(metric) => metric.rows(),
+            Entry::Collector(metric) => return metric.samples(text),
+        };
+        self.rows(rows, text);
+    }
+
+    fn rows(&self, rows: &Rows, text: &mut String) {
+        let about = self.about();
         for row in 0..rows.count() {
             let foreign = row + 1 == rows.count();
             let cells: Vec<u64> = (0..rows.stride).map(|column| rows.cell(row, column).load(Relaxed)).collect();
@@ -70,6 +74,7 @@ impl Entry {
                     buckets(text, name, &labels, metric.bounds, metric.scale, &cells);
                     Ok(())
                 }
+                Entry::Collector(_) => Ok(()),
             };
         }
     }

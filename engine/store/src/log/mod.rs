@@ -104,6 +104,23 @@ pub struct Appended {
     pub end: LogPos,
 }
 
+/// What the log tells whoever watches how long its disk takes. It reads no clock itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogStep {
+    /// A batch of so many bytes is written.
+    Batch {
+        /// Records and their headers.
+        bytes: u64,
+    },
+    /// A sync begins; one at a time.
+    Sync,
+    /// It has succeeded.
+    Synced,
+}
+
+/// Who is told of each step.
+type OnStep = Rc<dyn Fn(LogStep)>;
+
 /// What the log did so far. Plain numbers; they only rise.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct LogMetrics {
@@ -160,6 +177,7 @@ struct Shared<D: Disk> {
     /// Segments with chunks of bodies that no op names yet, and how many.
     pins: RefCell<BTreeMap<u64, u32>>,
     metrics: Cell<LogMetrics>,
+    on_step: RefCell<Option<OnStep>>,
 }
 
 /// A segment at rest.
@@ -227,6 +245,7 @@ impl<D: Disk> Log<D> {
             held_back: Cell::new(false),
             pins: RefCell::default(),
             metrics: Cell::default(),
+            on_step: RefCell::default(),
         }))
     }
 
@@ -381,6 +400,17 @@ impl<D: Disk> Log<D> {
     /// The counters.
     pub fn metrics(&self) -> LogMetrics {
         self.0.metrics.get()
+    }
+
+    /// Has every step of the writer told to `watch`, in place of an earlier one.
+    pub fn on_step(&self, watch: impl Fn(LogStep) + 'static) {
+        *self.0.on_step.borrow_mut() = Some(Rc::new(watch));
+    }
+
+    fn tell(&self, step: LogStep) {
+        if let Some(watch) = &*self.0.on_step.borrow() {
+            watch(step);
+        }
     }
 
     fn has_room(&self) -> Result<bool, LogError> {

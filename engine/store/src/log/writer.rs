@@ -2,7 +2,7 @@
 
 use super::heal::Abandoned;
 use super::state::{Piece, seal};
-use super::{Log, LogError, Sealed, SegmentHeader};
+use super::{Log, LogError, LogStep, Sealed, SegmentHeader};
 use skein_base::LogPos;
 use skein_base::seam::Disk;
 
@@ -93,6 +93,7 @@ impl<D: Disk> Log<D> {
             self.0.durable.borrow().advance(end);
         }
         self.count(|m| m.batches += 1);
+        self.tell(LogStep::Batch { bytes: bytes.len() as u64 });
         let bytes = self.put(file, base, bytes).await?;
         self.0.written.borrow().advance(end);
         self.0.state.borrow_mut().give_back(bytes);
@@ -129,7 +130,9 @@ impl<D: Disk> Log<D> {
     }
 
     async fn sync(&self, file: &D::File) -> Result<(), Failed> {
+        self.tell(LogStep::Sync);
         self.0.disk.fdatasync(file).await.map_err(|e| ("sync", e))?;
+        self.tell(LogStep::Synced);
         self.count(|m| m.syncs += 1);
         Ok(())
     }

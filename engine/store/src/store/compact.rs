@@ -93,6 +93,12 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 in_mailboxes.push((id, here));
             });
         }
+        let looked_at: u64 = packs.values().map(|pack| pack.file).sum();
+        let wasted: u64 = packs.values().map(|pack| pack.file.saturating_sub(pack.live)).sum();
+        self.count(|m| {
+            (m.pack_bytes_looked_at, m.pack_bytes_wasted) =
+                (m.pack_bytes_looked_at + looked_at, m.pack_bytes_wasted + wasted)
+        });
         let wasteful = |pack: &Use| pack.file.saturating_sub(pack.live) > pack.file / WASTE_ONE_IN;
         let victims = Victims(packs.iter().filter(|(_, pack)| wasteful(pack)).map(|(number, _)| *number).collect());
         handle.with_mut(|account| {
@@ -135,8 +141,15 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 continue;
             }
             self.0.packs.forget(handle.id(), number);
-            self.0.disk.remove(&folder.join(pack_name(number))).await?;
-            self.count(|m| m.packs_removed += 1);
+            let path = folder.join(pack_name(number));
+            let bytes = match self.0.disk.open(&path).await {
+                Ok(file) => self.0.disk.len(&file).await.unwrap_or(0),
+                Err(_) => 0,
+            };
+            self.0.disk.remove(&path).await?;
+            self.count(|m| {
+                (m.packs_removed, m.pack_bytes_removed) = (m.packs_removed + 1, m.pack_bytes_removed + bytes)
+            });
         }
         Ok(())
     }

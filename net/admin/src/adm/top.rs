@@ -101,7 +101,7 @@ async fn moment(desk: &Desk) -> Moment {
         queues,
         late: ids.iter().map(|id| SHARD_LATE.counts(*id)).collect(),
         commands: commands.map(|(labels, n)| ((label(labels, "protocol"), label(labels, "command")), n)).collect(),
-        deliveries: skein_serve::metrics::DELIVERIES.total(),
+        deliveries: skein_serve::metrics::deliveries_stored(),
     }
 }
 

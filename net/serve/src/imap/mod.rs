@@ -13,7 +13,7 @@ mod sync;
 use crate::commands;
 use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
 use crate::login::{Client, Verdict, admit_address, channel};
-use crate::metrics::{self, Held};
+use crate::metrics;
 use crate::pump::{self, KICKED, Moved, READ_BYTES, STOPPING, start_tls};
 use crate::sessions::Seat;
 use link::{Link, flush};
@@ -22,6 +22,7 @@ pub(crate) use session::Session;
 use skein_base::{AccountId, Class, UserName};
 use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, Step, Why};
 use skein_proto::sasl::{Credentials, Question};
+use skein_runtime::metrics::Held;
 use skein_runtime::{Deadline, sleep};
 use skein_store::StoreError;
 use skein_transport::Conn;
@@ -120,7 +121,7 @@ impl Pump {
             seat,
             farewell: None,
             _live: live,
-            _counted: Held::new(&metrics::IMAP_CONNECTIONS),
+            _counted: metrics::connections("imap").hold(),
         }
     }
 
@@ -221,7 +222,6 @@ impl Pump {
     }
 
     async fn ask(&mut self, request: Request) -> io::Result<()> {
-        metrics::IMAP_REQUESTS.add(1);
         let Some((session, _)) = &mut self.session else {
             self.machine.answer(Reply::bad("Log in first"));
             return Ok(());
@@ -248,8 +248,11 @@ impl Pump {
     /// Checks who it is here, where the connection was accepted; the session begins where the user lives.
     async fn check_login(&mut self, question: Question) -> Option<End> {
         let (_, certificate) = channel(&self.host, &self.conn);
-        let client = Client { peer: self.conn.peer(), certificate: certificate.as_deref() };
-        let reply = match self.host.authenticate(question, client).await {
+        let client = Client { service: "imap", peer: self.conn.peer(), certificate: certificate.as_deref() };
+        let (command, start) = (commands::login("imap", &question), Instant::now());
+        let verdict = self.host.authenticate(question, client).await;
+        command.ends(start);
+        let reply = match verdict {
             Verdict::In(accepted) if self.host.home_of(&accepted.user) == self.host.id() => {
                 self.log_in(&accepted.user).await
             }
@@ -264,13 +267,13 @@ impl Pump {
     async fn log_in(&mut self, user: &UserName) -> Reply {
         let Some(admitted) = self.host.admit(AccountId::of(user), Service::Imap) else {
             let max = self.host.settings().connections_per_user_max;
+            metrics::USERS_REFUSED.add(1);
             return Reply::no(Class::Limit, format!("You have {max} connections open already; close some first"));
         };
         match self.host.store().open(user).await {
             Ok(account) => {
                 let session = Session::new(self.host.store().clone(), account, self.host.settings().message_bytes_max);
                 self.session = Some((session, admitted));
-                metrics::LOGINS.add(1);
                 self.seat.logged_in(user);
                 tracing::info!(service = "imap", %user, peer = %self.conn.peer(), tls = self.machine.tls(), "login");
                 Reply::LoggedIn { user: user.as_str().to_owned() }

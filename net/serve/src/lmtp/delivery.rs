@@ -111,9 +111,7 @@ async fn take_here(host: Host, delivery: Delivery) {
     let (start, mut bytes) = (Instant::now(), 0);
     let done = deliver(&host, &users, &trace, message, &mut bytes).await;
     tell(&origin.id, &users, &done, bytes, start.elapsed());
-    let stored = done.iter().filter(|outcome| outcome.is_ok()).count();
-    metrics::DELIVERIES.add(stored as u64);
-    metrics::DELIVERIES_REFUSED.add((done.len() - stored) as u64);
+    done.iter().for_each(|outcome| metrics::delivery_ended(outcome.as_ref().err().map(|refusal| refusal.class)));
     // A sender that is gone does not hear of it and will send again: better twice than never.
     let _ = outcomes.send(done);
 }

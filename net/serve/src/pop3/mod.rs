@@ -13,13 +13,14 @@ mod update;
 use crate::commands;
 use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
 use crate::login::{Client, Verdict, admit_address, channel};
-use crate::metrics::{self, Held};
+use crate::metrics;
 use crate::pump::{self, KICKED, Moved, READ_BYTES, STOPPING, start_tls};
 use crate::sessions::Seat;
 use session::{GONE_SECONDS_MAX, Link, Session, refuse};
 use skein_base::{AccountId, Class, UidlFormat, UserName};
 use skein_proto::pop3::{Pop3, Pop3Config, Reply, Request, Step, Why};
 use skein_proto::sasl::{Credentials, Question};
+use skein_runtime::metrics::Held;
 use skein_runtime::{Deadline, sleep};
 use skein_store::StoreError;
 use skein_transport::Conn;
@@ -149,7 +150,7 @@ impl Pump {
             seat,
             farewell: None,
             _live: live,
-            _counted: Held::new(&metrics::POP3_CONNECTIONS),
+            _counted: metrics::connections("pop3").hold(),
         }
     }
 
@@ -269,7 +270,6 @@ impl Pump {
     }
 
     async fn ask(&mut self, request: Request) -> io::Result<()> {
-        metrics::POP3_REQUESTS.add(1);
         let Some((session, _)) = &mut self.session else {
             self.machine.answer(Reply::refuse(Class::Invalid, "Log in first"));
             return Ok(());
@@ -294,8 +294,11 @@ impl Pump {
     /// Checks who it is here, where the connection was accepted; the session begins where the user lives.
     async fn check_login(&mut self, question: Question) -> Option<End> {
         let (_, certificate) = channel(&self.host, &self.conn);
-        let client = Client { peer: self.conn.peer(), certificate: certificate.as_deref() };
-        let reply = match self.host.authenticate(question, client).await {
+        let client = Client { service: "pop3", peer: self.conn.peer(), certificate: certificate.as_deref() };
+        let (command, start) = (commands::login("pop3", &question), Instant::now());
+        let verdict = self.host.authenticate(question, client).await;
+        command.ends(start);
+        let reply = match verdict {
             Verdict::In(accepted) if self.host.home_of(&accepted.user) == self.host.id() => {
                 self.log_in(&accepted.user).await
             }
@@ -311,6 +314,7 @@ impl Pump {
         let id = AccountId::of(user);
         let Some(admitted) = self.host.admit(id, Service::Pop3) else {
             let max = self.host.settings().connections_per_user_max;
+            metrics::USERS_REFUSED.add(1);
             return Reply::refuse(Class::Limit, format!("You have {max} connections open already; close some first"));
         };
         let lock = match self.host.settings().pop3_sessions.lock {
@@ -330,7 +334,6 @@ impl Pump {
             Ok(session) => {
                 let totals = session.totals();
                 self.session = Some((session, admitted));
-                metrics::LOGINS.add(1);
                 self.seat.logged_in(user);
                 tracing::info!(service = "pop3", %user, peer = %self.conn.peer(), tls = self.machine.tls(), "login");
                 totals
