@@ -19,6 +19,7 @@
 pub mod account;
 mod account_handle;
 pub mod body;
+pub mod describe;
 mod error;
 pub mod log;
 pub mod mailbox;

@@ -35,6 +35,12 @@ fn is_somewhere(body: &BodyAddr) -> bool {
 /// Bytes of the expunge history's beginning in a snapshot's extra section; the mailbox's name follows.
 const HISTORY_BYTES: usize = 8;
 
+/// Both, as far as they are there.
+pub(crate) fn beside(extra: &[u8]) -> (Option<ModSeq>, Option<&str>) {
+    let Some((from, name)) = extra.split_first_chunk::<HISTORY_BYTES>() else { return (None, None) };
+    (Some(ModSeq(u64::from_le_bytes(*from))), std::str::from_utf8(name).ok())
+}
+
 /// What stands beside a snapshot's columns.
 pub(crate) fn extra(history_from: ModSeq, name: &str) -> Vec<u8> {
     let mut out = history_from.0.to_le_bytes().to_vec();

@@ -2,8 +2,10 @@
 
 use crate::script::Script;
 use skein_base::seam::Disk;
-use skein_base::{AccountId, LogPos, ShardId, Uid};
+use skein_base::{AccountId, Flags, Guid, LogPos, MailboxId, ShardId, Uid, UidValidity};
 use skein_index::{AccountSnapshot, Snapshot};
+use skein_store::describe::{Fact, Word, describe};
+use skein_store::pack::{Encoding, EntryHeader, PackHeader, Packed};
 use skein_store::account::{decode_account, encode_account};
 use skein_store::log::{
     Record, RecordHeader, RecordKind, SEGMENT_HEADER_BYTES, SegmentEnd, SegmentHeader, recover, scan,
@@ -89,6 +91,72 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 fn seal(bytes: &mut [u8], at: usize) {
     let crc = crc32c::crc32c(&bytes[..at]);
     bytes[at..at + 4].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Any file, in words: it ends, facts lie within the file, and whole files have no damage. Checksums are made right by the other
+/// targets; here the bytes are tried as they are, and behind the beginning of each kind of file.
+pub fn dump(data: &[u8]) {
+    tell(data);
+    let (mut script, rest) = Script::of(data);
+    let header = SegmentHeader { shard: ShardId(0), segment: 1, created: 1, run: [7; 16] };
+    let pack = PackHeader { account: AccountId([3; 16]), number: 1, created: 1 };
+    tell(&[&header.encode()[..], rest].concat());
+    tell(&[&pack.encode()[..], rest].concat());
+    tell(&segment(Script::of(data).0, rest));
+    tell(&entries(&mut script, &pack, rest));
+    let mut mended = data.to_vec();
+    mend_snapshot(&mut mended);
+    tell(&mended);
+}
+
+fn tell(bytes: &[u8]) {
+    let (mut facts, mut damaged) = (0, 0);
+    _ = describe("high-0000", bytes, &mut |_| {});
+    let described = describe("any", bytes, &mut |fact: Fact| {
+        facts += 1;
+        if fact.what == "damage" {
+            damaged += 1;
+            let [("from", Word::Number(from)), ("to", Word::Number(to)), ..] = fact.says[..] else { panic!("{fact:?}") };
+            assert!(from <= to, "{fact:?}");
+        }
+    });
+    match described {
+        Err(_) => assert_eq!(facts, 0),
+        Ok(places) => assert!(facts > 0 && damaged <= places),
+    }
+}
+
+/// A pack of entries whose headers check, and whose payloads do or do not.
+fn entries(script: &mut Script, pack: &PackHeader, mut rest: &[u8]) -> Vec<u8> {
+    let mut out = pack.encode().to_vec();
+    while !rest.is_empty() {
+        let (how, len) = (script.next(), usize::from(script.next()).min(rest.len()).max(1));
+        let (payload, left) = rest.split_at(len);
+        rest = left;
+        let header = EntryHeader {
+            payload_bytes: len as u32 + u32::from(how & 1),
+            encoding: if how & 2 == 0 { Encoding::Stored } else { Encoding::Zstd },
+            bytes: u32::from(how >> 6),
+            cache_bytes: u32::from(how & 7),
+            keyword_bytes: u32::from(how >> 4),
+            payload_crc: crc32c::crc32c(payload) ^ u32::from(how & 8),
+            packed: Packed {
+                guid: Guid([how; 16]),
+                mailbox: MailboxId(1),
+                validity: UidValidity(1),
+                uid: Uid(u32::from(how)),
+                flags: Flags(how) & Flags::ALL,
+                keywords: Vec::new(),
+                internal_date: 0,
+                save_date: 0,
+            },
+        };
+        let at = out.len() as u64;
+        out.extend_from_slice(&header.encode(pack, at));
+        out.extend_from_slice(payload);
+        out.resize(out.len().next_multiple_of(8), 0);
+    }
+    out
 }
 
 const LOG: &str = "/log";

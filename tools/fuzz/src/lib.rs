@@ -8,7 +8,7 @@
 //! imap lmtp pop3 proxy sasl sets   what the network sends, and
 //! mutf7                            its mailbox names
 //! mime search cache                what mail holds
-//! ops log snapshot account         what the disk says
+//! ops log snapshot account dump    what the disk says
 //! config passwd                    what the operator writes
 //! ```
 //!
@@ -24,7 +24,7 @@ mod script;
 mod settings;
 mod words;
 
-pub use disk::{account, log, ops, snapshot};
+pub use disk::{account, dump, log, ops, snapshot};
 pub use imap::{imap, sets};
 pub use lmtp::lmtp;
 pub use mail::{cache, mime, search};
@@ -37,10 +37,11 @@ pub use words::{mutf7, sasl};
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its corpus folder and of its fuzz target.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("account", account),
     ("cache", cache),
     ("config", config),
+    ("dump", dump),
     ("imap", imap),
     ("lmtp", lmtp),
     ("log", log),

@@ -11,6 +11,7 @@
 //!
 //! Never here: what an op means, IMAP words, object keys, sockets, clocks. Bytes: engine/docs/log-format.md.
 
+mod describe;
 mod error;
 mod files;
 mod format;
@@ -24,6 +25,7 @@ mod tail;
 pub(crate) mod tests;
 mod writer;
 
+pub(crate) use describe::{describe, describe_number_note};
 pub use error::{LogError, ReadError};
 pub use format::parse_segment_name;
 pub(crate) use format::segment_name;

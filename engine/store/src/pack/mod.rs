@@ -9,6 +9,7 @@
 //! Bytes: engine/docs/pack-format.md.
 
 mod append;
+mod describe;
 mod files;
 mod format;
 mod large;
@@ -17,6 +18,7 @@ mod read;
 mod tests;
 
 pub(crate) use append::{Appender, Entry};
+pub(crate) use describe::describe;
 pub(crate) use files::PackFiles;
 pub use format::{ENTRY_HEADER_BYTES, Encoding, EntryHeader, PACK_HEADER_BYTES, PACK_VERSION, PackHeader};
 pub use format::{pack_name, parse_pack_name};

@@ -180,7 +180,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// `2026-03-31T12:00:00Z`
-pub(super) fn date(seconds: i64) -> String {
+pub fn date(seconds: i64) -> String {
     let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Howard Hinnant's civil_from_days.
     let z = days + 719_468;

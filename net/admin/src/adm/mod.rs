@@ -33,5 +33,6 @@ mod who;
 mod wire;
 
 pub use desk::{Desk, LogEntry, RecentFn, ReloadFn};
+pub use fetch::date as utc;
 pub use socket::{Adm, AdmSocket, start};
 pub use wire::{Code, FlagsHow, Hidden, Line, PATH, Problem, Request};

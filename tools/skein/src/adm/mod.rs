@@ -8,6 +8,7 @@
 mod auth;
 mod backup;
 mod client;
+mod dump;
 mod mailbox;
 mod message;
 mod output;
@@ -49,6 +50,8 @@ enum Command {
     User(user::Command),
     /// What happens now: shards, sessions, commands, the busiest users.
     Top(top::Top),
+    /// A file of the store in words, and where it is damaged. No server is needed.
+    Dump(dump::Dump),
     /// Logins.
     #[command(subcommand)]
     Auth(auth::Command),
@@ -168,6 +171,7 @@ pub fn run(args: Args) -> ExitCode {
         Command::Pw(pw) => return crate::pw::run(pw, json),
         Command::Backup(backup) => return backup.run(&server),
         Command::Restore(restore) => return restore.run(&server),
+        Command::Dump(dump) => return dump.run(json),
         Command::User(command) => return command.run(&server, config.as_ref()),
         Command::Top(top) => return top.run(&server),
         Command::Auth(command) => command.request().map(|request| (request, Shape::Records)),
