@@ -234,6 +234,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let state = account::decode_account(&tree.payload, LogPos::default());
         let state =
             state.map_err(|damage| unfit("tree", format!("it does not read from byte {} on", damage.offset)))?;
+        if state.user() != Some(user) {
+            return Err(unfit("tree", format!("it is not of {user}, or of an account that had ended")));
+        }
         let mut snapshots = Vec::new();
         for named in state.mailboxes() {
             let file = format!("m{}.idx", named.id.0);

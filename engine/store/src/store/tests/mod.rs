@@ -10,6 +10,7 @@ mod client;
 mod crash;
 mod damage;
 mod damage_any;
+mod end;
 mod lifecycle;
 mod model;
 mod repair;
