@@ -354,7 +354,7 @@ impl Reader<'_> {
             SUBSCRIBE => Op::Subscribe { name: self.text()?, on: self.u8()? != 0 },
             APPEND => {
                 let (mailbox, first_uid, count) = (mailbox(self)?, Uid(self.u32()?), self.u32()?);
-                first_uid.0.checked_add(count).filter(|_| count > 0 && first_uid.0 > 0)?;
+                first_uid.0.checked_add(count).filter(|_| first_uid.0 > 0)?;
                 let messages = (0..count).map(|_| self.message()).collect::<Option<Vec<_>>>()?;
                 Op::Append { mailbox, first_uid, messages }
             }

@@ -25,6 +25,9 @@ impl World {
     }
 
     fn apply(&mut self, ops: Vec<Op>) {
+        if ops.is_empty() {
+            return;
+        }
         self.records += 1;
         let pos = LogPos { segment: 1, offset: self.records };
         self.account.apply(&decode(&encode(&ops)).unwrap(), pos);
@@ -434,4 +437,43 @@ fn scattered_sets() {
     world.apply(ops);
     assert_eq!(world.rows(INBOX).len(), 150);
     assert_eq!(world.account.find("INBOX").unwrap().validity, UidValidity(NOW as u32));
+}
+
+/// What comes from another server keeps its UIDs where nobody here had them, and its UIDVALIDITY where nobody knew one.
+#[test]
+fn imports() {
+    let mut world = World::new();
+    let ours = world.account.find("INBOX").unwrap().validity;
+    let import = |world: &mut World, uid: u32| {
+        let (given, ops) = world.account.import(INBOX, Some(Uid(uid)), message(Flags::SEEN, &["x"])).unwrap();
+        world.apply(ops);
+        given.0
+    };
+    let validity = |world: &World| world.account.find("INBOX").unwrap().validity;
+    for (anew, becomes) in [(UidValidity(0), ours), (ours, ours), (UidValidity(77), UidValidity(77))] {
+        let ops = world.account.begin_anew(INBOX, anew).unwrap();
+        world.apply(ops);
+        assert_eq!(validity(&world), becomes);
+    }
+    assert_eq!(world.names(), "INBOX");
+    assert_eq!([7, 9, 9, 8, u32::MAX, 50].map(|uid| import(&mut world, uid)), [7, 9, 10, 11, 12, 50]);
+    for (to, becomes) in [(40, 51), (60, 60)] {
+        let ops = world.account.raise_uid_next(INBOX, Uid(to)).unwrap();
+        world.apply(ops);
+        assert_eq!(world.account.mailbox(INBOX).unwrap().uid_next(), Uid(becomes));
+    }
+    // It is used now.
+    assert_eq!(world.account.begin_anew(INBOX, UidValidity(78)).unwrap(), []);
+    let view = world.account.mailbox_mut(INBOX).unwrap().open_view(true);
+    let made = world.account.create_as("Work", Some(UidValidity(5)), NOW).unwrap();
+    world.apply(made);
+    let work = world.account.find("Work").unwrap();
+    assert_eq!(work.validity, UidValidity(5));
+    let id = work.id;
+    let seen = world.account.mailbox_mut(id).unwrap().open_view(true);
+    assert_eq!(world.account.begin_anew(id, UidValidity(6)).unwrap(), [], "somebody looks at it");
+    world.account.mailbox_mut(id).unwrap().close_view(seen);
+    assert_eq!(world.account.begin_anew(id, UidValidity(6)).unwrap().len(), 2);
+    world.account.mailbox_mut(INBOX).unwrap().close_view(view);
+    assert_eq!(world.account.create_as("Work", None, NOW).unwrap_err(), MailboxExists);
 }

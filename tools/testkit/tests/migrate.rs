@@ -1,13 +1,17 @@
 //! A Maildir that Debian's Dovecot wrote, read from the disk: the same UIDs, flags, keywords, dates and texts as over IMAP.
 
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use skein_base::Flags;
 use skein_migrate::maildir::{self, Layout};
 use skein_migrate::{Folder, Message};
+use skein_testkit::adm::{bad, good};
 use skein_testkit::imap::{Client, Value};
-use skein_testkit::server::{Kind, use_dovecot_maildir};
-use skein_testkit::{Server, program};
+use skein_testkit::server::{Kind, skein_binary, use_dovecot_maildir};
+use skein_testkit::temp::TempDir;
+use skein_testkit::{Server, program, wait};
 
 /// 23-Nov-2026 23:34:50 +0000
 const DATE: i64 = 1_795_476_890;
@@ -80,4 +84,124 @@ fn a_maildir_of_dovecots() {
     };
     check(&folders[0], &inbox);
     check(&folders[2], &alt);
+
+    // The same into Skein, by the operator's command, over IMAP again; and once more, which takes nothing.
+    let skein = Server::start();
+    let (user, path) = (Server::user(1), root.display());
+    let first = good(&skein, &format!("--json import {user} {path}"));
+    let taken = (inbox.2.len() + alt.2.len()) as u64;
+    assert_eq!(sum(&first, "uids_kept"), taken, "{first}");
+    assert_eq!(sum(&first, "uids_new") + sum(&first, "already") + sum(&first, "refused"), 0, "{first}");
+    let mut client = skein.login(&user);
+    assert_eq!(over_imap(&mut client, "INBOX"), inbox);
+    assert_eq!(over_imap(&mut client, "\"B&APw-ro/Alt\""), alt);
+    let subscribed = client.command("LSUB \"\" *").expect("LSUB").expect_ok();
+    assert_eq!(subscribed.data("LSUB").len(), 1, "{subscribed:?}");
+    let again = good(&skein, &format!("--json import {user} {path}"));
+    assert_eq!((sum(&again, "already"), sum(&again, "uids_kept")), (taken, 0), "{again}");
+    assert_eq!(over_imap(&mut client, "INBOX"), inbox);
+    assert_eq!(last(&first, "hash"), last(&again, "hash"));
+    // Where mail is, or a session looks on, UIDs can not be kept, and the report says so.
+    let other = Server::user(2);
+    let mut looking = skein.login(&other);
+    let selected = looking.command("SELECT INBOX").expect("SELECT").expect_ok();
+    // Made in the same second it has the same UIDVALIDITY, and then they can.
+    let is_same = selected.code("UIDVALIDITY") == Some(inbox.0.to_string());
+    let kept = if is_same { inbox.2.len() } else { 0 } + alt.2.len();
+    let given = good(&skein, &format!("--json import {other} {path}"));
+    let counts = (sum(&given, "uids_new"), sum(&given, "uids_kept"));
+    assert_eq!(counts, (taken - kept as u64, kept as u64), "{given}");
+    looking.command("NOOP").expect("NOOP").expect_ok();
+    assert_eq!(looking.command("SEARCH ALL").expect("SEARCH").expect_ok().search().len(), inbox.2.len());
+    good(&skein, &format!("check {user}"));
+}
+
+/// A field of all rows but the last, added up.
+fn sum(json: &str, name: &str) -> u64 {
+    let rows: Vec<&str> = json.lines().filter(|line| line.contains("\"mailbox\"")).collect();
+    rows.iter().map(|row| number(row, name)).sum()
+}
+
+fn number(row: &str, name: &str) -> u64 {
+    let rest = row.split(&format!("\"{name}\":")).nth(1).expect("the field");
+    rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).expect("a number")
+}
+
+/// A field of the last row.
+fn last<'a>(json: &'a str, name: &str) -> &'a str {
+    let row = json.lines().rfind(|line| !line.is_empty()).expect("a row");
+    row.split(&format!("\"{name}\":\"")).nth(1).and_then(|rest| rest.split('"').next()).expect("the field")
+}
+
+#[test]
+fn mboxes_and_files_come_in() {
+    let (server, from) = (Server::start(), TempDir::new("import"));
+    let user = Server::user(1);
+    let text = |n: usize| format!("From: a@b\nSubject: {n}\n\n>From here\n{}\n", "x".repeat(n));
+    let mbox: String = (0..30).map(|n| format!("From a@b Mon Nov 23 23:34:50 2026\n{}\n", text(n))).collect();
+    from.write("inbox", &mbox);
+    from.write("Archive.mbox", &mbox);
+    let path = from.path().display();
+    let dry = good(&server, &format!("--json import --dry-run {user} {path}"));
+    assert_eq!((sum(&dry, "messages"), sum(&dry, "uids_new")), (60, 0), "{dry}");
+    let taken = good(&server, &format!("--json import {user} {path}"));
+    assert_eq!(sum(&taken, "uids_new"), 60, "{taken}");
+    let mut client = server.login(&user);
+    let seen = client.command("EXAMINE Archive").expect("EXAMINE").expect_ok();
+    assert_eq!(seen.exists(), Some(30));
+    let reply = client.command("FETCH 3 (INTERNALDATE BODY.PEEK[])").expect("FETCH").expect_ok();
+    let body = String::from_utf8_lossy(reply.fetches()[0].body().expect("a body")).into_owned();
+    assert!(body.contains("Subject: 2\r\n\r\nFrom here\r\nxx"), "{body}");
+
+    let files = TempDir::new("import");
+    std::fs::create_dir(files.join("sub")).expect("a folder");
+    for n in 0..5 {
+        files.write(&format!("{n}.eml"), text(n));
+        files.write(&format!("sub/{n}.eml"), text(n));
+    }
+    let path = files.path().display();
+    let taken = good(&server, &format!("--json import --mailbox Files {user} {path}"));
+    assert_eq!(sum(&taken, "uids_new"), 10, "{taken}");
+    assert_eq!(client.command("EXAMINE Files/sub").expect("EXAMINE").expect_ok().exists(), Some(5));
+    assert_eq!(bad(&server, &format!("import nobody@nowhere {path}")).0, Some(67));
+    assert_eq!(bad(&server, &format!("import {user} /nowhere/at/all")).0, Some(65));
+}
+
+/// Whoever is killed in the middle, the next run takes what is missing, and nothing twice.
+#[test]
+fn an_import_that_breaks_off_goes_on() {
+    let (mut server, from) = (Server::start(), TempDir::new("import"));
+    let user = Server::user(1);
+    let mbox: String = (0..2000)
+        .map(|n| {
+            format!("From a@b Mon Nov 23 23:34:50 2026\nFrom: a@b\nSubject: {n}\n\n{}\n\n", "text ".repeat(n % 300))
+        })
+        .collect();
+    let path = from.write("inbox", &mbox);
+    let line = format!("import {user} {}", path.display());
+    for round in 0..6u64 {
+        let mut command = Command::new(skein_binary());
+        command.arg("adm").arg("--config").arg(server.folder().join("skein.toml")).args(line.split_whitespace());
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("skein adm");
+        wait::until(Duration::from_millis(30 * (round + 1)), || false);
+        if round % 2 == 0 {
+            child.kill().expect("a kill");
+        } else {
+            server.kill();
+        }
+        child.wait().expect("its end");
+        if round % 2 == 1 {
+            server.restart();
+        }
+    }
+    let done = good(&server, &format!("--json {line}"));
+    assert_eq!(sum(&done, "already") + sum(&done, "uids_new"), 2000, "{done}");
+    let mut client = server.login(&user);
+    client.command("EXAMINE INBOX").expect("EXAMINE").expect_ok();
+    let reply = client.command("FETCH 1:* BODY.PEEK[]").expect("FETCH").expect_ok();
+    let subject = |body: &[u8]| body.split(|&b| b == b'\r').nth(1).expect("the second line").to_vec();
+    let subjects: Vec<Vec<u8>> =
+        reply.fetches().iter().map(|fetched| subject(fetched.body().expect("a body"))).collect();
+    let different: BTreeSet<&Vec<u8>> = subjects.iter().collect();
+    assert_eq!((subjects.len(), different.len()), (2000, 2000), "nothing is lost, nothing is there twice");
 }

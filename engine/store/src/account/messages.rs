@@ -41,6 +41,27 @@ impl Account {
         Ok((first_uid, ops))
     }
 
+    /// A message arrives that had a UID elsewhere: it keeps that one when it is above all that were given here. Its UID, and the op.
+    pub fn import(&self, id: MailboxId, uid: Option<Uid>, message: NewMessage) -> Result<(Uid, Vec<Op>), AccountError> {
+        let (next, mut ops) = self.append(id, vec![message])?;
+        // The last of the 32 bits is never given.
+        let uid = uid.filter(|uid| *uid >= next && uid.0 < u32::MAX).unwrap_or(next);
+        if let [Op::Append { first_uid, .. }] = &mut ops[..] {
+            *first_uid = uid;
+        }
+        Ok((uid, ops))
+    }
+
+    /// UIDs go on from here, if they are not above it already.
+    pub fn raise_uid_next(&self, id: MailboxId, uid_next: Uid) -> Result<Vec<Op>, AccountError> {
+        let is_above = uid_next > self.target(id)?.uid_next();
+        Ok(if is_above {
+            vec![Op::Append { mailbox: id, first_uid: uid_next, messages: Vec::new() }]
+        } else {
+            Vec::new()
+        })
+    }
+
     /// Flags change. Also says which messages were left alone because they had changed since.
     pub fn store(&self, id: MailboxId, request: StoreRequest) -> Result<(Vec<Op>, IdSet), AccountError> {
         let mailbox = self.target(id)?;

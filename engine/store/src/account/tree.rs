@@ -56,6 +56,29 @@ impl Account {
         Ok(vec![Op::CreateMailbox { mailbox, name: name.into(), validity }])
     }
 
+    /// A mailbox that comes from elsewhere with its UIDVALIDITY. Without one, as [`Account::create`].
+    pub fn create_as(&self, name: &str, validity: Option<UidValidity>, now: i64) -> Result<Vec<Op>, AccountError> {
+        let mut ops = self.create(name, now)?;
+        if let ([Op::CreateMailbox { validity: made, .. }], Some(validity)) =
+            (&mut ops[..], validity.filter(|v| v.0 > 0))
+        {
+            *made = validity;
+        }
+        Ok(ops)
+    }
+
+    /// A mailbox that never gave a UID, and that no session looks at, takes over a UIDVALIDITY; any other stays as it is.
+    pub fn begin_anew(&self, id: MailboxId, validity: UidValidity) -> Result<Vec<Op>, AccountError> {
+        let entry = self.entries.get(&id).ok_or(AccountError::NoSuchMailbox)?;
+        let mailbox = entry.mailbox.as_deref().ok_or(AccountError::NotLoaded)?;
+        let is_unused = mailbox.uid_next().0 == 1 && mailbox.view_count() == 0;
+        if !is_unused || validity.0 == 0 || entry.validity == validity {
+            return Ok(Vec::new());
+        }
+        let made = Op::CreateMailbox { mailbox: id, name: entry.name.clone(), validity };
+        Ok(vec![Op::DeleteMailbox { mailbox: id }, made])
+    }
+
     /// The end of a mailbox. Its children stay (RFC 3501 §6.3.4).
     pub fn delete(&self, name: &str) -> Result<Vec<Op>, AccountError> {
         let name = canonical(name);

@@ -19,6 +19,7 @@ mod backup;
 mod desk;
 mod fetch;
 mod heal;
+mod import;
 mod log;
 mod mailbox;
 mod message;
@@ -34,5 +35,6 @@ mod wire;
 
 pub use desk::{Desk, LogEntry, RecentFn, ReloadFn};
 pub use fetch::date as utc;
+pub use import::{IMPORT_BYTES_MAX, IMPORT_MESSAGES_MAX, IMPORT_PATH, ImportEntry, ImportList};
 pub use socket::{Adm, AdmSocket, start};
 pub use wire::{Code, FlagsHow, Hidden, Line, PATH, Problem, Request};

@@ -1,7 +1,8 @@
 //! One address: a request in, an answer of lines out.
 
 use super::desk::Desk;
-use super::rows::{Gone, READER_PATIENCE, Rows};
+use super::import::{self, IMPORT_BYTES_MAX, IMPORT_PATH};
+use super::rows::{Gone, Lines, READER_PATIENCE, Rows};
 use super::top;
 use super::wire::{Code, Line, PATH, Problem, Request};
 use super::{auth, backup, fetch, heal, log, mailbox, message, server, users, who};
@@ -10,26 +11,38 @@ use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use std::future::Future;
 
 /// Bytes of a request: a query with the longest lists that a shell passes.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
 
 pub(crate) fn router(desk: Desk) -> Router {
-    Router::new().route(PATH, post(answer)).layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX)).with_state(desk)
+    let imports = post(take).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX));
+    let asks = post(answer).layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX));
+    Router::new().route(PATH, asks).route(IMPORT_PATH, imports).with_state(desk)
+}
+
+async fn take(State(desk): State<Desk>, body: Bytes) -> Response {
+    let (rows, lines) = Rows::new(READER_PATIENCE);
+    lines_of(lines, rows.clone(), async move { import::import(&desk, body, &rows).await })
 }
 
 async fn answer(State(desk): State<Desk>, body: Bytes) -> Response {
-    let (rows, lines) = Rows::new(READER_PATIENCE);
     let request = serde_json::from_slice::<Request>(&body);
+    let (rows, lines) = Rows::new(READER_PATIENCE);
+    lines_of(lines, rows.clone(), async move {
+        match request {
+            Ok(request) => run(&desk, request, &rows).await,
+            Err(error) => Err(Problem::new(Code::Usage, format!("this server does not know that: {error}")).into()),
+        }
+    })
+}
+
+/// The answer of lines that `work` makes.
+fn lines_of(lines: Lines, rows: Rows, work: impl Future<Output = Result<(), Stop>> + Send + 'static) -> Response {
     // A task of its own: its end is the end of the answer, and the answer's end its own.
     tokio::spawn(async move {
-        let done = match request {
-            Ok(request) => run(&desk, request, &rows).await,
-            Err(error) => {
-                Err(Stop::Problem(Problem::new(Code::Usage, format!("this server does not know that: {error}"))))
-            }
-        };
-        let said = match done {
+        let said = match work.await {
             Ok(()) => Ok(()),
             Err(Stop::Problem(problem)) => rows.problem(problem).await,
             Err(Stop::Gone) => Err(Gone),

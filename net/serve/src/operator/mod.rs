@@ -8,8 +8,10 @@
 //! Every change is durable when its call returns.
 
 mod end;
+mod import;
 mod opened;
 
+pub use import::{Import, Imported, Target};
 pub use opened::{Opened, Rendering, Seen};
 
 use crate::host::Host;

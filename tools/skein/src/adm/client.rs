@@ -5,7 +5,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request as HttpRequest;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use skein_admin::adm::{Code, Line, PATH, Request};
+use skein_admin::adm::{Code, IMPORT_PATH, ImportList, Line, PATH, Request};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -79,19 +79,33 @@ pub fn ask(socket: &Path, request: &Request, output: &mut Output) -> Result<Opti
 pub fn lines(socket: &Path, request: &Request, take: Take<'_>) -> Result<(), AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| AskError::Broken(error.to_string()))?;
-    runtime.block_on(exchange(socket, request, take))
+    let body = serde_json::to_vec(request).expect("a request has string keys");
+    runtime.block_on(exchange(socket, PATH, body, take))
+}
+
+/// Sends messages with what is said of them, and hands over the lines of the answer.
+///
+/// # Errors
+/// As [`lines`].
+pub fn import(socket: &Path, list: &ImportList, bodies: &[Vec<u8>], take: Take<'_>) -> Result<(), AskError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| AskError::Broken(error.to_string()))?;
+    let said = serde_json::to_vec(list).expect("a list has string keys");
+    let mut body = (said.len() as u32).to_le_bytes().to_vec();
+    body.extend_from_slice(&said);
+    bodies.iter().for_each(|message| body.extend_from_slice(message));
+    runtime.block_on(exchange(socket, IMPORT_PATH, body, take))
 }
 
 type Take<'a> = &'a mut dyn FnMut(Line) -> io::Result<()>;
 
-async fn exchange(socket: &Path, request: &Request, take: Take<'_>) -> Result<(), AskError> {
+async fn exchange(socket: &Path, path: &str, body: Vec<u8>, take: Take<'_>) -> Result<(), AskError> {
     let connected = UnixStream::connect(socket).await;
     let stream = connected.map_err(|error| AskError::Connect { socket: socket.to_owned(), error })?;
     let broken = |error: hyper::Error| AskError::Broken(error.to_string());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     let connection = tokio::spawn(connection);
-    let body = serde_json::to_vec(request).expect("a request has string keys");
-    let request = HttpRequest::post(PATH).header("host", "skein").body(Full::new(Bytes::from(body)));
+    let request = HttpRequest::post(path).header("host", "skein").body(Full::new(Bytes::from(body)));
     let response = sender.send_request(request.expect("all parts are constants")).await.map_err(broken)?;
     if !response.status().is_success() {
         return Err(AskError::Broken(format!("HTTP {}", response.status())));

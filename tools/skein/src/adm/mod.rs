@@ -9,6 +9,7 @@ mod auth;
 mod backup;
 mod client;
 mod dump;
+mod import;
 mod mailbox;
 mod message;
 mod output;
@@ -62,6 +63,9 @@ enum Command {
     Backup(backup::Backup),
     /// Put accounts back from a folder of backups.
     Restore(backup::Restore),
+    /// Take over mail of another server: a Maildir with its folders, an mbox or a folder of them, .eml files. May be run again: what
+    /// was taken is not taken twice.
+    Import(import::Import),
 }
 
 /// Commands that are one request.
@@ -169,6 +173,7 @@ pub fn run(args: Args) -> ExitCode {
     let server = Server::of(config.as_ref(), socket, json);
     let asked = match command {
         Command::Pw(pw) => return crate::pw::run(pw, json),
+        Command::Import(import) => return import.run(&server),
         Command::Backup(backup) => return backup.run(&server),
         Command::Restore(restore) => return restore.run(&server),
         Command::Dump(dump) => return dump.run(json),

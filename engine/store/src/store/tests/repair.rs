@@ -203,3 +203,30 @@ fn packs_alone_are_enough_for_the_mail() {
         assert_eq!(texts, (1..=6).map(text).collect::<Vec<_>>());
     }
 }
+
+/// An INBOX that took over another UIDVALIDITY is that one after any start, whatever of it a checkpoint had written.
+#[test]
+fn a_uidvalidity_that_was_taken_over_stays() {
+    for checkpoints in 0..4 {
+        let case = Case::new(5);
+        case.live(async move |store, handle| {
+            store.load(&handle, MailboxId::INBOX).await.unwrap();
+            if checkpoints & 1 != 0 {
+                store.checkpoint(&handle).await.unwrap();
+            }
+            let ops = handle.read(|account| account.begin_anew(MailboxId::INBOX, skein_base::UidValidity(77))).unwrap();
+            store.commit(&handle, &ops).unwrap();
+            append(&store, &handle, MailboxId::INBOX, "first").await;
+            if checkpoints & 2 != 0 {
+                store.checkpoint(&handle).await.unwrap();
+            }
+            append(&store, &handle, MailboxId::INBOX, "second").await;
+        });
+        let seen = case.live(async |store, handle| {
+            let seen = contents(&store, &handle, "INBOX").await;
+            (handle.read(|account| account.find("INBOX").unwrap().validity.0), seen)
+        });
+        let texts: Vec<_> = seen.1.iter().map(|m| (m.0, &*m.2)).collect();
+        assert_eq!((seen.0, texts), (77, vec![(1, "first"), (2, "second")]), "{checkpoints}");
+    }
+}

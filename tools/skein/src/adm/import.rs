@@ -1,0 +1,275 @@
+//! `adm import`: this program reads the files, the server appends the messages.
+
+use super::output::{Output, Shape};
+use super::{Server, client, code, fail};
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Map, Value};
+use skein_admin::adm::{Code, IMPORT_MESSAGES_MAX, ImportEntry, ImportList, Line};
+use skein_migrate::maildir::{self, Layout};
+use skein_migrate::{Folder, Message, MigrateError, Tally, eml_folders, eml_messages, mbox};
+use std::fs;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Bytes of messages that make a request; a larger message goes alone.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+#[derive(clap::Args)]
+pub struct Import {
+    /// Whose it becomes; he has to be known to the sources of users.
+    user: String,
+    /// A Maildir, an mbox, or a folder of mboxes or of .eml files.
+    path: PathBuf,
+    /// What it is, where a look does not tell.
+    #[arg(long)]
+    format: Option<Format>,
+    /// The mailbox that a single mbox or .eml files go to. A folder of mboxes has a mailbox for each file.
+    #[arg(long, value_name = "MAILBOX")]
+    mailbox: Option<String>,
+    /// Only say what would be taken.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Folders as `.Sub.Folder`, as Dovecot and Courier have them.
+    Maildir,
+    /// Folders as `Sub/Folder` (Dovecot's LAYOUT=fs).
+    MaildirFs,
+    /// One file, or a folder of them. `>From ` as most programs write it.
+    Mbox,
+    /// The same, each `>` before `From ` taken away once (mboxrd).
+    Mboxrd,
+    /// Files of one message each, in folders.
+    Eml,
+}
+
+type Failed = (Code, String);
+
+/// What became of the messages of a folder.
+#[derive(Default)]
+struct Counts {
+    kept: u64,
+    given: u64,
+    already: u64,
+    refused: u64,
+    unread: u64,
+}
+
+/// Mailboxes of the source with their messages, one after the other.
+type Folders = Vec<(Folder, Vec<Message>)>;
+
+impl Import {
+    pub fn run(self, server: &Server) -> ExitCode {
+        self.import(server).unwrap_or_else(|(class, text)| fail(class, &text))
+    }
+
+    fn import(&self, server: &Server) -> Result<ExitCode, Failed> {
+        let folders = self.folders().map_err(|error| (Code::Data, error.to_string()))?;
+        if folders.is_empty() {
+            return Err((Code::Data, format!("there is no mail in {}", self.path.display())));
+        }
+        let bar = bar(folders.iter().map(|(_, messages)| messages.len() as u64).sum(), server.json);
+        let (mut output, mut all, mut problems) = (Output::new(server.json, Shape::Table), Tally::default(), 0);
+        for (folder, messages) in &folders {
+            bar.set_message(folder.name.clone());
+            let (mut tally, mut counts) = (Tally::default(), Counts::default());
+            if !self.dry_run {
+                self.take(server, (folder, messages), (&mut tally, &mut all), &mut counts, &bar)?;
+            }
+            problems += counts.refused + counts.unread;
+            let row = [
+                ("mailbox", Value::from(folder.name.as_str())),
+                ("messages", messages.len().into()),
+                ("uids_kept", counts.kept.into()),
+                ("uids_new", counts.given.into()),
+                ("already", counts.already.into()),
+                ("refused", counts.refused.into()),
+                ("unreadable", counts.unread.into()),
+                ("bytes", tally.bytes.into()),
+            ];
+            let row = row.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            bar.suspend(|| output.row(row)).map_err(print_failed)?;
+        }
+        bar.finish_and_clear();
+        output.flush().map_err(print_failed)?;
+        let mut row = Map::new();
+        row.insert("user".into(), self.user.as_str().into());
+        row.insert("messages".into(), all.messages.into());
+        row.insert("bytes".into(), all.bytes.into());
+        row.insert("hash".into(), all.to_string().rsplit(' ').next().unwrap_or_default().into());
+        let mut total = Output::new(server.json, Shape::Records);
+        total.row(row).and_then(|()| total.flush()).map_err(print_failed)?;
+        Ok(if problems == 0 { ExitCode::SUCCESS } else { code(Code::Data) })
+    }
+
+    fn take(
+        &self,
+        server: &Server,
+        (folder, messages): (&Folder, &[Message]),
+        (tally, all): (&mut Tally, &mut Tally),
+        counts: &mut Counts,
+        bar: &ProgressBar,
+    ) -> Result<(), Failed> {
+        let (mut entries, mut bodies, mut bytes) = (Vec::new(), Vec::new(), 0);
+        for message in messages {
+            bar.inc(1);
+            let body = match message.read() {
+                Ok(body) => body,
+                Err(error) => {
+                    counts.unread += 1;
+                    bar.suspend(|| eprintln!("skein adm: {}: {error}", folder.name));
+                    continue;
+                }
+            };
+            if !bodies.is_empty() && (bytes + body.len() > BATCH_BYTES || bodies.len() == IMPORT_MESSAGES_MAX) {
+                self.send(server, folder, (&mut entries, &mut bodies), counts, bar)?;
+                bytes = 0;
+            }
+            tally.add(&body);
+            all.add(&body);
+            bytes += body.len();
+            entries.push(entry(folder, message, &body));
+            bodies.push(body);
+        }
+        // Also without a message: an empty mailbox is one, and UIDNEXT is said.
+        self.send(server, folder, (&mut entries, &mut bodies), counts, bar)
+    }
+
+    fn send(
+        &self,
+        server: &Server,
+        folder: &Folder,
+        (entries, bodies): (&mut Vec<ImportEntry>, &mut Vec<Vec<u8>>),
+        counts: &mut Counts,
+        bar: &ProgressBar,
+    ) -> Result<(), Failed> {
+        let list = ImportList {
+            user: self.user.clone(),
+            mailbox: folder.name.clone(),
+            validity: folder.validity,
+            uid_next: folder.uid_next,
+            subscribed: folder.subscribed,
+            messages: std::mem::take(entries),
+        };
+        // UIDs go on from there once all messages that are below are taken.
+        let highest = list.messages.iter().filter_map(|entry| entry.uid).max();
+        let list = ImportList { uid_next: list.uid_next.filter(|next| highest.is_none_or(|uid| uid < *next)), ..list };
+        let mut problem = None;
+        let asked = client::import(&server.socket, &list, bodies, &mut |line| {
+            match line {
+                Line::Row(row) => counts.add(&row, &folder.name, bar),
+                Line::Problem(told) => problem = problem.take().or(Some((told.code, told.text))),
+                Line::End => {}
+            }
+            Ok(())
+        });
+        bodies.clear();
+        asked.map_err(|error| (error.code(), error.to_string()))?;
+        problem.map_or(Ok(()), Err)
+    }
+
+    /// What there is, in the order in which it is taken.
+    fn folders(&self) -> Result<Folders, MigrateError> {
+        let name = self.mailbox.as_deref().unwrap_or("INBOX");
+        match self.format.unwrap_or_else(|| guess(&self.path)) {
+            Format::Maildir => maildirs(&self.path, Layout::PlusPlus),
+            Format::MaildirFs => maildirs(&self.path, Layout::Fs),
+            Format::Mbox => mboxes(&self.path, name, mbox::Quoting::O),
+            Format::Mboxrd => mboxes(&self.path, name, mbox::Quoting::Rd),
+            Format::Eml => {
+                let folders = eml_folders(&self.path, name)?;
+                folders.into_iter().map(|folder| eml_messages(&folder).map(|messages| (folder, messages))).collect()
+            }
+        }
+    }
+}
+
+fn maildirs(root: &Path, layout: Layout) -> Result<Folders, MigrateError> {
+    let folders = maildir::folders(root, layout)?;
+    folders.into_iter().map(|folder| maildir::messages(&folder).map(|messages| (folder, messages))).collect()
+}
+
+fn mboxes(path: &Path, name: &str, quoting: mbox::Quoting) -> Result<Folders, MigrateError> {
+    if !path.is_dir() {
+        return Ok(vec![mbox::folder(path, name, quoting)?]);
+    }
+    let mut files: Vec<PathBuf> = fs::read_dir(path)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| begins_as_mbox(path))
+        .collect();
+    files.sort();
+    let name = |path: &Path| {
+        let stem = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let stem = stem.strip_suffix(".mbox").map(str::to_owned).unwrap_or(stem);
+        if stem.eq_ignore_ascii_case("inbox") { "INBOX".to_owned() } else { stem }
+    };
+    files.iter().map(|path| mbox::folder(path, &name(path), quoting)).collect()
+}
+
+fn begins_as_mbox(path: &Path) -> bool {
+    let mut first = [0; 5];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut first));
+    read.is_ok() && first == *b"From "
+}
+
+fn guess(path: &Path) -> Format {
+    if path.join("cur").is_dir() || path.join("new").is_dir() {
+        return Format::Maildir;
+    }
+    let has_mbox = || fs::read_dir(path).into_iter().flatten().flatten().any(|entry| begins_as_mbox(&entry.path()));
+    if begins_as_mbox(path) || path.is_dir() && has_mbox() { Format::Mbox } else { Format::Eml }
+}
+
+fn entry(folder: &Folder, message: &Message, body: &[u8]) -> ImportEntry {
+    let mut hash = blake3::Hasher::new();
+    for part in [b"skein import", folder.name.as_bytes(), message.key.name.as_bytes(), body] {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.update(&message.key.uid.to_le_bytes());
+    let meta = &message.meta;
+    ImportEntry {
+        uid: meta.uid,
+        flags: meta.flags.0,
+        keywords: meta.keywords.iter().map(|keyword| keyword.as_str().into()).collect(),
+        date: meta.internal_date,
+        guid: hash.finalize().to_hex()[..32].to_owned(),
+        bytes: body.len(),
+    }
+}
+
+fn bar(messages: u64, json: bool) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(messages), ProgressDrawTarget::stderr());
+    if json || !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} messages, {eta} left, {msg}");
+    bar.set_style(style.expect("the template is a constant"));
+    bar
+}
+
+fn print_failed(error: io::Error) -> Failed {
+    (Code::Data, format!("can not print: {error}"))
+}
+
+impl Counts {
+    fn add(&mut self, row: &Map<String, Value>, mailbox: &str, bar: &ProgressBar) {
+        match row.get("took").and_then(Value::as_str) {
+            Some("kept") => self.kept += 1,
+            Some("given") => self.given += 1,
+            Some("already") => self.already += 1,
+            _ => {
+                self.refused += 1;
+                let why = row.get("refused").and_then(Value::as_str).unwrap_or("the server did not say why");
+                bar.suspend(|| eprintln!("skein adm: {mailbox}: a message is refused: {why}"));
+            }
+        }
+    }
+}
