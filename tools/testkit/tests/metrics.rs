@@ -155,3 +155,41 @@ fn the_page_and_the_server_agree() {
     let gone: Vec<&String> = page.keys().filter(|name| !seen.contains_key(*name)).collect();
     assert!(gone.is_empty(), "no such metrics: {gone:?}");
 }
+
+/// Names of metrics in an expression of PromQL or a text that holds some.
+fn named(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("skein_") || word.starts_with("process_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn dashboard_and_alerts_ask_for_what_there_is() {
+    let Some(server) = used() else { return };
+    let text = scrape(&server);
+    let samples: Vec<&str> = text.lines().filter_map(|line| line.split_once('{')).map(|(name, _)| name).collect();
+    let folder = program::workspace().join("perf/grafana");
+    for file in ["dashboard.json", "alerts.yaml"] {
+        let names = named(&std::fs::read_to_string(folder.join(file)).expect("a file of perf/grafana"));
+        assert!(names.len() > 10, "{file}: {names:?}");
+        let gone: Vec<&String> = names.iter().filter(|name| !samples.contains(&name.as_str())).collect();
+        assert!(gone.is_empty(), "{file} asks for {gone:?}");
+    }
+    let dashboard = std::fs::read(folder.join("dashboard.json")).expect("the dashboard");
+    let dashboard: serde_json::Value = serde_json::from_slice(&dashboard).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let expressions = panels.iter().filter_map(|panel| panel["targets"].as_array()).flatten();
+    let expressions = expressions.map(|target| target["expr"].as_str().expect("an expression").to_owned());
+    let Some(promtool) = program::find("promtool") else { return };
+    program::run(Command::new(&promtool).args(["check", "rules"]).arg(folder.join("alerts.yaml")), b"")
+        .expect_ok("promtool check rules");
+    // The dashboard's expressions are checked as rules are, with Grafana's variables filled in.
+    let rules: String = expressions
+        .map(|expr| expr.replace("$__rate_interval", "1m").replace("$instance", ".*"))
+        .enumerate()
+        .map(|(n, expr)| format!("  - record: skein:panel{n}\n    expr: {}\n", serde_json::Value::from(expr)))
+        .collect();
+    let own = skein_testkit::temp::TempDir::new("rules");
+    own.write("panels.yaml", format!("groups:\n- name: panels\n  rules:\n{rules}"));
+    program::run(Command::new(&promtool).args(["check", "rules"]).arg(own.path().join("panels.yaml")), b"")
+        .expect_ok("promtool check rules");
+}
