@@ -236,6 +236,19 @@ settings! {
         /// Shape of a line.
         format: LogFormat = Kind::Choice(LogFormat::WORDS), "\"text\"", Restart;
     }
+    /// Sessions of chosen users as they went over the wire, to find out what a client does.
+    rawlog: Rawlog {
+        /// Folder with a folder for each user whose IMAP and POP3 sessions are written down from the login on: make one named
+        /// as the user, owned by the server's user, and remove it when done. Mail is in these files; passwords are left out.
+        /// Empty: rawlog in the data folder. Elsewhere, name it in safety.folders too.
+        folder: Option<PathBuf> = Kind::Path, "\"\"", Live;
+        /// Size of each file at which it ends; a session has one in each direction.
+        file_bytes_max: u64 = count(1024, 1024 * GIB, "bytes"), "10485760", Live;
+        /// Files of one user; the oldest make room.
+        files_max: usize = count(2, 1_000_000, "files"), "200", Live;
+        /// True: the time is written before each line, in seconds since 1970.
+        timestamps: bool = Kind::Bool, "true", Live;
+    }
     /// The shard logs and snapshots.
     store: Store {
         /// Size at which a shard's log begins a new segment file. Smaller ones are drained sooner, larger ones cost fewer files.

@@ -5,6 +5,7 @@ use crate::imap;
 use crate::lmtp::{self, Delivery};
 use crate::pop3::{self, Pop3Settings};
 use crate::pump::Moved;
+use crate::rawlog::Rawlogs;
 use crate::sessions::{Kick, Seat, SessionInfo, Sessions, within};
 use skein_auth::{Auth, Penalties, SharedAuth};
 use skein_base::seam::Clock;
@@ -109,6 +110,7 @@ struct Shared {
     /// Counts sessions and deliveries.
     numbers: Cell<u64>,
     sessions: Sessions,
+    rawlogs: Rawlogs,
     live: Cell<usize>,
     quiet: Notify,
     stopping: Cell<bool>,
@@ -130,6 +132,7 @@ impl Host {
             maildrops: RefCell::default(),
             numbers: Cell::new(0),
             sessions: Sessions::default(),
+            rawlogs: Rawlogs::default(),
             live: Cell::new(0),
             quiet: Notify::new(),
             stopping: Cell::new(false),
@@ -218,6 +221,10 @@ impl Host {
     /// on his home shard, but for those that log in just now.
     pub fn kick(&self, whom: &Kick) -> usize {
         self.0.sessions.kick(whom)
+    }
+
+    pub(crate) fn rawlogs(&self) -> &Rawlogs {
+        &self.0.rawlogs
     }
 
     pub(crate) fn seats(&self) -> &Sessions {

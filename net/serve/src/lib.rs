@@ -17,6 +17,7 @@
 //! sessions  who is connected, what they do, and how they are made to leave
 //! login     who is this, and who has to wait before he is told
 //! ingest    a message on its way in                               message   a stored message, read as far as asked
+//! rawlog    sessions of chosen users, byte by byte, in files
 //! operator  one user's account in the hands of whoever runs the server
 //! proxy     who the client is, said by a proxy in front
 //! ```
@@ -36,6 +37,7 @@ mod operator;
 mod pop3;
 mod proxy;
 mod pump;
+mod rawlog;
 mod sessions;
 
 pub use commands::COMMAND_SECONDS;

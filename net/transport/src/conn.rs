@@ -63,6 +63,15 @@ pub struct Conn {
     shown: Option<Shown>,
     /// One of its address's connections.
     address_slot: Option<AddressSlot>,
+    tap: Option<Box<dyn Tap>>,
+}
+
+/// Sees all that goes over a connection, TLS taken off. It must not wait.
+pub trait Tap {
+    /// What the session reads.
+    fn input(&mut self, bytes: &[u8]);
+    /// What it writes, before it has left.
+    fn output(&mut self, bytes: &[u8]);
 }
 
 impl Conn {
@@ -89,6 +98,7 @@ impl Conn {
             slot: Some(slot),
             shown: None,
             address_slot: None,
+            tap: None,
         }
     }
 
@@ -158,6 +168,11 @@ impl Conn {
         chain.first().map(ClientNames::of)
     }
 
+    /// Lets `tap` see what is read and written from now on, until the connection moves.
+    pub fn set_tap(&mut self, tap: Box<dyn Tap>) {
+        self.tap = Some(tap);
+    }
+
     /// Counts the connection as one of its address's for as long as it lives.
     pub fn hold(&mut self, slot: AddressSlot) {
         self.address_slot = Some(slot);
@@ -209,6 +224,9 @@ impl Conn {
         let count = self.unread().min(max);
         let unread = &self.input[self.given..][..count];
         buffer.extend_from_slice(unread);
+        if let Some(tap) = &mut self.tap {
+            tap.input(unread);
+        }
         self.given += count;
         self.bytes_in += count as u64;
         if self.unread() == 0 {
@@ -244,6 +262,9 @@ impl Conn {
     /// # Errors
     /// `TimedOut` when the client takes nothing for the write timeout; the connection is of no use then.
     pub async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(tap) = &mut self.tap {
+            tap.output(bytes);
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             let count = match &mut self.tls {
@@ -413,6 +434,7 @@ impl Conn {
             slot: frozen.slot,
             shown: None,
             address_slot: frozen.address_slot,
+            tap: None,
         }
     }
 }

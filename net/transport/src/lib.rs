@@ -29,7 +29,7 @@ pub mod tls;
 mod unix;
 
 pub use address::{AddressLimit, AddressSlot};
-pub use conn::{Conn, StartTlsError, TlsInfo};
+pub use conn::{Conn, StartTlsError, Tap, TlsInfo};
 pub use endpoint::{Door, DoorTls, Endpoint, ForwardedTls};
 pub use frozen::Frozen;
 pub use limit::{ConnectionLimit, ConnectionSlot};

@@ -275,6 +275,9 @@ impl Pump {
                 let session = Session::new(self.host.store().clone(), account, self.host.settings().message_bytes_max);
                 self.session = Some((session, admitted));
                 self.seat.logged_in(user);
+                if let Some(tap) = self.host.rawlog(user, self.seat.id(), &self.input[self.at..]).await {
+                    self.conn.set_tap(tap);
+                }
                 tracing::info!(service = "imap", %user, peer = %self.conn.peer(), tls = self.machine.tls(), "login");
                 Reply::LoggedIn { user: user.as_str().to_owned() }
             }

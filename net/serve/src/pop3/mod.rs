@@ -335,6 +335,9 @@ impl Pump {
                 let totals = session.totals();
                 self.session = Some((session, admitted));
                 self.seat.logged_in(user);
+                if let Some(tap) = self.host.rawlog(user, self.seat.id(), &self.input[self.at..]).await {
+                    self.conn.set_tap(tap);
+                }
                 tracing::info!(service = "pop3", %user, peer = %self.conn.peer(), tls = self.machine.tls(), "login");
                 totals
             }
