@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::{env, fs, process, thread};
+use std::{env, fs, io, process, thread};
 
 /// A folder of its own under the temporary folder, removed on drop; kept, and its name printed, when the test failed.
 #[derive(Debug)]
@@ -15,9 +15,16 @@ impl TempDir {
     /// When it cannot be made.
     pub fn new(what: &str) -> TempDir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("skein-{what}-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = env::temp_dir().join(name);
-        fs::create_dir_all(&path).unwrap_or_else(|e| panic!("make {}: {e}", path.display()));
+        // A test that was killed leaves its folder, and process numbers come again.
+        let path = loop {
+            let name = format!("skein-{what}-{}-{}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            let path = env::temp_dir().join(name);
+            match fs::create_dir(&path) {
+                Ok(()) => break path,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("make {}: {error}", path.display()),
+            }
+        };
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(&path, open).expect("the folder is ours");
         TempDir(path)
