@@ -168,6 +168,27 @@ fn what_can_not_be_done_is_said_with_a_code() {
 }
 
 #[test]
+fn what_is_there_twice_goes() {
+    let server = server();
+    let user = Server::user(5);
+    let mut session = server.login(&user);
+    session.append("INBOX", "", &message("a@x.org", "one", "hello")).expect("APPEND").expect_ok();
+    session.append("INBOX", "", &message("a@x.org", "one", "hello")).expect("APPEND").expect_ok();
+    session.command("CREATE Else").expect("CREATE").expect_ok();
+    session.command("SELECT INBOX").expect("SELECT").expect_ok();
+    for to in ["INBOX", "INBOX", "Else"] {
+        session.command(&format!("UID COPY 1 {to}")).expect("COPY").expect_ok();
+    }
+    assert_eq!(bad(&server, &format!("deduplicate {user} all")).0, Some(64));
+    let gone = good(&server, &format!("--json deduplicate {user} mailbox '*' all"));
+    assert_eq!(gone.trim(), format!("{{\"user\":\"{user}\",\"mailbox\":\"INBOX\",\"expunged\":2}}"));
+    // Two that look alike are two; and in another mailbox it is the only one.
+    let left = good(&server, &format!("--json search {user} all"));
+    assert_eq!(left.lines().count(), 3, "{left}");
+    assert_eq!(good(&server, &format!("--json deduplicate {user} mailbox '*' all")), "");
+}
+
+#[test]
 fn looking_begins_no_account() {
     let server = server();
     let user = Server::user(9);

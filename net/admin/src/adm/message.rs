@@ -14,7 +14,11 @@ use skein_runtime::RealClock;
 use skein_serve::Opened;
 use skein_store::account::StoreRequest;
 use skein_store::op::StoreMode;
+use std::collections::HashSet;
 use std::future::Future;
+
+/// Rows looked at at once; none of the messages themselves is read.
+const ROWS_AT_ONCE: usize = 1000;
 
 /// `search`: a row for each message.
 pub(crate) async fn search(desk: &Desk, users: &str, query: &[String], rows: &Rows) -> Result<(), Stop> {
@@ -29,17 +33,47 @@ pub(crate) async fn search(desk: &Desk, users: &str, query: &[String], rows: &Ro
 
 /// `expunge`: a row for each mailbox that loses messages.
 pub(crate) async fn expunge(desk: &Desk, users: &str, query: &[String], rows: &Rows) -> Result<(), Stop> {
-    let query = understand(query)?;
-    if !query.names_mailbox() {
-        let text = "query: what removes mail has to name a mailbox; MAILBOX '*' means every one";
-        return Err(Problem::new(Code::Usage, text).into());
-    }
-    found(desk, users, query, rows, async |found, rows| {
+    found(desk, users, removing(query)?, rows, async |found, rows| {
         found.opened.expunge(&found.uids).await.map_err(problem)?;
         rows.row(found.row([("expunged", found.uids.count().into())])).await?;
         Ok(found.opened)
     })
     .await
+}
+
+/// `deduplicate`: of messages that are the same, as copies in one mailbox are, the first one found there stays. A row for each
+/// mailbox that loses some.
+pub(crate) async fn deduplicate(desk: &Desk, users: &str, query: &[String], rows: &Rows) -> Result<(), Stop> {
+    found(desk, users, removing(query)?, rows, async |found, rows| {
+        let (mut known, mut again, mut from) = (HashSet::new(), IdSet::new(), 1);
+        loop {
+            let batch = found.opened.look(&found.uids, from, ROWS_AT_ONCE);
+            let Some(last) = batch.last() else { break };
+            from = last.uid + 1;
+            for seen in &batch {
+                if !known.insert(seen.fixed.guid) {
+                    again.insert(seen.uid);
+                }
+            }
+            skein_runtime::bulk_yield().await;
+        }
+        if !again.is_empty() {
+            found.opened.expunge(&again).await.map_err(problem)?;
+            rows.row(found.row([("expunged", again.count().into())])).await?;
+        }
+        Ok(found.opened)
+    })
+    .await
+}
+
+/// A query of what is to go.
+fn removing(query: &[String]) -> Result<Query, Stop> {
+    let query = understand(query)?;
+    if !query.names_mailbox() {
+        let text = "query: what removes mail has to name a mailbox; MAILBOX '*' means every one";
+        return Err(Problem::new(Code::Usage, text).into());
+    }
+    Ok(query)
 }
 
 /// `flags`: a row for each mailbox with messages that are meant.

@@ -114,6 +114,7 @@ async fn run(desk: &Desk, request: Request, rows: &Rows) -> Result<(), Stop> {
         Request::Search { users, query } => message::search(desk, &users, &query, rows).await,
         Request::Fetch { users, fields, query } => fetch::fetch(desk, &users, &fields, &query, rows).await,
         Request::Expunge { users, query } => message::expunge(desk, &users, &query, rows).await,
+        Request::Deduplicate { users, query } => message::deduplicate(desk, &users, &query, rows).await,
         Request::Flags { users, how, flags, query } => message::flags(desk, &users, (how, &flags), &query, rows).await,
         Request::Copy { users, to, moving, query } => message::copy(desk, &users, (to, moving), &query, rows).await,
     }

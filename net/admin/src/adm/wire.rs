@@ -67,6 +67,8 @@ pub enum Request {
     Fetch { users: String, fields: Vec<String>, query: Vec<String> },
     /// Remove messages.
     Expunge { users: String, query: Vec<String> },
+    /// Remove messages that a mailbox has twice.
+    Deduplicate { users: String, query: Vec<String> },
     /// Change flags and keywords.
     Flags { users: String, how: FlagsHow, flags: Vec<String>, query: Vec<String> },
     /// Copy or move messages to a mailbox of the same user.

@@ -78,6 +78,13 @@ impl Search {
     }
 }
 
+impl Search {
+    pub fn deduplicate(self) -> Result<Request, String> {
+        let (users, query) = self.users.split_more(self.words, "the QUERY")?;
+        Ok(Request::Deduplicate { users, query })
+    }
+}
+
 impl Fetch {
     pub fn request(self) -> Result<Request, String> {
         let (users, fields, query) = three(&self.users, self.words, "FIELDS")?;

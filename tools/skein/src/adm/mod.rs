@@ -118,6 +118,8 @@ enum Ask {
     Fetch(message::Fetch),
     /// Remove messages that a query finds. It has to name a mailbox.
     Expunge(message::Search),
+    /// Remove messages that a mailbox has twice, as by COPY, among those that a query finds. It has to name a mailbox.
+    Deduplicate(message::Search),
     /// Change flags and keywords of messages that a query finds.
     #[command(subcommand)]
     Flags(message::Flags),
@@ -242,6 +244,7 @@ impl Ask {
             Ask::Search(search) => (search.search()?, Shape::Table),
             Ask::Fetch(fetch) => (fetch.request()?, Shape::Records),
             Ask::Expunge(search) => (search.expunge()?, Shape::Table),
+            Ask::Deduplicate(search) => (search.deduplicate()?, Shape::Table),
             Ask::Flags(flags) => (flags.request()?, Shape::Table),
             Ask::Copy(copy) => (copy.request(false)?, Shape::Table),
             Ask::Move(copy) => (copy.request(true)?, Shape::Table),
