@@ -205,3 +205,38 @@ fn an_import_that_breaks_off_goes_on() {
     let different: BTreeSet<&Vec<u8>> = subjects.iter().collect();
     assert_eq!((subjects.len(), different.len()), (2000, 2000), "nothing is lost, nothing is there twice");
 }
+
+/// What goes out comes in again as it was: into another server, as a Maildir and as mboxes.
+#[test]
+fn an_export_comes_in_again() {
+    let (server, dir) = (Server::start(), TempDir::new("export"));
+    let user = Server::user(1);
+    let mut client = server.login(&user);
+    client.command("CREATE \"B&APw-ro/Alt\"").expect("CREATE").expect_ok();
+    client.command("SUBSCRIBE \"B&APw-ro/Alt\"").expect("SUBSCRIBE").expect_ok();
+    for (n, mailbox) in ["INBOX", "\"B&APw-ro/Alt\"", "INBOX", "INBOX"].into_iter().enumerate() {
+        let text = format!("From: a@b\r\nSubject: {n}\r\n\r\nFrom here\r\n>From there\r\n\u{fc}\r\n");
+        let given = "(\\Seen work) \"23-Nov-2026 23:34:50 +0000\"";
+        let tag = client.send(&format!("APPEND {mailbox} {given} {{{}}}", text.len())).expect("APPEND");
+        client.read_response().expect("a go-ahead");
+        client.write(format!("{text}\r\n").as_bytes()).expect("a write");
+        client.finish(&tag).expect("APPEND").expect_ok();
+    }
+    client.command("SELECT INBOX").expect("SELECT").expect_ok();
+    client.command("STORE 2 +FLAGS.SILENT (\\Deleted)").expect("STORE").expect_ok();
+    client.command("EXPUNGE").expect("EXPUNGE").expect_ok();
+    let before = [over_imap(&mut client, "INBOX"), over_imap(&mut client, "\"B&APw-ro/Alt\"")];
+    for format in ["maildir", "mbox"] {
+        let to = dir.join(format);
+        let out = good(&server, &format!("--json export --format {format} {user} {}", to.display()));
+        assert_eq!(sum(&out, "messages"), 3, "{out}");
+        assert_eq!(bad(&server, &format!("export --format {format} {user} {}", to.display())).0, Some(65));
+        let other = Server::start();
+        let taken = good(&other, &format!("--json import {user} {}", to.display()));
+        assert_eq!((sum(&taken, "uids_kept"), last(&taken, "hash")), (3, last(&out, "hash")), "{taken}");
+        let mut client = other.login(&user);
+        let after = [over_imap(&mut client, "INBOX"), over_imap(&mut client, "\"B&APw-ro/Alt\"")];
+        assert_eq!(after, before, "{format}");
+    }
+    assert_eq!(bad(&server, &format!("export nobody@nowhere {}", dir.join("none").display())).0, Some(67));
+}

@@ -27,6 +27,7 @@ enum Field {
     Flags,
     Modseq,
     Received,
+    ReceivedSeconds,
     Saved,
     Sent,
     Size,
@@ -97,6 +98,7 @@ fn field(name: &str) -> Option<Field> {
         "flags" => Field::Flags,
         "modseq" => Field::Modseq,
         "date.received" => Field::Received,
+        "date.received.unixtimestamp" => Field::ReceivedSeconds,
         "date.saved" => Field::Saved,
         "date.sent" => Field::Sent,
         "size.virtual" | "size.physical" => Field::Size,
@@ -128,6 +130,7 @@ async fn value(found: &Found, seen: &Seen, field: &Field) -> Result<Value, Stop>
         Field::Guid => hex(&seen.fixed.guid.0).into(),
         Field::Flags => flags(seen).into(),
         Field::Modseq => seen.modseq.into(),
+        Field::ReceivedSeconds => seen.fixed.internal_date.into(),
         Field::Received => date(seen.fixed.internal_date).into(),
         Field::Saved => date(seen.fixed.save_date).into(),
         Field::Sent => match header_field(&opened.header(seen).await.map_err(problem)?, "Date") {

@@ -242,7 +242,7 @@ fn listed(server: &Server, users: &str) -> Result<Vec<String>, Failed> {
 }
 
 /// All rows of an answer; its first problem is a failure.
-fn ask(server: &Server, request: &Request) -> Result<Vec<Map<String, Value>>, Failed> {
+pub(super) fn ask(server: &Server, request: &Request) -> Result<Vec<Map<String, Value>>, Failed> {
     let (mut rows, mut problem) = (Vec::new(), None);
     let asked = client::lines(&server.socket, request, &mut |line| {
         match line {

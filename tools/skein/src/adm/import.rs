@@ -208,6 +208,8 @@ fn mboxes(path: &Path, name: &str, quoting: mbox::Quoting) -> Result<Folders, Mi
     let name = |path: &Path| {
         let stem = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let stem = stem.strip_suffix(".mbox").map(str::to_owned).unwrap_or(stem);
+        // As an export names the levels of a mailbox.
+        let stem = stem.replace("%2F", "/").replace("%25", "%");
         if stem.eq_ignore_ascii_case("inbox") { "INBOX".to_owned() } else { stem }
     };
     files.iter().map(|path| mbox::folder(path, &name(path), quoting)).collect()
@@ -245,7 +247,7 @@ fn entry(folder: &Folder, message: &Message, body: &[u8]) -> ImportEntry {
     }
 }
 
-fn bar(messages: u64, json: bool) -> ProgressBar {
+pub(super) fn bar(messages: u64, json: bool) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(messages), ProgressDrawTarget::stderr());
     if json || !io::stderr().is_terminal() {
         bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -255,7 +257,7 @@ fn bar(messages: u64, json: bool) -> ProgressBar {
     bar
 }
 
-fn print_failed(error: io::Error) -> Failed {
+pub(super) fn print_failed(error: io::Error) -> Failed {
     (Code::Data, format!("can not print: {error}"))
 }
 

@@ -9,6 +9,7 @@ mod auth;
 mod backup;
 mod client;
 mod dump;
+mod export;
 mod import;
 mod mailbox;
 mod message;
@@ -66,6 +67,8 @@ enum Command {
     /// Take over mail of another server: a Maildir with its folders, an mbox or a folder of them, .eml files. May be run again: what
     /// was taken is not taken twice.
     Import(import::Import),
+    /// Write a user's mail as a Maildir with all that Dovecot knows of it, or as mboxes.
+    Export(export::Export),
 }
 
 /// Commands that are one request.
@@ -176,6 +179,7 @@ pub fn run(args: Args) -> ExitCode {
     let asked = match command {
         Command::Pw(pw) => return crate::pw::run(pw, json),
         Command::Import(import) => return import.run(&server),
+        Command::Export(export) => return export.run(&server),
         Command::Backup(backup) => return backup.run(&server),
         Command::Restore(restore) => return restore.run(&server),
         Command::Dump(dump) => return dump.run(json),
