@@ -158,3 +158,33 @@ impl Desk {
 fn failed() -> Problem {
     Problem::new(Code::Software, "the server failed at it; its log says more")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use skein_auth::Sources;
+
+    /// On a clock that jumps whenever everybody waits for it.
+    #[test]
+    fn a_shard_takes_so_many_works_and_the_next_one_not_for_ever() {
+        let (lanes, inboxes) = Lanes::new(1, 2 * WORKS_PER_SHARD_MAX);
+        let settings = skein_config::Config::embedded_default().auth;
+        let auth = SharedAuth::of(Sources::default(), Sources::default(), settings, [0; 32]);
+        let desk = Desk::new(lanes, auth, Box::new(|| {}), Box::new(|| Ok(Vec::new())), Box::new(Vec::new));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            for _ in 0..WORKS_PER_SHARD_MAX {
+                let desk = desk.clone();
+                tokio::spawn(async move { desk.ask(ShardId(0), async |_| ()).await });
+            }
+            // Nobody takes them out: they run for as long as this lasts.
+            tokio::task::yield_now().await;
+            let began = tokio::time::Instant::now();
+            let refused = desk.ask(ShardId(0), async |_| ()).await.unwrap_err();
+            assert_eq!(refused.code, Code::TryAgain, "{refused}");
+            assert_eq!(began.elapsed().as_secs(), PLACE_PATIENCE.as_secs());
+        });
+        let waiting = std::iter::from_fn(|| inboxes[0].try_recv()).count();
+        assert_eq!(waiting, WORKS_PER_SHARD_MAX);
+    }
+}
