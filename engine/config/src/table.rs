@@ -67,6 +67,18 @@ choice! {
 }
 
 choice! {
+    /// Which address Delivered-To names.
+    DeliveredTo {
+        /// The user whose mail it became.
+        Final = "final",
+        /// The address that the sender gave.
+        Original = "original",
+        /// None: no such header is written.
+        None = "none",
+    }
+}
+
+choice! {
     /// Least severe event that is logged.
     LogLevel {
         /// What went wrong and needs a hand.
@@ -228,6 +240,12 @@ settings! {
         strip_domain: bool = Kind::Bool, "false", Live;
         /// Characters that end the user's part of an address: user+detail@domain. Empty: none does.
         recipient_delimiter: String = Kind::Text { bytes_max: 8 }, "\"+\"", Live;
+        /// True: a Received header says where a message came from and by which id the log knows it.
+        received_header: bool = Kind::Bool, "true", Live;
+        /// What Delivered-To says, in a message that one recipient alone gets.
+        delivered_to: DeliveredTo = Kind::Choice(DeliveredTo::WORDS), "\"final\"", Live;
+        /// Deliveries to one user at a time; more are put off with 451. 0 is no limit.
+        user_deliveries_max: u32 = count(0, 100_000, "deliveries"), "0", Live;
     }
     /// What the server tells about itself.
     log: Log {

@@ -8,9 +8,11 @@
 //! Pure: names, addresses and the time are arguments. Never here: sockets, the store, the wire form of LMTP.
 
 mod date;
+mod message_id;
 mod recipient;
 mod trace;
 
 pub use date::write_date;
+pub use message_id::message_id;
 pub use recipient::{Recipient, Rules, candidates};
-pub use trace::{Trace, write_trace};
+pub use trace::{DeliveredTo, Headers, Trace, write_trace};

@@ -6,9 +6,39 @@ use skein_proto::lmtp::Address;
 use std::io::Write;
 use std::net::IpAddr;
 
+/// Which address Delivered-To names.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum DeliveredTo {
+    /// The user whose mail it became.
+    #[default]
+    Final,
+    /// The address of RCPT.
+    Original,
+    /// None: there is no such header.
+    None,
+}
+
+/// Which headers are written beside Return-Path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Headers {
+    /// Delivered-To, and what is in it.
+    pub delivered_to: DeliveredTo,
+    /// Received.
+    pub received: bool,
+}
+
+impl Default for Headers {
+    /// All of them.
+    fn default() -> Headers {
+        Headers { delivered_to: DeliveredTo::Final, received: true }
+    }
+}
+
 /// What the headers tell.
 #[derive(Clone, Copy, Debug)]
 pub struct Trace<'a> {
+    /// Which there are.
+    pub headers: Headers,
     /// The envelope sender; `None` for `<>`.
     pub sender: Option<&'a Address>,
     /// The address of RCPT, detail and all, and whose mail it became; `None` when several recipients share the copy, of
@@ -45,10 +75,24 @@ pub struct Trace<'a> {
 pub fn write_trace(out: &mut Vec<u8>, trace: &Trace<'_>) {
     out.extend_from_slice(b"Return-Path: ");
     write_path(out, trace.sender);
-    if let Some((_, user)) = trace.to {
-        out.extend_from_slice(b"\r\nDelivered-To: ");
-        out.extend_from_slice(user.as_str().as_bytes());
+    match (trace.headers.delivered_to, trace.to) {
+        (DeliveredTo::Final, Some((_, user))) => {
+            out.extend_from_slice(b"\r\nDelivered-To: ");
+            out.extend_from_slice(user.as_str().as_bytes());
+        }
+        (DeliveredTo::Original, Some((address, _))) => {
+            out.extend_from_slice(b"\r\nDelivered-To: ");
+            address.write_to(out);
+        }
+        (DeliveredTo::None, _) | (_, None) => {}
     }
+    if trace.headers.received {
+        write_received(out, trace);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_received(out: &mut Vec<u8>, trace: &Trace<'_>) {
     out.extend_from_slice(b"\r\nReceived: from ");
     write_word(out, trace.client);
     if let Some(ip) = trace.client_ip {
@@ -70,7 +114,6 @@ pub fn write_trace(out: &mut Vec<u8>, trace: &Trace<'_>) {
     }
     out.extend_from_slice(b"; ");
     write_date(out, trace.unix_seconds);
-    out.extend_from_slice(b"\r\n");
 }
 
 fn write_path(out: &mut Vec<u8>, address: Option<&Address>) {
@@ -117,6 +160,7 @@ mod tests {
         let (sender, recipient) = (address("anna@example.org"), address("ben+lists@example.net"));
         let user = UserName::new("ben@example.net").unwrap();
         let trace = Trace {
+            headers: Headers::default(),
             sender: Some(&sender),
             to: Some((&recipient, &user)),
             client: "relay.example.net",
@@ -142,6 +186,10 @@ mod tests {
         for (tls, word) in [(false, " with UTF8LMTP id "), (true, " with UTF8LMTPS id ")] {
             assert!(written(&Trace { utf8: true, tls, ..trace }).contains(word));
         }
+        let with = |delivered_to, received| written(&Trace { headers: Headers { delivered_to, received }, ..trace });
+        assert!(with(DeliveredTo::Original, true).contains("\r\nDelivered-To: ben+lists@example.net\r\nReceived: "));
+        assert_eq!(with(DeliveredTo::None, false), "Return-Path: <anna@example.org>\r\n");
+        assert_eq!(written(&Trace { to: None, ..trace }).matches("Delivered-To").count(), 0);
         let nameless = Trace { client: "", client_ip: None, ..trace };
         assert!(written(&nameless).contains("Received: from unknown\r\n\tby"));
         let shared = written(&Trace { to: None, ..trace });
@@ -155,7 +203,7 @@ mod tests {
             let recipient = Address { local, domain: Some("example.net".into()) };
             let user = UserName::new("ben").unwrap();
             let text = written(&Trace {
-                sender: Some(&recipient), to: Some((&recipient, &user)), client: &client, client_ip: None, tls: false, utf8: true,
+                headers: Headers::default(), sender: Some(&recipient), to: Some((&recipient, &user)), client: &client, client_ip: None, tls: false, utf8: true,
                 hostname: &host, id: &id, unix_seconds: 0,
             });
             let lines: Vec<&str> = text.split_terminator("\r\n").collect();

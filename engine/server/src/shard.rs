@@ -200,6 +200,14 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
             strip_domain: config.lmtp.strip_domain,
             delimiters: config.lmtp.recipient_delimiter.clone(),
         },
+        headers: skein_deliver::Headers {
+            delivered_to: match config.lmtp.delivered_to {
+                skein_config::DeliveredTo::Final => skein_deliver::DeliveredTo::Final,
+                skein_config::DeliveredTo::Original => skein_deliver::DeliveredTo::Original,
+                skein_config::DeliveredTo::None => skein_deliver::DeliveredTo::None,
+            },
+            received: config.lmtp.received_header,
+        },
         hostname: hostname.to_owned(),
         message_bytes_max: config.limits.message_bytes_max,
         login_seconds_max: config.imap.login_seconds_max,

@@ -63,6 +63,8 @@ pub struct HostSettings {
     pub lmtp: skein_proto::lmtp::Settings,
     /// How recipients become users.
     pub recipients: skein_deliver::Rules,
+    /// What is written before a delivered message.
+    pub headers: skein_deliver::Headers,
     /// Name of this server in Received lines.
     pub hostname: String,
     /// Largest message.
@@ -109,6 +111,8 @@ struct Shared {
     maildrops: RefCell<HashSet<AccountId>>,
     /// Counts sessions and deliveries.
     numbers: Cell<u64>,
+    /// Deliveries under way to each user.
+    deliveries: RefCell<HashMap<AccountId, u32>>,
     sessions: Sessions,
     rawlogs: Rawlogs,
     live: Cell<usize>,
@@ -131,6 +135,7 @@ impl Host {
             connections: RefCell::default(),
             maildrops: RefCell::default(),
             numbers: Cell::new(0),
+            deliveries: RefCell::default(),
             sessions: Sessions::default(),
             rawlogs: Rawlogs::default(),
             live: Cell::new(0),
@@ -317,6 +322,18 @@ impl Host {
         Some(Admitted { host: self.clone(), key })
     }
 
+    /// Counts a delivery to a user for as long as it lives; `None` while he has as many as he may.
+    pub(crate) fn admit_delivery(&self, account: AccountId) -> Option<DeliveryPlace> {
+        let max = self.settings().config.lmtp.user_deliveries_max;
+        let mut deliveries = self.0.deliveries.borrow_mut();
+        let count = deliveries.entry(account).or_default();
+        if max > 0 && *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(DeliveryPlace { host: self.clone(), account })
+    }
+
     /// The right to a user's maildrop; `None` while another session has it.
     pub(crate) fn lock_maildrop(&self, account: AccountId) -> Option<MaildropLock> {
         let free = self.0.maildrops.borrow_mut().insert(account);
@@ -379,6 +396,24 @@ impl Drop for Admitted {
             *count -= 1;
             if *count == 0 {
                 connections.remove(&self.key);
+            }
+        }
+    }
+}
+
+/// One of the deliveries under way to a user.
+pub(crate) struct DeliveryPlace {
+    host: Host,
+    account: AccountId,
+}
+
+impl Drop for DeliveryPlace {
+    fn drop(&mut self) {
+        let mut deliveries = self.host.0.deliveries.borrow_mut();
+        if let Some(count) = deliveries.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                deliveries.remove(&self.account);
             }
         }
     }

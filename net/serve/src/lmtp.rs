@@ -343,6 +343,7 @@ fn trace(host: &Host, conn: &Conn, message: &Incoming) -> Arc<[u8]> {
     };
     let settings = host.settings();
     let trace = Trace {
+        headers: settings.headers,
         sender: message.sender.as_ref(),
         to,
         client: &message.client,

@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use skein_testkit::imap::Value;
-use skein_testkit::{Server, lmtp, process, program};
+use skein_testkit::server::{Kind, set};
+use skein_testkit::{Server, lmtp, process, program, wait};
 
 const MIB: usize = 1 << 20;
 
@@ -137,4 +138,62 @@ fn large_mail_is_in_memory_once_a_shard() {
             assert!((MAIL_BYTES..MAIL_BYTES + 1000).contains(&size), "{size}");
         }
     }
+}
+
+/// What the trace headers say is the operator's choice, and changes with a reload.
+#[test]
+fn the_headers_of_delivery_are_settings() {
+    let mut server = Server::start_changed(|settings, _| set(&settings, "lmtp", "delivered_to", "\"original\""));
+    if server.kind() != Kind::Skein {
+        return;
+    }
+    let to = format!("{}+lists@example.org", Server::user(1));
+    let mail = b"Subject: x\r\nMessage-ID: <one@example.org>\r\n\r\nx\r\n";
+    assert!(server.lmtp().deliver(&[&to], mail).expect("a delivery")[0].is_ok());
+    let text = String::from_utf8_lossy(&inbox(&server, &Server::user(1))[0]).into_owned();
+    assert!(text.contains(&format!("\r\nDelivered-To: {to}\r\nReceived: from ")), "{text}");
+    let line = "message_id=<one@example.org>";
+    assert!(wait::until(wait::PATIENCE, || server.log().contains(line)), "{}", server.log());
+
+    server.change_settings(|settings| {
+        let settings = set(&settings, "lmtp", "delivered_to", "\"none\"");
+        set(&settings, "lmtp", "received_header", "false")
+    });
+    process::signal(server.pid(), rustix::process::Signal::HUP);
+    let reloaded = || server.log().contains("settings, users and certificates read again");
+    assert!(wait::until(wait::PATIENCE, reloaded), "{}", server.log());
+    let user = Server::user(2);
+    assert!(server.lmtp().deliver(&[&user], mail).expect("a delivery")[0].is_ok());
+    let text = String::from_utf8_lossy(&inbox(&server, &user)[0]).into_owned();
+    assert_eq!(text, format!("Return-Path: <sender@example.org>\r\n{}", String::from_utf8_lossy(mail)));
+}
+
+/// A user with as many deliveries as he may have puts the next off; others get theirs, and he does once one has ended.
+#[test]
+fn deliveries_to_one_user_are_limited() {
+    let server = Server::start_changed(|settings, _| set(&settings, "lmtp", "user_deliveries_max", "1"));
+    if server.kind() != Kind::Skein {
+        return;
+    }
+    let (user, other) = (Server::user(1), Server::user(2));
+    let mut slow = server.lmtp();
+    begin(&mut slow, "<>", std::slice::from_ref(&user));
+    say(&mut slow, b"DATA\r\n", 354);
+    // More than a chunk: it is on its way to the user's shard.
+    slow.write(b"Subject: slow\r\n\r\n").expect("a write");
+    slow.write("x\r\n".repeat(MIB).as_bytes()).expect("a write");
+    let small = b"Subject: small\r\n\r\nx\r\n";
+    let mut client = server.lmtp();
+    let mut put_off = 0;
+    let refused = wait::until(wait::PATIENCE, || {
+        let answers = client.deliver(&[&user, &other], small).expect("answers");
+        assert!(answers[1].is_ok(), "{answers:?}");
+        put_off += 1;
+        let text = &answers[0].text;
+        answers[0].code == 451 && text.starts_with("4.3.0 ") && text.contains("Too many deliveries to this user")
+    });
+    assert!(refused);
+    assert_eq!(inbox(&server, &other).len(), put_off);
+    say(&mut slow, b".\r\n", 250);
+    assert!(client.deliver(&[&user], small).expect("answers")[0].is_ok());
 }

@@ -1,11 +1,12 @@
 //! A message on the shard where its recipients live: the body once into the log, an op for each, one commit.
 
 use crate::Store;
-use crate::host::{Host, checkpoint_if_due};
+use crate::host::{DeliveryPlace, Host, checkpoint_if_due};
 use crate::ingest::{Ingest, Received};
 use crate::metrics;
 use crate::sessions::{SessionId, within};
-use skein_base::{Class, Flags, MailboxId, ShardId, UserName};
+use skein_base::{AccountId, Class, Flags, MailboxId, ShardId, UserName};
+use skein_deliver::message_id;
 use skein_proto::lmtp::{Outcome, Refusal};
 use skein_store::body::BodyAddr;
 use skein_store::op::NewMessage;
@@ -108,36 +109,64 @@ pub(crate) async fn take(host: Host, delivery: Delivery) {
 async fn take_here(host: Host, delivery: Delivery) {
     let _live = host.enter();
     let Delivery { origin, users, trace, message, outcomes } = delivery;
-    let (start, mut bytes) = (Instant::now(), 0);
-    let done = deliver(&host, &users, &trace, message, &mut bytes).await;
-    tell(&origin.id, &users, &done, bytes, start.elapsed());
+    let start = Instant::now();
+    let (places, admitted) = admit(&host, &users);
+    let mut seen = Seen::default();
+    // Without anybody to take it, it is not read: who streams it gives up by himself.
+    let stored = match admitted.is_empty() {
+        true => Vec::new(),
+        false => deliver(&host, &admitted, &trace, message, &mut seen).await,
+    };
+    let mut stored = stored.into_iter();
+    let outcome = |place: &Option<DeliveryPlace>| match place {
+        Some(_) => stored.next().unwrap_or_else(|| Err(busy())),
+        None => Err(crowded()),
+    };
+    let done: Vec<Outcome> = places.iter().map(outcome).collect();
+    drop(places);
+    tell(&origin.id, &users, &done, &seen, start.elapsed());
     done.iter().for_each(|outcome| metrics::delivery_ended(outcome.as_ref().err().map(|refusal| refusal.class)));
     // A sender that is gone does not hear of it and will send again: better twice than never.
     let _ = outcomes.send(done);
 }
 
+/// A place for each user who has one free, and those users.
+fn admit(host: &Host, users: &[UserName]) -> (Vec<Option<DeliveryPlace>>, Vec<UserName>) {
+    let places: Vec<_> = users.iter().map(|user| host.admit_delivery(AccountId::of(user))).collect();
+    let admitted = users.iter().zip(&places).filter(|(_, place)| place.is_some()).map(|(user, _)| user.clone());
+    let admitted = admitted.collect();
+    (places, admitted)
+}
+
+/// What a delivery saw of its message, for the log.
+#[derive(Default)]
+struct Seen {
+    /// Size as it is stored.
+    bytes: u64,
+    message_id: Option<String>,
+}
+
 /// A line for each recipient.
-fn tell(id: &str, users: &[UserName], outcomes: &[Outcome], bytes: u64, took: Duration) {
-    let ms = took.as_millis() as u64;
+fn tell(id: &str, users: &[UserName], outcomes: &[Outcome], seen: &Seen, took: Duration) {
+    let (ms, bytes, message_id) = (took.as_millis() as u64, seen.bytes, seen.message_id.as_deref());
     for (user, outcome) in users.iter().zip(outcomes) {
         match outcome {
-            Ok(()) => tracing::info!(id, %user, mailbox = "INBOX", bytes, ms, "delivered"),
+            Ok(()) => tracing::info!(id, %user, mailbox = "INBOX", bytes, ms, message_id, "delivered"),
             Err(refusal) => {
-                tracing::warn!(id, %user, bytes, ms, class = ?refusal.class, why = %refusal.text, "not delivered")
+                tracing::warn!(id, %user, bytes, ms, message_id, class = ?refusal.class, why = %refusal.text, "not delivered")
             }
         }
     }
 }
 
-/// `bytes` becomes the size of the stored message.
-async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message, bytes: &mut u64) -> Vec<Outcome> {
+async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message, seen: &mut Seen) -> Vec<Outcome> {
     let store = host.store();
     let mut accounts = Vec::with_capacity(users.len());
     for user in users {
         accounts.push(open_inbox(store, user).await);
     }
     let refused = |refusal: Refusal| users.iter().map(|_| Err(refusal.clone())).collect();
-    let received = match receive(host, trace, message).await {
+    let received = match receive(host, trace, message, seen).await {
         Ok(received) => received,
         Err(refusal) => return refused(refusal),
     };
@@ -149,7 +178,7 @@ async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message
         Ok(addr) => addr,
         Err(error) => return refused(refusal(&error)),
     };
-    *bytes = u64::from(addr.bytes);
+    seen.bytes = u64::from(addr.bytes);
     // Every op first, then one wait: the group commit takes them together.
     let opened: Vec<_> = accounts.into_iter().map(|account| append(store, account, &addr)).collect();
     let mut outcomes = Vec::with_capacity(users.len());
@@ -181,14 +210,23 @@ async fn reload_inbox(store: &Store, account: &mut Result<Rc<AccountHandle>, Sto
     }
 }
 
-async fn receive(host: &Host, trace: &[u8], message: Message) -> Result<Received, Refusal> {
+async fn receive(host: &Host, trace: &[u8], message: Message, seen: &mut Seen) -> Result<Received, Refusal> {
     let mut ingest = Ingest::new(host.store(), host.settings().message_bytes_max.saturating_add(trace.len() as u64));
     ingest.push(trace).await.map_err(|error| refusal(&error))?;
+    let mut first = true;
     match message {
-        Message::Whole(bytes) => ingest.push(&bytes).await.map_err(|error| refusal(&error))?,
+        Message::Whole(bytes) => {
+            seen.message_id = message_id(&bytes);
+            ingest.push(&bytes).await.map_err(|error| refusal(&error))?;
+        }
         Message::Stream(pieces) => loop {
             match pieces.recv_async().await {
-                Ok(Piece::Bytes(bytes)) => ingest.push(&bytes).await.map_err(|error| refusal(&error))?,
+                Ok(Piece::Bytes(bytes)) => {
+                    if std::mem::take(&mut first) {
+                        seen.message_id = message_id(&bytes);
+                    }
+                    ingest.push(&bytes).await.map_err(|error| refusal(&error))?;
+                }
                 Ok(Piece::End) => break,
                 Err(_) => return Err(busy()),
             }
@@ -226,4 +264,9 @@ fn refusal(error: &StoreError) -> Refusal {
 /// For deliveries that got lost on their way to a shard, or whose sender broke off.
 pub(super) fn busy() -> Refusal {
     Refusal { class: Class::Unavailable, text: "The server is busy, please try again".into() }
+}
+
+/// For a user who has as many deliveries under way as he may.
+fn crowded() -> Refusal {
+    Refusal { class: Class::Unavailable, text: "Too many deliveries to this user at once, please try again".into() }
 }
