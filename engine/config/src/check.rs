@@ -9,6 +9,7 @@ pub(crate) fn check(reader: &mut Reader<'_>) {
     certificate_and_key(reader);
     somebody_can_log_in(reader);
     addresses_differ(reader);
+    log_can_be_filtered(reader);
     pop3_can_work(reader);
     group_with_user(reader);
     http_without_root(reader);
@@ -78,6 +79,14 @@ fn addresses_differ(reader: &mut Reader<'_>) {
             }
             None => taken.push((service, place)),
         }
+    }
+}
+
+/// Levels of parts that can be read.
+fn log_can_be_filtered(reader: &mut Reader<'_>) {
+    if let Err(error) = crate::modules::module_levels(&reader.config.log.modules) {
+        let place = reader.place("log.modules");
+        reader.problem(place, "log.modules", format!("is wrong: {error}"));
     }
 }
 

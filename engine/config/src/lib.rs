@@ -15,6 +15,7 @@
 mod check;
 mod explain;
 mod listener;
+mod modules;
 mod outside;
 mod parse;
 mod problem;
@@ -27,6 +28,7 @@ mod value;
 pub use explain::{defaults_text, explain, nearest_setting};
 pub use ipnet::IpNet;
 pub use listener::{CertificateFiles, Listener, Place, TlsMode, TrustedProxies, UnixPlace};
+pub use modules::module_levels;
 pub use outside::{Fetch, OUTSIDE_BYTES_MAX, Outside};
 pub use problem::Problem;
 pub use row::{Kind, Reload, Row};

@@ -251,6 +251,9 @@ settings! {
     log: Log {
         /// Least severe event that is logged.
         level: LogLevel = Kind::Choice(LogLevel::WORDS), "\"info\"", Live;
+        /// Other levels for parts of the server, as "skein_store=debug, skein_serve=warn". The parts are the crates, and
+        /// modules in them as skein_serve::lmtp; what begins so is meant too.
+        modules: String = Kind::Text { bytes_max: 1000 }, "\"\"", Live;
         /// Shape of a line.
         format: LogFormat = Kind::Choice(LogFormat::WORDS), "\"text\"", Restart;
     }

@@ -223,6 +223,7 @@ fn rules_between_settings() {
         let expect = format!("2:20 pop3.uidl_format {text}");
         check(&format!("{USERS}pop3.uidl_format = '{format}'"), &[&expect]);
     }
+    check(&format!("{USERS}log.modules = 'skein_store=loud'"), &["2:15 log.modules is wrong: \"loud\" is no level"]);
     for keyword in ["", "a b", "\\\\Deleted", "x]"] {
         check(&format!("{USERS}pop3.deleted_flag = \"{keyword}\""), &["2:21 pop3.deleted_flag is no keyword"]);
     }

@@ -1,19 +1,20 @@
 //! The text log, on standard error.
 
 use crate::log_line::LogLine;
-use skein_config::{Config, LogFormat, LogLevel};
+use skein_config::{Config, Log, LogFormat, LogLevel, module_levels};
 use std::sync::OnceLock;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
 
 /// The filter of the running log.
-static FILTER: OnceLock<reload::Handle<LevelFilter, Registry>> = OnceLock::new();
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Starts the log as the settings say. Once per process; a second call changes nothing.
 pub fn start(config: &Config) {
-    let (filter, handle) = reload::Layer::new(level_filter(config.log.level));
+    let (filter, handle) = reload::Layer::new(filter_of(&config.log));
     let journal = std::env::var_os("JOURNAL_STREAM").is_some_and(|stream| is_stderr(&stream.to_string_lossy()));
     let ansi = config.log.format == LogFormat::Text && rustix::termios::isatty(std::io::stderr());
     let lines = tracing_subscriber::fmt::layer()
@@ -37,11 +38,19 @@ fn is_stderr(stream: &str) -> bool {
 }
 
 /// Changes what the running log holds.
-pub(crate) fn set_level(level: LogLevel) {
+pub(crate) fn set_levels(log: &Log) {
     if let Some(filter) = FILTER.get() {
         // It only fails when the log has ended.
-        _ = filter.modify(|filter| *filter = level_filter(level));
+        _ = filter.modify(|filter| *filter = filter_of(log));
     }
+}
+
+fn filter_of(log: &Log) -> Targets {
+    let modules = module_levels(&log.modules).expect("checked with the settings");
+    let level = level_filter(log.level);
+    // Names are matched by their beginning, and skein_serve is one of skein_server.
+    let all = Targets::new().with_default(level).with_target("skein_server", level);
+    modules.into_iter().fold(all, |all, (module, level)| all.with_target(module, level_filter(level)))
 }
 
 fn level_filter(level: LogLevel) -> LevelFilter {

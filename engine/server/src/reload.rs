@@ -78,7 +78,7 @@ impl Reloader {
 
         certificates.install(tls);
         common.doorman.auth.replace(users);
-        logging::set_level(fresh.log.level);
+        logging::set_levels(&fresh.log);
         common.limit.set_max(fresh.limits.connections_max);
         // It warns when fewer fit; why the limit can not be read was told at the start.
         _ = skein_runtime::raise_nofile(fresh.limits.connections_max as u64);

@@ -1,8 +1,8 @@
 //! What an operator sees of sessions: one name from accept to the end, and what they did.
 
-use skein_testkit::Server;
-use skein_testkit::server::Kind;
+use skein_testkit::server::{Kind, set};
 use skein_testkit::wait::{self, PATIENCE};
+use skein_testkit::{Server, process};
 
 /// The line of the log that holds all these words; waits for it.
 fn line(server: &Server, words: &[&str]) -> String {
@@ -80,4 +80,22 @@ fn a_json_log_is_one_object_a_line() {
     for part in ["{\"time\":\"", "\"level\":\"INFO\"", "\"session\":\"", "\"why\":\"logged out\"", "\"commands\":"] {
         assert!(ended.contains(part), "{part} is missing in {ended}");
     }
+}
+
+#[test]
+fn parts_of_the_server_have_levels_of_their_own() {
+    let mut server = Server::start_changed(|settings, _| set(&settings, "log", "modules", "\"skein_serve=error\""));
+    if server.kind() != Kind::Skein {
+        return;
+    }
+    server.login(&Server::user(1)).command("LOGOUT").expect("LOGOUT").expect_ok();
+    server.change_settings(|settings| set(&settings, "log", "modules", "\"\""));
+    process::signal(server.pid(), rustix::process::Signal::HUP);
+    let reloaded = || server.log().contains("settings, users and certificates read again");
+    assert!(wait::until(PATIENCE, reloaded), "{}", server.log());
+    server.login(&Server::user(2)).command("LOGOUT").expect("LOGOUT").expect_ok();
+    line(&server, &["login", &format!("user={}", Server::user(2))]);
+    // Lines of other parts were there all the time.
+    let log = server.log();
+    assert!(log.contains(" confined ") && !log.contains(&format!("user={} ", Server::user(1))), "{log}");
 }
