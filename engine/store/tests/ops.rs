@@ -158,8 +158,8 @@ fn bytes_that_no_writer_wrote() {
         (&[4, 1, 0, 0, 0, 1, 0, 0xff], 0),
         // A user's name that is none.
         (&[1, 1, 0, b' ', 0, 0, 0, 0], 0),
-        // No message, a message numbered 0, and more messages than there are UIDs.
-        (&[6, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], 0),
+        // A message numbered 0, none above it, and more messages than there are UIDs.
+        (&[6, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], 0),
         (&[6, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0], 0),
         (&[6, 1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255], 0),
         // A set whose ranges descend, one whose range does, and one that is not there.
