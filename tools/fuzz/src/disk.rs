@@ -4,13 +4,13 @@ use crate::script::Script;
 use skein_base::seam::Disk;
 use skein_base::{AccountId, Flags, Guid, LogPos, MailboxId, ShardId, Uid, UidValidity};
 use skein_index::{AccountSnapshot, Snapshot};
-use skein_store::describe::{Fact, Word, describe};
-use skein_store::pack::{Encoding, EntryHeader, PackHeader, Packed};
 use skein_store::account::{decode_account, encode_account};
+use skein_store::describe::{Fact, Word, describe};
 use skein_store::log::{
     Record, RecordHeader, RecordKind, SEGMENT_HEADER_BYTES, SegmentEnd, SegmentHeader, recover, scan,
 };
 use skein_store::op;
+use skein_store::pack::{Encoding, EntryHeader, PackHeader, Packed};
 use skein_store::sim::{SimDisk, SimRng, block_on};
 use std::path::Path;
 
@@ -116,7 +116,9 @@ fn tell(bytes: &[u8]) {
         facts += 1;
         if fact.what == "damage" {
             damaged += 1;
-            let [("from", Word::Number(from)), ("to", Word::Number(to)), ..] = fact.says[..] else { panic!("{fact:?}") };
+            let [("from", Word::Number(from)), ("to", Word::Number(to)), ..] = fact.says[..] else {
+                panic!("{fact:?}")
+            };
             assert!(from <= to, "{fact:?}");
         }
     });
