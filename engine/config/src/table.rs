@@ -67,6 +67,18 @@ choice! {
 }
 
 choice! {
+    /// What becomes of mail for user+detail@domain.
+    DetailMailbox {
+        /// It goes to INBOX as all other.
+        Off = "off",
+        /// It goes to the mailbox of that name, when there is one.
+        Existing = "existing",
+        /// It goes to the mailbox of that name, which is made and subscribed when there is none.
+        Create = "create",
+    }
+}
+
+choice! {
     /// Which address Delivered-To names.
     DeliveredTo {
         /// The user whose mail it became.
@@ -240,6 +252,8 @@ settings! {
         strip_domain: bool = Kind::Bool, "false", Live;
         /// Characters that end the user's part of an address: user+detail@domain. Empty: none does.
         recipient_delimiter: String = Kind::Text { bytes_max: 8 }, "\"+\"", Live;
+        /// Whether the detail names a mailbox. What can not be one's name, and mail for which none can be made, goes to INBOX.
+        detail_mailbox: DetailMailbox = Kind::Choice(DetailMailbox::WORDS), "\"off\"", Live;
         /// True: a Received header says where a message came from and by which id the log knows it.
         received_header: bool = Kind::Bool, "true", Live;
         /// What Delivered-To says, in a message that one recipient alone gets.

@@ -18,7 +18,7 @@ use crate::host::{Host, Live, ToShard};
 use crate::metrics;
 use crate::pump::start_tls;
 use crate::sessions::Seat;
-use delivery::{Bytes, Message, Open, Origin};
+use delivery::{Bytes, Message, Open, Origin, To};
 use skein_auth::Unavailable;
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::seam::Clock;
@@ -67,6 +67,8 @@ struct Incoming {
 struct Recipient {
     address: Address,
     user: UserName,
+    /// What stands behind the delimiter of the address.
+    detail: Option<String>,
     home: ShardId,
 }
 
@@ -224,8 +226,8 @@ impl Pump {
     }
 
     async fn recipient(&mut self, address: Address) -> Reply {
-        let user = match self.account_of(&address).await {
-            Ok(Some(user)) => user,
+        let (user, detail) = match self.account_of(&address).await {
+            Ok(Some(found)) => found,
             Ok(None) => {
                 metrics::delivery_ended(Some(Class::Missing));
                 return Reply::Refuse(Refusal { class: Class::Missing, text: format!("No user {address} here") });
@@ -239,17 +241,17 @@ impl Pump {
         };
         let home = self.host.home_of(&user);
         if let Some(message) = &mut self.message {
-            message.recipients.push(Recipient { address, user, home });
+            message.recipients.push(Recipient { address, user, detail, home });
         }
         Reply::Accept
     }
 
-    /// Whose mail the address is.
-    async fn account_of(&self, address: &Address) -> Result<Option<UserName>, Unavailable> {
+    /// Whose mail the address is, and its detail.
+    async fn account_of(&self, address: &Address) -> Result<Option<(UserName, Option<String>)>, Unavailable> {
         let candidates = skein_deliver::candidates(address, &self.host.settings().recipients);
         for candidate in candidates {
             if let Some(account) = self.host.account_of(&candidate.user).await? {
-                return Ok(Some(account));
+                return Ok(Some((account, candidate.detail)));
             }
         }
         Ok(None)
@@ -324,12 +326,13 @@ fn unexpected() -> Reply {
 }
 
 /// The users of each shard, in the order of the recipients.
-fn by_home(recipients: &[Recipient]) -> Vec<(ShardId, Vec<UserName>)> {
-    let mut homes: Vec<(ShardId, Vec<UserName>)> = Vec::new();
+fn by_home(recipients: &[Recipient]) -> Vec<(ShardId, Vec<To>)> {
+    let mut homes: Vec<(ShardId, Vec<To>)> = Vec::new();
     for recipient in recipients {
+        let to = To { user: recipient.user.clone(), detail: recipient.detail.clone() };
         match homes.iter_mut().find(|(home, _)| *home == recipient.home) {
-            Some((_, users)) => users.push(recipient.user.clone()),
-            None => homes.push((recipient.home, vec![recipient.user.clone()])),
+            Some((_, users)) => users.push(to),
+            None => homes.push((recipient.home, vec![to])),
         }
     }
     homes
@@ -367,7 +370,7 @@ fn send_whole(
     whole: Bytes,
 ) -> Vec<(ShardId, delivery::Waiting)> {
     let trace = trace(host, conn, message);
-    let send = |(home, users): (ShardId, Vec<UserName>)| {
+    let send = |(home, users): (ShardId, Vec<To>)| {
         let (delivery, waiting) = Delivery::new(origin.clone(), users, trace.clone(), Message::Whole(whole.clone()));
         hand_to(host, home, delivery);
         (home, waiting)
@@ -377,7 +380,7 @@ fn send_whole(
 
 fn open_all(host: &Host, origin: Origin, conn: &Conn, message: &Incoming) -> Vec<Open> {
     let trace = trace(host, conn, message);
-    let open = |(home, users): (ShardId, Vec<UserName>)| {
+    let open = |(home, users): (ShardId, Vec<To>)| {
         let (delivery, open) = Open::new(origin.clone(), home, users, trace.clone());
         hand_to(host, home, delivery);
         open

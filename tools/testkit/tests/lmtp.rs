@@ -197,3 +197,32 @@ fn deliveries_to_one_user_are_limited() {
     say(&mut slow, b".\r\n", 250);
     assert!(client.deliver(&[&user], small).expect("answers")[0].is_ok());
 }
+
+/// `user+detail@domain`: to the mailbox of that name, if the settings say so and there is one, or there may be.
+#[test]
+fn details_name_mailboxes() {
+    for (how, listed, lists, other) in [("off", 0, 0, 0), ("existing", 1, 2, 0), ("create", 1, 2, 1)] {
+        let server =
+            Server::start_changed(|settings, _| set(&settings, "lmtp", "detail_mailbox", &format!("\"{how}\"")));
+        let user = Server::user(1);
+        let mut client = server.login(&user);
+        client.command("CREATE Lists/one").expect("CREATE").expect_ok();
+        // The last names are none that a mailbox can have; mail is delivered all the same.
+        for detail in ["", "+Lists/one", "+Lists/one", "+Other", "+INBOX", "+a//b", "+/"] {
+            let to = format!("{user}{detail}@example.org");
+            let answers = server.lmtp().deliver(&[&to], b"Subject: x\r\n\r\nx\r\n").expect("a delivery");
+            assert!(answers[0].is_ok(), "{to}: {answers:?}");
+        }
+        let count = |client: &mut skein_testkit::imap::Client, mailbox: &str| {
+            let status = client.command(&format!("EXAMINE {mailbox}")).expect("EXAMINE");
+            status.exists().filter(|_| status.is_ok()).unwrap_or(0)
+        };
+        assert_eq!(count(&mut client, "Lists/one"), lists, "{how}");
+        assert_eq!(count(&mut client, "Other"), other, "{how}");
+        assert_eq!(count(&mut client, "INBOX"), 7 - lists - other, "{how}");
+        let subscribed = client.command("LSUB \"\" Other").expect("LSUB").expect_ok().data("LSUB").len() as u32;
+        assert_eq!(subscribed, other, "{how}");
+        let log = server.log();
+        assert_eq!(log.contains("mailbox=Lists/one"), listed == 1, "{how}: {log}");
+    }
+}

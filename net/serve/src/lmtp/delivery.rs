@@ -6,11 +6,12 @@ use crate::ingest::{Ingest, Received};
 use crate::metrics;
 use crate::sessions::{SessionId, within};
 use skein_base::{AccountId, Class, Flags, MailboxId, ShardId, UserName};
+use skein_config::DetailMailbox;
 use skein_deliver::message_id;
 use skein_proto::lmtp::{Outcome, Refusal};
 use skein_store::body::BodyAddr;
 use skein_store::op::NewMessage;
-use skein_store::{AccountHandle, StoreError};
+use skein_store::{AccountError, AccountHandle, StoreError};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,10 +31,18 @@ pub(super) struct Origin {
     pub session: SessionId,
 }
 
+/// One recipient.
+#[derive(Clone)]
+pub(super) struct To {
+    pub user: UserName,
+    /// What stands behind the delimiter of the address; with the setting, the name of a mailbox.
+    pub detail: Option<String>,
+}
+
 /// A message for users of one shard.
 pub struct Delivery {
     origin: Origin,
-    users: Vec<UserName>,
+    users: Vec<To>,
     trace: Bytes,
     message: Message,
     outcomes: flume::Sender<Vec<Outcome>>,
@@ -64,7 +73,7 @@ pub(super) struct Open {
 }
 
 impl Delivery {
-    pub(super) fn new(origin: Origin, users: Vec<UserName>, trace: Bytes, message: Message) -> (Delivery, Waiting) {
+    pub(super) fn new(origin: Origin, users: Vec<To>, trace: Bytes, message: Message) -> (Delivery, Waiting) {
         let (sender, outcomes) = flume::bounded(1);
         (Delivery { origin, users, trace, message, outcomes: sender }, Waiting { outcomes })
     }
@@ -78,7 +87,7 @@ impl Waiting {
 }
 
 impl Open {
-    pub fn new(origin: Origin, home: ShardId, users: Vec<UserName>, trace: Bytes) -> (Delivery, Open) {
+    pub fn new(origin: Origin, home: ShardId, users: Vec<To>, trace: Bytes) -> (Delivery, Open) {
         let (pieces, stream) = flume::bounded(CHUNKS_UNDER_WAY);
         let (delivery, waiting) = Delivery::new(origin, users, trace, Message::Stream(stream));
         (delivery, Open { home, pieces, waiting })
@@ -131,9 +140,9 @@ async fn take_here(host: Host, delivery: Delivery) {
 }
 
 /// A place for each user who has one free, and those users.
-fn admit(host: &Host, users: &[UserName]) -> (Vec<Option<DeliveryPlace>>, Vec<UserName>) {
-    let places: Vec<_> = users.iter().map(|user| host.admit_delivery(AccountId::of(user))).collect();
-    let admitted = users.iter().zip(&places).filter(|(_, place)| place.is_some()).map(|(user, _)| user.clone());
+fn admit(host: &Host, users: &[To]) -> (Vec<Option<DeliveryPlace>>, Vec<To>) {
+    let places: Vec<_> = users.iter().map(|to| host.admit_delivery(AccountId::of(&to.user))).collect();
+    let admitted = users.iter().zip(&places).filter(|(_, place)| place.is_some()).map(|(to, _)| to.clone());
     let admitted = admitted.collect();
     (places, admitted)
 }
@@ -144,14 +153,21 @@ struct Seen {
     /// Size as it is stored.
     bytes: u64,
     message_id: Option<String>,
+    /// Where it went, for each recipient who got it.
+    mailboxes: Vec<String>,
 }
 
 /// A line for each recipient.
-fn tell(id: &str, users: &[UserName], outcomes: &[Outcome], seen: &Seen, took: Duration) {
+fn tell(id: &str, users: &[To], outcomes: &[Outcome], seen: &Seen, took: Duration) {
     let (ms, bytes, message_id) = (took.as_millis() as u64, seen.bytes, seen.message_id.as_deref());
-    for (user, outcome) in users.iter().zip(outcomes) {
+    // Those who were refused at once have no mailbox; the others have theirs in order.
+    let mut mailboxes = seen.mailboxes.iter();
+    for (To { user, .. }, outcome) in users.iter().zip(outcomes) {
         match outcome {
-            Ok(()) => tracing::info!(id, %user, mailbox = "INBOX", bytes, ms, message_id, "delivered"),
+            Ok(()) => {
+                let mailbox = mailboxes.next().map_or("INBOX", |name| name);
+                tracing::info!(id, %user, mailbox, bytes, ms, message_id, "delivered");
+            }
             Err(refusal) => {
                 tracing::warn!(id, %user, bytes, ms, message_id, class = ?refusal.class, why = %refusal.text, "not delivered")
             }
@@ -159,11 +175,12 @@ fn tell(id: &str, users: &[UserName], outcomes: &[Outcome], seen: &Seen, took: D
     }
 }
 
-async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message, seen: &mut Seen) -> Vec<Outcome> {
+async fn deliver(host: &Host, users: &[To], trace: &[u8], message: Message, seen: &mut Seen) -> Vec<Outcome> {
     let store = host.store();
     let mut accounts = Vec::with_capacity(users.len());
-    for user in users {
-        accounts.push(open_inbox(store, user).await);
+    let details = host.settings().config.lmtp.detail_mailbox;
+    for to in users {
+        accounts.push(open_target(store, to, details).await);
     }
     let refused = |refusal: Refusal| users.iter().map(|_| Err(refusal.clone())).collect();
     let received = match receive(host, trace, message, seen).await {
@@ -171,7 +188,7 @@ async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message
         Err(refusal) => return refused(refusal),
     };
     for account in &mut accounts {
-        reload_inbox(store, account).await;
+        reload(store, account).await;
     }
     // From here on nothing waits: a body and the ops that name it belong together.
     let addr = match received.log(store) {
@@ -184,9 +201,12 @@ async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message
     let mut outcomes = Vec::with_capacity(users.len());
     for account in opened {
         outcomes.push(match account {
-            Ok(account) => {
+            Ok((account, mailbox)) => {
                 let safe = store.durable(&account).await.map_err(|error| refusal(&error));
                 checkpoint_if_due(store, &account);
+                if safe.is_ok() {
+                    seen.mailboxes.push(name_of(&account, mailbox));
+                }
                 safe
             }
             Err(error) => Err(refusal(&error)),
@@ -195,19 +215,47 @@ async fn deliver(host: &Host, users: &[UserName], trace: &[u8], message: Message
     outcomes
 }
 
-async fn open_inbox(store: &Store, user: &UserName) -> Result<Rc<AccountHandle>, StoreError> {
-    let account = store.open(user).await?;
+/// An account and the mailbox of it that mail goes to.
+type Target = (Rc<AccountHandle>, MailboxId);
+
+async fn open_target(store: &Store, to: &To, details: DetailMailbox) -> Result<Target, StoreError> {
+    let account = store.open(&to.user).await?;
     store.load(&account, MailboxId::INBOX).await?;
-    Ok(account)
+    let detail = to.detail.as_deref().filter(|detail| !detail.is_empty() && details != DetailMailbox::Off);
+    let Some(detail) = detail else { return Ok((account, MailboxId::INBOX)) };
+    let find = || account.read(|state| state.find(detail).map(|mailbox| mailbox.id));
+    if find().is_none() && details == DetailMailbox::Create {
+        let made =
+            account.read(|state| Ok([state.create(detail, store.now())?, state.subscribe(detail, true)?].concat()));
+        match made {
+            Ok(ops) => drop(store.commit(&account, &ops)?),
+            // No mailbox can have this name, or there are too many.
+            Err(error) => {
+                let error: AccountError = error;
+                tracing::debug!(user = %to.user, detail, %error, "mail for a mailbox that can not be made goes to INBOX");
+            }
+        }
+    }
+    let mailbox = find().unwrap_or(MailboxId::INBOX);
+    store.load(&account, mailbox).await?;
+    Ok((account, mailbox))
 }
 
-/// A sender may have taken minutes, in which the mailbox left memory.
-async fn reload_inbox(store: &Store, account: &mut Result<Rc<AccountHandle>, StoreError>) {
-    if let Ok(handle) = account
-        && let Err(error) = store.load(handle, MailboxId::INBOX).await
-    {
-        *account = Err(error);
+/// A sender may have taken minutes, in which the mailbox left memory, or somebody deleted it.
+async fn reload(store: &Store, target: &mut Result<Target, StoreError>) {
+    let Ok((account, mailbox)) = target else { return };
+    if !account.read(|state| state.exists(*mailbox)) {
+        *mailbox = MailboxId::INBOX;
     }
+    if let Err(error) = store.load(account, *mailbox).await {
+        *target = Err(error);
+    }
+}
+
+fn name_of(account: &AccountHandle, mailbox: MailboxId) -> String {
+    let name =
+        account.read(|state| state.mailboxes().find(|named| named.id == mailbox).map(|named| named.name.to_owned()));
+    name.unwrap_or_default()
 }
 
 async fn receive(host: &Host, trace: &[u8], message: Message, seen: &mut Seen) -> Result<Received, Refusal> {
@@ -235,12 +283,8 @@ async fn receive(host: &Host, trace: &[u8], message: Message, seen: &mut Seen) -
     ingest.finish().await.map_err(|error| refusal(&error))
 }
 
-fn append(
-    store: &Store,
-    account: Result<Rc<AccountHandle>, StoreError>,
-    addr: &BodyAddr,
-) -> Result<Rc<AccountHandle>, StoreError> {
-    let account = account?;
+fn append(store: &Store, target: Result<Target, StoreError>, addr: &BodyAddr) -> Result<Target, StoreError> {
+    let (account, mailbox) = target?;
     let now = store.now();
     let message = NewMessage {
         flags: Flags::NONE,
@@ -251,9 +295,9 @@ fn append(
         guid: store.guid(addr),
         body: *addr,
     };
-    let (_, ops) = account.read(|state| state.append(MailboxId::INBOX, vec![message]))?;
+    let (_, ops) = account.read(|state| state.append(mailbox, vec![message]))?;
     store.commit(&account, &ops)?;
-    Ok(account)
+    Ok((account, mailbox))
 }
 
 fn refusal(error: &StoreError) -> Refusal {
