@@ -3,15 +3,17 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, FromRawFd, IntoRawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use glommio::GlommioError;
-use glommio::net::{TcpListener, TcpStream};
+use futures_lite::future::or;
+use glommio::io::PollableFd;
+use glommio::net::TcpStream;
 use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
 use skein_runtime::metrics::Counter;
 use skein_runtime::{session_yield, sleep};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -48,7 +50,7 @@ pub fn bind(addr: SocketAddr, shards: usize) -> Result<Vec<BoundSocket>, BindErr
     let probe = bind_one(addr, false).map_err(failed)?;
     let exact = probe.local_addr().map_err(failed)?.as_socket().unwrap_or(addr);
     drop(probe);
-    let socket = || Ok(BoundSocket::new(bind_one(exact, true)?, Place::Ip(exact), Arc::default()));
+    let socket = || Ok(BoundSocket::new(bind_one(exact, true)?, Place::Ip(exact)));
     (0..shards).map(|_| socket()).collect::<io::Result<_>>().map_err(failed)
 }
 
@@ -92,13 +94,37 @@ impl fmt::Display for Place {
 pub struct BoundSocket {
     socket: Socket,
     place: Place,
-    /// Shares of one Unix socket stop together: it is one socket.
-    stopped: Arc<AtomicBool>,
 }
 
 impl BoundSocket {
-    pub(crate) fn new(socket: Socket, place: Place, stopped: Arc<AtomicBool>) -> BoundSocket {
-        BoundSocket { socket, place, stopped }
+    pub(crate) fn new(socket: Socket, place: Place) -> BoundSocket {
+        BoundSocket { socket, place }
+    }
+
+    /// A socket of another process, which goes on with it or ends: clients that wait in its queue are kept.
+    ///
+    /// # Errors
+    /// When it can not be made non-blocking.
+    pub fn inherited(socket: OwnedFd, place: Place) -> io::Result<BoundSocket> {
+        let socket = Socket::from(socket);
+        socket.set_nonblocking(true)?;
+        Ok(BoundSocket { socket, place })
+    }
+
+    /// Another share of the same socket: clients go to whichever is free first.
+    ///
+    /// # Errors
+    /// No descriptors.
+    pub fn share(&self) -> io::Result<BoundSocket> {
+        Ok(BoundSocket { socket: self.socket.try_clone()?, place: self.place.clone() })
+    }
+
+    /// A descriptor of the same socket, for another process.
+    ///
+    /// # Errors
+    /// No descriptors.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        Ok(self.socket.try_clone()?.into())
     }
 
     /// Where it is bound; never port 0.
@@ -115,21 +141,20 @@ impl BoundSocket {
     /// Outside of a shard.
     pub fn listen(self, door: Arc<Door>, backlog: i32) -> io::Result<Listener> {
         self.socket.listen(backlog)?;
-        let stopper = Stopper(Arc::new(Stop { socket: self.socket.try_clone()?, stopped: self.stopped }));
-        let raw = self.socket.into_raw_fd();
-        #[expect(unsafe_code, reason = "the only way to give glommio a socket with our own options")]
-        // SAFETY: `into_raw_fd` gave up an open, non-blocking, listening socket that nobody else owns.
-        let listener = unsafe { TcpListener::from_raw_fd(raw) };
-        Ok(Listener { listener, place: self.place, door, stopper })
+        let (waker, woken) = flume::bounded(1);
+        let stopper = Stopper(Arc::new(Stop { stopped: AtomicBool::new(false), waker }));
+        let socket = PollableFd::new(self.socket)?;
+        Ok(Listener { socket, place: self.place, door, stopper, woken })
     }
 }
 
 /// Accepts on one shard.
 pub struct Listener {
-    listener: TcpListener,
+    socket: PollableFd<Socket>,
     place: Place,
     door: Arc<Door>,
     stopper: Stopper,
+    woken: flume::Receiver<()>,
 }
 
 impl Listener {
@@ -139,19 +164,19 @@ impl Listener {
     }
 
     /// Accepts and hands each connection to `serve` until the [`Stopper`] is used. Above the limit a client is sent
-    /// `refusal` and closed. Run it in a task of its own and never cancel it: an accept dropped halfway may take a
-    /// connection along.
+    /// `refusal` and closed. A client is either handed over or still in the queue of the socket, whenever this ends: another
+    /// process that has the socket too serves those.
     pub async fn run(self, limit: ConnectionLimit, refusal: &[u8], mut serve: impl FnMut(Conn)) {
         let mut exhausted = 0;
         while !self.stopper.is_stopped() {
-            match self.listener.accept().await {
+            match self.accept() {
                 Ok(stream) => {
                     exhausted = 0;
                     self.admit(stream, &limit, refusal, &mut serve);
                     session_yield().await;
                 }
-                Err(_) if self.stopper.is_stopped() => return,
-                Err(error) if is_exhaustion(&error) => {
+                Err(Errno::AGAIN) => self.wait().await,
+                Err(error) if is_exhaustion(error) => {
                     if exhausted % EXHAUSTED_LOG_EVERY == 0 {
                         tracing::error!(place = %self.place, %error, "can not accept; raise LimitNOFILE or connections_max is too high");
                     }
@@ -166,6 +191,28 @@ impl Listener {
                 }
             }
         }
+    }
+
+    /// Until a client waits or the stopper is used. Only looks: ended halfway, it takes no client along, as an accept would.
+    async fn wait(&self) {
+        let readable = async {
+            if let Err(error) = self.socket.readable().await {
+                tracing::debug!(place = %self.place, %error, "a listener can not be waited for");
+                sleep(EXHAUSTED_PAUSE).await;
+            }
+        };
+        let stopped = async {
+            // An error is a stopper that is gone, and this has one.
+            _ = self.woken.recv_async().await;
+        };
+        or(stopped, readable).await;
+    }
+
+    fn accept(&self) -> Result<TcpStream, Errno> {
+        let accepted = accept_with(self.socket.get_ref(), SocketFlags::CLOEXEC)?;
+        #[expect(unsafe_code, reason = "the only way to give glommio a socket that it did not accept")]
+        // SAFETY: `into_raw_fd` gave up an open, connected socket that nobody else owns.
+        Ok(unsafe { TcpStream::from_raw_fd(accepted.into_raw_fd()) })
     }
 
     fn admit(&self, stream: TcpStream, limit: &ConnectionLimit, refusal: &[u8], serve: &mut impl FnMut(Conn)) {
@@ -197,13 +244,12 @@ fn refuse(stream: &TcpStream, refusal: &[u8]) {
     use rustix::net::{SendFlags, send};
     #[expect(unsafe_code, reason = "the stream only hands out a bare number")]
     // SAFETY: the stream is open and outlives this borrow.
-    let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(std::os::fd::AsRawFd::as_raw_fd(stream)) };
+    let socket = unsafe { BorrowedFd::borrow_raw(std::os::fd::AsRawFd::as_raw_fd(stream)) };
     _ = send(socket.as_fd(), refusal, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
 }
 
-fn is_exhaustion(error: &GlommioError<()>) -> bool {
-    let exhaustion = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].map(Errno::raw_os_error);
-    error.raw_os_error().is_some_and(|errno| exhaustion.contains(&errno))
+fn is_exhaustion(error: Errno) -> bool {
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM].contains(&error)
 }
 
 /// Ends accepting on one listener. Clones are the same.
@@ -211,16 +257,17 @@ fn is_exhaustion(error: &GlommioError<()>) -> bool {
 pub struct Stopper(Arc<Stop>);
 
 struct Stop {
-    socket: Socket,
-    stopped: Arc<AtomicBool>,
+    stopped: AtomicBool,
+    waker: flume::Sender<()>,
 }
 
 impl Stopper {
-    /// No connection is accepted any more; those accepted live on.
+    /// No connection is accepted any more; those accepted live on, and the socket is left as it is: shut down, it would
+    /// refuse those who wait in its queue, for another process too.
     pub fn stop(&self) {
         self.0.stopped.store(true, Relaxed);
-        // Shutting the socket down is what wakes the waiting accept. It only fails when it was done before.
-        _ = self.0.socket.shutdown(std::net::Shutdown::Both);
+        // Full: it was woken before.
+        _ = self.0.waker.try_send(());
     }
 
     fn is_stopped(&self) -> bool {

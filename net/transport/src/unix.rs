@@ -5,8 +5,6 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use rustix::fs::{Gid, Uid};
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -35,10 +33,8 @@ const BACKLOG: i32 = 64;
 pub fn bind_unix(path: &Path, access: UnixAccess, shards: usize) -> Result<Vec<BoundSocket>, BindError> {
     let failed = |error| BindError::new(Place::Unix(path.into()), error);
     remove_stale(path).map_err(failed)?;
-    let socket = bind_one(path, access).map_err(failed)?;
-    let (stopped, place) = (Arc::new(AtomicBool::new(false)), Place::Unix(path.into()));
-    let share = || Ok(BoundSocket::new(socket.try_clone()?, place.clone(), stopped.clone()));
-    (0..shards).map(|_| share()).collect::<io::Result<_>>().map_err(failed)
+    let socket = BoundSocket::new(bind_one(path, access).map_err(failed)?, Place::Unix(path.into()));
+    (0..shards).map(|_| socket.share()).collect::<io::Result<_>>().map_err(failed)
 }
 
 /// The same for whom the shards have no part in; it listens.

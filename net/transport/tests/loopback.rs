@@ -3,11 +3,11 @@
 mod support;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use rustls::version::{TLS12, TLS13};
 use sha2::{Digest, Sha256};
-use skein_transport::{BindError, ChannelBindings, bind};
+use skein_transport::{BindError, BoundSocket, ChannelBindings, Place, bind};
 use support::{Server, Stream, client, plain, secure};
 
 /// Answers from before and after a hop: from different shards, whichever accepted.
@@ -203,4 +203,38 @@ fn a_stopped_listener_takes_nobody_and_a_taken_port_is_named() {
     assert!(matches!(error, BindError::Taken { .. }), "{error}");
     let error = bind("192.0.2.1:0".parse().unwrap(), 1).err().unwrap();
     assert!(matches!(error, BindError::NotHere { .. }), "{error}");
+}
+
+/// A client that has sent its number and sends no more.
+fn ask(addr: SocketAddr, number: usize) -> TcpStream {
+    let mut stream = plain(addr);
+    stream.write_all(format!("ECHO {number}\n").as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    stream
+}
+
+#[test]
+fn who_comes_while_one_server_gives_its_sockets_to_the_next_is_served() {
+    let mut server = Server::start("giver", false, 1000);
+    let (addr, mut clients) = (server.addr, Vec::new());
+    for round in 0..3 {
+        let descriptors = std::mem::take(&mut server.descriptors);
+        // Some come while it stops, some when nobody accepts.
+        let coming = std::thread::spawn(move || (0..60).map(|i| ask(addr, round * 100 + i)).collect::<Vec<_>>());
+        server.finish();
+        clients.extend(coming.join().unwrap());
+        clients.extend((60..100).map(|i| ask(addr, round * 100 + i)));
+        let inherited = |socket| BoundSocket::inherited(socket, Place::Ip(addr)).unwrap();
+        let mut sockets: Vec<_> = descriptors.into_iter().map(inherited).collect();
+        // A shard may accept on several sockets, and several on one.
+        if round == 0 {
+            sockets.push(sockets[0].share().unwrap());
+        }
+        server = Server::start_on(sockets, "taker", false, 1000);
+    }
+    let expected = (0..3).flat_map(|round| (0..100).map(move |i| format!("{}\n", round * 100 + i)));
+    for (mut client, expected) in clients.into_iter().zip(expected) {
+        assert!(read_line(&mut client).ends_with(&expected));
+    }
+    server.stop();
 }

@@ -4,7 +4,9 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,10 +14,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 use skein_base::ShardId;
-use skein_runtime::{Class, Deadline, Lanes, Shards, ShardsConfig, Side, spawn_detached, start};
+use skein_runtime::{Class, Deadline, Lanes, Shards, ShardsConfig, Side, session_yield, spawn, spawn_detached, start};
 use skein_transport::{
-    BACKLOG, BoundSocket, Conn, ConnectionLimit, Door, Frozen, Place, ServerConfig, StartTlsError, Stopper, Tls,
-    TlsFiles, bind,
+    BACKLOG, BoundSocket, Conn, ConnectionLimit, Door, Frozen, Listener, Place, ServerConfig, StartTlsError, Stopper,
+    Tls, TlsFiles, bind,
 };
 
 /// Bytes a session reads at once.
@@ -27,7 +29,10 @@ const READ_BYTES: usize = 4096;
 pub struct Server {
     pub addr: SocketAddr,
     pub limit: ConnectionLimit,
+    /// Of its sockets, as another process would hold them.
+    pub descriptors: Vec<OwnedFd>,
     stoppers: Vec<Stopper>,
+    finishing: Arc<AtomicBool>,
     side: Side,
     shards: Shards<()>,
     folder: PathBuf,
@@ -46,21 +51,31 @@ struct Home {
 
 impl Server {
     pub fn start(name: &str, implicit_tls: bool, connections_max: usize) -> Server {
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        Server::start_on(sockets, name, implicit_tls, connections_max)
+    }
+
+    /// On sockets that are there, shared out over its two shards.
+    pub fn start_on(sockets: Vec<BoundSocket>, name: &str, implicit_tls: bool, connections_max: usize) -> Server {
         let folder = std::env::temp_dir().join(format!("skein-loopback-{name}-{}", std::process::id()));
         let files = TlsFiles::self_signed(&folder, &["localhost".to_owned()]).unwrap();
         let tls = Tls::load(&files.into()).unwrap().config();
         let side = Side::start().unwrap();
-        let sockets = bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
         let Place::Ip(addr) = *sockets[0].place() else { panic!("an address") };
+        let descriptors = sockets.iter().map(|socket| socket.descriptor().unwrap()).collect();
+        let mut shares = [Vec::new(), Vec::new()];
+        sockets.into_iter().enumerate().for_each(|(i, socket)| shares[i % 2].push(socket));
         let (lanes, inboxes) = Lanes::new(2, 10_000);
         let limit = ConnectionLimit::new(connections_max);
-        let seeds = Mutex::new(sockets.into_iter().zip(inboxes).map(Some).collect::<Vec<_>>());
+        let seeds = Mutex::new(shares.into_iter().zip(inboxes).map(Some).collect::<Vec<_>>());
         let (stoppers, problems) = (Arc::new(Mutex::new(Vec::new())), Problems::default());
         let (stops, troubles, places) = (stoppers.clone(), problems.clone(), limit.clone());
+        let finishing = Arc::new(AtomicBool::new(false));
+        let waits = finishing.clone();
         let shards = start(ShardsConfig::for_tests(2), &side, move |context| {
-            let (socket, inbox) = seeds.lock().unwrap()[usize::from(context.id.0)].take().unwrap();
+            let (sockets, inbox) = seeds.lock().unwrap()[usize::from(context.id.0)].take().unwrap();
             let home = Home { id: context.id, lanes: lanes.clone(), tls: tls.clone(), problems: troubles.clone() };
-            let (stops, places) = (stops.clone(), places.clone());
+            let (stops, places, waits) = (stops.clone(), places.clone(), waits.clone());
             async move {
                 let arriving = home.clone();
                 spawn_detached(Class::Session, "arrivals", async move {
@@ -68,13 +83,27 @@ impl Server {
                         serve(arriving.clone(), frozen.thaw());
                     }
                 });
-                accept(socket, home, places, &stops, implicit_tls, || context.signal_ready()).await;
+                let mut accepting = Vec::new();
+                for socket in sockets {
+                    let listener = socket.listen(Arc::new(Door::plain("test")), BACKLOG).unwrap();
+                    stops.lock().unwrap().push(listener.stopper());
+                    let (home, places) = (home.clone(), places.clone());
+                    accepting.push(spawn(Class::Session, "accept", accept(listener, home, places, implicit_tls)));
+                }
+                context.signal_ready();
+                for task in accepting {
+                    task.await.unwrap();
+                }
+                // Who was taken in is served.
+                while waits.load(Relaxed) && places.open() > 0 {
+                    session_yield().await;
+                }
             }
         });
         let shards = shards.unwrap();
         assert!(shards.wait_ready());
         let stoppers = stoppers.lock().unwrap().clone();
-        Server { addr, limit, stoppers, side, shards, folder, problems }
+        Server { addr, limit, descriptors, stoppers, finishing, side, shards, folder, problems }
     }
 
     /// What went wrong in sessions so far.
@@ -92,6 +121,12 @@ impl Server {
         }
     }
 
+    /// The same once those who were taken in have been served; they must leave by themselves.
+    pub fn finish(self) {
+        self.finishing.store(true, Relaxed);
+        self.stop();
+    }
+
     pub fn stop(self) {
         self.stoppers.iter().for_each(Stopper::stop);
         self.shards.join().into_iter().for_each(|result| result.unwrap());
@@ -100,17 +135,7 @@ impl Server {
     }
 }
 
-async fn accept(
-    socket: BoundSocket,
-    home: Home,
-    limit: ConnectionLimit,
-    stops: &Mutex<Vec<Stopper>>,
-    implicit_tls: bool,
-    ready: impl Fn(),
-) {
-    let listener = socket.listen(Arc::new(Door::plain("test")), BACKLOG).unwrap();
-    stops.lock().unwrap().push(listener.stopper());
-    ready();
+async fn accept(listener: Listener, home: Home, limit: ConnectionLimit, implicit_tls: bool) {
     let serve_new = move |mut conn: Conn| {
         let home = home.clone();
         spawn_detached(Class::Session, "new", async move {
