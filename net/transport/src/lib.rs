@@ -13,6 +13,7 @@
 //! conn      reading, writing, STARTTLS, closing                frozen  moving to another shard
 //! endpoint  who is at either end, what a listener is like   unix   Unix sockets
 //! tls       certificates: files, self-signed default, reload; those of clients; channel bindings
+//! handover  messages with descriptors, between processes
 //! address   how many connections one address has
 //! ```
 //!
@@ -23,6 +24,7 @@ mod address;
 mod conn;
 mod endpoint;
 mod frozen;
+pub mod handover;
 mod limit;
 mod listen;
 pub mod tls;
