@@ -321,6 +321,12 @@ settings! {
         /// How long a shard may hold its core before `/healthz` says 503. A running one answers every 5 milliseconds.
         heartbeat_seconds_max: u32 = count(1, 3600, "seconds"), "30", Live;
     }
+    /// Live upgrade: `skein serve --takeover` takes the place of a running server.
+    takeover: Takeover {
+        /// How long commands that run may go on when another process takes over; then their connections break. New clients
+        /// wait meanwhile.
+        grace_seconds: u32 = count(0, 3600, "seconds"), "5", Live;
+    }
     /// Hands of the operator: `skein adm`.
     adm: Adm {
         /// Unix socket of `skein adm`. Root and the server's own user may use it. Empty: adm.sock in the data folder.

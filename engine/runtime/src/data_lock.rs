@@ -81,7 +81,7 @@ impl fmt::Display for DataLockError {
                     Some(pid) => write!(f, "the data folder {folder} is in use by process {pid}")?,
                     None => write!(f, "the data folder {folder} is in use by another process")?,
                 }
-                f.write_str(": stop that one first, or give this one a folder of its own")
+                f.write_str(": take its place with --takeover, stop it first, or give this one a folder of its own")
             }
             DataLockError::Unusable { folder, source } => {
                 write!(f, "the data folder {} can not be used: {source}", folder.display())

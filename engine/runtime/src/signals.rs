@@ -62,6 +62,11 @@ impl Signals {
         }
     }
 
+    /// A signal that has come already.
+    pub fn take_one(&self) -> Option<Signal> {
+        self.receiver.try_recv().ok()
+    }
+
     /// The next signal, blocking the thread: for main. `None` when the waiting thread failed.
     pub fn wait(&self) -> Option<Signal> {
         self.receiver.recv().ok()

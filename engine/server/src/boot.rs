@@ -7,9 +7,10 @@ use crate::health::{Phase, ServerHealth, Vitals};
 use crate::reload::{Reloaded, Reloader};
 use crate::replay::{Exchange, segments_of};
 use crate::shard::{self, Common, Own};
+use crate::takeover::{self, Given, Giver, Inherited, Sockets, TakeoverError};
 use crate::{logging, observe, recent, users};
-use skein_admin::AdminConfig;
 use skein_admin::adm::{AdmSocket, Desk};
+use skein_admin::{Admin, PageSocket};
 use skein_auth::Penalties;
 use skein_base::ShardId;
 use skein_config::Config;
@@ -18,9 +19,12 @@ use skein_runtime::{
     raise_memlock, raise_nofile,
 };
 use skein_serve::{Doorman, ToShard};
-use skein_transport::{AddressLimit, ConnectionLimit, Place};
+use skein_transport::{AddressLimit, BindError, ConnectionLimit, Place, UnixAccess, listen_unix};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 /// Messages that may wait in a shard's inbox: above it that shard is a second behind, and new work is refused.
 pub(crate) const INBOX_DEPTH_MAX: usize = 16 * 1024;
@@ -34,11 +38,20 @@ pub struct Started {
     pub certificate: std::path::PathBuf,
 }
 
-/// Runs a server until a signal ends it. `ready` is called once everything serves.
+/// How to come up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// Refusing when a server of the same data folder runs.
+    Alone,
+    /// Taking the place of a server that runs; without one, the same as alone.
+    Takeover,
+}
+
+/// Runs a server until a signal ends it, or another process takes its place. `ready` is called once everything serves.
 ///
 /// # Errors
 /// Why it did not start, or which shard did not end well.
-pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerError> {
+pub fn run(config: Config, start: Start, ready: impl FnOnce(&Started)) -> Result<(), ServerError> {
     let system = |what| move |error| ServerError::System { what, error };
     Signals::block().map_err(system("blocking signals"))?;
     logging::start(&config);
@@ -50,9 +63,16 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     check_cores()?;
     raise_memlock(&shards_config, privileges)?;
     raise_nofile(config.limits.connections_max as u64)?;
-    let lock = DataLock::take(&config.data_dir)?;
+    let (giver, mut inherited) = match start {
+        Start::Takeover => Giver::find(&config.data_dir)?.map_or_else(Default::default, |(g, i)| (Some(g), i)),
+        Start::Alone => Default::default(),
+    };
+    // Of a server that runs nothing is touched but what it lets go of.
+    let lock = match &giver {
+        None => Some(own_data(DataLock::take(&config.data_dir)?, &config)?),
+        Some(_) => None,
+    };
     let log_dir = config.data_dir.join("log");
-    make_folders(&config.data_dir).map_err(system("making the data folder"))?;
 
     let hostname = hostname(&config);
     let certificates = Certificates::load(&config, &hostname)?;
@@ -60,10 +80,16 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     let random_key = || random().map_err(system("asking for random bytes"));
     let auth = users::load(&config.auth, &config.data_dir, random_key()?)?;
     let count = shards_config.shard_count();
-    let (mut shares, listeners) = bind_all(&config, &certificates, count)?;
-    let adm = patiently(|| AdmSocket::bind(&adm_socket(&config)))?;
-    give_up(&config, becoming)?;
+    let mut bound = bind_all(&config, &certificates, count, &mut inherited)?;
+    let more = MoreSockets::bind(&config, &mut inherited, &mut bound.offered)?;
+    drop(inherited);
+    give_up(&config, becoming, giver.is_none())?;
     let signals = Signals::take().map_err(system("waiting for signals"))?;
+    let taken = giver.as_ref().map(|giver| (giver.pid(), Instant::now()));
+    let lock = match giver {
+        Some(giver) => Some(own_data(giver.take(&config.data_dir, &signals)?, &config)?),
+        None => lock,
+    };
     let side = Side::start().map_err(system("starting the side runtime"))?;
     let (lanes, inboxes) = Lanes::<ToShard>::new(count, INBOX_DEPTH_MAX);
     let (numbers, old_segments) = segments_of(&log_dir, count).map_err(system("reading the log's folder"))?;
@@ -83,9 +109,10 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
         hostname,
         log_dir,
         lanes,
+        given: Given::default(),
         config: Arc::new(config),
     });
-    let (stop, owns) = give_out(inboxes, &mut shares);
+    let (stop, owns) = give_out(inboxes, &mut bound.shares);
     let shared = common.clone();
     let shards = skein_runtime::start(shards_config, &side, move |context| {
         let own = owns[usize::from(context.id.0)].lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -93,13 +120,19 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     })?;
     // After the shards are counted: each metric has a cell for each of them.
     observe::register(&common);
-    let admin = start_admin(&side, &common)?;
+    let admin: Vec<_> = more.pages.into_iter().map(|socket| start_page(&side, socket, &common)).collect();
     let reloader = Reloader::new(common.clone(), certificates);
-    let hands = skein_admin::adm::start(&side, adm, desk(&common, &reloader));
+    let hands = skein_admin::adm::start(&side, more.adm, desk(&common, &reloader));
     if shards.wait_ready() {
         common.vitals.enter(Phase::Serving);
         let http = admin.iter().map(|a| ("http", Place::Ip(a.addr())));
-        let listeners = listeners.into_iter().chain(http).collect();
+        let listeners = bound.places.into_iter().chain(http).collect();
+        takeover::offer(more.takeover, bound.offered, common.given.clone(), terminate)
+            .map_err(system("starting a thread"))?;
+        if let Some((pid, since)) = taken {
+            let waited_ms = since.elapsed().as_millis() as u64;
+            tracing::info!(pid, waited_ms, "took over; clients that came meanwhile are served now");
+        }
         notify(sd_notify::NotifyState::Ready);
         ready(&Started { listeners, shards: count, certificate });
         wait_for_end(&signals, &reloader);
@@ -108,6 +141,11 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     }
     drop(stop);
     let ended = shards.join();
+    if common.given.is_given() {
+        // Who took over waits for the end of this process, which is what lets go of the folder.
+        std::mem::forget(lock);
+        return outcome(ended);
+    }
     side.handle().block_on(hands.stop());
     for page in admin {
         side.handle().block_on(page.stop());
@@ -115,6 +153,65 @@ pub fn run(config: Config, ready: impl FnOnce(&Started)) -> Result<(), ServerErr
     side.stop();
     drop(lock);
     outcome(ended)
+}
+
+/// Once the folder is ours: what a running server could not do without.
+fn own_data(lock: DataLock, config: &Config) -> Result<DataLock, ServerError> {
+    let failed = |error| ServerError::System { what: "making the data folder", error };
+    make_folders(&config.data_dir).map_err(failed)?;
+    Ok(lock)
+}
+
+/// Sockets that are not the shards'.
+struct MoreSockets {
+    adm: AdmSocket,
+    pages: Vec<PageSocket>,
+    takeover: UnixListener,
+}
+
+impl MoreSockets {
+    fn bind(
+        config: &Config,
+        inherited: &mut Inherited,
+        offered: &mut Vec<Sockets>,
+    ) -> Result<MoreSockets, ServerError> {
+        let mut offer = |service, place: Place, descriptor: std::io::Result<OwnedFd>| {
+            let descriptor = descriptor.map_err(|error| BindError::new(place.clone(), error))?;
+            offered.push(Sockets::new(service, &place, vec![descriptor]));
+            Ok::<_, BindError>(())
+        };
+        let path = adm_socket(config);
+        let place = Place::Unix(path.as_path().into());
+        let adm = match inherited.one("adm", &place) {
+            Some(socket) => AdmSocket::inherited(socket, &path).map_err(|e| BindError::new(place.clone(), e))?,
+            None => patiently(|| AdmSocket::bind(&path))?,
+        };
+        offer("adm", place, adm.descriptor())?;
+        let mut pages = Vec::new();
+        for addr in &config.listeners.http {
+            let page = match inherited.one("http", &Place::Ip(*addr)) {
+                Some(socket) => PageSocket::inherited(socket).map_err(|error| BindError::new(*addr, error))?,
+                None => patiently(|| PageSocket::bind(*addr))?,
+            };
+            offer("http", Place::Ip(page.addr()), page.descriptor())?;
+            pages.push(page);
+        }
+        let path = takeover::socket_path(&config.data_dir);
+        let place = Place::Unix(path.as_path().into());
+        let takeover = match inherited.one("takeover", &place) {
+            Some(socket) => UnixListener::from(socket),
+            None => patiently(|| listen_unix(&path, UnixAccess { mode: 0o600, owner: None, group: None }))?,
+        };
+        offer("takeover", place, takeover.try_clone().map(OwnedFd::from))?;
+        Ok(MoreSockets { adm, pages, takeover })
+    }
+}
+
+/// The signal goes the way of every other stop.
+fn terminate() {
+    if let Err(error) = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM) {
+        tracing::error!(%error, "the signal to stop can not be sent");
+    }
 }
 
 /// Where `skein adm` finds the server of these settings.
@@ -132,25 +229,26 @@ fn desk(common: &Arc<Common>, reloader: &Reloader) -> Desk {
         let at_restart = at_restart.into_iter().map(str::to_owned).map(named("at the next start"));
         Ok(changed.chain(at_restart).chain(notices.into_iter().map(named("notice"))).collect())
     };
-    // The signal goes the way of every other stop.
-    let stop = || {
-        if let Err(error) = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM) {
-            tracing::error!(%error, "skein adm stop: the signal can not be sent");
-        }
-    };
     Desk::new(
         common.lanes.clone(),
         common.doorman.auth.clone(),
-        Box::new(stop),
+        Box::new(terminate),
         Box::new(reload),
         Box::new(recent::entries),
     )
 }
 
 /// The last step as whoever started us, while this is the only thread.
-fn give_up(config: &Config, becoming: Option<Becoming>) -> Result<(), ServerError> {
+fn give_up(config: &Config, becoming: Option<Becoming>, alone: bool) -> Result<(), ServerError> {
     if let Some(becoming) = &becoming {
-        becoming.give(&config.data_dir)?;
+        match alone {
+            true => becoming.give(&config.data_dir)?,
+            // It would be taken from the server that runs.
+            false if !becoming.owns_data(&config.data_dir)? => {
+                return Err(TakeoverError::Owner { folder: config.data_dir.clone() }.into());
+            }
+            false => {}
+        }
         becoming.become_user()?;
     } else if rustix::process::geteuid().is_root() && !config.demo {
         tracing::warn!("running as root: set safety.user");
@@ -233,14 +331,8 @@ fn give_out(inboxes: Vec<Inbox<ToShard>>, shares: &mut Vec<Vec<Share>>) -> (Vec<
         .unzip()
 }
 
-fn start_admin(side: &Side, common: &Arc<Common>) -> Result<Vec<skein_admin::Admin>, ServerError> {
-    let mut pages = Vec::new();
-    for addr in &common.config.listeners.http {
-        let health = Arc::new(ServerHealth(common.clone()));
-        let page = || skein_admin::start(side, AdminConfig { addr: *addr, health: health.clone() });
-        pages.push(patiently(page)?);
-    }
-    Ok(pages)
+fn start_page(side: &Side, socket: PageSocket, common: &Arc<Common>) -> Admin {
+    skein_admin::start(side, socket, Arc::new(ServerHealth(common.clone())))
 }
 
 pub(crate) fn random<const N: usize>() -> std::io::Result<[u8; N]> {

@@ -1,6 +1,7 @@
 //! Listeners: from the settings to sockets, a share for each shard.
 
 use crate::error::ServerError;
+use crate::takeover::{Inherited, Sockets};
 use nix::unistd::{Group, User};
 use skein_config::{CertificateFiles, Config, Listener, TlsMode, TrustedProxies, UnixPlace, VersionMin};
 use skein_transport::{
@@ -121,30 +122,63 @@ fn services(config: &Config) -> [(&'static str, Service, &[Listener]); 5] {
     ]
 }
 
-type Shares = Vec<Vec<Share>>;
-type Places = Vec<(&'static str, Place)>;
+/// All that is listened on.
+pub(crate) struct Bound {
+    /// Each shard's.
+    pub shares: Vec<Vec<Share>>,
+    /// In the order of the settings.
+    pub places: Vec<(&'static str, Place)>,
+    /// The same sockets, for a process that takes over.
+    pub offered: Vec<Sockets>,
+}
 
-/// Binds everything before anything starts: a taken port is said at once.
+/// Binds everything before anything starts: a taken port is said at once. What is inherited is not bound again.
 pub(crate) fn bind_all(
     config: &Config,
     certificates: &Certificates,
     shards: usize,
-) -> Result<(Shares, Places), ServerError> {
-    let mut shares: Shares = (0..shards).map(|_| Vec::new()).collect();
-    let mut bound = Vec::new();
+    inherited: &mut Inherited,
+) -> Result<Bound, ServerError> {
+    let (places, offered) = (Vec::new(), Vec::new());
+    let mut bound = Bound { shares: (0..shards).map(|_| Vec::new()).collect(), places, offered };
     for (name, service, listeners) in services(config) {
         for listener in listeners {
-            let sockets = patiently(|| bind_one(listener, shards))?;
-            bound.extend(sockets.first().map(|socket| (name, socket.place().clone())));
+            let sockets = sockets(listener, shards, inherited)?;
+            let Some(place) = sockets.first().map(|socket| socket.place().clone()) else { continue };
+            let failed = |error| BindError::new(place.clone(), error);
+            let descriptors = sockets.iter().map(BoundSocket::descriptor).collect::<io::Result<_>>();
+            bound.offered.push(Sockets::new(name, &place, descriptors.map_err(failed)?));
             let door = Arc::new(door(name, listener, certificates));
             let proxies = listener.proxy.clone().map(Arc::new);
-            for (own, socket) in shares.iter_mut().zip(sockets) {
+            for (shard, socket) in for_each_shard(sockets, shards).map_err(failed)? {
                 let (door, proxies, backlog) = (door.clone(), proxies.clone(), listener.backlog as i32);
-                own.push(Share { service, door, proxies, backlog, socket });
+                bound.shares[shard].push(Share { service, door, proxies, backlog, socket });
             }
+            bound.places.push((name, place));
         }
     }
-    Ok((shares, bound))
+    Ok(bound)
+}
+
+/// A listener's sockets: one for each shard, or a single one that they share, or as many as another process had.
+fn sockets(listener: &Listener, shards: usize, inherited: &mut Inherited) -> Result<Vec<BoundSocket>, BindError> {
+    let theirs = inherited.at(&listener.place).map_err(|error| BindError::new(place(&listener.place), error))?;
+    if theirs.is_empty() { patiently(|| bind_one(listener, shards)) } else { Ok(theirs) }
+}
+
+/// Gives every socket to a shard, and every shard a socket: clients wait in the queue of each.
+fn for_each_shard(sockets: Vec<BoundSocket>, shards: usize) -> io::Result<Vec<(usize, BoundSocket)>> {
+    let count = sockets.len();
+    let more = (count..shards).map(|shard| sockets[shard % count].share()).collect::<io::Result<Vec<_>>>()?;
+    let all = sockets.into_iter().chain(more).enumerate();
+    Ok(all.map(|(i, socket)| (i % shards, socket)).collect())
+}
+
+fn place(configured: &skein_config::Place) -> Place {
+    match configured {
+        skein_config::Place::Tcp(address) => Place::Ip(*address),
+        skein_config::Place::Unix(unix) => Place::Unix((*unix.path).into()),
+    }
 }
 
 fn door(service: &'static str, listener: &Listener, certificates: &Certificates) -> Door {
@@ -160,8 +194,9 @@ fn bind_one(listener: &Listener, shards: usize) -> Result<Vec<BoundSocket>, Bind
     match &listener.place {
         skein_config::Place::Tcp(address) => bind(*address, shards),
         skein_config::Place::Unix(unix) => {
-            let access = access(unix).map_err(|error| BindError::new(Place::Unix((*unix.path).into()), error))?;
-            bind_unix(&unix.path, access, shards)
+            let access = access(unix).map_err(|error| BindError::new(place(&listener.place), error))?;
+            // One socket, which the shards share.
+            bind_unix(&unix.path, access).map(|socket| vec![socket])
         }
     }
 }
@@ -191,7 +226,10 @@ pub(crate) fn patiently<T>(bind: impl Fn() -> Result<T, BindError>) -> Result<T,
     bind()
 }
 
-#[expect(clippy::disallowed_methods, reason = "the main thread, before any shard runs")]
-fn pause(time: Duration) {
+#[expect(
+    clippy::disallowed_methods,
+    reason = "never on a shard: the main thread before any runs, and the one of takeovers"
+)]
+pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }

@@ -1,6 +1,7 @@
 //! Why a server does not start; each text names the way out.
 
 use crate::confine::ConfineError;
+use crate::takeover::TakeoverError;
 use skein_base::ShardId;
 use skein_runtime::{CheckError, DataLockError, StartError};
 use skein_transport::{BindError, TlsLoadError};
@@ -19,6 +20,8 @@ pub enum ServerError {
     Users(skein_auth::LoadError),
     /// An address is not ours.
     Bind(BindError),
+    /// The place of a running server can not be taken.
+    Takeover(TakeoverError),
     /// A shard could not be started.
     Start(StartError),
     /// A shard could not read the log, or ended early.
@@ -47,6 +50,7 @@ impl fmt::Display for ServerError {
             ServerError::Tls(error) => error.fmt(f),
             ServerError::Users(error) => error.fmt(f),
             ServerError::Bind(error) => error.fmt(f),
+            ServerError::Takeover(error) => error.fmt(f),
             ServerError::Start(error) => error.fmt(f),
             ServerError::Shard { shard, why } => write!(f, "shard {shard}: {why}"),
             ServerError::Confine(error) => error.fmt(f),
@@ -67,4 +71,4 @@ macro_rules! from {
     )*};
 }
 from!(CheckError => Check, DataLockError => Data, TlsLoadError => Tls, skein_auth::LoadError => Users,
-      BindError => Bind, StartError => Start, ConfineError => Confine);
+      BindError => Bind, TakeoverError => Takeover, StartError => Start, ConfineError => Confine);

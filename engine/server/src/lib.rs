@@ -25,11 +25,13 @@ mod replay;
 mod scrub;
 mod settings_file;
 mod shard;
+mod takeover;
 mod users;
 
-pub use boot::{Started, adm_socket, run};
+pub use boot::{Start, Started, adm_socket, run};
 pub use confine::ConfineError;
 pub use error::ServerError;
 pub use logging::start as start_logging;
 pub use reload::{ReloadError, Reloaded, Reloader};
 pub use settings_file::{SettingsError, load_settings};
+pub use takeover::TakeoverError;

@@ -4,6 +4,7 @@ use crate::disk_watch;
 use crate::doors::{Service, Share};
 use crate::health::Vitals;
 use crate::replay::Exchange;
+use crate::takeover::Given;
 use crate::users;
 use skein_base::UidlFormat;
 use skein_config::{Config, PlaintextWithoutTls, TrustedProxies};
@@ -25,6 +26,9 @@ use skein_base::seam::Clock;
 /// How long a stop waits for commands that run; then their connections break, and what was acknowledged is safe anyway.
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long sessions go on as before when another process takes over: most are short, and end by themselves.
+const TAKEOVER_LULL: Duration = Duration::from_secs(1);
+
 /// How often it is looked whether more accounts are open than may be.
 const OVER_LOOK: Duration = Duration::from_secs(1);
 /// Looks for idle accounts in the time after which one is closed: it stays open a quarter longer at most.
@@ -44,6 +48,7 @@ pub(crate) struct Common {
     pub lanes: Lanes<ToShard>,
     pub limit: ConnectionLimit,
     pub vitals: Arc<Vitals>,
+    pub given: Given,
 }
 
 /// What one shard alone is given.
@@ -89,15 +94,25 @@ pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -
     context.signal_ready();
     // All senders gone means the same as a word: stop.
     let _ = own.stop.recv_async().await;
-    stop(&host, &store, accepting).await
+    stop(&host, &store, accepting, common.given.is_given()).await
 }
 
-async fn stop(host: &Host, store: &Store, accepting: Vec<(Stopper, oneshot::Receiver<()>)>) -> Result<(), String> {
-    for (stopper, ended) in accepting {
-        stopper.stop();
+async fn stop(
+    host: &Host,
+    store: &Store,
+    accepting: Vec<(Stopper, oneshot::Receiver<()>)>,
+    given: bool,
+) -> Result<(), String> {
+    accepting.iter().for_each(|(stopper, _)| stopper.stop());
+    for (_, ended) in accepting {
         let _ = ended.await;
     }
-    if timeout(STOP_PATIENCE, host.stop()).await.is_err() {
+    let mut patience = STOP_PATIENCE;
+    if given {
+        _ = timeout(TAKEOVER_LULL, host.quiet()).await;
+        patience = Duration::from_secs(host.settings().config.takeover.grace_seconds.into());
+    }
+    if timeout(patience, host.stop()).await.is_err() {
         tracing::warn!(sessions = host.live(), "stopping without waiting longer");
     }
     // What no snapshot has is in the log, and the next start reads that.

@@ -16,4 +16,4 @@ mod pages;
 mod server;
 
 pub use pages::{Health, Verdict};
-pub use server::{Admin, AdminConfig, start};
+pub use server::{Admin, PageSocket, start};

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,12 +33,48 @@ pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// After an error of accept, most likely no descriptors: not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where and what the admin pages are.
-pub struct AdminConfig {
-    /// The address to listen on; port 0 takes a free one.
-    pub addr: SocketAddr,
-    /// What `/healthz` and `/readyz` ask.
-    pub health: Arc<dyn Health>,
+/// A socket for the pages, before anything is served on it.
+pub struct PageSocket {
+    listener: std::net::TcpListener,
+    addr: SocketAddr,
+}
+
+impl PageSocket {
+    /// Listens on `addr`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    pub fn bind(addr: SocketAddr) -> Result<PageSocket, BindError> {
+        let failed = |error| BindError::new(addr, error);
+        PageSocket::of(std::net::TcpListener::bind(addr).map_err(failed)?).map_err(failed)
+    }
+
+    /// The socket of another process, which goes on with it or ends.
+    ///
+    /// # Errors
+    /// When it is no such socket.
+    pub fn inherited(socket: OwnedFd) -> io::Result<PageSocket> {
+        PageSocket::of(socket.into())
+    }
+
+    fn of(listener: std::net::TcpListener) -> io::Result<PageSocket> {
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        Ok(PageSocket { listener, addr })
+    }
+
+    /// Where it listens; never port 0.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// A descriptor of the same socket, for another process.
+    ///
+    /// # Errors
+    /// No descriptors.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        Ok(self.listener.try_clone()?.into())
+    }
 }
 
 /// The running pages.
@@ -61,22 +98,16 @@ impl Admin {
     }
 }
 
-/// Starts the pages on the side runtime.
-///
-/// # Errors
-/// When the address is taken or not ours.
-pub fn start(side: &Side, config: AdminConfig) -> Result<Admin, BindError> {
-    let failed = |error| BindError::new(config.addr, error);
-    let listener = std::net::TcpListener::bind(config.addr).map_err(failed)?;
-    let addr = listener.local_addr().map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
+/// Starts the pages on the side runtime; `health` is what `/healthz` and `/readyz` ask.
+pub fn start(side: &Side, socket: PageSocket, health: Arc<dyn Health>) -> Admin {
+    let PageSocket { listener, addr } = socket;
     let (stop, stopped) = watch::channel(false);
     let served = side.spawn(async move {
-        if let Err(error) = serve(listener, config.health, stopped).await {
+        if let Err(error) = serve(listener, health, stopped).await {
             tracing::error!(%error, "the admin pages can not be served");
         }
     });
-    Ok(Admin { addr, stop, served })
+    Admin { addr, stop, served }
 }
 
 async fn serve(

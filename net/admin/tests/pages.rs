@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use skein_admin::{Admin, AdminConfig, Health, Verdict, start};
+use skein_admin::{Admin, Health, PageSocket, Verdict, start};
 use skein_runtime::Side;
 use skein_transport::BindError;
 
@@ -27,7 +27,7 @@ impl Health for Switches {
 }
 
 fn pages(side: &Side, addr: &str, health: &Arc<Switches>) -> Result<Admin, BindError> {
-    start(side, AdminConfig { addr: addr.parse().unwrap(), health: health.clone() })
+    Ok(start(side, PageSocket::bind(addr.parse().unwrap())?, health.clone()))
 }
 
 fn ask(addr: SocketAddr, request: &str) -> String {

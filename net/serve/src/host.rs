@@ -212,6 +212,11 @@ impl Host {
     pub async fn stop(&self) {
         self.0.stopping.set(true);
         self.0.stop.notify_all();
+        self.quiet().await;
+    }
+
+    /// Until no session and no delivery is under way.
+    pub async fn quiet(&self) {
         while self.0.live.get() > 0 {
             self.0.quiet.notified().await;
         }

@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
+use rustix::io::retry_on_intr;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, recvmsg, sendmsg,
@@ -33,10 +34,13 @@ pub fn send(stream: &UnixStream, body: &[u8], descriptors: &[BorrowedFd<'_>]) ->
     if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let sent = sendmsg(stream, &[IoSlice::new(&length)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    let whole = [IoSlice::new(&length), IoSlice::new(body)];
+    let sent = retry_on_intr(|| sendmsg(stream, &whole, &mut ancillary, SendFlags::NOSIGNAL))?;
     let mut stream = stream;
-    stream.write_all(&length[sent..])?;
-    stream.write_all(body)
+    let rest = length.len() + body.len() - sent;
+    let in_length = rest.saturating_sub(body.len());
+    stream.write_all(&length[length.len() - in_length..])?;
+    stream.write_all(&body[body.len() - rest.min(body.len())..])
 }
 
 /// The next message and what came with it; `None` at the end of the stream.
@@ -67,7 +71,7 @@ fn fill(stream: &UnixStream, out: &mut [u8], descriptors: &mut Vec<OwnedFd>) -> 
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_MAX))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let part = &mut [IoSliceMut::new(&mut out[filled..])];
-        let got = recvmsg(stream, part, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+        let got = retry_on_intr(|| recvmsg(stream, part, &mut ancillary, RecvFlags::CMSG_CLOEXEC))?;
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(received) = message {
                 descriptors.extend(received);

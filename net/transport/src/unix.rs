@@ -25,16 +25,15 @@ pub struct UnixAccess {
 /// Connections that wait at [`listen_unix`]'s: a few operators and scripts.
 const BACKLOG: i32 = 64;
 
-/// Makes a Unix socket at `path` and a share of it for each shard. The file of a server that is gone is replaced; one
+/// Makes a Unix socket at `path`. The file of a server that is gone is replaced; one
 /// that answers is not. The file stays when the server ends: who took the socket over goes on with it.
 ///
 /// # Errors
 /// Naming the path and the way out.
-pub fn bind_unix(path: &Path, access: UnixAccess, shards: usize) -> Result<Vec<BoundSocket>, BindError> {
+pub fn bind_unix(path: &Path, access: UnixAccess) -> Result<BoundSocket, BindError> {
     let failed = |error| BindError::new(Place::Unix(path.into()), error);
     remove_stale(path).map_err(failed)?;
-    let socket = BoundSocket::new(bind_one(path, access).map_err(failed)?, Place::Unix(path.into()));
-    (0..shards).map(|_| socket.share()).collect::<io::Result<_>>().map_err(failed)
+    Ok(BoundSocket::new(bind_one(path, access).map_err(failed)?, Place::Unix(path.into())))
 }
 
 /// The same for whom the shards have no part in; it listens.

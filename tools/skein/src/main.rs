@@ -9,6 +9,7 @@ mod pw;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use skein_config::{Config, Origin, Row, Shown};
+use skein_server::Start;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -30,6 +31,10 @@ enum Command {
         /// Settings file (TOML).
         #[arg(long, short)]
         config: Option<PathBuf>,
+        /// Take the place of the server that runs on the same data folder: it gives its sockets, so that no client is refused,
+        /// and ends. Without one, start as always.
+        #[arg(long)]
+        takeover: bool,
     },
     /// Look at settings.
     #[command(subcommand)]
@@ -80,7 +85,7 @@ enum ConfigCommand {
 
 fn main() -> ExitCode {
     match Args::parse().command {
-        Command::Serve { config } => serve(config),
+        Command::Serve { config, takeover } => serve(config, takeover),
         Command::Adm(args) => adm::run(args),
         Command::Pw { args, json } => pw::run(args, json),
         Command::Completions { shell } => pages::completions(&mut Args::command(), shell),
@@ -106,7 +111,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(file: Option<PathBuf>) -> ExitCode {
+fn serve(file: Option<PathBuf>, takeover: bool) -> ExitCode {
     let config = match file {
         None => Config::embedded_default(),
         Some(file) => match load(&file) {
@@ -115,7 +120,8 @@ fn serve(file: Option<PathBuf>) -> ExitCode {
         },
     };
     let (demo, data) = (config.demo, config.data_dir.clone());
-    match skein_server::run(config, |started| banner::print(started, demo, &data)) {
+    let start = if takeover { Start::Takeover } else { Start::Alone };
+    match skein_server::run(config, start, |started| banner::print(started, demo, &data)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }

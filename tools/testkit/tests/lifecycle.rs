@@ -33,6 +33,33 @@ fn sigterm_says_bye_and_keeps_everything() {
 }
 
 #[test]
+fn a_message_that_is_being_sent_is_taken_before_the_end() {
+    let mut server = Server::start();
+    let user = Server::user(1);
+    let mut sending = server.login(&user);
+    let mut idle = server.login(&user);
+    idle.idle().expect("IDLE");
+    let message = mail::sized("sent", 200_000);
+    sending.write(format!("a APPEND INBOX {{{}}}\r\n", message.len()).as_bytes()).expect("it is open");
+    assert!(sending.read_line().expect("a continuation").starts_with(b"+ "));
+    sending.write(&message[..100_000]).expect("it is open");
+    let rest = message[100_000..].to_vec();
+    let sender = std::thread::spawn(move || {
+        // The goodbye to the other session: the server is on its way out.
+        idle.read_to_close();
+        sending.write(&[&rest[..], b"\r\n"].concat()).expect("it is open");
+        sending.finish("a").expect("APPEND").expect_ok();
+    });
+    assert!(server.stop().success());
+    sender.join().expect("as it should be");
+    server.restart();
+    let mut client = server.login(&user);
+    client.command("SELECT INBOX").expect("SELECT").expect_ok();
+    let fetched = client.command("FETCH 1:* BODY.PEEK[]").expect("FETCH").expect_ok().fetches();
+    assert_eq!(fetched.iter().map(|f| f.body()).collect::<Vec<_>>(), [Some(&message[..])]);
+}
+
+#[test]
 fn a_second_server_is_refused() {
     let server = Server::start();
     if server.kind() != Kind::Skein {

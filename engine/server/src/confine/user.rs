@@ -66,6 +66,15 @@ impl Becoming {
         Ok(())
     }
 
+    /// Whether the data folder is the user's.
+    ///
+    /// # Errors
+    /// When it can not be looked at.
+    pub fn owns_data(&self, data: &Path) -> Result<bool, ConfineError> {
+        let owner = |error| ConfineError::Owner { path: data.to_owned(), error };
+        self.owns(&fs::canonicalize(data).map_err(owner)?)
+    }
+
     fn owns(&self, path: &Path) -> Result<bool, ConfineError> {
         let meta = fs::symlink_metadata(path);
         let meta = meta.map_err(|error| ConfineError::Owner { path: path.to_owned(), error })?;

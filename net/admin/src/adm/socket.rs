@@ -5,6 +5,7 @@ use super::route::router;
 use crate::server::{connection, stop_asked};
 use skein_runtime::{Side, SideTask};
 use skein_transport::{BindError, UnixAccess, listen_unix};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +38,24 @@ impl AdmSocket {
     pub fn bind(path: &Path) -> Result<AdmSocket, BindError> {
         let listener = listen_unix(path, UnixAccess { mode: 0o600, owner: None, group: None })?;
         Ok(AdmSocket { listener, path: path.to_owned() })
+    }
+
+    /// The socket of another process, which goes on with it or ends.
+    ///
+    /// # Errors
+    /// When it can not be made non-blocking.
+    pub fn inherited(socket: OwnedFd, path: &Path) -> std::io::Result<AdmSocket> {
+        let listener = StdListener::from(socket);
+        listener.set_nonblocking(true)?;
+        Ok(AdmSocket { listener, path: path.to_owned() })
+    }
+
+    /// A descriptor of the same socket, for another process.
+    ///
+    /// # Errors
+    /// No descriptors.
+    pub fn descriptor(&self) -> std::io::Result<OwnedFd> {
+        Ok(self.listener.try_clone()?.into())
     }
 }
 

@@ -310,7 +310,9 @@ impl Pump {
     }
 
     async fn wait(&mut self) -> Wake {
-        if self.host.is_stopping() {
+        // What a user has begun to send is taken; the stop's own patience bounds it.
+        let sending = self.machine.logged_in() && self.machine.in_command();
+        if self.host.is_stopping() && !sending {
             return Wake::Stop;
         }
         if self.seat.is_kicked() {
@@ -326,7 +328,10 @@ impl Pump {
             Wake::Input
         };
         let stop = async {
-            self.host.stop_signal().notified().await;
+            match sending {
+                true => std::future::pending().await,
+                false => self.host.stop_signal().notified().await,
+            }
             Wake::Stop
         };
         let kicked = async {

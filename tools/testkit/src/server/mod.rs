@@ -156,13 +156,37 @@ impl Server {
     /// # Panics
     /// When it keeps running.
     pub fn start_second(&self) -> (ExitStatus, String) {
+        self.start_second_with(&[])
+    }
+
+    /// The same with more arguments.
+    ///
+    /// # Panics
+    /// When it keeps running.
+    pub fn start_second_with(&self, arguments: &[&str]) -> (ExitStatus, String) {
         let log = self.folder.join("second.log");
-        let mut child = spawn_logged(&mut skein::command(&self.folder, &self.settings), &log);
+        let mut child = spawn_logged(skein::command(&self.folder, &self.settings).args(arguments), &log);
         let status = wait::find(PATIENCE, || child.try_wait().expect("our own child"));
         if status.is_none() {
             child.kill().expect("our own child");
         }
         (status.expect("the second process ends by itself"), fs::read_to_string(log).unwrap_or_default())
+    }
+
+    /// Lets a new process with the settings of now take its place, and waits until that one serves and the old one is gone.
+    ///
+    /// # Panics
+    /// When one of the two fails.
+    pub fn take_over(&mut self) {
+        let mut command = skein::command(&self.folder, &self.settings);
+        let next = spawn_logged(command.arg("--takeover"), &self.log_path());
+        let mut old = self.child.replace(next).expect("it is running");
+        let ended = wait::find(PATIENCE, || old.try_wait().expect("our own child"));
+        if ended.is_none() {
+            old.kill().expect("our own child");
+        }
+        assert!(ended.is_some_and(|status| status.success()), "the old process ended: {ended:?}");
+        self.wait_ready();
     }
 
     /// Kills all its processes at once with SIGKILL.

@@ -257,6 +257,15 @@ impl Imap {
         matches!(self.phase, Phase::Idle)
     }
 
+    /// The client has begun a command and not ended it, as while it sends a message.
+    pub fn in_command(&self) -> bool {
+        match self.phase {
+            Phase::Command => !self.intake.is_fresh(),
+            Phase::Idle | Phase::StartTls | Phase::Close(_) => false,
+            _ => true,
+        }
+    }
+
     /// A user is logged in.
     pub fn logged_in(&self) -> bool {
         self.state != State::NotAuthenticated
