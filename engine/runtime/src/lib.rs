@@ -19,6 +19,7 @@
 //! disk       the Disk seam on io_uring        clock   the Clock seam
 //! side       tokio for what only speaks tokio
 //! signals    SIGTERM, SIGINT, SIGHUP as messages
+//! passed     descriptors of whoever started the process
 //! checks     io_uring, memlock, nofile, the data folder's lock: messages that name the fix
 //! metrics    counters without locks, OpenMetrics text; heartbeat: how late a shard's timers are
 //! ```
@@ -36,6 +37,7 @@ mod lanes;
 mod map_guard;
 pub mod metrics;
 mod nudge;
+mod passed;
 mod shards;
 mod side;
 mod signals;
@@ -50,6 +52,7 @@ pub use disk::{DiskFile, DiskMap, RealDisk};
 pub use heartbeat::heartbeat_ages;
 pub use lanes::{Inbox, LaneError, Lanes};
 pub use map_guard::pages_lost;
+pub use passed::passed_descriptors;
 pub use shards::{OnDeath, ShardContext, ShardDied, Shards, ShardsConfig, StartError, start};
 pub use side::{Side, SideGone, SideTask};
 pub use signals::{Signal, Signals};

@@ -8,7 +8,7 @@ use crate::reload::{Reloaded, Reloader};
 use crate::replay::{Exchange, segments_of};
 use crate::shard::{self, Common, Own};
 use crate::takeover::{self, Given, Giver, Inherited, Sockets, TakeoverError};
-use crate::{logging, observe, recent, users};
+use crate::{logging, observe, recent, supervisor, users};
 use skein_admin::adm::{AdmSocket, Desk};
 use skein_admin::{Admin, PageSocket};
 use skein_auth::Penalties;
@@ -64,9 +64,10 @@ pub fn run(config: Config, start: Start, ready: impl FnOnce(&Started)) -> Result
     raise_memlock(&shards_config, privileges)?;
     raise_nofile(config.limits.connections_max as u64)?;
     let (giver, mut inherited) = match start {
-        Start::Takeover => Giver::find(&config.data_dir)?.map_or_else(Default::default, |(g, i)| (Some(g), i)),
-        Start::Alone => Default::default(),
-    };
+        Start::Takeover => Giver::find(&config.data_dir)?.map(|(giver, inherited)| (Some(giver), inherited)),
+        Start::Alone => None,
+    }
+    .unwrap_or_else(|| (None, supervisor::kept()));
     // Of a server that runs nothing is touched but what it lets go of.
     let lock = match &giver {
         None => Some(own_data(DataLock::take(&config.data_dir)?, &config)?),
@@ -82,6 +83,7 @@ pub fn run(config: Config, start: Start, ready: impl FnOnce(&Started)) -> Result
     let count = shards_config.shard_count();
     let mut bound = bind_all(&config, &certificates, count, &mut inherited)?;
     let more = MoreSockets::bind(&config, &mut inherited, &mut bound.offered)?;
+    let unwanted = inherited.unwanted();
     drop(inherited);
     give_up(&config, becoming, giver.is_none())?;
     let signals = Signals::take().map_err(system("waiting for signals"))?;
@@ -127,17 +129,18 @@ pub fn run(config: Config, start: Start, ready: impl FnOnce(&Started)) -> Result
         common.vitals.enter(Phase::Serving);
         let http = admin.iter().map(|a| ("http", Place::Ip(a.addr())));
         let listeners = bound.places.into_iter().chain(http).collect();
+        supervisor::keep(&bound.offered, &unwanted);
         takeover::offer(more.takeover, bound.offered, common.given.clone(), terminate)
             .map_err(system("starting a thread"))?;
         if let Some((pid, since)) = taken {
             let waited_ms = since.elapsed().as_millis() as u64;
             tracing::info!(pid, waited_ms, "took over; clients that came meanwhile are served now");
         }
-        notify(sd_notify::NotifyState::Ready);
+        supervisor::notify(&[sd_notify::NotifyState::Ready]);
         ready(&Started { listeners, shards: count, certificate });
         wait_for_end(&signals, &reloader);
         common.vitals.enter(Phase::Stopping);
-        notify(sd_notify::NotifyState::Stopping);
+        supervisor::notify(&[sd_notify::NotifyState::Stopping]);
     }
     drop(stop);
     let ended = shards.join();
@@ -182,14 +185,14 @@ impl MoreSockets {
         };
         let path = adm_socket(config);
         let place = Place::Unix(path.as_path().into());
-        let adm = match inherited.one("adm", &place) {
+        let adm = match inherited.one(&place) {
             Some(socket) => AdmSocket::inherited(socket, &path).map_err(|e| BindError::new(place.clone(), e))?,
             None => patiently(|| AdmSocket::bind(&path))?,
         };
         offer("adm", place, adm.descriptor())?;
         let mut pages = Vec::new();
         for addr in &config.listeners.http {
-            let page = match inherited.one("http", &Place::Ip(*addr)) {
+            let page = match inherited.one(&Place::Ip(*addr)) {
                 Some(socket) => PageSocket::inherited(socket).map_err(|error| BindError::new(*addr, error))?,
                 None => patiently(|| PageSocket::bind(*addr))?,
             };
@@ -198,7 +201,7 @@ impl MoreSockets {
         }
         let path = takeover::socket_path(&config.data_dir);
         let place = Place::Unix(path.as_path().into());
-        let takeover = match inherited.one("takeover", &place) {
+        let takeover = match inherited.one(&place) {
             Some(socket) => UnixListener::from(socket),
             None => patiently(|| listen_unix(&path, UnixAccess { mode: 0o600, owner: None, group: None }))?,
         };
@@ -285,13 +288,6 @@ fn wait_for_end(signals: &Signals, reloader: &Reloader) {
             Some(signal) => return tracing::info!(?signal, "stopping"),
             None => return,
         }
-    }
-}
-
-/// Tells a supervisor that asked for it (`Type=notify` of systemd).
-fn notify(state: sd_notify::NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "the supervisor can not be told");
     }
 }
 

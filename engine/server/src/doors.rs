@@ -6,7 +6,7 @@ use nix::unistd::{Group, User};
 use skein_config::{CertificateFiles, Config, Listener, TlsMode, TrustedProxies, UnixPlace, VersionMin};
 use skein_transport::{
     BindError, BoundSocket, Door, DoorTls, FreshTls, Place, Tls, TlsFiles, TlsLoadError, TlsSettings, TlsVersion,
-    UnixAccess, bind, bind_unix,
+    UnixAccess, bind, bind_unix, give_access,
 };
 use std::io;
 use std::sync::Arc;
@@ -162,8 +162,15 @@ pub(crate) fn bind_all(
 
 /// A listener's sockets: one for each shard, or a single one that they share, or as many as another process had.
 fn sockets(listener: &Listener, shards: usize, inherited: &mut Inherited) -> Result<Vec<BoundSocket>, BindError> {
-    let theirs = inherited.at(&listener.place).map_err(|error| BindError::new(place(&listener.place), error))?;
-    if theirs.is_empty() { patiently(|| bind_one(listener, shards)) } else { Ok(theirs) }
+    let failed = |error| BindError::new(place(&listener.place), error);
+    let theirs = inherited.at(&listener.place).map_err(failed)?;
+    if theirs.is_empty() {
+        return patiently(|| bind_one(listener, shards));
+    }
+    if let skein_config::Place::Unix(unix) = &listener.place {
+        access(unix).and_then(|access| give_access(&unix.path, access)).map_err(failed)?;
+    }
+    Ok(theirs)
 }
 
 /// Gives every socket to a shard, and every shard a socket: clients wait in the queue of each.

@@ -25,6 +25,7 @@ mod replay;
 mod scrub;
 mod settings_file;
 mod shard;
+mod supervisor;
 mod takeover;
 mod users;
 

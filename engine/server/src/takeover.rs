@@ -83,11 +83,21 @@ pub(crate) struct Sockets {
     service: String,
     place: String,
     descriptors: Vec<OwnedFd>,
+    /// What a supervisor keeps them under.
+    name: Option<String>,
 }
 
 impl Sockets {
     pub fn new(service: &str, place: &Place, descriptors: Vec<OwnedFd>) -> Sockets {
-        Sockets { service: service.to_owned(), place: written(place), descriptors }
+        Sockets { service: service.to_owned(), place: written(place), descriptors, name: None }
+    }
+
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    pub fn descriptors(&self) -> &[OwnedFd] {
+        &self.descriptors
     }
 }
 
@@ -103,7 +113,7 @@ fn absolute(path: &Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
-/// Sockets of the giver; none when there is none.
+/// Listening sockets of a process before; none when there are none.
 #[derive(Default)]
 pub(crate) struct Inherited(Vec<Sockets>);
 
@@ -114,20 +124,39 @@ impl Inherited {
             Wanted::Tcp(addr) => Place::Ip(*addr),
             Wanted::Unix(unix) => Place::Unix((*unix.path).into()),
         };
-        let found = self.take(|sockets| sockets.place == written(&place));
+        let found = self.take(&place);
         found.into_iter().map(|socket| BoundSocket::inherited(socket, place.clone())).collect()
     }
 
-    /// The one socket of a service at a place.
-    pub fn one(&mut self, service: &str, place: &Place) -> Option<OwnedFd> {
-        let place = written(place);
-        self.take(|sockets| sockets.service == service && sockets.place == place).pop()
+    /// The one socket at a place.
+    pub fn one(&mut self, place: &Place) -> Option<OwnedFd> {
+        self.take(place).pop()
     }
 
-    fn take(&mut self, which: impl Fn(&Sockets) -> bool) -> Vec<OwnedFd> {
-        match self.0.iter().position(which) {
-            Some(found) => self.0.swap_remove(found).descriptors,
-            None => Vec::new(),
+    /// One more, kept by a supervisor under `name`.
+    pub fn add(&mut self, place: &Place, descriptor: OwnedFd, name: Option<String>) {
+        let place = written(place);
+        match self.0.iter_mut().find(|sockets| sockets.place == place) {
+            Some(sockets) => sockets.descriptors.push(descriptor),
+            None => self.0.push(Sockets { service: String::new(), place, descriptors: vec![descriptor], name }),
+        }
+    }
+
+    /// Under which names a supervisor keeps what nobody has asked for.
+    pub fn unwanted(&self) -> Vec<String> {
+        self.0.iter().filter_map(|sockets| sockets.name.clone()).collect()
+    }
+
+    fn take(&mut self, place: &Place) -> Vec<OwnedFd> {
+        // Nobody finds a Unix socket whose file is gone.
+        let there = match place {
+            Place::Ip(_) => true,
+            Place::Unix(path) => path.exists(),
+        };
+        let place = written(place);
+        match self.0.iter().position(|sockets| sockets.place == place) {
+            Some(found) if there => self.0.swap_remove(found).descriptors,
+            _ => Vec::new(),
         }
     }
 }
@@ -317,6 +346,7 @@ fn ask(stream: &UnixStream) -> io::Result<(Answer, Vec<Sockets>)> {
         service: listed.service.clone(),
         place: listed.place.clone(),
         descriptors: rest.by_ref().take(listed.count).collect(),
+        name: None,
     });
     let sockets = sockets.collect();
     Ok((answer, sockets))

@@ -38,4 +38,4 @@ pub use limit::{ConnectionLimit, ConnectionSlot};
 pub use listen::{BACKLOG, BindError, BoundSocket, Listener, Place, Stopper, bind, register_metrics};
 pub use rustls::ServerConfig;
 pub use tls::{ChannelBindings, ClientNames, FreshTls, Tls, TlsFiles, TlsLoadError, TlsSettings, TlsVersion};
-pub use unix::{UnixAccess, bind_unix, listen_unix};
+pub use unix::{UnixAccess, bind_unix, give_access, listen_unix};

@@ -53,12 +53,21 @@ fn bind_one(path: &Path, access: UnixAccess) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::unix(path)?)?;
+    give_access(path, access)?;
+    Ok(socket)
+}
+
+/// Says who may connect from now on to a socket that is there.
+///
+/// # Errors
+/// It is not ours.
+pub fn give_access(path: &Path, access: UnixAccess) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(access.mode))?;
     if access.owner.is_some() || access.group.is_some() {
         let (owner, group) = (access.owner.map(Uid::from_raw), access.group.map(Gid::from_raw));
         rustix::fs::chown(path, owner, group)?;
     }
-    Ok(socket)
+    Ok(())
 }
 
 fn remove_stale(path: &Path) -> io::Result<()> {

@@ -1,9 +1,11 @@
 //! Live upgrade: a new process takes the place of a running one, under load.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
@@ -232,10 +234,10 @@ fn every_socket_is_handed_over_and_what_is_new_is_bound() {
     });
     // The ports of the test kit are all awaited, and this one is closed.
     let take = |server: &Server| {
-        let mut command = std::process::Command::new(skein_testkit::server::skein_binary());
+        let mut command = Command::new(skein_testkit::server::skein_binary());
         let log = std::fs::File::create(server.folder().join("next.log")).expect("ours");
         command.args(["serve", "--takeover", "--config", "skein.toml"]).current_dir(server.folder());
-        command.stdin(std::process::Stdio::null()).stdout(log).spawn().expect("it starts")
+        command.stdin(Stdio::null()).stdout(log).spawn().expect("it starts")
     };
     let mut next = take(&server);
     let ready = || std::fs::read_to_string(server.folder().join("next.log")).is_ok_and(|log| log.contains("is ready"));
@@ -246,12 +248,7 @@ fn every_socket_is_handed_over_and_what_is_new_is_bound() {
     let (two, three) = (greeting("two.sock").is_err(), greeting("three.sock").expect("it is bound"));
     let closed = TcpStream::connect(pop3s).is_err();
     let tls = program::run(
-        std::process::Command::new("openssl").args([
-            "s_client",
-            "-quiet",
-            "-connect",
-            &server.ports().imaps.to_string(),
-        ]),
+        Command::new("openssl").args(["s_client", "-quiet", "-connect", &server.ports().imaps.to_string()]),
         b"a LOGOUT\r\n",
     );
     next.kill().expect("our own child");
@@ -313,7 +310,7 @@ fn without_a_server_it_starts_as_always() {
     assert!(server.folder().join("data/takeover.sock").exists());
     let folder = server.folder().to_owned();
     let log = std::fs::File::create(folder.join("next.log")).expect("ours");
-    let mut command = std::process::Command::new(skein_testkit::server::skein_binary());
+    let mut command = Command::new(skein_testkit::server::skein_binary());
     command.args(["serve", "--takeover", "--config", "skein.toml"]).current_dir(&folder);
     let mut child = command.stdout(log).spawn().expect("it starts");
     let up = wait::until(PATIENCE, || imap::Client::connect(server.ports().imap).is_ok());
@@ -339,4 +336,77 @@ fn as_another_user_than_root() {
     let (status, text) = server.start_second_with(&["--takeover"]);
     assert!(!status.success() && text.contains("belongs to another user"), "{text}");
     server.login(&Server::user(1)).command("NOOP").expect("it serves").expect_ok();
+}
+
+/// A supervisor that keeps sockets as systemd does.
+struct Supervisor {
+    child: Child,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Supervisor {
+    fn tell(&mut self, verb: &str) -> String {
+        writeln!(self.child.stdin.as_mut().expect("a pipe"), "{verb}").expect("it runs");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("it answers");
+        assert!(!answer.is_empty(), "the supervisor failed at {verb}");
+        answer.trim_end().to_owned()
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        self.child.wait().expect("our own child");
+    }
+}
+
+#[test]
+fn sockets_that_a_supervisor_keeps_outlive_a_kill_and_a_stop() {
+    let Some(python) = program::python() else { return };
+    let mut server = Server::start_changed(|settings, _| {
+        let settings = settings.replace("lmtp = [", "lmtp = [{ path = \"one.sock\", mode = \"0600\" }, ");
+        format!("shards = 2\n{settings}")
+    });
+    assert!(server.stop().success());
+    let (folder, ports) = (server.folder().to_owned(), server.ports().clone());
+    let mut command = Command::new(python);
+    command.arg(program::script("supervisor.py")).arg(&folder).arg(skein_testkit::server::skein_binary());
+    command.args(["serve", "--config", "skein.toml"]).current_dir(&folder);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let answers = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut supervisor = Supervisor { child, answers };
+    supervisor.tell("start");
+    let names = supervisor.tell("names");
+    let has = |names: &str, place: String| names.split(' ').any(|name| name == place.replace(':', "_"));
+    let unix = |name: &str| folder.join(name).display().to_string();
+    for place in [ports.imap, ports.imaps, ports.pop3, ports.pop3s, ports.lmtp, ports.http] {
+        assert!(has(&names, place.to_string()), "{place}: {names}");
+    }
+    for name in ["one.sock", "data/adm.sock", "data/takeover.sock"] {
+        assert!(has(&names, unix(name)), "{name}: {names}");
+    }
+    for end in ["kill", "stop"] {
+        assert_eq!(supervisor.tell(end), "ended");
+        // Nobody runs, and nobody is refused.
+        let waiting: Vec<_> = (0..20).map(|_| imap::Client::connect_unread(ports.imap).expect("the queue")).collect();
+        let mut local = UnixStream::connect(folder.join("one.sock")).expect("the queue");
+        let changed = std::fs::read_to_string(folder.join("skein.toml")).expect("it is there");
+        let changed = changed
+            .replace("mode = \"0600\"", "mode = \"0660\"")
+            .replace(&format!("pop3s = [\"{}\"]", ports.pop3s), "pop3s = []");
+        std::fs::write(folder.join("skein.toml"), changed).expect("ours");
+        assert_eq!(supervisor.tell("start"), "started");
+        for mut client in waiting {
+            assert!(client.read_line().expect("a greeting").starts_with(b"* OK"));
+        }
+        let mut greeting = [0; 3];
+        local.read_exact(&mut greeting).expect("a greeting");
+        assert_eq!(&greeting, b"220");
+    }
+    assert_eq!(std::fs::metadata(folder.join("one.sock")).expect("it is there").permissions().mode() & 0o777, 0o660);
+    let names = supervisor.tell("names");
+    assert!(has(&names, ports.imap.to_string()) && !has(&names, ports.pop3s.to_string()), "{names}");
+    assert!(TcpStream::connect(ports.pop3s).is_err(), "nobody keeps it any more");
+    assert!(!adm::good(&server, "stats").is_empty());
 }
