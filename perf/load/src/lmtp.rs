@@ -98,7 +98,7 @@ impl Job {
     }
 }
 
-fn stuffed(mail: &[u8]) -> Vec<u8> {
+pub(crate) fn stuffed(mail: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(mail).replace("\r\n.", "\r\n..");
     format!("{text}.\r\n").into_bytes()
 }

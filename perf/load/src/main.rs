@@ -5,6 +5,7 @@
 //! skein-load lmtp ADDR --pid PID ..     deliveries a second        skein-load idle ADDR --pid PID ..   memory of idle clients
 //! skein-load imaptest ADDR --pid PID .. an installed imaptest: rates, errors, server CPU; stress: with a server of its own
 //!
+//! skein-load accounts                   a million accounts: disk, memory, start, cold logins, start after a kill
 //! skein-load soak                       hours of imaptest, deliveries and readers; samples and a plot of memory and disk
 //!
 //! lmtp, idle ─▶ crowd: one epoll loop, many connections      meter: CPU, memory, flushes of the disk
@@ -12,6 +13,7 @@
 //!
 //! Never here: code of a server. The figures are of a machine that also runs the load; compare only what ran in one run.
 
+mod accounts;
 mod chart;
 mod compare;
 mod crowd;
@@ -69,6 +71,11 @@ enum Command {
         #[command(flatten)]
         load: soak::Load,
     },
+    /// Very many accounts: what each costs, and a start, a login and a crash with them.
+    Accounts {
+        #[command(flatten)]
+        load: accounts::Load,
+    },
     /// An installed imaptest ($IMAPTEST, else from the path) against a running server.
     Imaptest {
         /// Where the server listens for IMAP.
@@ -91,6 +98,7 @@ fn main() -> ExitCode {
             let server = Server::start();
             without_errors(imaptest::run(server.ports().imap, server.pid(), &load))
         }
+        Command::Accounts { load } => accounts::run(&load),
         Command::Soak { load } => soak::run(&load),
         Command::Imaptest { addr, pid, load } => without_errors(imaptest::run(addr, pid, &load)),
     };

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::server::{Block, Ports, Server};
+use crate::server::{Block, Server};
 use crate::temp::TempDir;
 use crate::wait::{self, PATIENCE};
 use crate::{process, program};
@@ -28,12 +28,20 @@ impl Postfix {
     /// # Panics
     /// When it does not start.
     pub fn start(server: &Server) -> Option<Postfix> {
+        Postfix::start_over(&format!("inet:127.0.0.1:{}", server.ports().lmtp.port()))
+    }
+
+    /// The same, its mail going to `destination`, as its lmtp(8) names it: `unix:PATH` for a socket.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_over(destination: &str) -> Option<Postfix> {
         program::is_root("Postfix").then_some(())?;
         let binary = program::find("postfix")?;
         let folder = TempDir::new("postfix");
         let ports = Block::take();
         let smtp = ports.addr(0);
-        write_settings(&folder, smtp, server.ports());
+        write_settings(&folder, smtp, destination);
         let mut start = Command::new(&binary);
         start.arg("-c").arg(folder.join("etc")).arg("start");
         // Its daemons keep the pipe open, so its output goes nowhere; its log file tells more anyway.
@@ -81,12 +89,12 @@ fn is_empty(folder: &Path) -> bool {
     entries.flatten().all(|e| e.path().is_dir() && is_empty(&e.path()))
 }
 
-fn write_settings(folder: &TempDir, smtp: SocketAddr, ports: &Ports) {
+fn write_settings(folder: &TempDir, smtp: SocketAddr, destination: &str) {
     for part in ["etc", "spool", "data"] {
         fs::create_dir_all(folder.join(part)).expect("the folder is ours");
     }
     chown(folder.join("data"), Some(postfix_uid()), None).expect("root may");
-    folder.write("etc/main.cf", main_cf(folder.path(), ports.lmtp.port()));
+    folder.write("etc/main.cf", main_cf(folder.path(), destination));
     folder.write("etc/master.cf", master_cf(smtp));
 }
 
@@ -96,13 +104,13 @@ fn postfix_uid() -> u32 {
     line.and_then(|l| l.split(':').next()?.parse().ok()).expect("the package makes the user")
 }
 
-fn main_cf(folder: &Path, lmtp_port: u16) -> String {
+fn main_cf(folder: &Path, destination: &str) -> String {
     let folder = folder.display();
     format!(
         "compatibility_level = 3.6\nqueue_directory = {folder}/spool\ndata_directory = {folder}/data\n\
          command_directory = /usr/sbin\ndaemon_directory = /usr/lib/postfix/sbin\nmail_owner = postfix\nsetgid_group = postdrop\n\
          inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmyhostname = mx.example.com\nmydestination =\nmynetworks = 127.0.0.0/8\n\
-         relay_domains = example.com\ntransport_maps = inline:{{ {{example.com = lmtp:inet:127.0.0.1:{lmtp_port}}} }}\n\
+         relay_domains = example.com\ntransport_maps = inline:{{ {{example.com = lmtp:{destination}}} }}\n\
          default_transport = error:no outside mail in tests\nsmtpd_relay_restrictions = permit_mynetworks, reject\n\
          smtpd_recipient_restrictions =\nmaillog_file = {folder}/mail.log\nmaillog_file_prefixes = {folder}\n\
          queue_run_delay = 2s\nminimal_backoff_time = 1s\nmaximal_backoff_time = 2s\nlmtp_destination_recipient_limit = 50\n\

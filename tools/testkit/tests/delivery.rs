@@ -3,8 +3,9 @@
 use std::process::Command;
 
 use skein_testkit::postfix::Postfix;
+use skein_testkit::server::set;
 use skein_testkit::wait::{self, PATIENCE};
-use skein_testkit::{Server, program};
+use skein_testkit::{Server, lmtp, program};
 
 /// The bodies in the inbox of test user `number`.
 fn inbox(server: &Server, number: usize) -> Vec<String> {
@@ -69,5 +70,59 @@ fn postfix_delivers() {
         subjects.sort_unstable();
         assert_eq!(subjects, [0, 1, 2, 3, 4].map(|n| format!("by postfix {n}")), "{}", postfix.log());
         assert!(mails.iter().all(|m| m.contains("by mx.example.com (Postfix)")), "Postfix's own trace header stays");
+    }
+}
+
+/// As most sites run it: Postfix on the same machine, through a socket that only its user may use; names and headers in UTF-8.
+#[test]
+fn postfix_delivers_through_the_unix_socket() {
+    let server = Server::start_changed(|settings, _| {
+        let settings = settings.replace("users = \"demo\"", "users = \"jürgen\"");
+        let settings = set(&settings, "lmtp", "delivered_to", "\"original\"");
+        settings.replace("lmtp = [", "lmtp = [{ path = \"lmtp.sock\", mode = \"0600\", owner = \"postfix\" }, ")
+    });
+    let socket = server.folder().join("lmtp.sock");
+    let Some(postfix) = Postfix::start_over(&format!("unix:{}", socket.display())) else { return };
+    let mut client = lmtp::Client::connect_unread(postfix.smtp()).expect("it listens");
+    let mut say = |line: &str, code: u16| {
+        if !line.is_empty() {
+            client.write(line.as_bytes()).expect("it is open");
+        }
+        let answer = client.read().expect("it answers");
+        assert_eq!(answer.code, code, "{line}: {answer:?}");
+        answer.text
+    };
+    say("", 220);
+    assert!(say("EHLO client.example\r\n", 250).contains("SMTPUTF8"));
+    for (number, name) in ["jürgen", "JU\u{308}RGEN+list"].into_iter().enumerate() {
+        say("MAIL FROM:<grüße@bücher.example> SMTPUTF8 BODY=8BITMIME\r\n", 250);
+        say(&format!("RCPT TO:<{name}@example.com>\r\n"), 250);
+        say("RCPT TO:<niemand-hürde@example.com>\r\n", 250);
+        say("DATA\r\n", 354);
+        say(&format!("Subject: schöne Grüße {number}\r\n\r\nText: ß\r\n.\r\n"), 250);
+    }
+    assert!(wait::until(PATIENCE, || postfix.is_done()), "the queue does not empty:\n{}", postfix.log());
+    let log = postfix.log();
+    assert!(
+        log.contains("relay=mx.example.com[private/lmtp]") || log.contains(&format!("[{}]", socket.display())),
+        "{log}"
+    );
+    // Who is unknown is refused for good, and the sender told; here there is no way to him.
+    assert!(log.matches("status=bounced").count() >= 2 && log.contains("550 5.1.1"), "{log}");
+
+    let mut reader = server.imap();
+    reader.command("LOGIN {7+}\r\njürgen demo").expect("LOGIN").expect_ok();
+    assert_eq!(reader.command("EXAMINE INBOX").expect("EXAMINE").expect_ok().exists(), Some(2));
+    let fetched = reader.command("FETCH 1:* BODY.PEEK[]").expect("FETCH").expect_ok().fetches();
+    let mails: Vec<_> = fetched.iter().filter_map(|f| Some(String::from_utf8_lossy(f.body()?).into_owned())).collect();
+    for (number, name) in ["jürgen", "JU\u{308}RGEN+list"].into_iter().enumerate() {
+        let mail = mails.iter().find(|mail| mail.contains(&format!("Subject: schöne Grüße {number}\r\n")));
+        let mail = mail.unwrap_or_else(|| panic!("{number}: {mails:?}"));
+        assert!(
+            mail.starts_with("Return-Path: <grüße@bücher.example>\r\n") && mail.ends_with("\r\nText: ß\r\n"),
+            "{mail}"
+        );
+        assert!(mail.contains(&format!("Delivered-To: {name}@example.com\r\n")), "{mail}");
+        assert!(mail.contains(" with UTF8LMTP ") && mail.contains("(Postfix) with UTF8SMTP "), "{mail}");
     }
 }
