@@ -94,13 +94,13 @@ pub fn run(config: Config, start: Start, ready: impl FnOnce(&Started)) -> Result
     };
     let side = Side::start().map_err(system("starting the side runtime"))?;
     let (lanes, inboxes) = Lanes::<ToShard>::new(count, INBOX_DEPTH_MAX);
-    let (numbers, old_segments) = segments_of(&log_dir, count).map_err(system("reading the log's folder"))?;
+    let (numbers, manifest, old_segments) = segments_of(&log_dir, count).map_err(system("reading the log's folder"))?;
     let common = Arc::new(Common {
         vitals: Arc::new(Vitals::new(count, config.health.heartbeat_seconds_max)),
         limit: ConnectionLimit::new(config.limits.connections_max),
+        exchange: Exchange::new(count, numbers.clone(), manifest),
         numbers,
         old_segments,
-        exchange: Exchange::new(count),
         doorman: Doorman {
             auth,
             penalties: Arc::new(Penalties::new(random_key()?)),

@@ -48,6 +48,7 @@ pub fn describe(name: &str, bytes: &[u8], tell: Tell<'_>) -> Result<u64, NotOurs
         return Ok(log::describe_number_note(bytes, tell));
     }
     Ok(match bytes.get(..8).unwrap_or_default() {
+        b"SKEINMAN" => log::describe_manifest(bytes, tell),
         b"SKEINLOG" => log::describe(bytes, tell),
         b"SKEINPAK" => pack::describe(bytes, tell),
         b"SKEINIDX" => mailbox(bytes, tell),

@@ -217,3 +217,67 @@ fn a_check_names_the_file_and_a_rebuild_mends_it() {
     assert_eq!(bad(&server, "check nobody@nowhere").0, Some(67));
     assert_eq!(bad(&server, "check").0, Some(64));
 }
+
+/// Segments of the log that somebody deletes, and cuts, while the server does not run: each is told by its number, and mail that
+/// comes afterwards has UIDs that nothing lost may have had.
+#[test]
+fn segments_that_are_deleted_or_cut_are_told() {
+    // Nothing is drained: the log alone has the mail.
+    let mut server = server(&[("log_keep_bytes", "1099511627776"), ("snapshot_ops", "1000000")]);
+    let user = Server::user(1);
+    let log = server.folder().join("data/log");
+    let segments = |log: &Path| {
+        let mut found: Vec<PathBuf> =
+            files(log).into_iter().filter(|p| p.extension().is_some_and(|e| e == "seg")).collect();
+        found.sort();
+        found
+    };
+    let mut sent = 0;
+    while segments(&log).len() < 5 {
+        let mail = mail::sized(&marker(1, sent), 300_000);
+        assert!(server.lmtp().deliver(&[&user], &mail).expect("a delivery").iter().all(|answer| answer.is_ok()));
+        sent += 1;
+    }
+    assert!(server.stop().success());
+    let manifests =
+        || -> Vec<_> { ["manifest-0000", "manifest-0001"].map(|name| fs::read(log.join(name)).ok()).into() };
+    let before = manifests();
+    server.restart();
+    assert!(!server.log().contains("segment gone") && !server.log().contains("segment damaged"), "{}", server.log());
+    assert!(wait::until(PATIENCE, || manifests() != before), "a start notes what it found");
+    assert!(server.stop().success());
+
+    let all = segments(&log);
+    fs::remove_file(&all[1]).expect("ours");
+    let cut = fs::OpenOptions::new().write(true).open(&all[2]).expect("ours");
+    let length = cut.metadata().expect("ours").len();
+    cut.set_len(length - 200_000).expect("ours");
+    let noted = manifests();
+    server.restart();
+    let number = |path: &Path| {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).expect("a number");
+        u64::from_str_radix(name, 16).expect("a number")
+    };
+    let log_text = server.log();
+    let gone = format!("segment={}", number(&all[1]));
+    assert!(log_text.lines().any(|line| line.contains("log segment gone") && line.contains(&gone)), "{log_text}");
+    let hurt = format!("segment={}", number(&all[2]));
+    assert!(log_text.lines().any(|line| line.contains("log segment damaged") && line.contains(&hurt)), "{log_text}");
+    let mut client = server.login(&user);
+    client.command("SELECT INBOX").expect("SELECT").expect_ok();
+    let left = client.command("FETCH 1:* (UID)").expect("FETCH").expect_ok().fetches();
+    let last = left.iter().filter_map(|fetched| fetched.uid()).max().expect("some mail is left");
+    assert!(!left.is_empty() && left.len() < sent as usize, "{} of {sent}", left.len());
+    assert!(deliver(&server, &Mutex::default(), &AtomicU32::new(sent), 1));
+    client.command("NOOP").expect("NOOP").expect_ok();
+    let new = client.command("FETCH * (UID)").expect("FETCH").expect_ok().fetches();
+    assert!(new.iter().filter_map(|fetched| fetched.uid()).all(|uid| uid > last && uid > sent + 1), "{new:?}");
+    drop(client);
+
+    // Told once; afterwards it is known.
+    assert!(wait::until(PATIENCE, || manifests() != noted), "a start notes what it found");
+    let before = server.log().matches("log segment gone:").count();
+    assert!(server.stop().success());
+    server.restart();
+    assert_eq!(server.log().matches("log segment gone:").count(), before, "{}", server.log());
+}

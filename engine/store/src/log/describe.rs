@@ -2,7 +2,7 @@
 
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 use super::scan::{Record, SegmentEnd, scan_segment};
-use super::{Damage, RecordKind, read_number_note};
+use super::{Damage, Manifest, RecordKind, read_number_note};
 use crate::describe::{Fact, Tell, flags, hex, place, set};
 use crate::op::{self, Op, StoreMode};
 use crate::sim::{SimDisk, SimRng, block_on};
@@ -41,6 +41,7 @@ pub(crate) fn describe(bytes: &[u8], tell: Tell<'_>) -> u64 {
             fact.text("ending", format!("torn: {bytes} bytes of a write that was never acknowledged"))
         }
         SegmentEnd::Unborn => fact.text("ending", "unborn"),
+        SegmentEnd::Gone => fact.text("ending", "gone"),
     });
     scan.damage.len() as u64 + unread
 }
@@ -53,6 +54,25 @@ pub(crate) fn describe_number_note(bytes: &[u8], tell: Tell<'_>) -> u64 {
         number => Fact::new("highest_segment").number("segment", number),
     });
     u64::from(number == 0)
+}
+
+/// Which segments there are.
+pub(crate) fn describe_manifest(bytes: &[u8], tell: Tell<'_>) -> u64 {
+    let Some(manifest) = Manifest::decode(bytes) else {
+        tell(Fact::damage(0, bytes.len() as u64, "no manifest that checks"));
+        return 1;
+    };
+    let count = manifest.segments.len() as u64;
+    tell(Fact::new("manifest").number("edition", manifest.edition).number("segments", count));
+    for (number, end) in &manifest.segments {
+        let fact = Fact::new("segment").number("segment", *number);
+        tell(match end {
+            0 => fact.text("end", "not sealed when this was written"),
+            _ if manifest.was_gone(*number) => fact.text("end", "gone at an earlier start"),
+            _ => fact.number("end", *end),
+        });
+    }
+    0
 }
 
 /// 1 for a record of ops that does not read.

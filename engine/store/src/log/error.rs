@@ -70,7 +70,7 @@ impl LogError {
 }
 
 /// No bytes, no inodes, or the quota of the server's user.
-fn is_full(error: &io::Error) -> bool {
+pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

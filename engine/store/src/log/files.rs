@@ -1,5 +1,6 @@
 //! Records read back: segment files held open, the one that is being written among them.
 
+use super::error::is_full;
 use super::format::{RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 use super::{Log, ReadError, SEGMENT_FILES_OPEN_MAX};
 use skein_base::LogPos;
@@ -130,15 +131,32 @@ impl<D: Disk> Log<D> {
         Some((header, payload))
     }
 
-    /// Removes a segment whose records nobody needs any more. It is not the one being written.
+    /// Notes durably that a segment is about to be removed: one that is noted and has no file was taken away by somebody.
+    /// False when the disk is too full for that, and the segment's end is what makes room.
     ///
     /// # Errors
     /// The disk failed.
-    pub async fn remove_segment(&self, segment: u64) -> io::Result<()> {
+    pub async fn note_removal(&self, segment: u64) -> io::Result<bool> {
+        match self.note(|segments| _ = segments.remove(&segment)).await {
+            Err(error) if is_full(&error) => Ok(false),
+            noted => noted.map(|()| true),
+        }
+    }
+
+    /// Removes a segment whose records nobody needs any more. It is not the one being written, and its removal is noted,
+    /// or will be.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn remove_segment(&self, segment: u64, is_noted: bool) -> io::Result<()> {
         self.0.files.forget(segment);
         self.0.sealed.borrow_mut().retain(|sealed| sealed.segment != segment);
         self.0.disk.remove(&self.0.dir.join(segment_name(segment))).await?;
-        self.0.disk.sync_dir(&self.0.dir).await
+        self.0.disk.sync_dir(&self.0.dir).await?;
+        if !is_noted && let Err(error) = self.note(|segments| _ = segments.remove(&segment)).await {
+            tracing::warn!(segment, %error, "a log segment that was drained is still in the manifest");
+        }
+        Ok(())
     }
 
     /// Waits until the bytes below `end` are in the file, when they are this log's own and still on their way.

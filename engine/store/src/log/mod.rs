@@ -16,6 +16,7 @@ mod error;
 mod files;
 mod format;
 mod heal;
+mod manifest;
 mod numbers;
 mod recover;
 mod scan;
@@ -25,7 +26,7 @@ mod tail;
 pub(crate) mod tests;
 mod writer;
 
-pub(crate) use describe::{describe, describe_number_note};
+pub(crate) use describe::{describe, describe_manifest, describe_number_note};
 pub use error::{LogError, ReadError};
 pub use format::parse_segment_name;
 pub(crate) use format::segment_name;
@@ -33,6 +34,7 @@ pub use format::{
     LOG_VERSION, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader, RecordKind, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
 pub use heal::{FAILURES_MAX, PROBE_BYTES};
+pub use manifest::{Manifest, is_manifest, read_manifest};
 pub use numbers::{SegmentNumbers, highest_noted, is_number_note, read_number_note};
 pub use recover::recover;
 pub use scan::{Damage, Record, Scan, SegmentEnd, SegmentScan, scan, scan_segment, segments};
@@ -169,6 +171,8 @@ struct Shared<D: Disk> {
     turns: Semaphore,
     /// Bytes of messages that are in memory whole, to be rendered.
     whole: Semaphore,
+    /// Who writes the manifest.
+    noting: Semaphore,
     /// False until the writer has ended.
     stopped: Watermark<bool, LogError>,
     files: Files<D>,
@@ -242,6 +246,7 @@ impl<D: Disk> Log<D> {
             drained: Notify::new(),
             turns: Semaphore::new(1),
             whole: Semaphore::new(WHOLE_BYTES_MAX),
+            noting: Semaphore::new(1),
             stopped: Watermark::new(false),
             sealed: RefCell::default(),
             held_back: Cell::new(false),

@@ -6,14 +6,14 @@
 //!
 //! The newest segment may be lost or deleted. Its number must not come again: positions and addresses name it.
 
-use super::Log;
+use super::{Log, Manifest, SegmentScan};
 use skein_base::ShardId;
 use skein_base::seam::Disk;
 use std::io;
 use std::path::Path;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Gives out segment numbers. Clones share one row, across threads: the segments of one account ascend even when it
 /// lived on another shard before the last start.
@@ -27,6 +27,9 @@ struct Numbers {
     before: u64,
     /// The highest segment of this run that has a durable record.
     durable: AtomicU64,
+    /// The segments of all shards.
+    manifest: Mutex<Manifest>,
+    manifest_due: AtomicBool,
 }
 
 impl SegmentNumbers {
@@ -34,7 +37,13 @@ impl SegmentNumbers {
     /// snapshot names: a drained segment may be gone while a snapshot still says "true up to there".
     pub fn above(highest: u64) -> SegmentNumbers {
         let next = AtomicU64::new(highest + 1);
-        SegmentNumbers(Arc::new(Numbers { next, before: highest, durable: AtomicU64::new(0) }))
+        SegmentNumbers(Arc::new(Numbers {
+            next,
+            before: highest,
+            durable: AtomicU64::new(0),
+            manifest: Mutex::default(),
+            manifest_due: AtomicBool::new(true),
+        }))
     }
 
     /// A number never given before.
@@ -50,6 +59,33 @@ impl SegmentNumbers {
     /// The number it started above.
     pub(crate) fn before(&self) -> u64 {
         self.0.before
+    }
+
+    pub(super) fn manifest(&self) -> MutexGuard<'_, Manifest> {
+        // Nothing in it can be left halfway.
+        self.0.manifest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A segment has a durable record.
+    pub(super) fn note_begun(&self, segment: u64) {
+        self.manifest().segments.entry(segment).or_insert(0);
+        self.0.manifest_due.store(true, Ordering::Release);
+    }
+
+    /// A segment is sealed.
+    pub(super) fn note_end(&self, segment: u64, end: u64) {
+        self.manifest().segments.insert(segment, end);
+        self.0.manifest_due.store(true, Ordering::Release);
+    }
+
+    /// Whether the manifest says more than its files; asked once.
+    pub(super) fn is_manifest_due(&self) -> bool {
+        self.0.manifest_due.swap(false, Ordering::AcqRel)
+    }
+
+    /// Takes stock of what a start has found in a segment and brought to rest.
+    pub fn take_stock(&self, found: &SegmentScan) {
+        self.manifest().take_stock(found);
     }
 
     /// Notes that a segment has a durable record.

@@ -44,6 +44,8 @@ pub enum SegmentEnd {
     },
     /// Before its header was safe, so that it never held a record.
     Unborn,
+    /// It has no file, and should have one.
+    Gone,
 }
 
 /// Bytes that were durable once and are not what was written.
@@ -72,6 +74,14 @@ pub struct SegmentScan {
     pub ending: SegmentEnd,
     /// What was lost in it; empty on healthy disks.
     pub damage: Vec<Damage>,
+}
+
+impl SegmentScan {
+    /// One that has no file, and should have one.
+    pub fn gone(segment: u64) -> SegmentScan {
+        let damage = vec![Damage { segment, bytes: 0..u64::MAX }];
+        SegmentScan { segment, header: None, records: 0, end: 0, last_batch: 0, ending: SegmentEnd::Gone, damage }
+    }
 }
 
 /// What the log's folder holds.

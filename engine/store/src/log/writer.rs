@@ -63,12 +63,16 @@ impl<D: Disk> Log<D> {
     async fn write(&self, file: &mut Option<D::File>, piece: Piece) -> Result<(), Failed> {
         let end = piece.end();
         let (header, base, last) = (piece.header, piece.base, piece.last);
-        if file.is_none() {
+        let is_new = file.is_none();
+        if is_new {
             *file = Some(self.begin(&piece).await?);
         }
         let open = file.as_ref().expect("just begun");
         if !piece.bytes.is_empty() {
             self.batch(open, base, piece.bytes, end).await?;
+        }
+        if is_new {
+            self.0.numbers.note_begun(header.segment);
         }
         if last {
             self.put(open, end.offset, seal(&header, end.offset)).await?;
@@ -81,6 +85,7 @@ impl<D: Disk> Log<D> {
 
     /// A segment has its seal.
     pub(super) fn at_rest(&self, header: &SegmentHeader, bytes: u64) {
+        self.0.numbers.note_end(header.segment, bytes);
         let mut sealed = self.0.sealed.borrow_mut();
         if !sealed.iter().any(|known| known.segment == header.segment) {
             sealed.push(Sealed { segment: header.segment, created: header.created, bytes });

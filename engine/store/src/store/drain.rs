@@ -71,6 +71,10 @@ impl OldSegments {
         self.lock().get(&segment).map_or(0, |old| old.bytes)
     }
 
+    fn holders(&self, segment: u64) -> usize {
+        self.lock().get(&segment).map_or(0, |old| old.held_by)
+    }
+
     /// One shard lets go; true for the last one.
     fn let_go(&self, segment: u64) -> bool {
         let mut table = self.lock();
@@ -131,6 +135,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     }
 
     async fn drain_due(&self, limits: &DrainLimits) -> Result<(), StoreError> {
+        self.0.log.note_changes().await;
         let now = self.now();
         let is_old = |sealed: &Sealed| now.saturating_sub(sealed.created) > limits.keep_seconds;
         if self.0.log.open_segment().is_some_and(|open| is_old(&open)) {
@@ -204,17 +209,23 @@ impl<D: Disk, C: Clock> Store<D, C> {
 
     async fn remove_if_free(&self, segment: u64) -> Result<bool, StoreError> {
         let log = &self.0.log;
-        let pinned = log.pinned().is_some_and(|pinned| pinned <= segment);
-        if pinned || !log.is_outlived(segment) || !self.needing(segment).is_empty() {
+        if !self.is_free(segment) {
             return Ok(false);
         }
         let bytes = self.at_rest().iter().find(|sealed| sealed.segment == segment).map_or(0, |sealed| sealed.bytes);
+        // Before anything forgets it: after a failure it is still the next.
+        let mut is_noted = !self.is_held_by_others(segment) && log.note_removal(segment).await?;
+        if !self.is_free(segment) {
+            // Somebody came to need it meanwhile. It stays, as one that is not noted.
+            return Ok(false);
+        }
         let is_last = {
             let held = &mut *self.0.old_segments.borrow_mut();
             !held.segments.remove(&segment) || held.table.let_go(segment)
         };
         if is_last {
-            log.remove_segment(segment).await?;
+            is_noted = is_noted || log.note_removal(segment).await.unwrap_or(false);
+            log.remove_segment(segment, is_noted).await?;
             self.count(|m| {
                 m.segments_removed += 1;
                 m.segment_bytes_removed += bytes;
@@ -222,6 +233,16 @@ impl<D: Disk, C: Clock> Store<D, C> {
             tracing::info!(segment, bytes, "log segment drained");
         }
         Ok(true)
+    }
+
+    fn is_free(&self, segment: u64) -> bool {
+        let pinned = self.0.log.pinned().is_some_and(|pinned| pinned <= segment);
+        !pinned && self.0.log.is_outlived(segment) && self.needing(segment).is_empty()
+    }
+
+    fn is_held_by_others(&self, segment: u64) -> bool {
+        let held = self.0.old_segments.borrow();
+        held.segments.contains(&segment) && held.table.holders(segment) > 1
     }
 
     /// The segments that take no more records and that this shard holds, oldest first.

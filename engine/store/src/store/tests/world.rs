@@ -5,7 +5,8 @@ use crate::account::{Account, AccountError};
 use crate::account_handle::AccountHandle;
 use crate::error::StoreError;
 use crate::log::tests::Mutant;
-use crate::log::{Log, LogOptions, RecordKind, Scan, SegmentNumbers, TailIndex, highest_noted, recover, scan};
+use crate::log::{Log, LogOptions, Manifest, RecordKind, Scan, SegmentNumbers, TailIndex};
+use crate::log::{highest_noted, read_manifest, recover, scan};
 use crate::mailbox::CacheAt;
 use crate::op;
 use crate::sim::{Faults, SimClock, SimDisk, SimExecutor, SimRng, block_on};
@@ -228,7 +229,10 @@ impl World {
 
     fn numbers(&self, scan: &Scan) -> SegmentNumbers {
         let noted = block_on(highest_noted(&self.disk, Path::new(LOG))).unwrap();
-        SegmentNumbers::above(scan.highest().max(noted))
+        let numbers = SegmentNumbers::above(scan.highest().max(noted));
+        numbers.set_manifest(self.manifest());
+        scan.segments.iter().for_each(|found| numbers.take_stock(found));
+        numbers
     }
 
     fn shard(&self, shard: usize, numbers: &SegmentNumbers, tail: TailIndex) -> SimStore {
@@ -247,9 +251,17 @@ impl World {
     /// What a start reads.
     pub fn scan(&self) -> (Scan, TailIndex) {
         let mut tail = TailIndex::default();
-        let found = block_on(scan(&self.disk, Path::new(LOG), 0, |record| tail.add(record))).unwrap();
+        let mut found = block_on(scan(&self.disk, Path::new(LOG), 0, |record| tail.add(record))).unwrap();
+        let manifest = self.manifest();
+        found.segments.iter_mut().for_each(|found| manifest.hold_against(found));
+        manifest.add_gone(&mut found);
         tail.add_damage(&found);
         (found, tail)
+    }
+
+    /// Which segments there should be.
+    pub fn manifest(&self) -> Manifest {
+        block_on(read_manifest(&self.disk, Path::new(LOG))).unwrap()
     }
 
     /// The same, with every account replayed from nothing: drained segments are kept aside for this.
