@@ -6,11 +6,15 @@ use crate::maildir::{entries, modified};
 use crate::message::{Body, Folder, Key, Message, Meta};
 use std::path::Path;
 
-/// The directory itself, as `name`, and those below it that hold `.eml` files.
+/// The directory itself, as `name`, and those below it that hold `.eml` files; a file by itself is a folder of one message.
 ///
 /// # Errors
 /// A directory can not be read, or there are too many.
 pub fn eml_folders(root: &Path, name: &str) -> Result<Vec<Folder>, MigrateError> {
+    let folder = |name, path| Folder { name, path, validity: None, uid_next: None, subscribed: false };
+    if root.is_file() {
+        return Ok(vec![folder(name.to_owned(), root.to_owned())]);
+    }
     let mut found = Vec::new();
     let mut open = vec![(root.to_owned(), name.to_owned(), 0)];
     while let Some((path, name, depth)) = open.pop() {
@@ -23,7 +27,7 @@ pub fn eml_folders(root: &Path, name: &str) -> Result<Vec<Folder>, MigrateError>
             }
         }
         if !eml_files(&path)?.is_empty() {
-            found.push(Folder { name, path, validity: None, uid_next: None, subscribed: false });
+            found.push(folder(name, path));
         }
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -49,6 +53,10 @@ pub fn eml_messages(folder: &Folder) -> Result<Vec<Message>, MigrateError> {
 }
 
 fn eml_files(path: &Path) -> Result<Vec<(String, std::path::PathBuf)>, MigrateError> {
+    // Whoever names a file means it, however it is called.
+    if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+        return Ok(vec![(name.to_string_lossy().into_owned(), path.to_owned())]);
+    }
     let mut files = entries(path)?;
     files.retain(|(name, path)| name.to_ascii_lowercase().ends_with(".eml") && path.is_file());
     Ok(files)

@@ -163,6 +163,13 @@ fn mboxes_and_files_come_in() {
     let taken = good(&server, &format!("--json import --mailbox Files {user} {path}"));
     assert_eq!(sum(&taken, "uids_new"), 10, "{taken}");
     assert_eq!(client.command("EXAMINE Files/sub").expect("EXAMINE").expect_ok().exists(), Some(5));
+    // A file by itself, however it is called; taken once.
+    let one = files.write("letter", text(3));
+    for expected in [1, 0] {
+        let taken = good(&server, &format!("--json import --mailbox One {user} {}", one.display()));
+        assert_eq!((sum(&taken, "messages"), sum(&taken, "uids_new")), (1, expected), "{taken}");
+    }
+    assert_eq!(client.command("EXAMINE One").expect("EXAMINE").expect_ok().exists(), Some(1));
     assert_eq!(bad(&server, &format!("import nobody@nowhere {path}")).0, Some(67));
     assert_eq!(bad(&server, &format!("import {user} /nowhere/at/all")).0, Some(65));
 }

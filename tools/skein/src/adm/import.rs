@@ -20,7 +20,7 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 pub struct Import {
     /// Whose it becomes; he has to be known to the sources of users.
     user: String,
-    /// A Maildir, an mbox, or a folder of mboxes or of .eml files.
+    /// A Maildir, an mbox, an .eml file, or a folder of mboxes or of .eml files.
     path: PathBuf,
     /// What it is, where a look does not tell.
     #[arg(long)]
