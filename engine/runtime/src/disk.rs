@@ -8,7 +8,7 @@
 //! ```
 
 use std::fs;
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSliceMut, Read};
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
@@ -39,15 +39,28 @@ pub struct RealDisk;
 #[derive(Clone, Debug)]
 pub struct DiskFile(Rc<BufferedFile>);
 
+/// Bytes up to which a file is read instead of mapped: a map costs a kernel structure, of which a process has 65530
+/// (vm.max_map_count), and an interrupt of every core when it goes. Most mailboxes are smaller, and there are very many.
+const READ_BYTES_MAX: u64 = 64 * 1024;
+
 /// A whole file in memory. Unlike files, maps may be sent to other threads.
 #[derive(Clone, Debug)]
-pub struct DiskMap(Option<Arc<Mmap>>);
+pub struct DiskMap(Bytes);
+
+#[derive(Clone, Debug)]
+enum Bytes {
+    Read(Arc<[u8]>),
+    Mapped(Arc<Mmap>),
+}
 
 impl Deref for DiskMap {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.0.as_ref().map_or(&[], |map| map)
+        match &self.0 {
+            Bytes::Read(bytes) => bytes,
+            Bytes::Mapped(map) => map,
+        }
     }
 }
 
@@ -237,18 +250,28 @@ fn list(path: &Path) -> io::Result<Vec<String>> {
 
 pub(crate) fn map(path: &Path) -> io::Result<DiskMap> {
     let file = fs::File::open(path)?;
-    if file.metadata()?.len() == 0 {
-        return Ok(DiskMap(None));
+    if file.metadata()?.len() <= READ_BYTES_MAX {
+        return read(file);
     }
     #[expect(unsafe_code, reason = "mapping is the point of this function")]
     // SAFETY: the bytes stay as they are because mapped files are only ever replaced by rename (the contract of
     // `Disk::map`, kept by the store, whose data folder `DataLock` keeps other processes of ours out of). Should somebody else cut
     // the file all the same, `map_guard` turns what is gone into zeros.
-    let map = unsafe { Mmap::map(&file)? };
+    let map = match unsafe { Mmap::map(&file) } {
+        // As many maps as the kernel gives; memory may still be there.
+        Err(error) if error.kind() == io::ErrorKind::OutOfMemory => return read(file),
+        map => map?,
+    };
     if map.advise(Advice::PopulateRead).is_err() {
         touch(&map);
     }
-    Ok(DiskMap(Some(Arc::new(map))))
+    Ok(DiskMap(Bytes::Mapped(Arc::new(map))))
+}
+
+fn read(mut file: fs::File) -> io::Result<DiskMap> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(DiskMap(Bytes::Read(bytes.into())))
 }
 
 /// What MADV_POPULATE_READ does, for file systems that do not know it.
@@ -256,4 +279,23 @@ fn touch(bytes: &[u8]) {
     bytes.iter().step_by(4096).for_each(|byte| {
         std::hint::black_box(*byte);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More than the kernel's default gives a process: as many as there are small mailboxes open.
+    #[test]
+    fn seventy_thousand_maps_of_small_files_and_some_of_a_large_one() {
+        let path = std::env::temp_dir().join(format!("skein-maps-{}", std::process::id()));
+        fs::write(&path, vec![7; 300]).unwrap();
+        let small: Vec<DiskMap> = (0..70_000).map(|_| map(&path).unwrap()).collect();
+        assert!(small.iter().all(|map| map.len() == 300 && map[299] == 7));
+        fs::write(&path, vec![8; 1 << 20]).unwrap();
+        let large: Vec<DiskMap> = (0..100).map(|_| map(&path).unwrap()).collect();
+        assert!(large.iter().all(|map| map.len() == 1 << 20 && map[(1 << 20) - 1] == 8));
+        assert!(matches!((&small[0].0, &large[0].0), (Bytes::Read(_), Bytes::Mapped(_))));
+        fs::remove_file(&path).unwrap();
+    }
 }
