@@ -35,6 +35,7 @@ use crate::account_handle::AccountHandle;
 use crate::body::{BodyAddr, Place};
 use crate::error::StoreError;
 use crate::log::{Log, ReadError, RecordKind, TailIndex};
+use crate::mailbox::Fixed;
 use crate::op::{self, Op};
 use crate::pack::{PACK_BYTES_MAX, PackFiles};
 use skein_base::seam::{Clock, Disk};
@@ -262,19 +263,20 @@ impl<D: Disk, C: Clock> Store<D, C> {
         Ok(self.0.log.durable(last).await?)
     }
 
-    /// Bytes of a message of an account. An address that was true a moment ago still is, wherever the body went since.
+    /// Bytes of a message of an account. An address that was true a moment ago still is, wherever the body went since; another
+    /// message's bytes are never taken for it.
     ///
     /// # Errors
     /// Gone, damaged, or the disk failed.
     pub async fn read_body(
         &self,
         account: &AccountHandle,
-        body: &BodyAddr,
+        message: &Fixed,
         range: Range<u64>,
     ) -> Result<Vec<u8>, StoreError> {
-        let mut at = *body;
+        let mut at = message.body;
         loop {
-            match self.read_body_at(account, &at, range.clone()).await {
+            match self.read_body_at(account, (&at, &message.guid), range.clone()).await {
                 Err(ReadError::Missing { .. } | ReadError::PackMissing { .. }) if account.moved(&at).is_some() => {
                     at = account.moved(&at).expect("just looked");
                 }
@@ -290,13 +292,13 @@ impl<D: Disk, C: Clock> Store<D, C> {
     async fn read_body_at(
         &self,
         account: &AccountHandle,
-        body: &BodyAddr,
+        (body, guid): (&BodyAddr, &Guid),
         range: Range<u64>,
     ) -> Result<Vec<u8>, ReadError> {
         if let Place::Pack(number) = body.place {
             let folder = paths::account(&self.0.dir, account.id());
             self.count(|m| m.body_reads.pack += 1);
-            return self.0.packs.read_body(account.id(), &folder, (number, body), range).await;
+            return self.0.packs.read_body(account.id(), &folder, (number, body, guid), range).await;
         }
         match self.0.log.read_body_cached(body, range.clone()) {
             Some(bytes) => {
@@ -314,10 +316,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
     ///
     /// # Errors
     /// Gone, damaged, or the disk failed.
-    pub async fn read_cache(&self, account: &AccountHandle, body: &BodyAddr) -> Result<Vec<u8>, StoreError> {
-        let mut at = *body;
+    pub async fn read_cache(&self, account: &AccountHandle, message: &Fixed) -> Result<Vec<u8>, StoreError> {
+        let mut at = message.body;
         loop {
-            match self.read_cache_at(account, &at).await {
+            match self.read_cache_at(account, (&at, &message.guid)).await {
                 Err(ReadError::Missing { .. } | ReadError::PackMissing { .. }) if account.moved(&at).is_some() => {
                     at = account.moved(&at).expect("just looked");
                 }
@@ -330,11 +332,15 @@ impl<D: Disk, C: Clock> Store<D, C> {
         }
     }
 
-    async fn read_cache_at(&self, account: &AccountHandle, body: &BodyAddr) -> Result<Vec<u8>, ReadError> {
+    async fn read_cache_at(
+        &self,
+        account: &AccountHandle,
+        (body, guid): (&BodyAddr, &Guid),
+    ) -> Result<Vec<u8>, ReadError> {
         if let Place::Pack(number) = body.place {
             let folder = paths::account(&self.0.dir, account.id());
             self.count(|m| m.cache_reads.pack += 1);
-            return self.0.packs.read_cache(account.id(), &folder, (number, body)).await;
+            return self.0.packs.read_cache(account.id(), &folder, (number, body, guid)).await;
         }
         match self.0.log.read_body_cache_cached(body) {
             Some(bytes) => {

@@ -2,8 +2,7 @@
 
 use crate::Store;
 use skein_mime::{CacheRef, Section, Span, header_len, locate, structure};
-use skein_store::body::BodyAddr;
-use skein_store::mailbox::{CacheAt, Snapshot};
+use skein_store::mailbox::{CacheAt, Fixed, Snapshot};
 use skein_store::{AccountHandle, StoreError};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -21,7 +20,7 @@ pub(crate) enum Rendered {
 pub(crate) struct Message<'a> {
     store: &'a Store,
     account: &'a AccountHandle,
-    addr: BodyAddr,
+    fixed: Fixed,
     at: CacheAt,
     blob: Option<Blob>,
     whole: Option<Vec<u8>>,
@@ -47,13 +46,13 @@ impl Blob {
 }
 
 impl<'a> Message<'a> {
-    pub fn new(store: &'a Store, account: &'a AccountHandle, addr: BodyAddr, at: CacheAt) -> Message<'a> {
-        Message { store, account, addr, at, blob: None, whole: None }
+    pub fn new(store: &'a Store, account: &'a AccountHandle, fixed: Fixed, at: CacheAt) -> Message<'a> {
+        Message { store, account, fixed, at, blob: None, whole: None }
     }
 
     /// Bytes of the message.
     pub fn bytes(&self) -> u64 {
-        u64::from(self.addr.bytes)
+        u64::from(self.fixed.body.bytes)
     }
 
     /// The rendered cache; `None` when the message must be looked into.
@@ -70,17 +69,17 @@ impl<'a> Message<'a> {
         {
             return Blob::Mapped(snapshot.clone(), *row);
         }
-        if self.addr.cache_bytes == 0 {
+        if self.fixed.body.cache_bytes == 0 {
             return Blob::Unsound;
         }
         // A cache that can not be read is no loss: the message is there.
-        self.store.read_cache(self.account, &self.addr).await.map_or(Blob::Unsound, Blob::Owned)
+        self.store.read_cache(self.account, &self.fixed).await.map_or(Blob::Unsound, Blob::Owned)
     }
 
     /// All of it.
     pub async fn whole(&mut self) -> Result<&[u8], StoreError> {
         if self.whole.is_none() {
-            self.whole = Some(self.store.read_body(self.account, &self.addr, 0..self.bytes()).await?);
+            self.whole = Some(self.store.read_body(self.account, &self.fixed, 0..self.bytes()).await?);
         }
         Ok(self.whole.as_deref().expect("just read"))
     }
@@ -144,6 +143,6 @@ impl<'a> Message<'a> {
             let end = (range.end as usize).min(whole.len());
             return Ok(whole[(range.start as usize).min(end)..end].to_vec());
         }
-        self.store.read_body(self.account, &self.addr, range).await
+        self.store.read_body(self.account, &self.fixed, range).await
     }
 }

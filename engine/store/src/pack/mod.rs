@@ -23,6 +23,7 @@ pub(crate) use files::PackFiles;
 pub use format::{ENTRY_HEADER_BYTES, Encoding, EntryHeader, PACK_HEADER_BYTES, PACK_VERSION, PackHeader};
 pub use format::{pack_name, parse_pack_name};
 pub(crate) use large::{Growing, LargeFrame};
+pub(crate) use read::Whose;
 
 /// Bytes of a pack after which the next begins: large enough that an account has few, small enough that compaction rewrites
 /// little at a time.

@@ -5,8 +5,8 @@ use super::format::{self, ALIGN, ENTRY_HEADER_BYTES, Encoding, EntryHeader, PACK
 use super::{FRAME_BYTES, LargeFrame, Packed};
 use crate::body::{BodyAddr, Place, STORED_BYTES_MAX};
 use crate::log::ReadError;
-use skein_base::AccountId;
 use skein_base::seam::Disk;
+use skein_base::{AccountId, Guid};
 use std::cell::RefCell;
 use std::ops::Range;
 use std::path::Path;
@@ -14,6 +14,10 @@ use zstd::bulk::Decompressor;
 
 /// Bytes read at once when an entry's length is not yet known: most messages fit compressed.
 const FIRST_READ_BYTES: usize = 16 * 1024;
+
+/// The pack's number, where in it, and whose entry must be there: a pack that somebody took away and that was begun again can hold
+/// another message of the same size in the same place.
+pub(crate) type Whose<'a> = (u64, &'a BodyAddr, &'a Guid);
 
 /// An entry with as much of its payload as one read brought.
 struct Opened<F> {
@@ -73,7 +77,7 @@ impl<D: Disk> PackFiles<D> {
         &self,
         account: AccountId,
         folder: &Path,
-        (number, addr): (u64, &BodyAddr),
+        (number, addr, guid): Whose<'_>,
         range: Range<u64>,
     ) -> Result<Vec<u8>, ReadError> {
         let end = range.end.min(u64::from(addr.bytes));
@@ -82,7 +86,7 @@ impl<D: Disk> PackFiles<D> {
         if range.is_empty() && addr.bytes > 0 {
             return Ok(Vec::new());
         }
-        let mut entry = self.entry(account, folder, number, addr).await?;
+        let mut entry = self.entry(account, folder, (number, addr, guid)).await?;
         if range == (0..u64::from(addr.bytes)) || entry.header.encoding == Encoding::Stored {
             self.fill(&mut entry).await?;
         }
@@ -112,9 +116,9 @@ impl<D: Disk> PackFiles<D> {
         &self,
         account: AccountId,
         folder: &Path,
-        (number, addr): (u64, &BodyAddr),
+        (number, addr, guid): Whose<'_>,
     ) -> Result<Vec<u8>, ReadError> {
-        let mut entry = self.entry(account, folder, number, addr).await?;
+        let mut entry = self.entry(account, folder, (number, addr, guid)).await?;
         if entry.header.encoding == Encoding::Stored {
             self.fill(&mut entry).await?;
         }
@@ -130,9 +134,9 @@ impl<D: Disk> PackFiles<D> {
         &self,
         account: AccountId,
         folder: &Path,
-        (number, addr): (u64, &BodyAddr),
+        (number, addr, guid): Whose<'_>,
     ) -> Result<(EntryHeader, Vec<u8>), ReadError> {
-        let mut entry = self.entry(account, folder, number, addr).await?;
+        let mut entry = self.entry(account, folder, (number, addr, guid)).await?;
         self.fill(&mut entry).await?;
         entry.header.packed = entry.packed()?;
         Ok((entry.header, entry.payload))
@@ -146,9 +150,9 @@ impl<D: Disk> PackFiles<D> {
         &self,
         account: AccountId,
         folder: &Path,
-        (number, addr): (u64, &BodyAddr),
+        (number, addr, guid): Whose<'_>,
     ) -> Result<OpenEntry<D::File>, ReadError> {
-        let entry = self.entry(account, folder, number, addr).await?;
+        let entry = self.entry(account, folder, (number, addr, guid)).await?;
         let frames = entry.table()?.into_iter();
         Ok(OpenEntry { entry, frames })
     }
@@ -192,7 +196,7 @@ impl<D: Disk> PackFiles<D> {
             let stored = header.stride().min(STORED_BYTES_MAX) as u32;
             let place = Place::Pack(number);
             let addr = BodyAddr { place, offset: at, bytes, cache_bytes, stored, chunked: false };
-            match self.read_entry(account, folder, (number, &addr)).await {
+            match self.read_entry(account, folder, (number, &addr, &header.packed.guid)).await {
                 Ok((whole, _)) => out.push((addr, whole.packed)),
                 Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error),
@@ -207,14 +211,13 @@ impl<D: Disk> PackFiles<D> {
         &self,
         account: AccountId,
         folder: &Path,
-        number: u64,
-        addr: &BodyAddr,
+        (number, addr, guid): Whose<'_>,
     ) -> Result<Opened<D::File>, ReadError> {
         let pack = self.pack(account, folder, number).await?;
         let mut payload = self.bytes(&pack, addr.offset, FIRST_READ_BYTES).await?;
         let damaged = ReadError::PackDamaged { pack: number, offset: addr.offset };
         let Some(header) = EntryHeader::decode(&payload, &pack.header, addr.offset) else { return Err(damaged) };
-        if (header.bytes, header.cache_bytes) != (addr.bytes, addr.cache_bytes) {
+        if (header.bytes, header.cache_bytes, header.packed.guid) != (addr.bytes, addr.cache_bytes, *guid) {
             return Err(damaged);
         }
         payload.drain(..ENTRY_HEADER_BYTES);

@@ -10,6 +10,7 @@ use skein_base::seam::Disk;
 use skein_base::{AccountId, Flags, Guid, MailboxId, Uid, UidValidity};
 use std::path::Path;
 
+const GUID: Guid = Guid(*b"sixteen bytes id");
 const ACCOUNT: AccountId = AccountId([7; 16]);
 const FOLDER: &str = "/accounts/07/07";
 
@@ -34,7 +35,7 @@ fn mail() -> impl Strategy<Value = Mail> {
     (message, prop::collection::vec(any::<u8>(), 0..60), words, any::<(u32, u32, i64, i64)>(), 0u8..32).prop_map(
         |(message, cache, keywords, (uid, mailbox, internal_date, save_date), flags)| {
             let packed = Packed {
-                guid: Guid(*b"sixteen bytes id"),
+                guid: GUID,
                 mailbox: MailboxId(mailbox),
                 validity: UidValidity(9),
                 uid: Uid(uid),
@@ -79,7 +80,7 @@ fn copy(
     appender: &mut Appender<'_, SimDisk>,
     addr: &BodyAddr,
 ) -> Result<BodyAddr, ReadError> {
-    let mut open = block_on(packs.open_entry(ACCOUNT, Path::new(FOLDER), (number(addr), addr)))?;
+    let mut open = block_on(packs.open_entry(ACCOUNT, Path::new(FOLDER), (number(addr), addr, &GUID)))?;
     let mut growing = block_on(appender.grow(open.packed()?, addr.bytes, addr.cache_bytes)).unwrap();
     while let Some(frame) = block_on(packs.next_frame(&mut open))? {
         block_on(appender.extend(&mut growing, frame)).unwrap();
@@ -94,7 +95,7 @@ fn number(addr: &BodyAddr) -> u64 {
 }
 
 fn read(packs: &PackFiles<SimDisk>, addr: &BodyAddr, from: u64, to: u64) -> Result<Vec<u8>, ReadError> {
-    block_on(packs.read_body(ACCOUNT, Path::new(FOLDER), (number(addr), addr), from..to))
+    block_on(packs.read_body(ACCOUNT, Path::new(FOLDER), (number(addr), addr, &GUID), from..to))
 }
 
 proptest! {
@@ -110,9 +111,9 @@ proptest! {
         for (mail, addr) in mails.iter().zip(&addrs) {
             prop_assert_eq!(BodyAddr::decode(&addr.encode()), Some(*addr));
             prop_assert_eq!(&read(&packs, addr, 0, u64::MAX).unwrap(), &mail.message);
-            let cache = block_on(packs.read_cache(ACCOUNT, Path::new(FOLDER), (number(addr), addr))).unwrap();
+            let cache = block_on(packs.read_cache(ACCOUNT, Path::new(FOLDER), (number(addr), addr, &GUID))).unwrap();
             prop_assert_eq!(&cache, &mail.cache);
-            let (header, payload) = block_on(packs.read_entry(ACCOUNT, Path::new(FOLDER), (number(addr), addr))).unwrap();
+            let (header, payload) = block_on(packs.read_entry(ACCOUNT, Path::new(FOLDER), (number(addr), addr, &GUID))).unwrap();
             prop_assert_eq!(u64::from(addr.stored), header.stride());
             prop_assert_eq!(payload.len(), header.payload_bytes as usize);
             prop_assert_eq!(&header.packed, &mail.packed);
@@ -151,7 +152,7 @@ proptest! {
         for (i, addr) in addrs.iter().chain(&copies).enumerate() {
             let mail = &mails[i / 2 % mails.len()];
             prop_assert_eq!(&read(&packs, addr, 0, u64::MAX).unwrap(), &mail.message);
-            let (header, _) = block_on(packs.read_entry(ACCOUNT, Path::new(FOLDER), (number(addr), addr))).unwrap();
+            let (header, _) = block_on(packs.read_entry(ACCOUNT, Path::new(FOLDER), (number(addr), addr, &GUID))).unwrap();
             prop_assert_eq!(u64::from(addr.stored), header.stride());
             prop_assert_eq!(&header.packed, &mail.packed);
         }
@@ -264,10 +265,12 @@ fn packs_of_version_1_stay_readable() {
     for mail in golden() {
         let (bytes, cache_bytes) = (mail.message.len() as u32, mail.cache.len() as u32);
         let addr = BodyAddr { place: Place::Pack(1), offset, bytes, cache_bytes, stored: 0, chunked: false };
-        assert_eq!(read(&packs, &addr, 0, u64::MAX).unwrap(), mail.message);
-        let (header, _) = block_on(packs.read_entry(ACCOUNT, Path::new(FOLDER), (1, &addr))).unwrap();
+        let guid = &mail.packed.guid;
+        let message = block_on(packs.read_body(ACCOUNT, Path::new(FOLDER), (1, &addr, guid), 0..u64::MAX));
+        assert_eq!(message.unwrap(), mail.message);
+        let (header, _) = block_on(packs.read_entry(ACCOUNT, Path::new(FOLDER), (1, &addr, guid))).unwrap();
         assert_eq!(header.packed, mail.packed);
-        let cache = block_on(packs.read_cache(ACCOUNT, Path::new(FOLDER), (1, &addr))).unwrap();
+        let cache = block_on(packs.read_cache(ACCOUNT, Path::new(FOLDER), (1, &addr, guid))).unwrap();
         assert_eq!(cache, mail.cache);
         offset += header.stride();
     }

@@ -253,7 +253,7 @@ impl<D: Disk, C: Clock, I: Inspector> Round<'_, D, C, I> {
             Place::Object(number) => (format!("object {number:x}"), 0),
         };
         // The bytes may be there when what was rendered of them is not.
-        let is_mended = self.store.read_body(self.handle, &at.body, 0..u64::MAX).await.is_ok();
+        let is_mended = self.store.read_body(self.handle, &at, 0..u64::MAX).await.is_ok();
         let what = match is_mended {
             true => format!("what was rendered of the message can not be read: {error}"),
             false => format!("the message can not be read: {error}"),
@@ -304,10 +304,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
             }
             return Ok(u64::from(body.bytes) + cache.len() as u64);
         };
-        let mut open = self.0.packs.open_entry(handle.id(), folder, (number, body)).await?;
-        if open.packed()?.guid != fixed.guid {
-            return Err(ReadError::PackDamaged { pack: number, offset: body.offset });
-        }
+        let mut open = self.0.packs.open_entry(handle.id(), folder, (number, body, &fixed.guid)).await?;
         let mut crc = open.front_crc();
         while let Some(frame) = self.0.packs.next_frame(&mut open).await? {
             crc = crc32c::crc32c_append(crc, frame.bytes());

@@ -265,8 +265,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 self.0.disk.breathe().await;
             }
             let mut fixed = frozen.fixed(row);
-            let old = fixed.body;
-            fixed.body = moved.get(&old).copied().unwrap_or(old);
+            let old = fixed;
+            fixed.body = moved.get(&old.body).copied().unwrap_or(old.body);
             match frozen.cache(row) {
                 Some(cache) => writer.push(&snapshot::row(row, fixed), cache).await?,
                 None => {

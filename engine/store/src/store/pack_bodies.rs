@@ -7,7 +7,7 @@ use crate::body::{BodyAddr, Place};
 use crate::error::StoreError;
 use crate::log::ReadError;
 use crate::mailbox::Frozen;
-use crate::pack::{Appender, Entry, Growing, LargeFrame, Packed};
+use crate::pack::{Appender, Entry, Growing, LargeFrame, Packed, Whose};
 use skein_base::seam::{Clock, Disk};
 use std::collections::HashMap;
 use std::io;
@@ -76,7 +76,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 continue;
             }
             if let Place::Pack(number) = from.place {
-                match self.0.packs.read_entry(handle.id(), folder, (number, &from)).await {
+                match self.0.packs.read_entry(handle.id(), folder, (number, &from, &packed.guid)).await {
                     Ok((header, payload)) => {
                         moved.insert(from, appender.push(Entry::again(header, payload)).await?);
                     }
@@ -136,7 +136,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         packed: &Packed,
     ) -> Result<Option<BodyAddr>, StoreError> {
         let moved = match from.place {
-            Place::Pack(number) => self.copy_large(handle, appender, folder, (number, from)).await,
+            Place::Pack(number) => self.copy_large(handle, appender, folder, (number, from, &packed.guid)).await,
             Place::Log(_) | Place::Object(_) => self.pack_large(appender, from, packed).await,
         };
         match moved {
@@ -177,7 +177,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         handle: &AccountHandle,
         appender: &mut Appender<'_, D>,
         folder: &Path,
-        from: (u64, &BodyAddr),
+        from: Whose<'_>,
     ) -> Result<BodyAddr, Failure> {
         let mut open = self.0.packs.open_entry(handle.id(), folder, from).await?;
         let mut growing = appender.grow(open.packed()?, from.1.bytes, from.1.cache_bytes).await?;

@@ -169,7 +169,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                     // One that moved meanwhile was read to be moved.
                     Err(error) if error.is_damage() && handle.moved(&fixed.body).is_some() => {}
                     Err(error) if error.is_damage() => {
-                        let message = self.read_body(handle, &fixed.body, 0..u64::MAX).await.ok();
+                        let message = self.read_body(handle, &fixed, 0..u64::MAX).await.ok();
                         hurt.push(Hurt { uid, guid: fixed.guid, message });
                     }
                     Err(error) => return Err(error.into()),

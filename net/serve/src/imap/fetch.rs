@@ -175,7 +175,7 @@ impl Session {
         items: &FetchItems,
         link: &mut Link<'_>,
     ) -> Result<(), Failure> {
-        let mut message = Message::new(&self.store, &self.account, wanted.fixed.body, wanted.cache.clone());
+        let mut message = Message::new(&self.store, &self.account, wanted.fixed, wanted.cache.clone());
         let mut line = FetchLine::begin(link.out(), wanted.seen.seq);
         for item in &items.list {
             self.answer_item(mailbox, wanted, item, &mut message, &mut line, link).await?;

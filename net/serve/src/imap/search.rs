@@ -204,7 +204,7 @@ impl Session {
     }
 
     async fn look_into(&self, open: &Open, test: &Test) -> Result<bool, skein_store::StoreError> {
-        let mut message = Message::new(&self.store, &self.account, open.fixed.body, open.cache.clone());
+        let mut message = Message::new(&self.store, &self.account, open.fixed, open.cache.clone());
         let depth = test.depth();
         let sent = match message.cache().await {
             Some(cache) => cache.sent_date(),

@@ -130,7 +130,7 @@ impl Opened {
 
     fn message(&self, seen: &Seen) -> Message<'_> {
         let session = &self.operator.session;
-        Message::new(&session.store, &session.account, seen.fixed.body, seen.cache.clone())
+        Message::new(&session.store, &session.account, seen.fixed, seen.cache.clone())
     }
 
     /// Changes flags.

@@ -60,8 +60,8 @@ impl Session {
 
     /// Bytes of a message, from where they are now: a slow client may take longer than mail stays in one place.
     async fn read(&self, uid: Uid, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
-        let body = self.look(|inbox| fixed(inbox, self.view, uid)).body;
-        self.store.read_body(&self.account, &body, range).await
+        let message = self.look(|inbox| fixed(inbox, self.view, uid));
+        self.store.read_body(&self.account, &message, range).await
     }
 }
 

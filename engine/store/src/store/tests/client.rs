@@ -525,7 +525,6 @@ impl Client {
             mailbox.visible(open.view, &IdSet::one(uid), Uid(1), 1, &mut seen);
             (mailbox.fixed(seen[0].row), mailbox.cache(seen[0].row))
         });
-        let body = fixed.body;
         let (bytes, rendered) = self.life.ledger.borrow().bodies[&fixed.guid].clone();
         // Some come late: the body may have moved meanwhile.
         if self.life.rng.once_in(4) {
@@ -535,8 +534,8 @@ impl Client {
         }
         let (from, to) = (self.below(bytes.len() + 1), self.below(bytes.len() + 1));
         let part = from.min(to)..from.max(to);
-        assert_eq!(*self.life.store.read_body(self.handle(), &body, 0..u64::MAX).await?, *bytes);
-        let read = self.life.store.read_body(self.handle(), &body, part.start as u64..part.end as u64).await?;
+        assert_eq!(*self.life.store.read_body(self.handle(), &fixed, 0..u64::MAX).await?, *bytes);
+        let read = self.life.store.read_body(self.handle(), &fixed, part.start as u64..part.end as u64).await?;
         assert_eq!(read, bytes[part]);
         if let CacheAt::Snapshot(snapshot, row, _) = cache
             && let Ok(is) = snapshot.cache(row)
@@ -546,7 +545,7 @@ impl Client {
             return Ok(());
         }
         // Not there, or hurt there: then it is behind the message's bytes.
-        assert_eq!(self.life.store.read_cache(self.handle(), &body).await?, rendered);
+        assert_eq!(self.life.store.read_cache(self.handle(), &fixed).await?, rendered);
         Ok(())
     }
 }

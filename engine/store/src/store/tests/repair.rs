@@ -2,13 +2,14 @@
 
 use super::world::{ROOT, SimStore, World};
 use crate::account_handle::AccountHandle;
-use crate::body::BodyWriter;
+use crate::body::{BodyWriter, Place};
 use crate::op::{NewMessage, StoreMode};
 use crate::sim::block_on;
 use crate::store::DrainLimits;
 use crate::{account::StoreRequest, store::paths};
 use skein_base::seam::Disk;
 use skein_base::{AccountId, Flags, IdSet, MailboxId, UserName};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -75,11 +76,11 @@ async fn contents(store: &SimStore, handle: &Rc<AccountHandle>, name: &str) -> V
     store.load(handle, id).await.unwrap();
     let rows = handle.read(|account| {
         let mailbox = account.mailbox(id).unwrap();
-        mailbox.rows().from_rank(0).map(|row| (row.uid.0, row.flags.0, mailbox.fixed(row).body)).collect::<Vec<_>>()
+        mailbox.rows().from_rank(0).map(|row| (row.uid.0, row.flags.0, mailbox.fixed(row))).collect::<Vec<_>>()
     });
     let mut out = Vec::new();
-    for (uid, flags, body) in rows {
-        let text = store.read_body(handle, &body, 0..u64::MAX).await.unwrap();
+    for (uid, flags, fixed) in rows {
+        let text = store.read_body(handle, &fixed, 0..u64::MAX).await.unwrap();
         out.push((uid, flags, String::from_utf8(text).unwrap()));
     }
     out
@@ -229,4 +230,42 @@ fn a_uidvalidity_that_was_taken_over_stays() {
         let texts: Vec<_> = seen.1.iter().map(|m| (m.0, &*m.2)).collect();
         assert_eq!((seen.0, texts), (77, vec![(1, "first"), (2, "second")]), "{checkpoints}");
     }
+}
+
+#[test]
+fn a_pack_begun_again_where_one_was_lost_serves_no_other_message() {
+    let case = Case::new(9);
+    drained(&case);
+    for name in block_on(case.world.disk.list(&case.folder())).unwrap() {
+        if name.ends_with(".pack") {
+            block_on(case.world.disk.remove(&case.folder().join(name))).unwrap();
+        }
+    }
+    case.live(async |store, handle| {
+        // As long as the one whose place it takes, and as long compressed.
+        append(&store, &handle, MailboxId::INBOX, "message 7").await;
+        store.checkpoint(&handle).await.unwrap();
+        store.log().seal_open();
+        append(&store, &handle, MailboxId::INBOX, "message 8").await;
+        store.drain(&ALL).await.unwrap();
+        let rows = handle.read(|account| {
+            let mailbox = account.mailbox(MailboxId::INBOX).unwrap();
+            mailbox.rows().from_rank(0).map(|row| mailbox.fixed(row)).collect::<Vec<_>>()
+        });
+        let new = rows.iter().filter(|fixed| matches!(fixed.body.place, Place::Pack(_))).collect::<Vec<_>>();
+        let addresses: HashSet<_> = new.iter().map(|fixed| fixed.body).collect();
+        assert!(addresses.len() < new.len(), "nothing took the place of another: {new:?}");
+        let mut read = Vec::new();
+        for fixed in &rows {
+            if let Ok(text) = store.read_body(&handle, fixed, 0..u64::MAX).await {
+                let part = store.read_body(&handle, fixed, 3..5).await.unwrap();
+                assert_eq!(part, text[3..5]);
+                read.push(String::from_utf8(text).unwrap());
+            } else {
+                assert!(store.read_body(&handle, fixed, 3..5).await.is_err());
+                assert!(store.read_cache(&handle, fixed).await.is_err());
+            }
+        }
+        assert_eq!(read, [text(7), text(8)], "what is lost is refused, and nothing else");
+    });
 }

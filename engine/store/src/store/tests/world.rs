@@ -375,7 +375,7 @@ impl World {
             let body = fixed.body;
             let (bytes, rendered) = &ledger.bodies.get(&fixed.guid).ok_or("a body that nobody wrote")?;
             let is =
-                block_on(store.read_body(handle, &body, 0..u64::MAX)).map_err(|error| format!("{body:?}: {error}"))?;
+                block_on(store.read_body(handle, &fixed, 0..u64::MAX)).map_err(|error| format!("{body:?}: {error}"))?;
             if *is != **bytes {
                 return Err(format!("the body at {body:?} is another's"));
             }
