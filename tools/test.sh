@@ -12,7 +12,7 @@ root=$PWD
 long=
 [ "${1:-}" = --long ] && { long=1; shift; }
 
-packages="binutils ca-certificates curl debootstrap dpkg-dev e2fsprogs expect fetchmail fish gcc getmail6 groff gsasl haproxy isync libnet-ssleay-perl libsasl2-modules mount mpop openssl postfix procps prometheus python3 python3-venv swaks tar util-linux zsh zstd"
+packages="binutils ca-certificates curl debootstrap dovecot-imapd dovecot-lmtpd dovecot-pop3d dpkg-dev e2fsprogs expect fetchmail fish gcc getmail6 groff gsasl haproxy isync libnet-ssleay-perl libsasl2-modules mount mpop openssl postfix procps prometheus python3 python3-venv swaks tar util-linux zsh zstd"
 venv=${SKEIN_TEST_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/skein-test-venv}
 steps=() failed=0
 

@@ -1,6 +1,6 @@
 //! Rows in, the bytes of a snapshot out.
 
-use crate::format::{ALIGN, HEADER_BYTES, SectionRow, encode_header, section};
+use crate::format::{ALIGN, HEADER_BYTES, SectionRow, UNIQUE_ID_BYTES, encode_header, section};
 use crate::{Row, SnapshotHead};
 use skein_base::{ModSeq, Uid};
 
@@ -15,6 +15,8 @@ pub struct SnapshotBuilder {
     names: Vec<u8>,
     expunged: Vec<u8>,
     extra: Vec<u8>,
+    /// The table and the text.
+    unique_ids: (Vec<u8>, Vec<u8>),
     heap: Vec<u8>,
     /// Bytes of the heap that were taken out.
     heap_taken: u64,
@@ -40,6 +42,7 @@ impl SnapshotBuilder {
             names: Vec::new(),
             expunged: Vec::new(),
             extra: Vec::new(),
+            unique_ids: Default::default(),
             heap: Vec::new(),
             heap_taken: 0,
         }
@@ -96,6 +99,15 @@ impl SnapshotBuilder {
         self.expunged.extend_from_slice(&last.0.to_le_bytes());
     }
 
+    /// Adds the unique id that POP3 clients know a message by (RFC 1939 §7), where it is none that is made of the columns. UIDs ascend.
+    pub fn unique_id(&mut self, uid: Uid, id: &str) {
+        let (table, text) = &mut self.unique_ids;
+        text.extend_from_slice(id.as_bytes());
+        table.extend_from_slice(&uid.0.to_le_bytes());
+        let end = u32::try_from(text.len()).expect("each message's is bounded, and so are the messages");
+        table.extend_from_slice(&end.to_le_bytes());
+    }
+
     /// Bytes kept beside the columns, whatever they mean to the caller.
     pub fn extra(&mut self, bytes: &[u8]) {
         self.extra = bytes.to_vec();
@@ -134,7 +146,15 @@ impl SnapshotBuilder {
         let mut tail = self.heap;
         let columns = section::COLUMNS.iter().map(|(id, _)| *id).zip(self.columns);
         let others = [(section::KEYWORDS, self.keywords), (section::KEYWORD_NAMES, self.names)];
-        let last = [(section::EXPUNGED, self.expunged), (section::EXTRA, self.extra)];
+        let (table, text) = self.unique_ids;
+        let mut unique_ids = Vec::new();
+        if !table.is_empty() {
+            unique_ids.extend_from_slice(&((table.len() / UNIQUE_ID_BYTES) as u32).to_le_bytes());
+            unique_ids.extend_from_slice(&table);
+            unique_ids.extend_from_slice(&text);
+        }
+        let last =
+            [(section::EXPUNGED, self.expunged), (section::EXTRA, self.extra), (section::UNIQUE_IDS, unique_ids)];
         for (id, bytes) in columns.chain(others).chain(last) {
             let is_column = section::COLUMNS.iter().any(|(column, _)| *column == id);
             if bytes.is_empty() && !is_column {

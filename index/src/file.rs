@@ -56,6 +56,11 @@ impl<D: Disk> SnapshotWriter<D> {
         self.builder.expunged(modseq, first, last);
     }
 
+    /// As [`SnapshotBuilder::unique_id`].
+    pub fn unique_id(&mut self, uid: Uid, id: &str) {
+        self.builder.unique_id(uid, id);
+    }
+
     /// As [`SnapshotBuilder::extra`].
     pub fn extra(&mut self, bytes: &[u8]) {
         self.builder.extra(bytes);

@@ -17,6 +17,8 @@ pub(crate) const SECTIONS_MAX: usize = 16;
 pub(crate) const ALIGN: usize = 64;
 /// Bytes of one row of the expunge history.
 pub(crate) const EXPUNGED_BYTES: usize = 16;
+/// Bytes of one row of the table of unique ids.
+pub(crate) const UNIQUE_ID_BYTES: usize = 8;
 /// Bytes of one row of the table of cache entries.
 pub(crate) const CACHE_ENTRY_BYTES: usize = 16;
 
@@ -56,6 +58,8 @@ pub(crate) mod section {
     pub const EXTRA: u32 = 13;
     /// The cache entries' bytes; checked one by one when read.
     pub const CACHE: u32 = 14;
+    /// Count u32; UID u32 and end in the text u32 each, ascending; the text. Absent when no message has one.
+    pub const UNIQUE_IDS: u32 = 15;
     /// The columns that each row has a cell in: section and bytes of a cell.
     pub const COLUMNS: [(u32, usize); 9] = [
         (UID, 4),

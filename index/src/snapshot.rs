@@ -1,6 +1,8 @@
 //! A snapshot read in place.
 
-use crate::format::{CACHE_ENTRY_BYTES, EXPUNGED_BYTES, SectionRow, array_at, decode_header, section, u32_at, u64_at};
+use crate::format::{
+    CACHE_ENTRY_BYTES, EXPUNGED_BYTES, SectionRow, UNIQUE_ID_BYTES, array_at, decode_header, section, u32_at, u64_at,
+};
 use crate::{BODY_ADDR_BYTES, SnapshotError, SnapshotHead};
 use skein_base::{Flags, Guid, KeywordMask, ModSeq, Uid};
 use std::ops::{Deref, Range};
@@ -66,6 +68,9 @@ struct Columns {
     guid: Range<usize>,
     expunged: Range<usize>,
     extra: Range<usize>,
+    /// The table of unique ids, and their text.
+    unique_ids: Range<usize>,
+    unique_id_text: Range<usize>,
     heap: Range<usize>,
 }
 
@@ -79,6 +84,9 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
         let part = |id| find(&map, &sections, id);
         let column = |id| column(&map, &sections, id, rows);
         let need = |id| column(id)?.ok_or(SnapshotError::Section { id });
+        let bad = |id| SnapshotError::Section { id };
+        let unique_ids = part(section::UNIQUE_IDS)?.unwrap_or_default();
+        let (unique_ids, unique_id_text) = split_unique_ids(&map, unique_ids).ok_or(bad(section::UNIQUE_IDS))?;
         let columns = Columns {
             uid: need(section::UID)?,
             flags: need(section::FLAGS)?,
@@ -92,10 +100,11 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
             guid: need(section::GUID)?,
             expunged: part(section::EXPUNGED)?.unwrap_or_default(),
             extra: part(section::EXTRA)?.unwrap_or_default(),
+            unique_ids,
+            unique_id_text,
             heap: part(section::CACHE)?.unwrap_or_default(),
         };
         let names = part(section::KEYWORD_NAMES)?.unwrap_or_default();
-        let bad = |id| SnapshotError::Section { id };
         let names = decode_names(&map[names]).ok_or(bad(section::KEYWORD_NAMES))?;
         let snapshot = Snapshot { map, head, rows, columns, names };
         if !snapshot.uids().map(|uid| uid.0).is_sorted_by(|a, b| a < b) || snapshot.uids().next() == Some(Uid(0)) {
@@ -260,6 +269,23 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
         })
     }
 
+    /// The unique id that was kept for a message, when one was.
+    pub fn unique_id(&self, uid: Uid) -> Option<&str> {
+        let table = &self.map[self.columns.unique_ids.clone()];
+        let at = |i: usize| (u32_at(table, i * UNIQUE_ID_BYTES), u32_at(table, i * UNIQUE_ID_BYTES + 4) as usize);
+        let (mut low, mut high) = (0, table.len() / UNIQUE_ID_BYTES);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if at(middle).0 < uid.0 { low = middle + 1 } else { high = middle }
+        }
+        if low == table.len() / UNIQUE_ID_BYTES || at(low).0 != uid.0 {
+            return None;
+        }
+        let start = if low == 0 { 0 } else { at(low - 1).1 };
+        let text = self.map[self.columns.unique_id_text.clone()].get(start..at(low).1)?;
+        std::str::from_utf8(text).ok()
+    }
+
     /// The bytes kept beside the columns; empty when there were none.
     pub fn extra(&self) -> &[u8] {
         &self.map[self.columns.extra.clone()]
@@ -300,6 +326,22 @@ fn column(map: &[u8], sections: &[SectionRow], id: u32, rows: u32) -> Result<Opt
         Some(range) if range.len() as u64 != u64::from(rows) * width as u64 => Err(SnapshotError::Section { id }),
         other => Ok(other),
     }
+}
+
+/// Where the table of unique ids and their text are; `None` when they do not belong together.
+fn split_unique_ids(map: &[u8], section: Range<usize>) -> Option<(Range<usize>, Range<usize>)> {
+    if section.is_empty() {
+        return Some((0..0, 0..0));
+    }
+    let bytes = &map[section.clone()];
+    let count = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
+    let text_at = count.checked_mul(UNIQUE_ID_BYTES)?.checked_add(4)?;
+    let (table, text) = (bytes.get(4..text_at)?, &bytes[text_at..]);
+    let rows = || table.chunks_exact(UNIQUE_ID_BYTES).map(|row| (u32_at(row, 0), u32_at(row, 4) as usize));
+    let ascends = rows().is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1);
+    let is_whole = ascends && rows().next_back()?.1 == text.len();
+    let start = section.start;
+    is_whole.then_some((start + 4..start + text_at, start + text_at..section.end))
 }
 
 fn decode_names(mut bytes: &[u8]) -> Option<Vec<Box<str>>> {

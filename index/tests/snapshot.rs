@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use skein_base::{AccountId, Flags, Guid, KeywordMask, LogPos, MailboxId, ModSeq, Uid, UidValidity};
 use skein_index::{AccountSnapshot, BodiesAre, Expunged, Row, Snapshot, SnapshotBuilder, SnapshotError, SnapshotHead};
+use std::collections::BTreeMap;
 
 /// Everything a snapshot is made of.
 #[derive(Clone, Debug)]
@@ -12,6 +13,8 @@ struct Model {
     names: Vec<String>,
     expunged: Vec<Expunged>,
     extra: Vec<u8>,
+    /// By UID, of any that may have a row.
+    unique_ids: BTreeMap<u32, String>,
 }
 
 impl Model {
@@ -22,6 +25,7 @@ impl Model {
         self.names.iter().for_each(|name| builder.keyword_name(name));
         self.expunged.iter().for_each(|e| builder.expunged(e.modseq, e.first, e.last));
         builder.extra(&self.extra);
+        self.unique_ids.iter().for_each(|(uid, id)| builder.unique_id(Uid(*uid), id));
         builder.into_bytes()
     }
 
@@ -45,6 +49,7 @@ impl Model {
             assert_eq!(snapshot.lower_bound(Uid(uid)) as usize, below);
             let there = self.rows.get(below).is_some_and(|(row, _)| row.uid.0 == uid);
             assert_eq!(snapshot.find(Uid(uid)), there.then_some(below as u32));
+            assert_eq!(snapshot.unique_id(Uid(uid)), self.unique_ids.get(&uid).map(String::as_str));
         }
     }
 }
@@ -89,15 +94,16 @@ fn model() -> impl Strategy<Value = Model> {
     let names = prop::collection::vec("[a-z$é]{0,12}", 0..6);
     let expunged = prop::collection::vec(any::<(u64, u32, u32)>(), 0..5);
     let extra = prop::collection::vec(any::<u8>(), 0..30);
-    (head(), prop::collection::vec(row(), 0..40), names, expunged, extra).prop_map(
-        |(head, mut rows, names, expunged, extra)| {
+    let unique_ids = prop::collection::btree_map(1u32..40, "[!-~]{0,70}", 0..9);
+    (head(), prop::collection::vec(row(), 0..40), names, expunged, extra, unique_ids).prop_map(
+        |(head, mut rows, names, expunged, extra, unique_ids)| {
             let mut uid = 0;
             for (row, _) in &mut rows {
                 uid += row.uid.0;
                 row.uid = Uid(uid);
             }
             let expunged = expunged.iter().map(|e| Expunged { modseq: ModSeq(e.0), first: Uid(e.1), last: Uid(e.2) });
-            Model { head, rows, names, expunged: expunged.collect(), extra }
+            Model { head, rows, names, expunged: expunged.collect(), extra, unique_ids }
         },
     )
 }
@@ -106,6 +112,7 @@ fn model() -> impl Strategy<Value = Model> {
 fn look_at_all(snapshot: &Snapshot<&[u8]>) {
     for row in 0..snapshot.rows() {
         let _ = (snapshot.row(row), snapshot.cache(row), snapshot.find(snapshot.uid(row)));
+        let _ = snapshot.unique_id(snapshot.uid(row));
     }
     let _ = (snapshot.expunged().count(), snapshot.extra(), snapshot.keyword_names());
 }
@@ -225,6 +232,43 @@ fn golden() -> Model {
         names: vec!["$Forwarded".into(), "größe".into()],
         expunged: vec![Expunged { modseq: ModSeq(999), first: Uid(1), last: Uid(2) }],
         extra: b"beside".to_vec(),
+        unique_ids: BTreeMap::new(),
+    }
+}
+
+/// The same with unique ids, as `testdata/v1/unique-ids.idx` has them.
+fn golden_with_unique_ids() -> Model {
+    let unique_ids = [(3, "1276528487.M3P9.host"), (9, "UID9-77")].map(|(uid, id)| (uid, id.to_owned())).into();
+    Model { unique_ids, ..golden() }
+}
+
+#[test]
+fn unique_ids_of_version_1_stay_readable() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/v1/unique-ids.idx");
+    if std::env::var_os("SKEIN_WRITE_GOLDEN").is_some() {
+        std::fs::write(&path, golden_with_unique_ids().bytes()).unwrap();
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    golden_with_unique_ids().assert_is(&Snapshot::open(&bytes[..]).unwrap());
+    assert_eq!(bytes, golden_with_unique_ids().bytes(), "the same version writes the same bytes");
+}
+
+#[test]
+fn unique_ids_that_do_not_belong_together_are_refused() {
+    let whole = golden_with_unique_ids().bytes();
+    let table = (0..16).map(|i| 96 + 24 * i).find(|at| whole[*at] == 15).unwrap();
+    let at = u64::from_le_bytes(whole[table + 8..table + 16].try_into().unwrap()) as usize;
+    let len = u64::from_le_bytes(whole[table + 16..table + 24].try_into().unwrap()) as usize;
+    // The count, the first UID, the first end, the second UID, the second end.
+    for (field, value) in [(0, 3u32), (0, u32::MAX), (0, 0), (0, 1), (4, 9), (8, 99), (12, 3), (16, 26), (16, 28)] {
+        let mut bytes = whole.clone();
+        bytes[at + field..at + field + 4].copy_from_slice(&value.to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[at..at + len]);
+        bytes[table + 4..table + 8].copy_from_slice(&crc.to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[..508]);
+        bytes[508..512].copy_from_slice(&crc.to_le_bytes());
+        let refused = Snapshot::open(&bytes[..]).map(|_| (field, value));
+        assert_eq!(refused, Err(SnapshotError::Section { id: 15 }), "{field} {value}");
     }
 }
 

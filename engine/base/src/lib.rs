@@ -34,4 +34,4 @@ pub use ids::{AccountId, Guid, LogPos, MailboxId, ModSeq, Seq, ShardId, Uid, Uid
 pub use name::{UserName, UserNameError};
 pub use secret::Secret;
 pub use set::{IdSet, SetTooBig};
-pub use uidl::{UNIQUE_ID_BYTES_MAX, UidlFormat, UidlFormatError};
+pub use uidl::{UNIQUE_ID_BYTES_MAX, UidlFormat, UidlFormatError, is_unique_id};

@@ -10,6 +10,11 @@ use std::fmt::{self, Write as _};
 /// Characters of one id (RFC 1939 §7).
 pub const UNIQUE_ID_BYTES_MAX: usize = 70;
 
+/// Whether a client can be given this as an id (RFC 1939 §7): 1 to [`UNIQUE_ID_BYTES_MAX`] printable ASCII characters but the space.
+pub fn is_unique_id(id: &str) -> bool {
+    (1..=UNIQUE_ID_BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// How ids are made of what a message is known by.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UidlFormat(Vec<Part>);

@@ -113,6 +113,10 @@ fn mailbox(bytes: &[u8], tell: Tell<'_>) -> u64 {
         let fact = fact.text("keywords", keywords.join(" ")).number("modseq", row.modseq.0);
         let fact = fact.time("received", row.internal_date).time("saved", row.save_date).number("size", row.size);
         let fact = fact.text("guid", hex(row.guid));
+        let fact = match snapshot.unique_id(row.uid) {
+            Some(id) => fact.text("uidl", id),
+            None => fact,
+        };
         let addr = BodyAddr::decode(&row.body);
         let fact = fact.text("body", addr.map_or("no address".to_owned(), |addr| place(&addr)));
         let cache = snapshot.cache(at);

@@ -4,7 +4,7 @@
 //! any other. Bytes: engine/docs/ops-format.md.
 
 use crate::body::BodyAddr;
-use skein_base::{Flags, Guid, IdSet, MailboxId, Uid, UidValidity, UserName};
+use skein_base::{Flags, Guid, IdSet, MailboxId, Uid, UidValidity, UserName, is_unique_id};
 
 /// What a message brings into a mailbox, but its UID.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -115,6 +115,16 @@ pub enum Op {
         /// The first UID that is still recent to the next session.
         below: Uid,
     },
+    /// POP3 clients know a message by an id that is not made of its columns: it came with it from another server
+    /// (RFC 1939 §7).
+    SetUniqueId {
+        /// Where.
+        mailbox: MailboxId,
+        /// Which message.
+        uid: Uid,
+        /// 1 to [`skein_base::UNIQUE_ID_BYTES_MAX`] printable ASCII characters but the space.
+        id: Box<str>,
+    },
 }
 
 /// Bytes that are no ops.
@@ -131,7 +141,8 @@ impl Op {
             Op::Append { mailbox, .. }
             | Op::Store { mailbox, .. }
             | Op::Expunge { mailbox, .. }
-            | Op::ClaimRecent { mailbox, .. } => Some(*mailbox),
+            | Op::ClaimRecent { mailbox, .. }
+            | Op::SetUniqueId { mailbox, .. } => Some(*mailbox),
             _ => None,
         }
     }
@@ -147,6 +158,7 @@ const STORE: u8 = 7;
 const EXPUNGE: u8 = 8;
 const CLAIM_RECENT: u8 = 9;
 const END_ACCOUNT: u8 = 10;
+const SET_UNIQUE_ID: u8 = 11;
 
 /// The oldest segment that a body named by these ops reaches back to; 0 for a body in chunks, which may begin anywhere, and
 /// `u64::MAX` when they name none in the log.
@@ -275,6 +287,12 @@ impl Writer {
                 self.u32(mailbox.0);
                 self.u32(below.0);
             }
+            Op::SetUniqueId { mailbox, uid, id } => {
+                self.u8(SET_UNIQUE_ID);
+                self.u32(mailbox.0);
+                self.u32(uid.0);
+                self.text(id);
+            }
         }
     }
 
@@ -372,6 +390,11 @@ impl Reader<'_> {
             },
             EXPUNGE => Op::Expunge { mailbox: mailbox(self)?, uids: self.set()? },
             CLAIM_RECENT => Op::ClaimRecent { mailbox: mailbox(self)?, below: Uid(self.u32()?) },
+            SET_UNIQUE_ID => Op::SetUniqueId {
+                mailbox: mailbox(self)?,
+                uid: Uid(self.u32()?),
+                id: self.text().filter(|id| is_unique_id(id))?,
+            },
             _ => return None,
         })
     }

@@ -445,7 +445,7 @@ fn imports() {
     let mut world = World::new();
     let ours = world.account.find("INBOX").unwrap().validity;
     let import = |world: &mut World, uid: u32| {
-        let (given, ops) = world.account.import(INBOX, Some(Uid(uid)), message(Flags::SEEN, &["x"])).unwrap();
+        let (given, ops) = world.account.import(INBOX, (Some(Uid(uid)), None), message(Flags::SEEN, &["x"])).unwrap();
         world.apply(ops);
         given.0
     };

@@ -85,6 +85,11 @@ fn op() -> impl Strategy<Value = Op> {
             keywords
         }),
         (mailbox(), set()).prop_map(|(mailbox, uids)| Op::Expunge { mailbox, uids }),
+        (mailbox(), any::<u32>(), "[!-~]{1,70}").prop_map(|(mailbox, uid, id)| Op::SetUniqueId {
+            mailbox,
+            uid: Uid(uid),
+            id: id.into()
+        }),
         (mailbox(), any::<u32>()).prop_map(|(mailbox, below)| Op::ClaimRecent { mailbox, below: Uid(below) }),
     ]
 }
@@ -295,10 +300,21 @@ fn small_ops_by_hand() {
         (Op::Expunge { mailbox, uids: IdSet::one(5) }, &[8, 4, 3, 2, 1, 1, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0]),
         (Op::ClaimRecent { mailbox, below: Uid(6) }, &[9, 4, 3, 2, 1, 6, 0, 0, 0]),
         (Op::EndAccount { validity_last: 0x0605_0403 }, &[10, 3, 4, 5, 6]),
+        (Op::SetUniqueId { mailbox, uid: Uid(6), id: "a.".into() }, &[11, 4, 3, 2, 1, 6, 0, 0, 0, 2, 0, b'a', b'.']),
     ];
     for (op, bytes) in cases {
         assert_eq!(encode(std::slice::from_ref(op)), *bytes);
         assert_eq!(decode(bytes).as_deref(), Ok(std::slice::from_ref(op)));
+    }
+}
+
+#[test]
+fn what_pop3_can_not_give_is_no_unique_id() {
+    for id in ["", " ", "a b", "a\n", "ü", &"x".repeat(71)] {
+        let mut bytes = vec![11, 1, 0, 0, 0, 6, 0, 0, 0];
+        bytes.extend_from_slice(&(id.len() as u16).to_le_bytes());
+        bytes.extend_from_slice(id.as_bytes());
+        assert!(decode(&bytes).is_err(), "{id:?}");
     }
 }
 

@@ -9,9 +9,9 @@ use skein_migrate::maildir::{self, Layout};
 use skein_migrate::{Folder, Message};
 use skein_testkit::adm::{bad, good};
 use skein_testkit::imap::{Client, Value};
-use skein_testkit::server::{Kind, skein_binary, use_dovecot_maildir};
+use skein_testkit::server::{Kind, PASSWORD, skein_binary, use_dovecot_maildir};
 use skein_testkit::temp::TempDir;
-use skein_testkit::{Server, program, wait};
+use skein_testkit::{Server, pop3, program, wait};
 
 /// 23-Nov-2026 23:34:50 +0000
 const DATE: i64 = 1_795_476_890;
@@ -38,6 +38,20 @@ fn from_disk(message: &Message) -> Known {
     let flags = Flags::NAMES.iter().filter(|(flag, _)| meta.flags.contains(*flag)).map(|(_, name)| (*name).to_owned());
     let all = flags.chain(meta.keywords.iter().cloned()).collect();
     (meta.uid.expect("Dovecot gave it a UID"), all, message.read().expect("the file"))
+}
+
+/// What POP3 clients know the inbox's messages by.
+fn unique_ids(server: &Server, user: &str) -> Vec<String> {
+    let mut client = pop3::Client::connect(server.ports().pop3).expect("a connection");
+    client.login(user, PASSWORD).expect("a login").expect_ok();
+    let lines = client.listing("UIDL").expect("UIDL");
+    let ids: Vec<String> = lines.iter().map(|line| line.split(' ').nth(1).expect("an id").to_owned()).collect();
+    for (n, id) in ids.iter().enumerate() {
+        let one = client.command(&format!("UIDL {}", n + 1)).expect("UIDL").expect_ok();
+        assert!(one.0.ends_with(&format!(" {id}")), "{one:?} is not {id}");
+    }
+    client.command("QUIT").expect("QUIT").expect_ok();
+    ids
 }
 
 fn set_up(client: &mut Client) {
@@ -72,6 +86,7 @@ fn a_maildir_of_dovecots() {
     let alt = over_imap(&mut client, "\"B&APw-ro/Alt\"");
     assert!(inbox.2.len() >= 5 && inbox.2.iter().any(|(_, flags, _)| flags.contains("last")), "{inbox:?}");
     drop(client);
+    let known = unique_ids(&server, &Server::user(1));
     server.stop();
     let root = server.folder().join("data").join(Server::user(1)).join("mail");
     let folders = maildir::folders(&root, Layout::PlusPlus).expect("a Maildir");
@@ -95,6 +110,9 @@ fn a_maildir_of_dovecots() {
     let mut client = skein.login(&user);
     assert_eq!(over_imap(&mut client, "INBOX"), inbox);
     assert_eq!(over_imap(&mut client, "\"B&APw-ro/Alt\""), alt);
+    assert_eq!(unique_ids(&skein, &user), known);
+    assert_eq!(known.len(), inbox.2.len());
+    assert!(known[0].contains(".M"), "Dovecot made them of file names: {known:?}");
     let subscribed = client.command("LSUB \"\" *").expect("LSUB").expect_ok();
     assert_eq!(subscribed.data("LSUB").len(), 1, "{subscribed:?}");
     let again = good(&skein, &format!("--json import {user} {path}"));
@@ -114,6 +132,59 @@ fn a_maildir_of_dovecots() {
     looking.command("NOOP").expect("NOOP").expect_ok();
     assert_eq!(looking.command("SEARCH ALL").expect("SEARCH").expect_ok().search().len(), inbox.2.len());
     good(&skein, &format!("check {user}"));
+}
+
+/// A Maildir of Courier's, with its list of what POP3 clients know; from there on through everything that mail goes through.
+#[test]
+fn what_pop3_clients_know_mail_by_stays() {
+    let (mut server, dir) = (Server::start(), TempDir::new("uidl"));
+    let user = Server::user(1);
+    let maildir = dir.join("Maildir");
+    for part in ["cur", "new", "tmp"] {
+        std::fs::create_dir_all(maildir.join(part)).expect("a folder");
+    }
+    for n in 1..=5 {
+        dir.write(&format!("Maildir/cur/{n}.x+y,S=9:2,S"), format!("Subject: {n}\n\n{n}\n"));
+    }
+    let uids: String = (1..=5).map(|n| format!("{n} {n}.x+y,S=9\n")).collect();
+    dir.write("Maildir/courierimapuiddb", format!("1 1275660208 6\n{uids}"));
+    let list = "/3 9 77\n1.x+y,S=9:2, 20 4:77:0\n2.x+y,S=9:2,S 20 0:0:0\n3.x+y,S=9 20 8:0:0\n5.x+y,S=9 20 7:77:1\n";
+    dir.write("Maildir/courierpop3dsizelist", list);
+    let taken = good(&server, &format!("--json import {user} {}", maildir.display()));
+    assert_eq!(sum(&taken, "uids_kept"), 5, "{taken}");
+    // The fourth message was in no list: it gets the id that Dovecot would make.
+    let fourth = format!("{:08x}{:08x}", 4, 1_275_660_208);
+    let mut known = vec!["UID4-77", "2.x+2By,S=9", "UID8", &fourth, "UID7-77"];
+    assert_eq!(unique_ids(&server, &user), known);
+    // Who knew them by the names of files keeps what the list says, and has a name for the fourth.
+    let again = good(&server, &format!("--json import --uidl filename {user} {}", maildir.display()));
+    assert_eq!(sum(&again, "already"), 5, "{again}");
+    known[3] = "4.x+y,S=9";
+    assert_eq!(unique_ids(&server, &user), known);
+    let fetched = good(&server, &format!("fetch {user} pop3.uidl mailbox INBOX uid 5"));
+    assert!(fetched.contains("UID7-77"), "{fetched}");
+
+    let mut client = server.login(&user);
+    client.command("SELECT INBOX").expect("SELECT").expect_ok();
+    client.command("STORE 1 +FLAGS.SILENT (\\Deleted)").expect("STORE").expect_ok();
+    client.command("EXPUNGE").expect("EXPUNGE").expect_ok();
+    known.remove(0);
+    drop(client);
+    server.kill();
+    server.restart();
+    assert_eq!(unique_ids(&server, &user), known);
+    good(&server, &format!("rebuild {user}"));
+    assert_eq!(unique_ids(&server, &user), known);
+
+    let (copy, out) = (dir.join("backup"), dir.join("export"));
+    good(&server, &format!("backup {user} {}", copy.display()));
+    good(&server, &format!("export {user} {}", out.display()));
+    let other = Server::start();
+    good(&other, &format!("restore {user} {}", copy.display()));
+    assert_eq!(unique_ids(&other, &user), known);
+    let third = Server::start();
+    good(&third, &format!("import {user} {}", out.display()));
+    assert_eq!(unique_ids(&third, &user), known);
 }
 
 /// A field of all rows but the last, added up.

@@ -6,10 +6,12 @@
 //!   dovecot-uidlist | courierimapuiddb      Sub/cur ...
 //!   dovecot-keywords | courierimapkeywords  Sub/Folder/cur ...
 //!   subscriptions | courierimapsubscribed
+//!   courierpop3dsizelist
 //!   .Sub.Folder/cur ...                   names are in modified UTF-7 in both
 //! ```
 //!
 //! UIDs come from the list and keywords from the letters of the file's name. A message that is in no list has no UID yet.
+//! What POP3 clients know messages by is in Dovecot's list, or in Courier's own.
 
 mod keywords;
 mod name;
@@ -28,6 +30,9 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 use uidlist::UidList;
 
+/// Dovecot's list.
+const DOVECOT: &str = "dovecot-uidlist";
+
 /// How folders are told by directories.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Layout {
@@ -44,6 +49,12 @@ pub enum Layout {
 pub fn messages(folder: &Folder) -> Result<Vec<Message>, MigrateError> {
     let list = uidlist(&folder.path)?.unwrap_or_default();
     let keywords = Keywords::read(&folder.path)?;
+    // Beside Dovecot's list it was left behind by a migration.
+    let courier = match folder.path.join(DOVECOT).exists() {
+        true => None,
+        false => read_list(&folder.path.join("courierpop3dsizelist"))?,
+    };
+    let uidls = courier.map(|text| uidlist::courier_uidls(&text)).unwrap_or_default();
     let mut messages = Vec::new();
     for place in ["new", "cur"] {
         for (file, path) in entries(&folder.path.join(place))? {
@@ -57,7 +68,7 @@ pub fn messages(folder: &Folder) -> Result<Vec<Message>, MigrateError> {
                 flags: parts.flags(),
                 keywords: keywords.of(&parts),
                 internal_date: modified(&path)?,
-                uidl: row.and_then(|row| row.uidl.clone()),
+                uidl: row.and_then(|row| row.uidl.clone()).or_else(|| uidls.get(parts.base).cloned()),
                 guid: row.and_then(|row| row.guid.clone()),
             };
             messages.push(Message {
@@ -72,7 +83,7 @@ pub fn messages(folder: &Folder) -> Result<Vec<Message>, MigrateError> {
 }
 
 fn uidlist(folder: &Path) -> Result<Option<UidList>, MigrateError> {
-    for file in ["dovecot-uidlist", "courierimapuiddb"] {
+    for file in [DOVECOT, "courierimapuiddb"] {
         let path = folder.join(file);
         if let Some(text) = read_list(&path)? {
             let damaged = || MigrateError::Damaged {

@@ -52,7 +52,11 @@ impl Account {
             Op::Subscribe { name, on: false } => {
                 self.subscriptions.remove(name);
             }
-            Op::Append { .. } | Op::Store { .. } | Op::Expunge { .. } | Op::ClaimRecent { .. } => {
+            Op::Append { .. }
+            | Op::Store { .. }
+            | Op::Expunge { .. }
+            | Op::ClaimRecent { .. }
+            | Op::SetUniqueId { .. } => {
                 unreachable!("an op of a mailbox's messages")
             }
         }

@@ -4,7 +4,7 @@ use super::{Account, AccountError};
 use crate::mailbox::{Mailbox, Row};
 use crate::op::{NewMessage, Op, StoreMode};
 use skein_base::limits::KEYWORDS_PER_MAILBOX_MAX;
-use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid};
+use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid, is_unique_id};
 
 /// What STORE wants.
 #[derive(Clone, Debug)]
@@ -41,15 +41,33 @@ impl Account {
         Ok((first_uid, ops))
     }
 
-    /// A message arrives that had a UID elsewhere: it keeps that one when it is above all that were given here. Its UID, and the op.
-    pub fn import(&self, id: MailboxId, uid: Option<Uid>, message: NewMessage) -> Result<(Uid, Vec<Op>), AccountError> {
+    /// A message arrives that had a UID elsewhere: it keeps that one when it is above all that were given here. POP3 clients go on
+    /// knowing it by its unique id, if it had one that they can be given. Its UID, and the ops.
+    pub fn import(
+        &self,
+        id: MailboxId,
+        (uid, unique_id): (Option<Uid>, Option<&str>),
+        message: NewMessage,
+    ) -> Result<(Uid, Vec<Op>), AccountError> {
         let (next, mut ops) = self.append(id, vec![message])?;
         // The last of the 32 bits is never given.
         let uid = uid.filter(|uid| *uid >= next && uid.0 < u32::MAX).unwrap_or(next);
         if let [Op::Append { first_uid, .. }] = &mut ops[..] {
             *first_uid = uid;
         }
+        if let Some(unique_id) = unique_id.filter(|id| is_unique_id(id)) {
+            ops.push(Op::SetUniqueId { mailbox: id, uid, id: unique_id.into() });
+        }
         Ok((uid, ops))
+    }
+
+    /// POP3 clients know a message by this id. Nothing for one that is not there, or that they know by it already.
+    pub fn set_unique_id(&self, mailbox: MailboxId, uid: Uid, id: &str) -> Result<Vec<Op>, AccountError> {
+        let known = self.target(mailbox)?;
+        if !is_unique_id(id) || known.rows().find(uid).is_none() || known.unique_id(uid) == Some(id) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Op::SetUniqueId { mailbox, uid, id: id.into() }])
     }
 
     /// UIDs go on from here, if they are not above it already.

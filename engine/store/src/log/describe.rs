@@ -148,5 +148,8 @@ fn tell_op(op: &Op, tell: Tell<'_>) {
         Op::ClaimRecent { mailbox, below } => {
             tell(named("claim recent").number("mailbox", mailbox.0).number("below_uid", below.0));
         }
+        Op::SetUniqueId { mailbox, uid, id } => {
+            tell(named("set unique id").number("mailbox", mailbox.0).number("uid", uid.0).text("uidl", &**id));
+        }
     }
 }

@@ -24,6 +24,7 @@ impl Mailbox {
             Op::Store { uids, mode, flags, keywords, .. } => self.store(uids, *mode, *flags, keywords),
             Op::Expunge { uids, .. } => self.expunge(uids),
             Op::ClaimRecent { below, .. } => self.first_recent = self.first_recent.max(*below),
+            Op::SetUniqueId { uid, id, .. } => self.set_unique_id(*uid, id),
             _ => unreachable!("an op of the account, not of a mailbox's messages"),
         }
         self.ops_since_snapshot += 1;
@@ -62,6 +63,12 @@ impl Mailbox {
         self.rows.update(uids, self.modseq, |old, had| changed(mode, (old, had), (flags, mask)));
     }
 
+    fn set_unique_id(&mut self, uid: Uid, id: &str) {
+        if self.rows.find(uid).is_some() {
+            Rc::make_mut(&mut self.unique_ids).insert(uid, id.into());
+        }
+    }
+
     /// Lets a session change the flags of messages that are expunged but that it still sees. Nothing of it is kept; the
     /// session is answered as if they lived (RFC 2180 §4.2), since it can not know better yet.
     pub fn store_on_gone(&mut self, view: ViewId, request: &StoreRequest) {
@@ -84,6 +91,9 @@ impl Mailbox {
         let left: IdSet = rows.iter().map(|row| row.uid.0).collect();
         for row in rows {
             self.keep_for_views(row);
+            if self.unique_ids.contains_key(&row.uid) {
+                Rc::make_mut(&mut self.unique_ids).remove(&row.uid);
+            }
         }
         for view in self.views.iter_mut().flatten() {
             view.lose(&left);
@@ -104,7 +114,8 @@ impl Mailbox {
             Some(base) if row.source < self.base_rows() => Some((Rc::clone(base), row.source)),
             _ => None,
         };
-        self.gone.insert(row.uid.0, Gone { row, fixed, cache, views });
+        let unique_id = self.unique_id(row.uid).map(Into::into);
+        self.gone.insert(row.uid.0, Gone { row, fixed, cache, unique_id, views });
     }
 
     /// The mask of the names; those the mailbox does not know are added. Names past the bound are left out, which

@@ -4,7 +4,7 @@ use super::{Fixed, Mailbox, Row, Rows, Snapshot};
 use crate::body::BodyAddr;
 use skein_base::{IdSet, LogPos, MailboxId, ModSeq, Uid, UidValidity};
 use skein_index::SnapshotHead;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 /// UIDs that are passed over when it is not known which was given last: more than any mailbox hands out between two
@@ -25,6 +25,7 @@ pub struct Frozen {
     pub(crate) rows: Rows,
     pub(crate) expunged: Vec<(ModSeq, IdSet)>,
     pub(crate) history_from: ModSeq,
+    unique_ids: Rc<BTreeMap<Uid, Box<str>>>,
     base: Option<Rc<Snapshot>>,
     tail: Vec<Fixed>,
     ops: u64,
@@ -37,6 +38,12 @@ impl Frozen {
             Some(base) if row.source < base.rows() => crate::snapshot::fixed(base, row.source),
             _ => self.tail[(row.source - self.base_rows()) as usize],
         }
+    }
+
+    /// The id that POP3 clients know a message by, when it is none that is made of the columns.
+    pub(crate) fn unique_id(&self, uid: Uid) -> Option<&str> {
+        let kept = || self.base.as_ref().and_then(|base| base.unique_id(uid));
+        self.unique_ids.get(&uid).map(|id| &**id).or_else(kept)
     }
 
     /// The rendered cache of one of its rows, when the snapshot before had it.
@@ -84,6 +91,7 @@ impl Mailbox {
             rows: self.rows.clone(),
             expunged: self.expunged.iter().cloned().collect(),
             history_from: self.history_from,
+            unique_ids: self.unique_ids.clone(),
             base: self.base.clone(),
             tail: self.tail.clone(),
             ops: self.ops_since_snapshot,
@@ -105,6 +113,9 @@ impl Mailbox {
             at
         });
         self.tail.drain(..kept);
+        if !frozen.unique_ids.is_empty() {
+            Rc::make_mut(&mut self.unique_ids).retain(|uid, id| frozen.unique_ids.get(uid) != Some(id));
+        }
         self.ops_since_snapshot -= frozen.ops;
         self.bodies_move = false;
         self.base = Some(snapshot);

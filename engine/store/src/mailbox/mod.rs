@@ -78,6 +78,7 @@ struct Gone {
     fixed: Fixed,
     /// The snapshot its rendered cache is in, when it is in one.
     cache: Option<(Rc<Snapshot>, u32)>,
+    unique_id: Option<Box<str>>,
     views: u32,
 }
 
@@ -96,6 +97,8 @@ pub struct Mailbox {
     tail: Vec<Fixed>,
     expunged: VecDeque<(ModSeq, IdSet)>,
     history_from: ModSeq,
+    /// Ids that POP3 clients know messages by and that are not in the snapshot below.
+    unique_ids: Rc<BTreeMap<Uid, Box<str>>>,
     gone: BTreeMap<u32, Gone>,
     views: Vec<Option<View>>,
     ops_since_snapshot: u64,
@@ -128,6 +131,7 @@ impl Mailbox {
             tail: Vec::new(),
             expunged: VecDeque::new(),
             history_from: ModSeq(1),
+            unique_ids: Rc::default(),
             gone: BTreeMap::new(),
             views: Vec::new(),
             ops_since_snapshot: 0,
@@ -222,6 +226,13 @@ impl Mailbox {
             Some(gone) => gone.fixed,
             None => self.fixed_of(row),
         }
+    }
+
+    /// The id that POP3 clients know a message by, when it is none that is made of the columns.
+    pub fn unique_id(&self, uid: Uid) -> Option<&str> {
+        let gone = || self.gone.get(&uid.0).and_then(|gone| gone.unique_id.as_deref());
+        let kept = || self.base.as_ref().and_then(|base| base.unique_id(uid));
+        self.unique_ids.get(&uid).map(|id| &**id).or_else(kept).or_else(gone)
     }
 
     /// Where the rendered cache of a message is.

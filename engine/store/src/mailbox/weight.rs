@@ -5,6 +5,8 @@ use crate::body::BodyAddr;
 
 /// A step of the expunge history with a range or two.
 const STEP_BYTES: usize = 64;
+/// A unique id as most servers make them, and its place in the map.
+const UNIQUE_ID_BYTES: usize = 64;
 
 impl Mailbox {
     /// An estimate, in bytes: rows, tail, history, and the mapped snapshot, which the page cache holds in its place.
@@ -14,6 +16,7 @@ impl Mailbox {
             + self.tail.capacity() * size_of::<Fixed>()
             + self.gone.len() * size_of::<Gone>()
             + self.expunged.len() * STEP_BYTES
+            + self.unique_ids.len() * UNIQUE_ID_BYTES
             + self.keywords.iter().map(|name| name.len() + size_of::<Box<str>>()).sum::<usize>()
             + self.base.as_ref().map_or(0, |base| base.file_bytes())
     }

@@ -264,6 +264,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
             if i % ROWS_PER_BREATH == 0 {
                 self.0.disk.breathe().await;
             }
+            if let Some(id) = frozen.unique_id(row.uid) {
+                writer.unique_id(row.uid, id);
+            }
             let mut fixed = frozen.fixed(row);
             let old = fixed;
             fixed.body = moved.get(&old.body).copied().unwrap_or(old.body);

@@ -193,7 +193,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
         made.salvaged(Uid(uid_next.max(made.uid_next().0)), ModSeq(modseq), true_to);
         tracing::error!(
             account = %id.hex(), mailbox = mailbox.0, kept, strangers,
-            "a mailbox's snapshot was damaged: its messages are listed again from the packs, with the flags they were packed with"
+            "a mailbox's snapshot was damaged: its messages are listed again from the packs, with the flags they were packed with; \
+             UIDLs that POP3 clients knew from another server are lost"
         );
         self.count(|m| m.salvaged += 1);
         self.move_aside(&paths::mailbox(folder, mailbox)).await;

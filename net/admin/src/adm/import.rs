@@ -51,6 +51,9 @@ pub struct ImportEntry {
     pub keywords: Vec<Box<str>>,
     /// INTERNALDATE, Unix seconds.
     pub date: i64,
+    /// The unique id that POP3 clients know it by, when the source keeps one of its own.
+    #[serde(default)]
+    pub uidl: Option<Box<str>>,
     /// 16 bytes that are the same each time this message is sent, in hex.
     pub guid: String,
     /// Its bytes.
@@ -80,6 +83,7 @@ fn parse(body: &[u8]) -> Result<(UserName, Target, Vec<Import>), Problem> {
             flags: Flags(entry.flags & Flags::ALL.0),
             keywords: entry.keywords,
             internal_date: entry.date,
+            unique_id: entry.uidl,
             guid: AccountId::from_hex(&entry.guid)
                 .map(|id| Guid(id.0))
                 .ok_or_else(|| bad("a guid is 16 bytes in hex"))?,

@@ -31,6 +31,8 @@ pub struct Import {
     pub keywords: Vec<Box<str>>,
     /// INTERNALDATE, Unix seconds.
     pub internal_date: i64,
+    /// The unique id that POP3 clients know it by, when it is none that this server would make.
+    pub unique_id: Option<Box<str>>,
     /// Its identity here: the same each time that it is sent, so that it is taken once.
     pub guid: Guid,
     /// Its bytes.
@@ -67,6 +69,11 @@ impl Operator {
         let mut out = Vec::with_capacity(messages.len());
         for message in messages {
             if let Some(uid) = known.get(&message.guid) {
+                // An import before may not have known it.
+                if let Some(unique_id) = &message.unique_id {
+                    let uid = *uid;
+                    self.session.commit_with(|account, _| account.set_unique_id(id, uid, unique_id))?;
+                }
                 out.push(Ok(Imported::Already(*uid)));
                 continue;
             }
@@ -109,7 +116,8 @@ impl Operator {
             body,
         };
         let wish = import.uid.filter(|_| keeps);
-        let (uid, ops) = self.session.account.read(|account| account.import(id, wish, message))?;
+        let (uid, ops) =
+            self.session.account.read(|account| account.import(id, (wish, import.unique_id.as_deref()), message))?;
         store.commit(&self.session.account, &ops)?;
         Ok(if wish == Some(uid) { Imported::Kept(uid) } else { Imported::Given(uid) })
     }

@@ -28,6 +28,8 @@ pub struct Seen {
     pub keywords: Vec<String>,
     /// MODSEQ.
     pub modseq: u64,
+    /// The id that POP3 clients know it by, when it is none that this server makes.
+    pub unique_id: Option<Box<str>>,
     /// The columns that never change.
     pub fixed: Fixed,
     cache: CacheAt,
@@ -88,6 +90,7 @@ impl Opened {
                 flags: seen.row.flags,
                 keywords: seen.row.keywords.indexes().map(|i| names[i].to_string()).collect(),
                 modseq: seen.row.modseq.0,
+                unique_id: m.unique_id(seen.row.uid).map(Into::into),
                 fixed: m.fixed(seen.row),
                 cache: m.cache(seen.row),
             });

@@ -6,11 +6,13 @@ use skein_proto::pop3::{Pop3, Reply};
 use std::io;
 
 /// A message that is not marked deleted.
-struct Listed {
+struct Listed<'a> {
     number: u32,
     uid: Uid,
     size: u32,
     guid: Guid,
+    /// One that it came with.
+    unique_id: Option<&'a str>,
 }
 
 impl Session {
@@ -24,14 +26,17 @@ impl Session {
         link.machine.answer(Reply::Done);
         self.each(link, |pop3, listed| {
             id.clear();
-            self.settings.uidl.write(listed.uid, validity, listed.guid, &mut id);
+            match listed.unique_id {
+                Some(known) => id.extend_from_slice(known.as_bytes()),
+                None => self.settings.uidl.write(listed.uid, validity, listed.guid, &mut id),
+            }
             pop3.unique_id(listed.number, &id);
         })
         .await
     }
 
     /// Writes a line for each message that is not marked deleted, and the end. Never more than a batch is in memory.
-    async fn each(&self, link: &mut Link<'_>, mut line: impl FnMut(&mut Pop3, &Listed)) -> io::Result<()> {
+    async fn each(&self, link: &mut Link<'_>, mut line: impl FnMut(&mut Pop3, &Listed<'_>)) -> io::Result<()> {
         let (mut from, mut batch) = (Uid(1), Vec::with_capacity(BATCH));
         loop {
             batch.clear();
@@ -41,7 +46,8 @@ impl Session {
                     let number = self.maildrop.number_of(seen.row.uid);
                     let Some(number) = number.filter(|number| !self.maildrop.is_marked(*number)) else { continue };
                     let fixed = inbox.fixed(seen.row);
-                    let listed = Listed { number, uid: seen.row.uid, size: fixed.size, guid: fixed.guid };
+                    let (uid, unique_id) = (seen.row.uid, inbox.unique_id(seen.row.uid));
+                    let listed = Listed { number, uid, size: fixed.size, guid: fixed.guid, unique_id };
                     line(link.machine, &listed);
                 }
             });

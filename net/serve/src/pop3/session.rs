@@ -232,7 +232,10 @@ impl Session {
         match self.find(number) {
             Ok((uid, fixed)) => {
                 let mut id = Vec::new();
-                self.settings.uidl.write(uid, self.look(Mailbox::validity), fixed.guid, &mut id);
+                self.look(|inbox| match inbox.unique_id(uid) {
+                    Some(known) => id.extend_from_slice(known.as_bytes()),
+                    None => self.settings.uidl.write(uid, inbox.validity(), fixed.guid, &mut id),
+                });
                 reply(id, fixed)
             }
             Err(refusal) => refusal,

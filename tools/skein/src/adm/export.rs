@@ -82,7 +82,7 @@ impl Export {
             writer.folder(mailbox, subscribed.contains(&mailbox.name))?;
             let (mut tally, mut problem) = (Tally::default(), None);
             let query = vec!["mailbox".to_owned(), mailbox.name.clone(), "all".to_owned()];
-            let fields = vec!["uid flags date.received.unixtimestamp text".to_owned()];
+            let fields = vec!["uid flags date.received.unixtimestamp pop3.uidl text".to_owned()];
             let fetch = Request::Fetch { users: self.user.clone(), fields, query };
             let asked = client::lines(&server.socket, &fetch, &mut |line| {
                 match line {
@@ -154,6 +154,7 @@ fn message(mut row: Map<String, Value>) -> io::Result<(Meta, Vec<u8>)> {
     let mut meta = Meta {
         uid: row.get("uid").and_then(Value::as_u64).map(|uid| uid as u32),
         internal_date: row.get("date.received.unixtimestamp").and_then(Value::as_i64).ok_or_else(odd)?,
+        uidl: row.get("pop3.uidl").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned),
         ..Meta::default()
     };
     for word in row.get("flags").and_then(Value::as_str).ok_or_else(odd)?.split_whitespace() {

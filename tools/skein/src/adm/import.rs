@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
 use skein_admin::adm::{Code, IMPORT_MESSAGES_MAX, ImportEntry, ImportList, Line};
+use skein_base::is_unique_id;
 use skein_migrate::maildir::{self, Layout};
 use skein_migrate::{Folder, Message, MigrateError, Tally, eml_folders, eml_messages, mbox};
 use std::fs;
@@ -28,6 +29,10 @@ pub struct Import {
     /// The mailbox that a single mbox or .eml files go to. A folder of mboxes has a mailbox for each file.
     #[arg(long, value_name = "MAILBOX")]
     mailbox: Option<String>,
+    /// What POP3 clients know the messages of a Maildir by, where its lists do not say: what pop3_uidl_format made of %f or %g. Ids
+    /// made of %u and %v come again by themselves when pop3.uidl_format is the source's.
+    #[arg(long, value_name = "FROM")]
+    uidl: Option<Uidl>,
     /// Only say what would be taken.
     #[arg(long)]
     dry_run: bool,
@@ -47,6 +52,15 @@ enum Format {
     Eml,
 }
 
+/// What a source's unique ids are made of.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Uidl {
+    /// The name of the file without its flags (%f).
+    Filename,
+    /// Dovecot's GUID, which is that name where its list has none (%g).
+    Guid,
+}
+
 type Failed = (Code, String);
 
 /// What became of the messages of a folder.
@@ -57,6 +71,8 @@ struct Counts {
     already: u64,
     refused: u64,
     unread: u64,
+    /// Messages whose unique id is none that POP3 can give.
+    no_uidl: u64,
 }
 
 /// Mailboxes of the source with their messages, one after the other.
@@ -81,6 +97,10 @@ impl Import {
                 self.take(server, (folder, messages), (&mut tally, &mut all), &mut counts, &bar)?;
             }
             problems += counts.refused + counts.unread;
+            if counts.no_uidl > 0 {
+                let text = "have a UIDL that POP3 does not allow (1 to 70 printable characters) and get a new one";
+                bar.suspend(|| eprintln!("skein adm: {}: {} messages {text}", folder.name, counts.no_uidl));
+            }
             let row = [
                 ("mailbox", Value::from(folder.name.as_str())),
                 ("messages", messages.len().into()),
@@ -132,7 +152,7 @@ impl Import {
             tally.add(&body);
             all.add(&body);
             bytes += body.len();
-            entries.push(entry(folder, message, &body));
+            entries.push(self.entry(folder, message, &body, counts));
             bodies.push(body);
         }
         // Also without a message: an empty mailbox is one, and UIDNEXT is said.
@@ -170,6 +190,31 @@ impl Import {
         bodies.clear();
         asked.map_err(|error| (error.code(), error.to_string()))?;
         problem.map_or(Ok(()), Err)
+    }
+
+    fn entry(&self, folder: &Folder, message: &Message, body: &[u8], counts: &mut Counts) -> ImportEntry {
+        let mut hash = blake3::Hasher::new();
+        for part in [b"skein import", folder.name.as_bytes(), message.key.name.as_bytes(), body] {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.update(&message.key.uid.to_le_bytes());
+        let meta = &message.meta;
+        let made = || match self.uidl? {
+            Uidl::Filename => Some(&message.key.name),
+            Uidl::Guid => meta.guid.as_ref().or(Some(&message.key.name)),
+        };
+        let uidl = meta.uidl.as_ref().or_else(made);
+        counts.no_uidl += u64::from(uidl.is_some_and(|id| !is_unique_id(id)));
+        ImportEntry {
+            uid: meta.uid,
+            flags: meta.flags.0,
+            keywords: meta.keywords.iter().map(|keyword| keyword.as_str().into()).collect(),
+            date: meta.internal_date,
+            uidl: uidl.filter(|id| is_unique_id(id)).map(|id| id.as_str().into()),
+            guid: hash.finalize().to_hex()[..32].to_owned(),
+            bytes: body.len(),
+        }
     }
 
     /// What there is, in the order in which it is taken.
@@ -227,24 +272,6 @@ fn guess(path: &Path) -> Format {
     }
     let has_mbox = || fs::read_dir(path).into_iter().flatten().flatten().any(|entry| begins_as_mbox(&entry.path()));
     if begins_as_mbox(path) || path.is_dir() && has_mbox() { Format::Mbox } else { Format::Eml }
-}
-
-fn entry(folder: &Folder, message: &Message, body: &[u8]) -> ImportEntry {
-    let mut hash = blake3::Hasher::new();
-    for part in [b"skein import", folder.name.as_bytes(), message.key.name.as_bytes(), body] {
-        hash.update(&(part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hash.update(&message.key.uid.to_le_bytes());
-    let meta = &message.meta;
-    ImportEntry {
-        uid: meta.uid,
-        flags: meta.flags.0,
-        keywords: meta.keywords.iter().map(|keyword| keyword.as_str().into()).collect(),
-        date: meta.internal_date,
-        guid: hash.finalize().to_hex()[..32].to_owned(),
-        bytes: body.len(),
-    }
 }
 
 pub(super) fn bar(messages: u64, json: bool) -> ProgressBar {

@@ -14,7 +14,7 @@ const MAIL_USER: &str = "dovecot";
 
 static MAILDIR: AtomicBool = AtomicBool::new(false);
 
-/// From now on Dovecots of this process keep mail as Maildir.
+/// From now on Dovecots of this process keep mail as Maildir, and beside it what they told POP3 clients.
 pub fn use_maildir() {
     MAILDIR.store(true, Ordering::Relaxed);
 }
@@ -54,7 +54,10 @@ fn make_certificate(folder: &Path) {
 /// Limits are raised to what the tests need; `mail_fsync` is Dovecot's default unless `SKEIN_PEER_FSYNC` says otherwise.
 fn settings(folder: &Path, mail: &Path, ports: &Ports) -> String {
     let (folder, mail) = (folder.display(), mail.display());
-    let format = if MAILDIR.load(Ordering::Relaxed) { "maildir" } else { "sdbox" };
+    let (format, uidl) = match MAILDIR.load(Ordering::Relaxed) {
+        true => ("maildir", "pop3_save_uidl = yes\npop3_uidl_format = %g\n"),
+        false => ("sdbox", ""),
+    };
     let fsync = std::env::var("SKEIN_PEER_FSYNC").unwrap_or_else(|_| "optimized".into());
     format!(
         "base_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/server.log\n\
@@ -67,7 +70,7 @@ fn settings(folder: &Path, mail: &Path, ports: &Ports) -> String {
          pop3_lock_session = yes\nprotocol pop3 {{\n mail_max_userip_connections = 20000\n}}\n\
          service pop3-login {{\n inet_listener pop3 {{\n port = {}\n }}\n inet_listener pop3s {{\n port = {}\n ssl = yes\n }}\n}}\n\
          protocol imap {{\n mail_max_userip_connections = 20000\n}}\n\
-         default_vsz_limit = 1G\n\
+         default_vsz_limit = 1G\n{uidl}\
          service imap-login {{\n service_count = 0\n client_limit = 10000\n process_min_avail = 2\n process_limit = 2\n\
          inet_listener imap {{\n port = {}\n }}\n inet_listener imaps {{\n port = {}\n ssl = yes\n }}\n}}\n\
          service lmtp {{\n process_limit = 200\n service_count = 1000\n inet_listener lmtp {{\n port = {}\n }}\n}}\n\

@@ -148,6 +148,7 @@ impl Client {
             22 => self.come_back().await,
             23 => self.tidy().await,
             24 => self.drain(),
+            25 => self.set_unique_id().await,
             27 => self.end().await,
             _ => self.sync().await,
         }
@@ -295,6 +296,14 @@ impl Client {
             Ok(ops)
         };
         self.ask(ask, |state| state.append(id, &messages)).await
+    }
+
+    async fn set_unique_id(&self) -> Result<(), StoreError> {
+        let Some(id) = self.mailbox().await? else { return Ok(()) };
+        let uid = 1 + self.below(self.model(|state| state.folder(id).uid_next) as usize) as u32;
+        let unique_id = format!("uidl-{}", self.below(3));
+        let ask = |account: &Account| account.set_unique_id(id, Uid(uid), &unique_id);
+        self.ask(ask, |state| state.set_unique_id(id, uid, &unique_id)).await
     }
 
     async fn message(&self) -> Result<NewMessage, StoreError> {

@@ -18,6 +18,7 @@ pub struct Message {
     pub save_date: i64,
     pub size: u32,
     pub guid: Guid,
+    pub unique_id: Option<Box<str>>,
 }
 
 /// A mailbox as a client knows it, and what is kept for clients that come back.
@@ -74,6 +75,7 @@ impl Folder {
                 save_date: fixed.save_date,
                 size: fixed.size,
                 guid: fixed.guid,
+                unique_id: frozen.unique_id(row.uid).map(Into::into),
             };
             (row.uid.0, Rc::new(message))
         });
@@ -122,6 +124,7 @@ impl Folder {
                 save_date: message.save_date,
                 size: message.size,
                 guid: message.guid,
+                unique_id: None,
             };
             self.messages.insert(self.uid_next, Rc::new(arrived));
             self.uid_next += 1;
@@ -211,6 +214,18 @@ impl State {
     pub fn append(&mut self, id: MailboxId, messages: &[NewMessage]) -> Outcome {
         self.change(id).append(messages);
         Changed
+    }
+
+    pub fn set_unique_id(&mut self, id: MailboxId, uid: u32, unique_id: &str) -> Outcome {
+        let folder = self.folder(id);
+        match folder.messages.get(&uid) {
+            Some(message) if message.unique_id.as_deref() != Some(unique_id) => {
+                let changed = Message { unique_id: Some(unique_id.into()), ..(**message).clone() };
+                self.change(id).messages.insert(uid, Rc::new(changed));
+                Changed
+            }
+            _ => Nothing,
+        }
     }
 
     /// Also the messages left alone.
