@@ -146,7 +146,7 @@ impl Import {
                 }
             };
             if !bodies.is_empty() && (bytes + body.len() > BATCH_BYTES || bodies.len() == IMPORT_MESSAGES_MAX) {
-                self.send(server, folder, (&mut entries, &mut bodies), counts, bar)?;
+                self.send(server, (folder, None), (&mut entries, &mut bodies), counts, bar)?;
                 bytes = 0;
             }
             tally.add(&body);
@@ -155,14 +155,14 @@ impl Import {
             entries.push(self.entry(folder, message, &body, counts));
             bodies.push(body);
         }
-        // Also without a message: an empty mailbox is one, and UIDNEXT is said.
-        self.send(server, folder, (&mut entries, &mut bodies), counts, bar)
+        // Also without a message: an empty mailbox is one. UIDs go on from UIDNEXT when all that are below are taken, not before.
+        self.send(server, (folder, folder.uid_next), (&mut entries, &mut bodies), counts, bar)
     }
 
     fn send(
         &self,
         server: &Server,
-        folder: &Folder,
+        (folder, uid_next): (&Folder, Option<u32>),
         (entries, bodies): (&mut Vec<ImportEntry>, &mut Vec<Vec<u8>>),
         counts: &mut Counts,
         bar: &ProgressBar,
@@ -171,13 +171,10 @@ impl Import {
             user: self.user.clone(),
             mailbox: folder.name.clone(),
             validity: folder.validity,
-            uid_next: folder.uid_next,
+            uid_next,
             subscribed: folder.subscribed,
             messages: std::mem::take(entries),
         };
-        // UIDs go on from there once all messages that are below are taken.
-        let highest = list.messages.iter().filter_map(|entry| entry.uid).max();
-        let list = ImportList { uid_next: list.uid_next.filter(|next| highest.is_none_or(|uid| uid < *next)), ..list };
         let mut problem = None;
         let asked = client::import(&server.socket, &list, bodies, &mut |line| {
             match line {
