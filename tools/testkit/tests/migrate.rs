@@ -318,3 +318,77 @@ fn an_export_comes_in_again() {
     }
     assert_eq!(bad(&server, &format!("export nobody@nowhere {}", dir.join("none").display())).0, Some(67));
 }
+
+/// Whoever is killed in the middle, the next run goes on with what is there, and what comes out is what a run in one piece gives.
+#[test]
+fn an_export_that_breaks_off_goes_on() {
+    for format in ["maildir", "mbox"] {
+        let (mut server, dir) = (Server::start(), TempDir::new("export"));
+        let user = Server::user(1);
+        let mail =
+            |n: usize| format!("From a@b Mon Nov 23 23:34:50 2026\nSubject: {n}\n\n{}\n\n", "text ".repeat(n % 3000));
+        let mbox: String = (0..1500).map(mail).collect();
+        std::fs::create_dir(dir.join("in")).expect("a folder");
+        for name in ["inbox", "gone"] {
+            dir.write(&format!("in/{name}"), &mbox);
+        }
+        good(&server, &format!("import {user} {}", dir.join("in").display()));
+        let out = dir.join("out");
+        let line = format!("export --format {format} {user} {}", out.display());
+        let mut waited = Duration::from_millis(20);
+        // Broken off at least four times, and at least once in the middle.
+        for round in 0.. {
+            let mut command = Command::new(skein_binary());
+            command.arg("adm").arg("--config").arg(server.folder().join("skein.toml")).args(line.split_whitespace());
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("skein adm");
+            wait::until(waited, || false);
+            if round % 2 == 0 {
+                child.kill().expect("a kill");
+            } else {
+                server.kill();
+            }
+            child.wait().expect("its end");
+            assert!(!out.exists(), "it was to be broken off");
+            if round % 2 == 1 {
+                server.restart();
+            }
+            let part = dir.join("out.part");
+            let has_some = match format {
+                "maildir" => part.join("cur").read_dir().is_ok_and(|mut files| files.next().is_some()),
+                _ => part.join("INBOX.mbox.state").exists() || part.join("gone.mbox").exists(),
+            };
+            if round >= 4 && has_some {
+                break;
+            }
+            waited += Duration::from_millis(if has_some { 0 } else { 20 });
+        }
+        let mut client = server.login(&user);
+        client.command("SELECT INBOX").expect("SELECT").expect_ok();
+        if format == "maildir" {
+            // What changed meanwhile is as it is now.
+            client.command("STORE 1 +FLAGS.SILENT (\\Deleted)").expect("STORE").expect_ok();
+            client.command("EXPUNGE").expect("EXPUNGE").expect_ok();
+            client.command("STORE 2 +FLAGS.SILENT (\\Flagged later)").expect("STORE").expect_ok();
+        }
+        client.command("DELETE gone").expect("DELETE").expect_ok();
+        let tag = client.send("APPEND INBOX \"23-Nov-2026 23:34:50 +0000\" {13}").expect("APPEND");
+        client.read_response().expect("a go-ahead");
+        client.write(b"Subject: x\r\n\r\n").expect("a write");
+        client.finish(&tag).expect("APPEND").expect_ok();
+        let known = over_imap(&mut client, "INBOX");
+        let done = good(&server, &format!("--json {line}"));
+        assert_eq!(sum(&done, "messages"), known.2.len() as u64, "{done}");
+        assert!(format == "mbox" || sum(&done, "kept") > 0, "{done}");
+        let whole = good(&server, &format!("--json export --format {format} {user} {}", dir.join("whole").display()));
+        assert_eq!((last(&done, "hash"), sum(&whole, "kept")), (last(&whole, "hash"), 0), "{whole}");
+        assert!(!dir.join("out.part").exists() && !out.join("skein-export-unfinished").exists());
+        let other = Server::start();
+        let taken = good(&other, &format!("--json import {user} {}", out.display()));
+        assert_eq!(last(&taken, "hash"), last(&done, "hash"), "{taken}");
+        // More than one request takes.
+        assert_eq!(sum(&taken, "uids_kept"), known.2.len() as u64, "{taken}");
+        let mut client = other.login(&user);
+        assert_eq!(over_imap(&mut client, "INBOX"), known, "{format}");
+        assert_eq!(client.command("LIST \"\" *").expect("LIST").expect_ok().data("LIST").len(), 1);
+    }
+}
