@@ -477,3 +477,36 @@ fn imports() {
     world.account.mailbox_mut(INBOX).unwrap().close_view(view);
     assert_eq!(world.account.create_as("Work", None, NOW).unwrap_err(), MailboxExists);
 }
+
+/// Ops that no session would log: what is left when others were lost. Every mailbox is listed once and found by its name.
+#[test]
+fn no_mailbox_is_hidden_by_ops_that_were_lost() {
+    let (anna, validity) = (UserName::new("anna").unwrap(), UidValidity(7));
+    let create = |n: u32, name: &str| Op::CreateMailbox { mailbox: MailboxId(n), name: name.into(), validity };
+    let rename = |n: u32, name: &str| Op::RenameMailbox { mailbox: MailboxId(n), name: name.into() };
+    let delete = |n: u32| Op::DeleteMailbox { mailbox: MailboxId(n) };
+    let check = |ops: &[Op], expect: &[(&str, u32)]| {
+        let mut account = Account::unborn();
+        let begin = [Op::CreateAccount { user: anna.clone(), validity }];
+        for (n, op) in begin.iter().chain(ops).enumerate() {
+            account.apply(std::slice::from_ref(op), LogPos { segment: 1, offset: 1 + n as u64 });
+        }
+        let listed: Vec<(&str, u32)> = account.mailboxes().map(|m| (m.name, m.id.0)).collect();
+        assert_eq!(listed, expect, "{ops:?}");
+        assert!(listed.iter().all(|(name, id)| account.find(name).unwrap().id.0 == *id));
+        // It can be written and read.
+        let bytes = encode_account(&account);
+        assert!(decode_account(&bytes, LogPos { segment: 1, offset: 99 }).is_ok(), "{ops:?}");
+    };
+    check(&[create(2, "a"), create(3, "a")], &[("INBOX", 1), ("Recovered-2", 2), ("a", 3)]);
+    check(&[create(2, "a"), create(3, "b"), rename(3, "a")], &[("INBOX", 1), ("Recovered-2", 2), ("a", 3)]);
+    check(&[create(2, "a"), create(3, "a"), delete(2)], &[("INBOX", 1), ("a", 3)]);
+    check(&[create(2, "a"), create(2, "b")], &[("INBOX", 1), ("b", 2)]);
+    check(&[create(2, "a"), create(2, "b"), delete(2)], &[("INBOX", 1)]);
+    check(&[create(2, "INBOX")], &[("INBOX", 1), ("Recovered-2", 2)]);
+    check(
+        &[create(4, "Recovered-2"), create(2, "a"), create(3, "a")],
+        &[("INBOX", 1), ("Recovered-2", 4), ("Recovered-2-2", 2), ("a", 3)],
+    );
+    check(&[rename(5, "a"), delete(6)], &[("INBOX", 1)]);
+}

@@ -27,6 +27,10 @@ impl Account {
                 None => {}
             }
         }
+        // After the whole record: the ops of one rename may give a name that the next one frees.
+        if self.names.len() != self.entries.len() {
+            self.name_all();
+        }
         for id in touched {
             if let Some(mailbox) = self.mailbox_mut(id) {
                 mailbox.reached(pos);
@@ -76,21 +80,27 @@ impl Account {
     fn add(&mut self, id: MailboxId, name: &str, validity: skein_base::UidValidity) {
         self.mailbox_last = self.mailbox_last.max(id.0);
         self.validity_last = self.validity_last.max(validity.0);
+        if self.entries.contains_key(&id) {
+            // Ops between were lost, or it was recovered under another name.
+            return self.give_name(id, name);
+        }
         self.names.insert(name.into(), id);
         let mailbox = Some(Box::new(self.expected.remove(&id).unwrap_or_else(|| Mailbox::new(id, validity))));
         let snapshot = LogPos::default();
-        self.entries.entry(id).or_insert(Entry { name: name.into(), validity, snapshot, mailbox, used_ms: 0 });
+        self.entries.insert(id, Entry { name: name.into(), validity, snapshot, mailbox, used_ms: 0 });
     }
 
     fn take_out(&mut self, id: MailboxId) {
         let Some(entry) = self.entries.remove(&id) else { return };
-        self.names.remove(&entry.name);
+        if self.names.get(&entry.name) == Some(&id) {
+            self.names.remove(&entry.name);
+        }
         if let Some(mailbox) = entry.mailbox.filter(|m| m.view_count() > 0) {
             self.orphans.insert(id, *mailbox);
         }
     }
 
-    fn give_name(&mut self, id: MailboxId, name: &str) {
+    pub(super) fn give_name(&mut self, id: MailboxId, name: &str) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         // A whole branch is renamed by several ops: a name is only taken out while it is still this mailbox's.
         if self.names.get(&entry.name) == Some(&id) {
@@ -98,5 +108,21 @@ impl Account {
         }
         entry.name = name.into();
         self.names.insert(name.into(), id);
+    }
+
+    /// Gives mailboxes whose name went to another one, because ops between were lost, a name to be found by.
+    fn name_all(&mut self) {
+        let hidden = |(id, entry): (&MailboxId, &Entry)| (self.names.get(&entry.name) != Some(id)).then_some(*id);
+        let hidden: Vec<MailboxId> = self.entries.iter().filter_map(hidden).collect();
+        for id in hidden {
+            // INBOX has one name only: whoever took it gives it back.
+            let lost = self.names.get("INBOX").copied().filter(|_| id == MailboxId::INBOX).unwrap_or(id);
+            if id == MailboxId::INBOX {
+                self.give_name(id, "INBOX");
+            }
+            let name = self.free_name(lost);
+            tracing::error!(%name, "a mailbox's name is another's, since changes were lost: it has this one now");
+            self.give_name(lost, &name);
+        }
     }
 }

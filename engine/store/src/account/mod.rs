@@ -166,28 +166,49 @@ impl Account {
         for (id, validity, snapshot, name) in found {
             account.mailbox_last = account.mailbox_last.max(id.0);
             account.validity_last = account.validity_last.max(validity.0);
-            if account.names.insert(name.clone(), id).is_none() {
-                account.entries.insert(id, Entry { name, validity, snapshot, mailbox: None, used_ms: 0 });
-            }
+            // Another may have had the name when its snapshot was written.
+            let name = if account.names.contains_key(&name) { account.free_name(id).into() } else { name };
+            account.names.insert(name.clone(), id);
+            account.entries.insert(id, Entry { name, validity, snapshot, mailbox: None, used_ms: 0 });
+        }
+        // Its own name is INBOX's, even if another one's snapshot says so too and comes first.
+        if account.entries.get(&MailboxId::INBOX).is_some_and(|inbox| &*inbox.name != "INBOX") {
+            let other = account.names["INBOX"];
+            account.give_name(MailboxId::INBOX, "INBOX");
+            let name = account.free_name(other);
+            account.give_name(other, &name);
         }
         account
+    }
+
+    /// A name that no mailbox has, for one that lost its own.
+    fn free_name(&self, id: MailboxId) -> String {
+        let name = format!("Recovered-{}", id.0);
+        let more = (2..).map(|n| format!("{name}-{n}"));
+        std::iter::once(name.clone())
+            .chain(more)
+            .find(|name| !self.names.contains_key(&**name))
+            .expect("there are more names than mailboxes")
     }
 
     /// A mailbox that is there though nothing left says how it came: under its name, or another one when that is empty or taken. The name
     /// that it has then.
     pub(crate) fn recover(&mut self, id: MailboxId, name: &str, validity: Option<UidValidity>, now: i64) -> &str {
+        let is_free = |name: &str| !name.is_empty() && self.names.get(name).is_none_or(|other| *other == id);
+        let beside = format!("{name}-recovered-{}", id.0);
         let name: Box<str> = match name {
             _ if id == MailboxId::INBOX => "INBOX".into(),
-            "" => format!("Recovered-{}", id.0).into(),
-            taken if self.names.contains_key(taken) => format!("{taken}-recovered-{}", id.0).into(),
-            free => free.into(),
+            free if is_free(free) => free.into(),
+            taken if !taken.is_empty() && is_free(&beside) => beside.into(),
+            _ => self.free_name(id).into(),
         };
         let validity = validity.unwrap_or_else(|| UidValidity(tree::validity_from(now, self.validity_last)));
         self.mailbox_last = self.mailbox_last.max(id.0);
         self.validity_last = self.validity_last.max(validity.0);
-        self.names.insert(name.clone(), id);
         let snapshot = LogPos::default();
-        &self.entries.entry(id).or_insert(Entry { name, validity, snapshot, mailbox: None, used_ms: 0 }).name
+        self.entries.entry(id).or_insert(Entry { name: name.clone(), validity, snapshot, mailbox: None, used_ms: 0 });
+        self.give_name(id, &name);
+        self.name_of(id)
     }
 
     /// Gives a salvaged tree its user, and an INBOX if it has none.
