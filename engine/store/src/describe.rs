@@ -8,6 +8,7 @@
 
 use crate::account::decode_account;
 use crate::body::{BodyAddr, Place};
+use crate::dictionary::{Dictionary, NoDictionary};
 use crate::{log, pack, snapshot};
 use skein_base::{Flags, Guid, IdSet, LogPos};
 use skein_index::{AccountSnapshot, BodiesAre, Snapshot, SnapshotError, SnapshotHead};
@@ -51,6 +52,7 @@ pub fn describe(name: &str, bytes: &[u8], tell: Tell<'_>) -> Result<u64, NotOurs
         b"SKEINMAN" => log::describe_manifest(bytes, tell),
         b"SKEINLOG" => log::describe(bytes, tell),
         b"SKEINPAK" => pack::describe(bytes, tell),
+        b"SKEINDIC" => dictionary(bytes, tell),
         b"SKEINIDX" => mailbox(bytes, tell),
         b"SKEINACC" => tree(bytes, tell),
         _ => return Err(NotOurs),
@@ -80,6 +82,25 @@ impl Fact {
     /// A place that is not what was written.
     pub(crate) fn damage(from: u64, to: u64, why: impl Into<String>) -> Fact {
         Fact::new("damage").number("from", from).number("to", to).text("why", why)
+    }
+}
+
+/// A dictionary: what it is, not the words in it.
+fn dictionary(bytes: &[u8], tell: Tell<'_>) -> u64 {
+    match Dictionary::decode(bytes) {
+        Ok(dictionary) => {
+            let fact = Fact::new("dictionary").text("id", format!("{:08x}", dictionary.id()));
+            tell(fact.time("began", dictionary.began()).number("bytes", dictionary.bytes().len() as u64));
+            0
+        }
+        Err(error) => {
+            let why = match error {
+                NoDictionary::Damaged => "it does not check".to_owned(),
+                NoDictionary::Version(version) => format!("a newer version, {version}, wrote it"),
+            };
+            tell(Fact::damage(0, bytes.len() as u64, why));
+            1
+        }
     }
 }
 

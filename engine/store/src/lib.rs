@@ -20,6 +20,7 @@ pub mod account;
 mod account_handle;
 pub mod body;
 pub mod describe;
+pub mod dictionary;
 mod error;
 pub mod log;
 pub mod mailbox;

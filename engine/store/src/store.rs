@@ -33,6 +33,7 @@ pub use restore::{PINNED, Pinned, RestoreError, Restored};
 
 use crate::account_handle::AccountHandle;
 use crate::body::{BodyAddr, Place};
+use crate::dictionary::{Dictionary, DictionaryError};
 use crate::error::StoreError;
 use crate::log::{Log, ReadError, RecordKind, TailIndex};
 use crate::mailbox::Fixed;
@@ -176,7 +177,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// A store on the data folder `root`, with this shard's log and what a scan found of the accounts that live here.
     pub fn new(disk: D, clock: C, root: &Path, log: Log<D>, tail: TailIndex) -> Store<D, C> {
         let store = Store(Rc::new(Shared {
-            packs: PackFiles::new(disk.clone()),
+            packs: PackFiles::new(disk.clone(), root.join("dictionaries"), log.shard()),
             disk,
             clock,
             dir: root.join("accounts"),
@@ -352,6 +353,24 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 self.0.log.read_body_cache(body).await
             }
         }
+    }
+
+    /// Keeps a dictionary, durably: what this shard packs from now on is written with it. Others hear of it by
+    /// [`Store::dictionaries`].
+    ///
+    /// # Errors
+    /// It is not kept.
+    pub async fn keep_dictionary(&self, dictionary: Dictionary) -> Result<(), DictionaryError> {
+        self.0.packs.dictionaries().keep(dictionary).await
+    }
+
+    /// The data folder's dictionaries as they are there now; the newest is the one to write with.
+    ///
+    /// # Errors
+    /// The disk failed.
+    pub async fn dictionaries(&self) -> Result<Vec<Dictionary>, StoreError> {
+        let all = self.0.packs.dictionaries().all().await?;
+        Ok(all.iter().map(|dictionary| (**dictionary).clone()).collect())
     }
 
     /// An identity for a new message: its address in this data folder and the log's own random run make it unique.

@@ -126,6 +126,18 @@ pub enum ReadError {
         /// Start of the entry; 0 for the pack's header.
         offset: u64,
     },
+    /// A newer version wrote a pack.
+    PackVersion {
+        /// Its number.
+        pack: u64,
+        /// The version.
+        version: u32,
+    },
+    /// The dictionary that something was written with is gone or damaged, with its copy.
+    DictionaryMissing {
+        /// Its id.
+        id: u32,
+    },
     /// The address names storage this build does not have.
     Unsupported,
     /// The bytes never reached the disk.
@@ -147,8 +159,9 @@ impl ReadError {
             | ReadError::Damaged { .. }
             | ReadError::PackMissing { .. }
             | ReadError::PackDamaged { .. }
+            | ReadError::DictionaryMissing { .. }
             | ReadError::Unsupported => Class::Damaged,
-            ReadError::Log(_) | ReadError::Io(_) => Class::Unavailable,
+            ReadError::PackVersion { .. } | ReadError::Log(_) | ReadError::Io(_) => Class::Unavailable,
         }
     }
 }
@@ -162,6 +175,12 @@ impl fmt::Display for ReadError {
             }
             ReadError::PackMissing { pack } => write!(f, "pack {pack:x} is gone"),
             ReadError::PackDamaged { pack, offset } => write!(f, "the entry at {offset} of pack {pack:x} is damaged"),
+            ReadError::PackVersion { pack, version } => {
+                write!(f, "pack {pack:x} is of version {version}, which a newer Skein wrote")
+            }
+            ReadError::DictionaryMissing { id } => {
+                write!(f, "dictionary {id:08x} is gone or damaged, and its copy too: put one back from a backup")
+            }
             ReadError::Unsupported => f.write_str("the address names storage this version does not know"),
             ReadError::Log(error) => error.fmt(f),
             ReadError::Io(error) => write!(f, "reading the log: {error}"),

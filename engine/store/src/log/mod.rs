@@ -354,6 +354,11 @@ impl<D: Disk> Log<D> {
         self.0.sealed.borrow().clone()
     }
 
+    /// Whose log it is.
+    pub fn shard(&self) -> ShardId {
+        self.0.options.shard
+    }
+
     /// When the segment that takes records began, and its bytes; `None` when there is none.
     pub fn open_segment(&self) -> Option<Sealed> {
         self.0.state.borrow().open_segment()

@@ -2,9 +2,10 @@
 
 use super::files::{Pack, PackFiles};
 use super::format::{self, ALIGN, ENTRY_HEADER_BYTES, Encoding, EntryHeader, PACK_HEADER_BYTES, PackHeader};
-use super::format::{pack_name, parse_pack_name};
+use super::format::{PACK_VERSION_PLAIN, pack_name, parse_pack_name};
 use super::{FRAME_BYTES, Packed, ZSTD_LEVEL};
 use crate::body::{BodyAddr, Place, STORED_BYTES_MAX};
+use crate::dictionary::Dictionary;
 use skein_base::AccountId;
 use skein_base::seam::Disk;
 use std::cell::RefCell;
@@ -31,6 +32,8 @@ pub(crate) struct Appender<'a, D: Disk> {
     open: Option<Open<D::File>>,
     /// Only packs above this number are written to.
     above: u64,
+    /// The version of packs that are begun.
+    version: u32,
     /// The packs written to.
     touched: Vec<D::File>,
     /// Bytes written, and those of messages and caches that they hold.
@@ -52,15 +55,16 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Compresses; costs about 6 ms for a megabyte of mail.
-    pub fn new(packed: Packed, message: &[u8], cache: &[u8]) -> Entry {
+    /// Compresses; costs about 6 ms for a megabyte of mail. A message of one frame is written with the dictionary.
+    pub fn new(packed: Packed, message: &[u8], cache: &[u8], dictionary: Option<&Dictionary>) -> Entry {
+        let dictionary = dictionary.filter(|_| message.len() <= FRAME_BYTES);
         let keywords = format::encode_keywords(&packed.keywords);
         let pieces = || message.chunks(FRAME_BYTES).chain(std::iter::once(cache));
-        let frames: Option<Vec<Vec<u8>>> = pieces().map(compress).collect();
+        let frames: Option<Vec<Vec<u8>>> = pieces().map(|piece| compress(piece, dictionary)).collect();
         let raw = message.len() + cache.len();
         let pays = |frames: &Vec<Vec<u8>>| frames.iter().map(Vec::len).sum::<usize>() < raw;
         let (encoding, frames) = match frames.filter(|frames| pays(frames) || raw > STORED_WHOLE_BYTES_MAX) {
-            Some(frames) => (Encoding::Zstd, frames),
+            Some(frames) => (dictionary.map_or(Encoding::Zstd, |one| Encoding::ZstdWith(one.id())), frames),
             None => (Encoding::Stored, pieces().map(<[u8]>::to_vec).collect()),
         };
         let mut payload: Vec<u8> = frames.iter().flat_map(|frame| (frame.len() as u32).to_le_bytes()).collect();
@@ -85,20 +89,29 @@ impl Entry {
 }
 
 /// An empty piece takes nothing.
-pub(super) fn compress(piece: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn compress(piece: &[u8], dictionary: Option<&Dictionary>) -> Option<Vec<u8>> {
     thread_local! {
-        static COMPRESSOR: RefCell<Option<Compressor<'static>>> = RefCell::new(compressor());
+        /// Their tables take a megabyte each, so each thread keeps one without a dictionary and one with the last.
+        static COMPRESSORS: RefCell<[Option<(u32, Compressor<'static>)>; 2]> = const { RefCell::new([None, None]) };
     }
     if piece.is_empty() {
         return Some(Vec::new());
     }
-    COMPRESSOR.with_borrow_mut(|compressor| compressor.as_mut()?.compress(piece).ok())
+    let id = dictionary.map_or(0, Dictionary::id);
+    COMPRESSORS.with_borrow_mut(|compressors| {
+        let kept = &mut compressors[usize::from(dictionary.is_some())];
+        if kept.as_ref().is_none_or(|(of, _)| *of != id) {
+            *kept = Some((id, compressor(dictionary.map_or(&[], Dictionary::bytes))?));
+        }
+        kept.as_mut()?.1.compress(piece).ok()
+    })
 }
 
-/// Its tables take a megabyte, so each thread keeps one.
-fn compressor() -> Option<Compressor<'static>> {
-    let mut compressor = Compressor::new(ZSTD_LEVEL).ok()?;
+fn compressor(dictionary: &[u8]) -> Option<Compressor<'static>> {
+    let mut compressor = Compressor::with_dictionary(ZSTD_LEVEL, dictionary).ok()?;
     compressor.set_parameter(CParameter::ChecksumFlag(true)).ok()?;
+    // The entry's header names the dictionary: zstd's own number would be in each frame once more.
+    compressor.set_parameter(CParameter::DictIdFlag(false)).ok()?;
     Some(compressor)
 }
 
@@ -114,6 +127,7 @@ impl<'a, D: Disk> Appender<'a, D> {
             now,
             open: None,
             above: 0,
+            version: PACK_VERSION_PLAIN,
             touched: Vec::new(),
             written: 0,
             taken: 0,
@@ -132,7 +146,7 @@ impl<'a, D: Disk> Appender<'a, D> {
     /// The disk failed.
     pub async fn push(&mut self, entry: Entry) -> io::Result<BodyAddr> {
         let Entry { header, payload } = entry;
-        let mut open = self.room().await?;
+        let mut open = self.room(header.encoding.version()).await?;
         let offset = open.base + open.bytes.len() as u64;
         open.bytes.extend_from_slice(&header.encode(&open.pack.header, offset));
         open.bytes.extend_from_slice(&payload);
@@ -142,10 +156,12 @@ impl<'a, D: Disk> Appender<'a, D> {
         Ok(addr)
     }
 
-    /// The pack that the next message goes into.
-    async fn room(&mut self) -> io::Result<Open<D::File>> {
+    /// The pack that the next message goes into, of such a version at least.
+    async fn room(&mut self, version: u32) -> io::Result<Open<D::File>> {
+        self.version = self.version.max(version);
+        let has_room = |open: &Open<D::File>| open.base + (open.bytes.len() as u64) < self.pack_bytes_max;
         match self.open.take() {
-            Some(open) if open.base + (open.bytes.len() as u64) < self.pack_bytes_max => Ok(open),
+            Some(open) if has_room(&open) && open.pack.header.version >= version => Ok(open),
             Some(full) => {
                 let next = full.pack.header.number + 1;
                 self.write(full).await?;
@@ -164,8 +180,8 @@ impl<'a, D: Disk> Appender<'a, D> {
     }
 
     /// Writes all that gathered; where the next message begins.
-    pub(super) async fn flushed(&mut self) -> io::Result<u64> {
-        let open = self.room().await?;
+    pub(super) async fn flushed(&mut self, version: u32) -> io::Result<u64> {
+        let open = self.room(version).await?;
         let open = self.write(open).await?;
         let base = open.base;
         self.open = Some(open);
@@ -244,7 +260,8 @@ impl<'a, D: Disk> Appender<'a, D> {
             return self.begin(newest + 1).await;
         };
         let len = self.packs.disk().len(&pack.file).await?.next_multiple_of(ALIGN);
-        if len >= self.pack_bytes_max {
+        // An older reader has to refuse what it does not know by the header.
+        if len >= self.pack_bytes_max || pack.header.version < self.version {
             return self.begin(newest + 1).await;
         }
         // After a sync that failed the header may read well and be on no disk: with these bytes it is written again, and is
@@ -255,7 +272,7 @@ impl<'a, D: Disk> Appender<'a, D> {
     }
 
     async fn begin(&self, number: u64) -> io::Result<Open<D::File>> {
-        let header = PackHeader { account: self.account, number, created: self.now };
+        let header = PackHeader { account: self.account, number, created: self.now, version: self.version };
         let file = self.packs.disk().create(&self.folder.join(pack_name(number))).await?;
         let pack = Pack { file, header };
         self.packs.insert(self.account, pack.clone());

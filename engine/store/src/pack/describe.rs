@@ -6,7 +6,7 @@ use crate::describe::{Fact, Tell, flags, hex};
 
 /// The header, a fact for each entry, each damaged place. How many places are damaged.
 pub(crate) fn describe(bytes: &[u8], tell: Tell<'_>) -> u64 {
-    let Some(pack) = PackHeader::decode(bytes) else {
+    let Ok(pack) = PackHeader::decode(bytes) else {
         tell(Fact::damage(
             0,
             bytes.len().min(PACK_HEADER_BYTES) as u64,
@@ -15,7 +15,7 @@ pub(crate) fn describe(bytes: &[u8], tell: Tell<'_>) -> u64 {
         return 1;
     };
     let fact = Fact::new("pack").text("account", pack.account.hex()).number("pack", pack.number);
-    tell(fact.time("created", pack.created));
+    tell(fact.time("created", pack.created).number("version", pack.version));
     let (mut at, mut damage, end) = (PACK_HEADER_BYTES as u64, 0, bytes.len() as u64);
     while at < end {
         if let Some(header) = entry(bytes, &pack, at) {
@@ -55,6 +55,11 @@ fn tell_entry(bytes: &[u8], header: &EntryHeader, at: u64, tell: Tell<'_>) -> bo
     let encoding = match header.encoding {
         Encoding::Stored => "stored",
         Encoding::Zstd => "zstd",
+        Encoding::ZstdWith(_) => "zstd with a dictionary",
+    };
+    let fact = match header.encoding {
+        Encoding::ZstdWith(id) => fact.text("dictionary", format!("{id:08x}")),
+        _ => fact,
     };
     tell(fact.text("encoding", encoding).number("stored_bytes", header.payload_bytes));
     if keywords.is_none() {

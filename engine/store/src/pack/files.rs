@@ -1,13 +1,14 @@
 //! Packs held open for reading.
 
-use super::format::{PACK_HEADER_BYTES, PackHeader, pack_name};
+use super::format::{NoPackHeader, PACK_HEADER_BYTES, PackHeader, pack_name};
+use crate::dictionary::Dictionaries;
 use crate::log::ReadError;
-use skein_base::AccountId;
 use skein_base::seam::Disk;
+use skein_base::{AccountId, ShardId};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Packs a shard holds open: one descriptor each.
 const PACKS_OPEN_MAX: usize = 256;
@@ -15,6 +16,7 @@ const PACKS_OPEN_MAX: usize = 256;
 /// Open packs, the least recently used of which is closed for the next.
 pub(crate) struct PackFiles<D: Disk> {
     disk: D,
+    dictionaries: Dictionaries<D>,
     open: RefCell<OpenPacks<D::File>>,
     uses: Cell<u64>,
 }
@@ -35,12 +37,18 @@ pub(crate) struct Pack<F> {
 }
 
 impl<D: Disk> PackFiles<D> {
-    pub fn new(disk: D) -> PackFiles<D> {
-        PackFiles { disk, open: RefCell::default(), uses: Cell::new(0) }
+    /// `dictionaries` is the folder of those that entries name.
+    pub fn new(disk: D, dictionaries: PathBuf, shard: ShardId) -> PackFiles<D> {
+        let dictionaries = Dictionaries::new(disk.clone(), dictionaries, shard);
+        PackFiles { disk, dictionaries, open: RefCell::default(), uses: Cell::new(0) }
     }
 
     pub fn disk(&self) -> &D {
         &self.disk
+    }
+
+    pub fn dictionaries(&self) -> &Dictionaries<D> {
+        &self.dictionaries
     }
 
     pub fn cached(&self, account: AccountId, number: u64) -> Option<Pack<D::File>> {
@@ -63,7 +71,10 @@ impl<D: Disk> PackFiles<D> {
             other => other?,
         };
         let header = PackHeader::decode(&self.disk.read_at(&file, 0, PACK_HEADER_BYTES).await?);
-        let header = header.filter(|h| (h.account, h.number) == (account, number));
+        let header = match header {
+            Err(NoPackHeader::Version(version)) => return Err(ReadError::PackVersion { pack: number, version }),
+            header => header.ok().filter(|h| (h.account, h.number) == (account, number)),
+        };
         let header = header.ok_or(ReadError::PackDamaged { pack: number, offset: 0 })?;
         if let Some(pack) = self.cached(account, number) {
             // Another of this number has been begun meanwhile.

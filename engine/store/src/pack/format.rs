@@ -1,10 +1,12 @@
-//! The bytes of a pack, version 1. The document is engine/docs/pack-format.md.
+//! The bytes of a pack, versions 1 and 2. The document is engine/docs/pack-format.md.
 
 use super::{FRAME_BYTES, Packed};
 use skein_base::{AccountId, Flags, Guid, MailboxId, Uid, UidValidity};
 
-/// Version written; an older reader refuses a newer one.
-pub const PACK_VERSION: u32 = 1;
+/// Version of packs whose entries name no dictionary.
+pub const PACK_VERSION_PLAIN: u32 = 1;
+/// Version of packs whose entries may; an older reader refuses a newer one.
+pub const PACK_VERSION: u32 = 2;
 /// Bytes before the first entry.
 pub const PACK_HEADER_BYTES: usize = 64;
 /// Bytes of an entry before its payload.
@@ -36,6 +38,17 @@ pub struct PackHeader {
     pub number: u64,
     /// When it began, Unix seconds.
     pub created: i64,
+    /// [`PACK_VERSION_PLAIN`] or [`PACK_VERSION`].
+    pub version: u32,
+}
+
+/// Why bytes are no header of a pack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoPackHeader {
+    /// Not what was written.
+    Damaged,
+    /// A newer version's.
+    Version(u32),
 }
 
 impl PackHeader {
@@ -44,7 +57,7 @@ impl PackHeader {
         let mut out = [0; PACK_HEADER_BYTES];
         let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
         put(0, MAGIC);
-        put(8, &PACK_VERSION.to_le_bytes());
+        put(8, &self.version.to_le_bytes());
         put(16, &self.account.0);
         put(32, &self.number.to_le_bytes());
         put(40, &self.created.to_le_bytes());
@@ -53,17 +66,24 @@ impl PackHeader {
         out
     }
 
-    /// Reads what [`PackHeader::encode`] wrote; `None` for anything else, a newer version among it.
-    pub fn decode(bytes: &[u8]) -> Option<PackHeader> {
-        let bytes = bytes.get(..PACK_HEADER_BYTES)?;
-        let good = bytes[..8] == *MAGIC
-            && u32_at(bytes, 8) == PACK_VERSION
-            && u32_at(bytes, 48) == 0
-            && u32_at(bytes, 60) == crc32c::crc32c(&bytes[..60]);
-        good.then(|| PackHeader {
+    /// Reads what [`PackHeader::encode`] wrote.
+    ///
+    /// # Errors
+    /// It is not that.
+    pub fn decode(bytes: &[u8]) -> Result<PackHeader, NoPackHeader> {
+        let bytes = bytes.get(..PACK_HEADER_BYTES).ok_or(NoPackHeader::Damaged)?;
+        if bytes[..8] != *MAGIC || u32_at(bytes, 60) != crc32c::crc32c(&bytes[..60]) {
+            return Err(NoPackHeader::Damaged);
+        }
+        let version = u32_at(bytes, 8);
+        if !(PACK_VERSION_PLAIN..=PACK_VERSION).contains(&version) || u32_at(bytes, 48) != 0 {
+            return Err(NoPackHeader::Version(version));
+        }
+        Ok(PackHeader {
             account: AccountId(array_at(bytes, 16)),
             number: u64_at(bytes, 32),
             created: i64::from_le_bytes(array_at(bytes, 40)),
+            version,
         })
     }
 }
@@ -75,6 +95,18 @@ pub enum Encoding {
     Stored,
     /// Each frame a zstd frame with its own checksum.
     Zstd,
+    /// The same, written with the dictionary of this id.
+    ZstdWith(u32),
+}
+
+impl Encoding {
+    /// The version of a pack that such an entry can be in, at least.
+    pub(super) fn version(self) -> u32 {
+        match self {
+            Encoding::Stored | Encoding::Zstd => PACK_VERSION_PLAIN,
+            Encoding::ZstdWith(_) => PACK_VERSION,
+        }
+    }
 }
 
 /// What stands before an entry's payload.
@@ -109,8 +141,12 @@ impl EntryHeader {
             &[match self.encoding {
                 Encoding::Stored => 0,
                 Encoding::Zstd => 1,
+                Encoding::ZstdWith(_) => 2,
             }],
         );
+        if let Encoding::ZstdWith(dictionary) = self.encoding {
+            put(72, &dictionary.to_le_bytes());
+        }
         put(9, &[packed.flags.0]);
         put(12, &self.bytes.to_le_bytes());
         put(16, &self.cache_bytes.to_le_bytes());
@@ -138,6 +174,7 @@ impl EntryHeader {
         let encoding = match bytes[8] {
             0 => Encoding::Stored,
             1 => Encoding::Zstd,
+            2 if pack.version >= PACK_VERSION && u32_at(bytes, 72) != 0 => Encoding::ZstdWith(u32_at(bytes, 72)),
             _ => return None,
         };
         let header = EntryHeader {

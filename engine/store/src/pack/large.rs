@@ -16,7 +16,7 @@ pub(crate) struct Growing {
     offset: u64,
     lengths: Vec<u8>,
     keywords: Vec<u8>,
-    encoding: Option<Encoding>,
+    encoding: Encoding,
     /// Bytes of the frames so far, and their CRC32C.
     frame_bytes: u64,
     crc: u32,
@@ -34,7 +34,7 @@ impl LargeFrame {
     /// # Errors
     /// No memory for it.
     pub fn new(piece: &[u8]) -> io::Result<LargeFrame> {
-        let bytes = compress(piece).ok_or(io::ErrorKind::OutOfMemory)?;
+        let bytes = compress(piece, None).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(LargeFrame { encoding: Encoding::Zstd, bytes })
     }
 
@@ -65,7 +65,7 @@ impl Growing {
         let (payload_crc, front) = (self.payload_crc(), [&self.lengths[..], &self.keywords].concat());
         let header = EntryHeader {
             payload_bytes: front.len() as u32 + self.frame_bytes as u32,
-            encoding: self.encoding.unwrap_or(Encoding::Stored),
+            encoding: self.encoding,
             bytes: self.bytes,
             cache_bytes: self.cache_bytes,
             keyword_bytes: self.keywords.len() as u32,
@@ -77,14 +77,20 @@ impl Growing {
 }
 
 impl<D: Disk> Appender<'_, D> {
-    /// Begins a message of `bytes` with a cache of `cache_bytes`. Nothing else is appended before it is closed or dropped.
+    /// Begins a message of `bytes` with a cache of `cache_bytes`, in frames of such an encoding. Nothing else is appended before it is closed or dropped.
     ///
     /// # Errors
     /// The disk failed.
-    pub async fn grow(&mut self, packed: Packed, bytes: u32, cache_bytes: u32) -> io::Result<Growing> {
-        let offset = self.flushed().await?;
+    pub async fn grow(
+        &mut self,
+        packed: Packed,
+        bytes: u32,
+        cache_bytes: u32,
+        encoding: Encoding,
+    ) -> io::Result<Growing> {
+        let offset = self.flushed(encoding.version()).await?;
         let keywords = format::encode_keywords(&packed.keywords);
-        let (lengths, encoding, frame_bytes, crc) = (Vec::new(), None, 0, 0);
+        let (lengths, frame_bytes, crc) = (Vec::new(), 0, 0);
         Ok(Growing { packed, bytes, cache_bytes, offset, lengths, keywords, encoding, frame_bytes, crc })
     }
 
@@ -93,7 +99,7 @@ impl<D: Disk> Appender<'_, D> {
     /// # Errors
     /// The disk failed.
     pub async fn extend(&mut self, growing: &mut Growing, frame: LargeFrame) -> io::Result<()> {
-        growing.encoding = Some(frame.encoding);
+        debug_assert_eq!(growing.encoding, frame.encoding);
         growing.lengths.extend_from_slice(&(frame.bytes.len() as u32).to_le_bytes());
         growing.crc = crc32c::crc32c_append(growing.crc, &frame.bytes);
         let (at, len) = (growing.end(), frame.bytes.len() as u64);

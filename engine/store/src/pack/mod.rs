@@ -5,6 +5,8 @@
 //! entry                    [ header 80 | frame lengths | keywords | frames of the message | frame of its cache ]
 //! ```
 //!
+//! Small messages are compressed with a dictionary, if the site has one.
+//!
 //! An entry tells enough of its message (mailbox, UID, flags, dates, identity) to list it again when every index is lost.
 //! Bytes: engine/docs/pack-format.md.
 
@@ -20,7 +22,8 @@ mod tests;
 pub(crate) use append::{Appender, Entry};
 pub(crate) use describe::describe;
 pub(crate) use files::PackFiles;
-pub use format::{ENTRY_HEADER_BYTES, Encoding, EntryHeader, PACK_HEADER_BYTES, PACK_VERSION, PackHeader};
+pub use format::{ENTRY_HEADER_BYTES, Encoding, EntryHeader, NoPackHeader, PACK_HEADER_BYTES, PackHeader};
+pub use format::{PACK_VERSION, PACK_VERSION_PLAIN};
 pub use format::{pack_name, parse_pack_name};
 pub(crate) use large::{Growing, LargeFrame};
 pub(crate) use read::Whose;

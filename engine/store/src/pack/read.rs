@@ -4,6 +4,7 @@ use super::files::{Pack, PackFiles};
 use super::format::{self, ALIGN, ENTRY_HEADER_BYTES, Encoding, EntryHeader, PACK_HEADER_BYTES, u32_at};
 use super::{FRAME_BYTES, LargeFrame, Packed};
 use crate::body::{BodyAddr, Place, STORED_BYTES_MAX};
+use crate::dictionary::Dictionary;
 use crate::log::ReadError;
 use skein_base::seam::Disk;
 use skein_base::{AccountId, Guid};
@@ -11,6 +12,9 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::path::Path;
 use zstd::bulk::Decompressor;
+
+/// Decompressors that a thread keeps.
+const DECOMPRESSORS_MAX: usize = 4;
 
 /// Bytes read at once when an entry's length is not yet known: most messages fit compressed.
 const FIRST_READ_BYTES: usize = 16 * 1024;
@@ -48,6 +52,11 @@ impl<F> OpenEntry<F> {
         let Opened { header, payload, .. } = &self.entry;
         let front = header.table_bytes() + header.keyword_bytes as usize;
         crc32c::crc32c(payload.get(..front).unwrap_or_default())
+    }
+
+    /// How its frames are written.
+    pub fn encoding(&self) -> Encoding {
+        self.entry.header.encoding
     }
 
     /// What it says of its message.
@@ -257,8 +266,12 @@ impl<D: Disk> PackFiles<D> {
         };
         let bytes = match entry.header.encoding {
             Encoding::Stored => stored.to_vec(),
-            Encoding::Zstd if frame.bytes == 0 => Vec::new(),
-            Encoding::Zstd => decompress(stored, frame.bytes).ok_or(entry.damaged())?,
+            Encoding::Zstd | Encoding::ZstdWith(_) if frame.bytes == 0 => Vec::new(),
+            Encoding::Zstd => decompress(stored, frame.bytes, None).ok_or(entry.damaged())?,
+            Encoding::ZstdWith(id) => {
+                let dictionary = self.dictionaries().get(id).await?;
+                decompress(stored, frame.bytes, Some(&dictionary)).ok_or(entry.damaged())?
+            }
         };
         if bytes.len() == frame.bytes { Ok(bytes) } else { Err(entry.damaged()) }
     }
@@ -272,11 +285,25 @@ impl<D: Disk> PackFiles<D> {
 }
 
 /// One frame, which checks itself; `None` when it is not what was written.
-fn decompress(stored: &[u8], bytes: usize) -> Option<Vec<u8>> {
+fn decompress(stored: &[u8], bytes: usize, dictionary: Option<&Dictionary>) -> Option<Vec<u8>> {
     thread_local! {
-        static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = RefCell::new(Decompressor::new().ok());
+        /// By dictionary, 0 for none.
+        static DECOMPRESSORS: RefCell<Vec<(u32, Decompressor<'static>)>> = const { RefCell::new(Vec::new()) };
     }
-    DECOMPRESSOR.with_borrow_mut(|decompressor| decompressor.as_mut()?.decompress(stored, bytes).ok())
+    let id = dictionary.map_or(0, Dictionary::id);
+    DECOMPRESSORS.with_borrow_mut(|kept| {
+        let at = match kept.iter().position(|(of, _)| *of == id) {
+            Some(at) => at,
+            None => {
+                if kept.len() >= DECOMPRESSORS_MAX {
+                    kept.remove(0);
+                }
+                kept.push((id, Decompressor::with_dictionary(dictionary.map_or(&[], Dictionary::bytes)).ok()?));
+                kept.len() - 1
+            }
+        };
+        kept[at].1.decompress(stored, bytes).ok()
+    })
 }
 
 impl<F> Opened<F> {

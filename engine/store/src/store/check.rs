@@ -15,7 +15,7 @@ use crate::body::Place;
 use crate::error::StoreError;
 use crate::log::{ReadError, TailRecord, scan_segment, segment_name};
 use crate::mailbox::{Fixed, Snapshot};
-use crate::pack::pack_name;
+use crate::pack::{Encoding, pack_name};
 use skein_base::seam::{Clock, Disk};
 use skein_base::{LogPos, MailboxId, Uid};
 use std::future::Future;
@@ -305,6 +305,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
             return Ok(u64::from(body.bytes) + cache.len() as u64);
         };
         let mut open = self.0.packs.open_entry(handle.id(), folder, (number, body, &fixed.guid)).await?;
+        if let Encoding::ZstdWith(id) = open.encoding() {
+            self.0.packs.dictionaries().get(id).await?;
+        }
         let mut crc = open.front_crc();
         while let Some(frame) = self.0.packs.next_frame(&mut open).await? {
             crc = crc32c::crc32c_append(crc, frame.bytes());

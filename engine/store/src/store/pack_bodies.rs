@@ -4,10 +4,11 @@ use super::Store;
 use super::compact::Victims;
 use crate::account_handle::AccountHandle;
 use crate::body::{BodyAddr, Place};
+use crate::dictionary::Dictionary;
 use crate::error::StoreError;
 use crate::log::ReadError;
 use crate::mailbox::Frozen;
-use crate::pack::{Appender, Entry, Growing, LargeFrame, Packed, Whose};
+use crate::pack::{Appender, Encoding, Entry, Growing, LargeFrame, Packed, Whose};
 use skein_base::seam::{Clock, Disk};
 use std::collections::HashMap;
 use std::io;
@@ -67,6 +68,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let (max, now) = (self.0.pack_bytes_max.get(), self.now());
         let mut appender = Appender::new(&self.0.packs, handle.id(), folder, max, now);
         appender.not_into(victims.highest());
+        let dictionary = self.0.packs.dictionaries().newest().await?;
+        let dictionary = dictionary.as_deref();
         let (mut group, mut bytes) = (Vec::new(), 0);
         for (from, packed) in wanted(mailboxes, victims) {
             if from.chunked || matches!(from.place, Place::Pack(_)) && from.bytes as usize > GROUP_BYTES {
@@ -92,11 +95,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 Err(error) => self.lost(handle, &packed, error)?,
             }
             if bytes >= GROUP_BYTES || group.len() >= GROUP_MESSAGES {
-                self.push_group(&mut appender, std::mem::take(&mut group), &mut moved).await?;
+                self.push_group(&mut appender, std::mem::take(&mut group), dictionary, &mut moved).await?;
                 bytes = 0;
             }
         }
-        self.push_group(&mut appender, group, &mut moved).await?;
+        self.push_group(&mut appender, group, dictionary, &mut moved).await?;
         let packs = appender.finish().await?;
         let (taken, written) = (appender.taken, appender.written);
         self.count(|m| {
@@ -111,13 +114,16 @@ impl<D: Disk, C: Clock> Store<D, C> {
         &self,
         appender: &mut Appender<'_, D>,
         group: Vec<Raw>,
+        dictionary: Option<&Dictionary>,
         moved: &mut HashMap<BodyAddr, BodyAddr>,
     ) -> Result<(), StoreError> {
         if group.is_empty() {
             return Ok(());
         }
+        let dictionary = dictionary.cloned();
         let compress = move || {
-            let pack = |raw: Raw| (raw.from, Entry::new(raw.packed, &raw.message, &raw.cache));
+            let with = dictionary.as_ref();
+            let pack = |raw: Raw| (raw.from, Entry::new(raw.packed, &raw.message, &raw.cache, with));
             group.into_iter().map(pack).collect::<Vec<_>>()
         };
         for (from, entry) in self.0.disk.offload(compress).await? {
@@ -153,7 +159,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         packed: &Packed,
     ) -> Result<BodyAddr, Failure> {
         let (pieces, cache) = self.0.log.pieces(from).await?;
-        let mut growing = appender.grow(packed.clone(), from.bytes, from.cache_bytes).await?;
+        let mut growing = appender.grow(packed.clone(), from.bytes, from.cache_bytes, Encoding::Zstd).await?;
         for piece in pieces {
             let piece = self.0.log.read_piece(piece).await?;
             self.extend(appender, &mut growing, piece).await?;
@@ -180,7 +186,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
         from: Whose<'_>,
     ) -> Result<BodyAddr, Failure> {
         let mut open = self.0.packs.open_entry(handle.id(), folder, from).await?;
-        let mut growing = appender.grow(open.packed()?, from.1.bytes, from.1.cache_bytes).await?;
+        let (packed, encoding) = (open.packed()?, open.encoding());
+        let mut growing = appender.grow(packed, from.1.bytes, from.1.cache_bytes, encoding).await?;
         while let Some(frame) = self.0.packs.next_frame(&mut open).await? {
             appender.extend(&mut growing, frame).await?;
         }

@@ -5,6 +5,7 @@ use super::world::{Ledger, Perils, SimStore, World};
 use crate::account::{Account, AccountError, StoreRequest};
 use crate::account_handle::AccountHandle;
 use crate::body::BodyWriter;
+use crate::dictionary::{Dictionary, DictionaryError};
 use crate::error::StoreError;
 use crate::log::LogError;
 use crate::mailbox::{CacheAt, ViewId};
@@ -149,6 +150,7 @@ impl Client {
             23 => self.tidy().await,
             24 => self.drain(),
             25 => self.set_unique_id().await,
+            26 if self.life.rng.once_in(4) => self.keep_dictionary().await,
             27 => self.end().await,
             _ => self.sync().await,
         }
@@ -306,10 +308,24 @@ impl Client {
         self.ask(ask, |state| state.set_unique_id(id, uid, &unique_id)).await
     }
 
+    /// The operator has made one: what is packed from now on is written with it.
+    async fn keep_dictionary(&self) -> Result<(), StoreError> {
+        let which = self.below(3);
+        let dictionary = Dictionary::new(format!("what all mail has in common {which}").as_bytes(), which as i64);
+        match self.life.store.keep_dictionary(dictionary).await {
+            Ok(()) => Ok(()),
+            Err(DictionaryError::Io(error)) => Err(error.into()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     async fn message(&self) -> Result<NewMessage, StoreError> {
         let (life, now) = (&self.life, self.life.store.now());
         let large = if life.rng.once_in(2000) { BODY_CHUNK_BYTES } else { 0 };
         let mut bytes = life.rng.bytes(self.below(300));
+        if life.rng.once_in(2) {
+            bytes.splice(..0, format!("what all mail has in common {} ", self.below(3)).repeat(3).into_bytes());
+        }
         bytes.resize(bytes.len() + large, b'x');
         let mut writer = BodyWriter::new(life.store.log());
         let (front, back) = bytes.split_at(self.below(bytes.len() + 1));
