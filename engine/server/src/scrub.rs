@@ -123,6 +123,10 @@ impl Rounds {
         if now.saturating_sub(ended) < pause_ms {
             return false;
         }
+        // Looked at, and mended, by being read.
+        if let Err(error) = self.store.dictionaries().await {
+            tracing::warn!(%error, "the scrubber can not read the dictionaries");
+        }
         match self.host.accounts_here().await {
             Ok(accounts) => self.left = accounts,
             Err(error) => tracing::warn!(%error, "the scrubber can not list the accounts"),

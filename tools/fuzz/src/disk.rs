@@ -99,7 +99,8 @@ pub fn dump(data: &[u8]) {
     tell(data);
     let (mut script, rest) = Script::of(data);
     let header = SegmentHeader { shard: ShardId(0), segment: 1, created: 1, run: [7; 16] };
-    let pack = PackHeader { account: AccountId([3; 16]), number: 1, created: 1 };
+    let pack =
+        PackHeader { account: AccountId([3; 16]), number: 1, created: 1, version: skein_store::pack::PACK_VERSION };
     tell(&[&header.encode()[..], rest].concat());
     tell(&[&pack.encode()[..], rest].concat());
     tell(&segment(Script::of(data).0, rest));
@@ -137,7 +138,11 @@ fn entries(script: &mut Script, pack: &PackHeader, mut rest: &[u8]) -> Vec<u8> {
         rest = left;
         let header = EntryHeader {
             payload_bytes: len as u32 + u32::from(how & 1),
-            encoding: if how & 2 == 0 { Encoding::Stored } else { Encoding::Zstd },
+            encoding: match how & 3 {
+                0 | 1 => Encoding::Stored,
+                2 => Encoding::Zstd,
+                _ => Encoding::ZstdWith(7),
+            },
             bytes: u32::from(how >> 6),
             cache_bytes: u32::from(how & 7),
             keyword_bytes: u32::from(how >> 4),

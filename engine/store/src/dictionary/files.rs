@@ -87,7 +87,7 @@ impl<D: Disk> Dictionaries<D> {
         Ok(known.values().max_by_key(|dictionary| (dictionary.began(), dictionary.id())).cloned())
     }
 
-    /// All there are.
+    /// All there are. Files of them that are gone or damaged are made again from the other one, or from memory.
     ///
     /// # Errors
     /// The disk failed.
@@ -130,12 +130,24 @@ impl<D: Disk> Dictionaries<D> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             names => names?,
         };
-        let ids: std::collections::BTreeSet<u32> = names.iter().filter_map(|name| is_dictionary(name)).collect();
+        let known: Vec<(u32, Rc<Dictionary>)> =
+            self.known.borrow().iter().map(|(id, one)| (*id, one.clone())).collect();
+        let mut ids: std::collections::BTreeSet<u32> = names.iter().filter_map(|name| is_dictionary(name)).collect();
+        ids.extend(known.iter().map(|(id, _)| *id));
         for id in ids.into_iter().take(DICTIONARIES_MAX) {
-            match self.get(id).await {
-                Err(ReadError::Io(error)) => return Err(error),
-                Err(error) => tracing::error!(%error, "mail that was written with it can not be read"),
-                Ok(_) => {}
+            let in_memory = known.iter().find(|(known, _)| *known == id);
+            match (self.read(id).await?, in_memory) {
+                (Some(found), _) => drop(self.known.borrow_mut().entry(id).or_insert(found)),
+                (None, Some((_, dictionary))) => {
+                    for name in dictionary_files(id) {
+                        self.write(&name, dictionary).await?;
+                        tracing::error!(file = %name, "a dictionary was gone or damaged and is made again from memory");
+                    }
+                }
+                (None, None) => {
+                    let error = ReadError::DictionaryMissing { id };
+                    tracing::error!(%error, "mail that was written with it can not be read");
+                }
             }
         }
         self.is_read.set(true);

@@ -11,8 +11,10 @@ use crate::pack::ZSTD_LEVEL;
 use std::collections::HashMap;
 use std::fmt;
 
-/// Bytes of one sample at most; of a longer message the front is taken.
-pub const SAMPLE_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of one sample at most: larger messages are written without a dictionary.
+pub const SAMPLE_BYTES_MAX: usize = crate::pack::FRAME_BYTES;
+/// What a dictionary is made of is the front of each: the rest of a long message is its own.
+const FRONT_BYTES: usize = 32 * 1024;
 /// A word is in a dictionary only if the mail of so many users has it.
 const USERS_MIN: usize = 16;
 /// Users whose mail is looked at, at least: of fewer, too little is common to more than [`USERS_MIN`].
@@ -29,7 +31,7 @@ const SAVES_PERCENT_MIN: u64 = 5;
 pub struct Sample {
     /// Tells users apart.
     pub user: u32,
-    /// Its bytes, or their front.
+    /// Its bytes.
     pub message: Vec<u8>,
 }
 
@@ -95,7 +97,7 @@ pub fn train(sample: &[Sample], now: i64) -> Result<Trained, TrainError> {
     });
     let common = common_words(&made_of);
     let blanked: Vec<Vec<u8>> =
-        made_of.iter().map(|one| blank(&one.message, &common)).filter(|b| b.len() > 8).collect();
+        made_of.iter().map(|one| blank(front(&one.message), &common)).filter(|b| b.len() > 8).collect();
     let bytes = zstd::dict::from_samples(&blanked, DICTIONARY_BYTES_MAX)
         .map_err(|error| TrainError::Nothing(error.to_string()))?;
     if bytes.is_empty() {
@@ -111,6 +113,10 @@ pub fn train(sample: &[Sample], now: i64) -> Result<Trained, TrainError> {
     let pays = with * 100 <= without * (100 - SAVES_PERCENT_MIN);
     let bytes = tried_on.iter().map(|one| one.message.len() as u64).sum();
     Ok(Trained { dictionary: pays.then_some(dictionary), messages: tried_on.len(), bytes, without, with })
+}
+
+fn front(message: &[u8]) -> &[u8] {
+    &message[..message.len().min(FRONT_BYTES)]
 }
 
 /// A run of letters and digits, or one other byte.
@@ -138,7 +144,7 @@ fn common_words(sample: &[&Sample]) -> std::collections::HashSet<u64> {
     by_user.sort_by_key(|one| one.user);
     let mut counts: HashMap<u64, (u32, usize)> = HashMap::new();
     for one in by_user {
-        for word in words(&one.message) {
+        for word in words(front(&one.message)) {
             let (hash, has_room) = (hash_of(word), counts.len() < WORDS_MAX);
             match counts.get_mut(&hash) {
                 Some((last, users)) if *last != one.user => (*last, *users) = (one.user, *users + 1),

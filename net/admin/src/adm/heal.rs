@@ -6,6 +6,7 @@ use super::rows::{Gone, Rows};
 use super::users::{Absent, each, problem};
 use super::wire::{Code, Problem};
 use serde_json::{Map, Value};
+use skein_base::ShardId;
 use skein_serve::Operator;
 use skein_store::{CheckError, Checked, Finding, Inspector, Rebuilt, Stopped};
 
@@ -67,6 +68,8 @@ pub(crate) async fn check(desk: &Desk, users: &str, rows: &Rows) -> Result<(), S
 
 /// Segments at rest; each is looked at by the shard that has it, those of earlier runs by all that still need them.
 async fn check_logs(desk: &Desk, rows: &Rows) -> Result<(), Stop> {
+    // Looked at, and mended, by being read.
+    desk.ask(ShardId(0), async |host| host.store().dictionaries().await.map(drop)).await?.map_err(problem)?;
     for shard in desk.shards() {
         let to = rows.clone();
         let checked = desk.ask(shard, async move |host| {

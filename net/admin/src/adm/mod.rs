@@ -17,6 +17,7 @@
 mod auth;
 mod backup;
 mod desk;
+mod dictionary;
 mod fetch;
 mod heal;
 mod import;

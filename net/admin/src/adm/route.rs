@@ -5,7 +5,7 @@ use super::import::{self, IMPORT_BYTES_MAX, IMPORT_PATH};
 use super::rows::{Gone, Lines, READER_PATIENCE, Rows};
 use super::top;
 use super::wire::{Code, Line, PATH, Problem, Request};
-use super::{auth, backup, fetch, heal, log, mailbox, message, server, users, who};
+use super::{auth, backup, dictionary, fetch, heal, log, mailbox, message, server, users, who};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
@@ -95,6 +95,10 @@ async fn run(desk: &Desk, request: Request, rows: &Rows) -> Result<(), Stop> {
         }
         Request::Check { users } => heal::check(desk, &users, rows).await,
         Request::Rebuild { users, from_bodies } => heal::rebuild(desk, &users, from_bodies, rows).await,
+        Request::DictionaryTrain { keep } => dictionary::train(desk, keep, rows).await,
+        Request::DictionaryList => dictionary::list(desk, rows).await,
+        Request::DictionaryRead => dictionary::read(desk, rows).await,
+        Request::DictionaryKeep { file } => dictionary::keep(desk, &file).await,
         Request::Pin { user } => backup::pin(desk, &user, rows).await,
         Request::Unpin { user, pin } => backup::unpin(desk, &user, pin, rows).await,
         Request::RestoreFolder { user } => backup::folder(desk, &user, rows).await,

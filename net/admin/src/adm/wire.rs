@@ -41,6 +41,14 @@ pub enum Request {
     Check { users: String },
     /// Make the indexes of accounts again; those of some mailboxes from their bodies alone.
     Rebuild { users: String, from_bodies: Vec<String> },
+    /// Make a dictionary of what mail has in common, and keep it if it pays.
+    DictionaryTrain { keep: bool },
+    /// The dictionaries there are.
+    DictionaryList,
+    /// Their files, in base64.
+    DictionaryRead,
+    /// Keep one of a backup, in base64.
+    DictionaryKeep { file: String },
     /// Write out all of a user's account and give its files second names, for a backup to copy.
     Pin { user: String },
     /// Take the second names away.

@@ -18,6 +18,7 @@ use crate::host::Host;
 use crate::imap::Session;
 use skein_base::{AccountId, MailboxId, UserName};
 use skein_store::account::Account;
+use skein_store::dictionary::SAMPLE_BYTES_MAX;
 use skein_store::op::Op;
 use skein_store::{AccountError, CheckError, Checked, Inspector, Pinned, Rebuilt, StoreError};
 
@@ -99,6 +100,39 @@ impl Operator {
             highest_modseq: m.modseq().0,
             bytes: m.bytes(),
         }))
+    }
+
+    /// Messages of the account, the newest of each mailbox, at most `max` and none that are large.
+    ///
+    /// # Errors
+    /// The disk failed. What can not be read is left out.
+    pub async fn sample(&self, max: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let (mut out, names) = (Vec::new(), self.mailboxes());
+        // Half for INBOX, which is most people's largest by far and comes first among few.
+        let each = (max / 2).max(1);
+        for name in names {
+            let id = match self.session.find_loaded(&name).await {
+                // Deleted meanwhile.
+                Err(StoreError::Account(_)) => continue,
+                id => id?,
+            };
+            let newest = self.session.look(id, |m| {
+                let from = m.rows().count().saturating_sub(2 * each as u32);
+                m.rows().from_rank(from).map(|row| m.fixed(row)).collect::<Vec<_>>()
+            });
+            let small = newest.iter().rev().filter(|fixed| fixed.body.bytes as usize <= SAMPLE_BYTES_MAX);
+            for fixed in small.take(each.min(max - out.len())) {
+                match self.session.store.read_body(&self.session.account, fixed, 0..u64::MAX).await {
+                    Ok(message) => out.push(message),
+                    Err(error) if error.is_damage() => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if out.len() >= max {
+                break;
+            }
+        }
+        Ok(out)
     }
 
     /// Makes a mailbox.

@@ -2,12 +2,15 @@
 
 use super::output::{Output, Shape};
 use super::{Server, Users, client, code, fail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
 use skein_admin::adm::{Code, Line, Request};
 use skein_backup::{BackupError, Folder, Source};
 use skein_base::{AccountId, UserName};
-use std::collections::HashSet;
+use skein_store::dictionary::{Dictionary, dictionary_files, is_dictionary};
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::MetadataExt;
@@ -41,6 +44,9 @@ pub struct Restore {
     #[arg(value_names = ["USER", "DIR"], required = true, num_args = 1..=2)]
     words: Vec<String>,
 }
+
+/// Where in a folder of backups the dictionaries are.
+const DICTIONARIES: &str = "dictionaries";
 
 /// A failure of one user's, or of all.
 type Failed = (Code, String);
@@ -91,6 +97,7 @@ fn words(users: &Users, words: Vec<String>) -> Result<(String, PathBuf), Failed>
 fn backup(server: &Server, users: &str, dir: &Path, prune: bool) -> Result<ExitCode, Failed> {
     let folder = Folder::create(dir).map_err(told)?;
     let names = if users.contains(['*', '?']) { listed(server, users)? } else { vec![users.to_owned()] };
+    save_dictionaries(server, dir)?;
     let mut run = Run::new(server, "backing up", names.len());
     let mut kept = HashSet::new();
     for user in &names {
@@ -103,6 +110,8 @@ fn backup(server: &Server, users: &str, dir: &Path, prune: bool) -> Result<ExitC
             }),
         )?;
     }
+    // One that was made meanwhile may be needed already.
+    save_dictionaries(server, dir)?;
     if prune && run.failed == 0 {
         for id in folder.accounts().map_err(told)?.into_iter().filter(|id| !kept.contains(id)) {
             folder.remove(id).map_err(told)?;
@@ -110,6 +119,52 @@ fn backup(server: &Server, users: &str, dir: &Path, prune: bool) -> Result<ExitC
         }
     }
     run.end()
+}
+
+/// What packs may be written with, into the folder of backups.
+fn save_dictionaries(server: &Server, dir: &Path) -> Result<(), Failed> {
+    let odd = || (Code::Software, "the server's answer makes no sense".to_owned());
+    for row in ask(server, &Request::DictionaryRead)? {
+        let text = |name: &str| row.get(name).and_then(Value::as_str);
+        let file = text("file").and_then(|file| STANDARD.decode(file).ok()).ok_or_else(odd)?;
+        let id = Dictionary::decode(&file).map_err(|_| odd())?.id();
+        save_dictionary(dir, id, &file).map_err(|error| (Code::Data, format!("{}: {error}", dir.display())))?;
+    }
+    Ok(())
+}
+
+fn save_dictionary(dir: &Path, id: u32, file: &[u8]) -> io::Result<()> {
+    let folder = dir.join(DICTIONARIES);
+    fs::create_dir_all(&folder)?;
+    let [name, copy] = dictionary_files(id).map(|name| folder.join(name));
+    for path in [name, copy] {
+        if fs::read(&path).is_ok_and(|there| there == file) {
+            continue;
+        }
+        let new = path.with_extension("new");
+        fs::write(&new, file)?;
+        fs::File::open(&new)?.sync_all()?;
+        fs::rename(&new, &path)?;
+    }
+    fs::File::open(folder)?.sync_all()
+}
+
+/// The dictionaries of a folder of backups: the files' bytes, each from whichever of its two files is whole.
+fn saved_dictionaries(dir: &Path) -> Result<Vec<Vec<u8>>, Failed> {
+    let folder = dir.join(DICTIONARIES);
+    let listing = match fs::read_dir(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listing => listing.map_err(|error| (Code::Data, format!("{}: {error}", folder.display())))?,
+    };
+    let names = listing.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let ids: BTreeSet<u32> = names.filter_map(|name| is_dictionary(&name)).collect();
+    let whole = |id: u32| {
+        let read = |name: String| fs::read(folder.join(name)).ok();
+        let is_it = |file: &Vec<u8>| Dictionary::decode(file).is_ok_and(|dictionary| dictionary.id() == id);
+        let lost = || (Code::Data, format!("dictionary {id:08x} is damaged in {}, and its copy too", folder.display()));
+        dictionary_files(id).into_iter().filter_map(read).find(is_it).ok_or_else(lost)
+    };
+    ids.into_iter().map(whole).collect()
 }
 
 /// One user's account, as it stands now.
@@ -165,6 +220,7 @@ fn in_folder(folder: &Folder, users: &str) -> Result<Vec<(AccountId, String)>, F
 
 fn verify(server: &Server, users: &str, dir: &Path) -> Result<ExitCode, Failed> {
     let folder = Folder::open(dir).map_err(told)?;
+    saved_dictionaries(dir)?;
     let accounts = in_folder(&folder, users)?;
     let mut run = Run::new(server, "verifying", accounts.len());
     for (id, user) in accounts {
@@ -185,6 +241,10 @@ fn verify(server: &Server, users: &str, dir: &Path) -> Result<ExitCode, Failed> 
 fn restore(server: &Server, users: &str, dir: &Path, replace: bool) -> Result<ExitCode, Failed> {
     let folder = Folder::open(dir).map_err(told)?;
     let accounts = in_folder(&folder, users)?;
+    // Before any mail that needs one.
+    for file in saved_dictionaries(dir)? {
+        ask(server, &Request::DictionaryKeep { file: STANDARD.encode(file) })?;
+    }
     let mut run = Run::new(server, "restoring", accounts.len());
     for (id, user) in accounts {
         let done = put_back(&mut run, &folder, (id, &user), replace);

@@ -112,6 +112,9 @@ enum Ask {
         #[arg(long, value_name = "MAILBOX")]
         from_bodies: Vec<String>,
     },
+    /// Dictionaries, with which small messages compress as well as large ones.
+    #[command(subcommand)]
+    Dictionary(DictionaryCommand),
     /// Mailboxes of users.
     #[command(subcommand)]
     Mailbox(mailbox::Command),
@@ -130,6 +133,19 @@ enum Ask {
     Copy(message::Copy),
     /// Move messages that a query finds to another mailbox of the user.
     Move(message::Copy),
+}
+
+#[derive(Subcommand)]
+enum DictionaryCommand {
+    /// Make one of what the mail here has in common, and try it on mail that it was not made of. It is kept, for mail that is packed
+    /// from then on, if that takes 5 per cent less. Needs mail of 64 users; a word that the mail of fewer than 16 has is not in it.
+    Train {
+        /// Only say what it would save.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Those there are. None ever goes: mail is read with the one that it was written with.
+    List,
 }
 
 #[derive(Subcommand)]
@@ -244,6 +260,10 @@ impl Ask {
                 let (users, _) = users.split(user.into_iter().collect())?;
                 (Request::Rebuild { users, from_bodies }, Shape::Table)
             }
+            Ask::Dictionary(DictionaryCommand::Train { dry_run }) => {
+                (Request::DictionaryTrain { keep: !dry_run }, Shape::Records)
+            }
+            Ask::Dictionary(DictionaryCommand::List) => (Request::DictionaryList, Shape::Table),
             Ask::Mailbox(command) => (command.request()?, Shape::Table),
             Ask::Search(search) => (search.search()?, Shape::Table),
             Ask::Fetch(fetch) => (fetch.request()?, Shape::Records),
