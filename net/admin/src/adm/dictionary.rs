@@ -18,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Users whose mail is looked at, on all shards.
 const USERS_MAX: usize = 2000;
 /// Messages of one of them.
-const MESSAGES_PER_USER_MAX: usize = 12;
+const MESSAGES_PER_USER_MAX: usize = 24;
 /// Bytes of all messages, which are in memory at once.
 const SAMPLE_BYTES_ALL_MAX: usize = 64 * 1024 * 1024;
 

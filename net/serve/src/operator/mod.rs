@@ -108,8 +108,8 @@ impl Operator {
     /// The disk failed. What can not be read is left out.
     pub async fn sample(&self, max: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let (mut out, names) = (Vec::new(), self.mailboxes());
-        // Half for INBOX, which is most people's largest by far and comes first among few.
-        let each = (max / 2).max(1);
+        // Half for the first that has some; many people have INBOX alone.
+        let each = if names.len() == 1 { max } else { (max / 2).max(1) };
         for name in names {
             let id = match self.session.find_loaded(&name).await {
                 // Deleted meanwhile.
