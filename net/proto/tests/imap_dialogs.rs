@@ -114,6 +114,7 @@ fn selected(text: &str) -> SelectedInfo {
             "modseq" => info.highest_modseq = value.parse().unwrap(),
             "keyword" => info.keywords.push(value.to_string()),
             "read_only" => info.read_only = true,
+            "id" => info.mailbox_id = value.parse().unwrap(),
             _ => panic!("{name}"),
         }
     }
@@ -130,6 +131,9 @@ fn status(text: &str) -> StatusInfo {
             "validity" => info.uid_validity = value.parse().unwrap(),
             "next" => info.uid_next = value.parse().unwrap(),
             "modseq" => info.highest_modseq = value.parse().unwrap(),
+            "size" => info.size = value.parse().unwrap(),
+            "deleted" => info.deleted = value.parse().unwrap(),
+            "id" => info.mailbox_id = value.parse().unwrap(),
             _ => panic!("{name}"),
         }
     }
@@ -153,6 +157,7 @@ fn code(text: &str) -> Code {
             let validity = UidValidity(words[1].parse().unwrap());
             Code::CopyUid { validity, from: set(words[2]), to: set(words[3]) }
         }
+        "MAILBOXID" => Code::MailboxId(words[1].parse().unwrap()),
         "MODIFIED" => Code::Modified(set(words[1])),
         "HIGHESTMODSEQ" => Code::HighestModSeq(ModSeq(words[1].parse().unwrap())),
         other => panic!("{other}"),

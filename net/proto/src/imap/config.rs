@@ -4,6 +4,10 @@ use super::response::string;
 use crate::sasl::{Channel, Mechanism};
 use skein_base::limits::MESSAGE_BYTES_MAX_DEFAULT;
 
+/// What is offered to who is logged in; the limit of APPEND follows.
+const CAPABILITIES: &str = " IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE CONDSTORE ESEARCH SEARCHRES WITHIN SAVEDATE OBJECTID \
+                            STATUS=SIZE APPENDLIMIT=";
+
 /// Settings of the machine; one value shared by all connections of a listener.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ImapConfig {
@@ -49,7 +53,8 @@ impl ImapConfig {
     pub(crate) fn write_capabilities(&self, out: &mut Vec<u8>, channel: &Channel, logged_in: bool) {
         out.extend_from_slice(b"IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
         if logged_in {
-            out.extend_from_slice(b" IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE CONDSTORE");
+            out.extend_from_slice(CAPABILITIES.as_bytes());
+            super::response::number(out, self.message_bytes_max);
             return;
         }
         if self.starttls && !channel.tls {

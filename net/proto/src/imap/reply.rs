@@ -81,6 +81,10 @@ pub enum Code {
     HighestModSeq(ModSeq),
     /// `NOMODSEQ` (RFC 7162)
     NoModSeq,
+    /// `MAILBOXID (F..)` (RFC 8474)
+    MailboxId(u64),
+    /// `NOTSAVED` (RFC 5182 §2.1): nothing is saved for `$`.
+    NotSaved,
     /// `TRYCREATE`: the target is missing and could be created.
     TryCreate,
     /// `READ-ONLY`
@@ -172,6 +176,8 @@ pub struct SelectedInfo {
     pub highest_modseq: u64,
     /// Opened for reading only: asked so, or no right to write.
     pub read_only: bool,
+    /// Identity of the mailbox, whatever its name; 0 when it has none to tell.
+    pub mailbox_id: u64,
 }
 
 /// What STATUS tells. The machine writes those that were asked; fill the others with 0 where they cost something.
@@ -189,4 +195,12 @@ pub struct StatusInfo {
     pub unseen: u32,
     /// HIGHESTMODSEQ, 1 or more.
     pub highest_modseq: u64,
+    /// Bytes of all messages.
+    pub size: u64,
+    /// Messages with `\Deleted`.
+    pub deleted: u32,
+    /// Bytes of the largest message that APPEND takes.
+    pub append_limit: u64,
+    /// Identity of the mailbox, whatever its name.
+    pub mailbox_id: u64,
 }

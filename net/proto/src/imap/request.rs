@@ -137,7 +137,8 @@ pub enum Request {
         /// Skip messages changed after this (RFC 7162 §3.1.3).
         unchanged_since: Option<ModSeq>,
     },
-    /// SEARCH or UID SEARCH. The line is [`response::search`](super::response::search). Reply: `Done`.
+    /// SEARCH or UID SEARCH. The line is [`response::search`](super::response::search), or with RETURN options
+    /// [`response::esearch`](super::response::esearch). Reply: `Done`.
     Search {
         /// Answer with UIDs.
         uid: bool,
@@ -145,6 +146,8 @@ pub enum Request {
         key: SearchKey,
         /// A MODSEQ key is among them: the answer carries the highest MODSEQ (RFC 7162 §3.1.5).
         needs_modseq: bool,
+        /// RETURN was given (RFC 4731).
+        returns: Option<Returns>,
     },
     /// COPY or UID COPY. Reply: `DoneCode(CopyUid)`, or `Done` when nothing was copied.
     Copy {
@@ -198,6 +201,23 @@ pub enum Mode {
     ReadWrite,
     /// EXAMINE: nothing changes, `\Recent` stays.
     ReadOnly,
+}
+
+/// What SEARCH is to tell of what it finds (RFC 4731 §3.1, RFC 5182).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Returns {
+    /// The command's tag, which the line names.
+    pub tag: String,
+    /// The lowest number.
+    pub min: bool,
+    /// The highest number.
+    pub max: bool,
+    /// All of them.
+    pub all: bool,
+    /// How many.
+    pub count: bool,
+    /// Remember them for `$`.
+    pub save: bool,
 }
 
 /// What STORE does with its flags.
@@ -265,6 +285,12 @@ pub enum FetchItem {
     BodyStructure,
     /// `MODSEQ` (RFC 7162)
     ModSeq,
+    /// `SAVEDATE` (RFC 8514)
+    SaveDate,
+    /// `EMAILID` (RFC 8474)
+    EmailId,
+    /// `THREADID` (RFC 8474)
+    ThreadId,
     /// `RFC822`: the text of `BODY[]` under its old name
     Rfc822,
     /// `RFC822.HEADER`: `BODY.PEEK[HEADER]` under its old name
@@ -331,15 +357,27 @@ impl StatusItems {
     pub const UNSEEN: StatusItems = StatusItems(16);
     /// `HIGHESTMODSEQ` (RFC 7162)
     pub const HIGHESTMODSEQ: StatusItems = StatusItems(32);
+    /// `SIZE` (RFC 8438)
+    pub const SIZE: StatusItems = StatusItems(64);
+    /// `DELETED` (RFC 9051 §6.3.11)
+    pub const DELETED: StatusItems = StatusItems(128);
+    /// `APPENDLIMIT` (RFC 7889)
+    pub const APPENDLIMIT: StatusItems = StatusItems(256);
+    /// `MAILBOXID` (RFC 8474)
+    pub const MAILBOXID: StatusItems = StatusItems(512);
 
     /// Wire names, in the order in which they are answered.
-    pub const NAMES: [(StatusItems, &'static str); 6] = [
+    pub const NAMES: [(StatusItems, &'static str); 10] = [
         (StatusItems::MESSAGES, "MESSAGES"),
         (StatusItems::RECENT, "RECENT"),
         (StatusItems::UIDNEXT, "UIDNEXT"),
         (StatusItems::UIDVALIDITY, "UIDVALIDITY"),
         (StatusItems::UNSEEN, "UNSEEN"),
         (StatusItems::HIGHESTMODSEQ, "HIGHESTMODSEQ"),
+        (StatusItems::SIZE, "SIZE"),
+        (StatusItems::DELETED, "DELETED"),
+        (StatusItems::APPENDLIMIT, "APPENDLIMIT"),
+        (StatusItems::MAILBOXID, "MAILBOXID"),
     ];
 
     /// True when every item of `other` is asked.
@@ -383,6 +421,20 @@ pub enum SearchKey {
     SentOn(Day),
     /// Date: header on this day or later.
     SentSince(Day),
+    /// Came into the mailbox before this day (RFC 8514).
+    SavedBefore(Day),
+    /// Came into the mailbox on this day.
+    SavedOn(Day),
+    /// Came into the mailbox on this day or later.
+    SavedSince(Day),
+    /// Internal date at least so many seconds ago (RFC 5032).
+    Older(u32),
+    /// Internal date at most so many seconds ago.
+    Younger(u32),
+    /// Has this EMAILID (RFC 8474).
+    EmailId(String),
+    /// Has this THREADID; none has.
+    ThreadId(String),
     /// Larger than so many bytes.
     Larger(u64),
     /// Smaller than so many bytes.

@@ -7,9 +7,21 @@ use skein_base::{IdSet, SetTooBig, limits::SET_RANGES_MAX};
 pub struct SeqSet {
     /// Both ends as written; 0 stands for `*`, which no number in a set can be.
     ranges: Vec<(u32, u32)>,
+    /// `$`: what the last SEARCH saved.
+    saved: bool,
 }
 
 impl SeqSet {
+    /// `$`, what the last SEARCH with SAVE has found (RFC 5182 §2.1). The session knows it, and resolves it itself.
+    pub fn saved() -> SeqSet {
+        SeqSet { ranges: Vec::new(), saved: true }
+    }
+
+    /// Whether it is `$`.
+    pub fn is_saved(&self) -> bool {
+        self.saved
+    }
+
     /// Adds a range as written, ends in either order; 0 stands for `*`.
     pub fn push(&mut self, first: u32, last: u32) -> Result<(), SetTooBig> {
         if self.ranges.len() == SET_RANGES_MAX {
@@ -25,7 +37,11 @@ impl SeqSet {
     ///
     /// Numbers above `largest` stay in: for sequence numbers that is the caller's error to report
     /// ([`IdSet::last`] tells), for UIDs it is none.
+    ///
+    /// # Panics
+    /// For `$`, which no number tells.
     pub fn resolve(&self, largest: u32) -> IdSet {
+        assert!(!self.saved, "the session resolves $");
         let end = |n| if n == 0 { largest } else { n };
         let known = self.ranges.iter().map(|&(a, b)| (end(a), end(b))).filter(|&(a, b)| a != 0 && b != 0);
         IdSet::from_ranges(known).expect("bounded when pushed")
@@ -38,6 +54,9 @@ impl SeqSet {
 
     /// Writes it as it came, with ranges in the client's order.
     pub fn write_to(&self, out: &mut Vec<u8>) {
+        if self.saved {
+            out.push(b'$');
+        }
         for (i, &(a, b)) in self.ranges.iter().enumerate() {
             if i > 0 {
                 out.push(b',');

@@ -206,6 +206,9 @@ impl Session {
             FetchItem::Rfc822Size => line.size(out, u64::from(wanted.fixed.size)),
             FetchItem::Uid => line.uid(out, row.uid),
             FetchItem::ModSeq => line.modseq(out, row.modseq),
+            FetchItem::SaveDate => line.save_date(out, wanted.fixed.save_date),
+            FetchItem::EmailId => line.email_id(out, wanted.fixed.guid),
+            FetchItem::ThreadId => line.thread_id(out),
             FetchItem::Envelope => render(message, Rendered::Envelope, "ENVELOPE", line, out).await?,
             FetchItem::Body => render(message, Rendered::Body, "BODY", line, out).await?,
             FetchItem::BodyStructure => render(message, Rendered::BodyStructure, "BODYSTRUCTURE", line, out).await?,
@@ -286,7 +289,14 @@ fn fetched(failed: usize) -> Reply {
 fn is_column(item: &FetchItem) -> bool {
     matches!(
         item,
-        FetchItem::Flags | FetchItem::InternalDate | FetchItem::Rfc822Size | FetchItem::Uid | FetchItem::ModSeq
+        FetchItem::Flags
+            | FetchItem::InternalDate
+            | FetchItem::Rfc822Size
+            | FetchItem::Uid
+            | FetchItem::ModSeq
+            | FetchItem::SaveDate
+            | FetchItem::EmailId
+            | FetchItem::ThreadId
     )
 }
 
@@ -298,6 +308,9 @@ fn write_column(m: &Mailbox, view: ViewId, seen: &Visible, item: &FetchItem, lin
         FetchItem::Rfc822Size => line.size(out, u64::from(m.fixed(row).size)),
         FetchItem::Uid => line.uid(out, row.uid),
         FetchItem::ModSeq => line.modseq(out, row.modseq),
+        FetchItem::SaveDate => line.save_date(out, m.fixed(row).save_date),
+        FetchItem::EmailId => line.email_id(out, m.fixed(row).guid),
+        FetchItem::ThreadId => line.thread_id(out),
         other => unreachable!("{other:?} is no column"),
     }
 }

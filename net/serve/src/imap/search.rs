@@ -6,7 +6,7 @@ use crate::message::Message;
 use skein_base::{Flags, Guid, IdSet, KeywordMask, MailboxId, ModSeq, Uid};
 use skein_mime::{Needle, SentDate, is_cached_field};
 use skein_proto::imap::response;
-use skein_proto::imap::{Day, Reply, SearchKey};
+use skein_proto::imap::{Day, Reply, Returns, SearchKey};
 use skein_store::mailbox::{CacheAt, Fixed, Mailbox, ViewId, Visible};
 use std::io;
 
@@ -25,6 +25,7 @@ enum Test {
     Recent,
     Keyword(KeywordMask),
     InternalDay(Compare, i64),
+    SavedDay(Compare, i64),
     SentDay(Compare, i64),
     Size(Compare, u64),
     ModSeq(ModSeq),
@@ -124,23 +125,56 @@ impl Session {
         uid: bool,
         key: SearchKey,
         needs_modseq: bool,
+        returns: Option<Returns>,
         link: &mut Link<'_>,
     ) -> io::Result<Reply> {
         let Some(selected) = &self.selected else { return Ok(Reply::bad("No mailbox is selected")) };
         let (mailbox, view) = (selected.mailbox, selected.view);
-        let test = match self.look(mailbox, |m| resolve(key, m, view)) {
+        let known = Known { now: self.store.now(), saved: &selected.saved };
+        let test = match self.look(mailbox, |m| resolve(key, (m, view), &known)) {
             Ok(test) => test,
             Err(reply) => return Ok(reply),
         };
         let mut found = Found { uid, numbers: IdSet::new(), highest: None };
         let failed = self.find(mailbox, view, &test, &mut found).await;
-        let highest = found.highest.filter(|_| needs_modseq && !found.numbers.is_empty());
-        response::search(link.out(), &found.numbers, highest);
+        match returns {
+            None => {
+                let highest = found.highest.filter(|_| needs_modseq && !found.numbers.is_empty());
+                response::search(link.out(), &found.numbers, highest);
+            }
+            Some(returns) => self.tell(&returns, found, needs_modseq, failed > 0, link.out()),
+        }
         if failed > 0 {
             let text = format!("{failed} messages can not be read; the operator has been told");
             return Ok(Reply::No { code: Some(skein_proto::imap::Code::ServerBug), text: text.into() });
         }
         Ok(Reply::Done)
+    }
+
+    /// Tells what RETURN asks for, and remembers it for `$` (RFC 4731, RFC 5182).
+    fn tell(&mut self, returns: &Returns, found: Found, needs_modseq: bool, failed: bool, out: &mut Vec<u8>) {
+        let Some(selected) = &mut self.selected else { return };
+        let (mailbox, view) = (selected.mailbox, selected.view);
+        // MIN and MAX by themselves mean these messages alone (RFC 4731 §3.2, RFC 5182 §2.1).
+        let only_ends = (returns.min || returns.max) && !returns.all && !returns.count;
+        let first = found.numbers.first().filter(|_| returns.min);
+        let last = found.numbers.last().filter(|_| returns.max);
+        let ends: IdSet = first.into_iter().chain(last.filter(|last| first != Some(*last))).collect();
+        let meant = if only_ends { &ends } else { &found.numbers };
+        let (uids, highest) = self.account.read(|account| {
+            let m = account.mailbox(mailbox).expect("loaded before it is looked at");
+            let uids = if found.uid { meant.clone() } else { m.uids_of(view, meant) };
+            let modseq = |uid: u32| m.rows().find(Uid(uid)).map(|row| row.modseq);
+            let highest = if only_ends { uids.iter().filter_map(modseq).max() } else { found.highest };
+            (uids, highest)
+        });
+        if returns.min || returns.max || returns.all || returns.count {
+            response::esearch(out, returns, found.uid, &found.numbers, highest.filter(|_| needs_modseq));
+        }
+        if returns.save {
+            // After a NO nothing is saved (RFC 5182 §2.1).
+            selected.saved = if failed { IdSet::new() } else { uids };
+        }
     }
 
     /// Adds what passes the test; how many messages could not be read.
@@ -171,7 +205,8 @@ impl Session {
     pub(crate) async fn find_uids(&self, criterion: Criterion) -> Result<(IdSet, u32), Reply> {
         let Some(selected) = &self.selected else { return Err(Reply::bad("No mailbox is selected")) };
         let (mailbox, view) = (selected.mailbox, selected.view);
-        let test = self.look(mailbox, |m| resolve_criterion(criterion, m, view))?;
+        let known = Known { now: self.store.now(), saved: &selected.saved };
+        let test = self.look(mailbox, |m| resolve_criterion(criterion, (m, view), &known))?;
         let mut found = Found { uid: true, numbers: IdSet::new(), highest: None };
         let failed = self.find(mailbox, view, &test, &mut found).await;
         Ok((found.numbers, failed))
@@ -218,6 +253,14 @@ impl Session {
         let header = message.header(depth <= Depth::CachedFields).await?;
         Ok(test.holds(&open.columns, &Content { sent, header: &header, whole: b"" }))
     }
+}
+
+/// What a test is resolved with beside the mailbox.
+struct Known<'a> {
+    /// Unix seconds.
+    now: i64,
+    /// UIDs that `$` means.
+    saved: &'a IdSet,
 }
 
 struct Found {
@@ -279,6 +322,7 @@ impl Test {
             Test::Recent => c.recent,
             Test::Keyword(mask) => c.keywords.0 & mask.0 != 0,
             Test::InternalDay(compare, day) => compare.holds(c.internal_date.div_euclid(DAY_SECONDS), *day),
+            Test::SavedDay(compare, day) => compare.holds(c.save_date.div_euclid(DAY_SECONDS), *day),
             Test::Size(compare, bytes) => compare.holds(u64::from(c.size), *bytes),
             Test::ModSeq(least) => c.modseq >= *least,
             Test::Received(compare, time) => compare.holds(c.internal_date, *time),
@@ -324,31 +368,38 @@ impl Test {
     }
 }
 
+/// The identity in an EMAILID, as [`response::FetchLine::email_id`] writes it.
+fn guid_of(id: &str) -> Option<Guid> {
+    let id = skein_base::AccountId::from_hex(id.strip_prefix('M')?)?;
+    Some(Guid(id.0))
+}
+
 fn sent_of(message: &[u8]) -> Option<SentDate> {
     let header = &message[..skein_mime::header_len(message)];
     skein_mime::fields(header).find(|field| field.is("Date")).and_then(|field| skein_mime::parse_date(field.value))
 }
 
-fn resolve_criterion(criterion: Criterion, m: &Mailbox, view: ViewId) -> Result<Test, Reply> {
-    let inner = |criterion: Box<Criterion>| resolve_criterion(*criterion, m, view).map(Box::new);
+fn resolve_criterion(criterion: Criterion, of: (&Mailbox, ViewId), known: &Known<'_>) -> Result<Test, Reply> {
+    let inner = |criterion: Box<Criterion>| resolve_criterion(*criterion, of, known).map(Box::new);
     Ok(match criterion {
-        Criterion::Imap(key) => resolve(key, m, view)?,
+        Criterion::Imap(key) => resolve(key, of, known)?,
         Criterion::Received(compare, time) => Test::Received(compare, time),
         Criterion::Saved(compare, time) => Test::Saved(compare, time),
         Criterion::Guid(guid) => Test::Guid(guid),
         Criterion::Not(criterion) => Test::Not(inner(criterion)?),
         Criterion::Or(a, b) => Test::Or(inner(a)?, inner(b)?),
         Criterion::And(all) => {
-            Test::And(all.into_iter().map(|one| resolve_criterion(one, m, view)).collect::<Result<_, _>>()?)
+            Test::And(all.into_iter().map(|one| resolve_criterion(one, of, known)).collect::<Result<_, _>>()?)
         }
     })
 }
 
-fn resolve(key: SearchKey, m: &Mailbox, view: ViewId) -> Result<Test, Reply> {
+fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Known<'_>) -> Result<Test, Reply> {
     let day = |day: Day| i64::from(day.0);
-    let inner = |key: Box<SearchKey>| resolve(*key, m, view).map(Box::new);
+    let inner = |key: Box<SearchKey>| resolve(*key, (m, view), known).map(Box::new);
     Ok(match key {
         SearchKey::All => Test::Always(true),
+        SearchKey::Set(set) | SearchKey::Uid(set) if set.is_saved() => Test::Uids(known.saved.clone()),
         SearchKey::Set(set) => {
             let exists = m.exists(view);
             let seqs = set.resolve(exists);
@@ -368,6 +419,14 @@ fn resolve(key: SearchKey, m: &Mailbox, view: ViewId) -> Result<Test, Reply> {
         SearchKey::SentBefore(d) => Test::SentDay(Compare::Below, day(d)),
         SearchKey::SentOn(d) => Test::SentDay(Compare::Same, day(d)),
         SearchKey::SentSince(d) => Test::SentDay(Compare::NotBelow, day(d)),
+        SearchKey::SavedBefore(d) => Test::SavedDay(Compare::Below, day(d)),
+        SearchKey::SavedOn(d) => Test::SavedDay(Compare::Same, day(d)),
+        SearchKey::SavedSince(d) => Test::SavedDay(Compare::NotBelow, day(d)),
+        // At the very second both hold (RFC 5032 §3).
+        SearchKey::Older(seconds) => Test::Received(Compare::Below, known.now - i64::from(seconds) + 1),
+        SearchKey::Younger(seconds) => Test::Received(Compare::NotBelow, known.now - i64::from(seconds)),
+        SearchKey::EmailId(id) => guid_of(&id).map_or(Test::Always(false), Test::Guid),
+        SearchKey::ThreadId(_) => Test::Always(false),
         SearchKey::Larger(bytes) => Test::Size(Compare::Above, bytes),
         SearchKey::Smaller(bytes) => Test::Size(Compare::Below, bytes),
         SearchKey::Header { name, value } => Test::Header { name, needle: Needle::new(&value) },
@@ -377,7 +436,7 @@ fn resolve(key: SearchKey, m: &Mailbox, view: ViewId) -> Result<Test, Reply> {
         SearchKey::Not(key) => Test::Not(inner(key)?),
         SearchKey::Or(a, b) => Test::Or(inner(a)?, inner(b)?),
         SearchKey::And(keys) => {
-            Test::And(keys.into_iter().map(|key| resolve(key, m, view)).collect::<Result<Vec<_>, _>>()?)
+            Test::And(keys.into_iter().map(|key| resolve(key, (m, view), known)).collect::<Result<Vec<_>, _>>()?)
         }
     })
 }

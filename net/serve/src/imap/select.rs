@@ -1,9 +1,9 @@
 //! SELECT, EXAMINE, STATUS, and leaving a mailbox.
 
-use super::session::{Selected, Session};
+use super::session::{Selected, Session, mailbox_id};
 use crate::failure::{can_do_without, refuse};
-use skein_base::{Flags, MailboxId, Seq};
-use skein_proto::imap::{Mode, Reply, SelectedInfo, StatusInfo};
+use skein_base::{Flags, IdSet, MailboxId, Seq};
+use skein_proto::imap::{Mode, Reply, SelectedInfo, StatusInfo, StatusItems};
 use skein_store::mailbox::{Mailbox, ViewId};
 use skein_store::{AccountError, StoreError};
 
@@ -39,8 +39,8 @@ impl Session {
         }
     }
 
-    pub(super) async fn status(&self, name: &str) -> Reply {
-        let found = self.find_loaded(name).await.map(|id| self.look(id, status_of));
+    pub(super) async fn status(&self, name: &str, items: StatusItems) -> Reply {
+        let found = self.find_loaded(name).await.map(|id| self.look(id, |m| status_of(m, items)));
         match found {
             Ok(info) => Reply::Status(info),
             Err(error) => refuse(&error),
@@ -70,7 +70,7 @@ impl Session {
         let view = self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.open_view(read_only)));
         let view = view.ok_or(AccountError::NoSuchMailbox)?;
         let keywords_told = self.look(mailbox, |m| m.keywords().len());
-        self.selected = Some(Selected { mailbox, view, read_only, keywords_told });
+        self.selected = Some(Selected { mailbox, view, read_only, keywords_told, saved: IdSet::new() });
         if !read_only
             && let Err(error) = self.claim_recent(mailbox)
             && !can_do_without(&error, &self.account)
@@ -105,10 +105,13 @@ fn describe(mailbox: &Mailbox, view: ViewId, read_only: bool) -> SelectedInfo {
         uid_next: mailbox.uid_next().0,
         highest_modseq: mailbox.modseq().0,
         read_only,
+        mailbox_id: mailbox_id(mailbox.id(), mailbox.validity()),
     }
 }
 
-fn status_of(mailbox: &Mailbox) -> StatusInfo {
+/// What is asked; what costs a look at every message only then.
+fn status_of(mailbox: &Mailbox, items: StatusItems) -> StatusInfo {
+    let deleted = || mailbox.rows().from_rank(0).filter(|row| row.flags.contains(Flags::DELETED)).count() as u32;
     StatusInfo {
         messages: mailbox.rows().count(),
         recent: mailbox.unclaimed(),
@@ -116,5 +119,10 @@ fn status_of(mailbox: &Mailbox) -> StatusInfo {
         uid_validity: mailbox.validity().0,
         unseen: mailbox.rows().unseen(),
         highest_modseq: mailbox.modseq().0,
+        size: if items.contains(StatusItems::SIZE) { mailbox.bytes() } else { 0 },
+        deleted: if items.contains(StatusItems::DELETED) { deleted() } else { 0 },
+        // The machine's to know.
+        append_limit: 0,
+        mailbox_id: mailbox_id(mailbox.id(), mailbox.validity()),
     }
 }

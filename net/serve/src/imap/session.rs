@@ -5,8 +5,8 @@ use super::link::Link;
 use super::list;
 use crate::Store;
 use crate::failure::refuse;
-use skein_base::MailboxId;
-use skein_proto::imap::{Reply, Request, response};
+use skein_base::{IdSet, MailboxId, UidValidity};
+use skein_proto::imap::{Code, Reply, Request, response};
 use skein_store::account::Account;
 use skein_store::mailbox::ViewId;
 use skein_store::op::Op;
@@ -21,6 +21,8 @@ pub(crate) struct Selected {
     pub read_only: bool,
     /// Keywords of the mailbox that the client has been told of.
     pub keywords_told: usize,
+    /// UIDs that `$` means (RFC 5182).
+    pub saved: IdSet,
 }
 
 /// One user's session on the user's own shard.
@@ -49,7 +51,7 @@ impl Session {
                 Reply::Done
             }
             Request::Close => self.close(),
-            Request::Create { mailbox } => self.change_tree(|account, now| account.create(&mailbox, now)),
+            Request::Create { mailbox } => self.create(&mailbox),
             Request::Delete { mailbox } => self.change_tree(|account, _| account.delete(&mailbox)),
             Request::Rename { from, to } => self.rename(&from, &to).await,
             Request::Subscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, true)),
@@ -62,7 +64,7 @@ impl Session {
                 response::namespace(link.out());
                 Reply::Done
             }
-            Request::Status { mailbox, .. } => self.status(&mailbox).await,
+            Request::Status { mailbox, items } => self.status(&mailbox, items).await,
             Request::AppendBegin { mailbox, flags, internal_date, size, .. } => {
                 self.append_begin(&mailbox, flags, internal_date, size).await
             }
@@ -79,7 +81,9 @@ impl Session {
                 let wish = super::store::Wish { mode, silent, flags, unchanged_since };
                 Box::pin(self.store_flags(&set, uid, wish, link)).await?
             }
-            Request::Search { uid, key, needs_modseq } => Box::pin(self.search(uid, key, needs_modseq, link)).await?,
+            Request::Search { uid, key, needs_modseq, returns } => {
+                Box::pin(self.search(uid, key, needs_modseq, returns, link)).await?
+            }
             Request::Copy { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, false)).await,
             Request::Move { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, true)).await,
             Request::Expunge { uids } => self.expunge(uids.as_ref()),
@@ -123,6 +127,17 @@ impl Session {
         }
     }
 
+    /// Tells the new mailbox's identity (RFC 8474 §4.1).
+    fn create(&self, mailbox: &str) -> Reply {
+        match self.change_tree(|account, now| account.create(mailbox, now)) {
+            Reply::Done => {
+                let made = |account: &Account| account.find(mailbox).map(|made| mailbox_id(made.id, made.validity));
+                self.account.read(made).map_or(Reply::Done, |id| Reply::DoneCode(Code::MailboxId(id)))
+            }
+            refusal => refusal,
+        }
+    }
+
     async fn rename(&self, from: &str, to: &str) -> Reply {
         if !from.eq_ignore_ascii_case("INBOX") {
             return self.change_tree(|account, _| account.rename(from, to));
@@ -142,6 +157,11 @@ impl Session {
         let ops = self.account.read(|account| validate(account, now))?;
         self.store.commit(&self.account, &ops).map(drop)
     }
+}
+
+/// Identity of a mailbox as clients are told it, whatever its name: another one when its UIDs are others.
+pub(super) fn mailbox_id(id: MailboxId, validity: UidValidity) -> u64 {
+    u64::from(id.0) << 32 | u64::from(validity.0)
 }
 
 impl Drop for Session {

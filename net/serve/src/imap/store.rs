@@ -108,6 +108,9 @@ impl Session {
             return read_only();
         }
         let uids = set.map(|set| {
+            if set.is_saved() {
+                return selected.saved.clone();
+            }
             let last = self.look(selected.mailbox, |m| m.last_visible(selected.view));
             set.resolve(last.map_or(0, |uid| uid.0))
         });

@@ -66,6 +66,9 @@ impl Session {
     pub(super) fn resolve(&self, set: &SeqSet, uid: bool) -> Result<(MailboxId, ViewId, IdSet), Reply> {
         let Some(selected) = &self.selected else { return Err(Reply::bad("No mailbox is selected")) };
         let (id, view) = (selected.mailbox, selected.view);
+        if set.is_saved() {
+            return Ok((id, view, selected.saved.clone()));
+        }
         let uids = self.look(id, |mailbox| {
             if uid {
                 return Some(set.resolve(mailbox.last_visible(view).map_or(0, |last| last.0)));

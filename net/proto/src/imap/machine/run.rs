@@ -70,6 +70,9 @@ impl Imap {
                 response::condition(&mut self.out, b"*", "OK", Some(&Code::Closed), "Previous mailbox is closed.");
                 self.state = State::Authenticated;
             }
+            Request::Search { returns: Some(returns), .. } => {
+                returns.tag = String::from_utf8_lossy(&self.running().tag).into_owned();
+            }
             Request::Status { mailbox, items } => self.running().status = Some((mailbox.clone(), *items)),
             _ => {}
         }

@@ -7,8 +7,11 @@ use crate::imap::{Code, FlagList, Request, SeqSet, StoreMode};
 use skein_base::limits::{KEYWORD_BYTES_MAX, KEYWORDS_PER_MAILBOX_MAX};
 use skein_base::{Flags, ModSeq};
 
-/// `sequence-set`
+/// `sequence-set`, `$` among them (RFC 5182 §2.1)
 pub(super) fn set(c: &mut Cursor<'_>) -> Result<SeqSet, Wrong> {
+    if c.eat(b'$') {
+        return Ok(SeqSet::saved());
+    }
     let mut set = SeqSet::default();
     loop {
         let first = set_number(c)?;

@@ -1,17 +1,22 @@
-//! SEARCH (RFC 3501 §6.4.4) with MODSEQ (RFC 7162 §3.1.5).
+//! SEARCH (RFC 3501 §6.4.4) with MODSEQ (RFC 7162 §3.1.5), RETURN (RFC 4731), `$` (RFC 5182), OLDER and YOUNGER (RFC 5032), SAVED..
+//! (RFC 8514), EMAILID and THREADID (RFC 8474).
 
 use super::cursor::{Cursor, utf8};
 use super::fetch::field_name;
 use super::message::set;
 use super::{Command, Wrong};
 use crate::imap::verb::Verb;
-use crate::imap::{Code, Day, Request, SearchKey, date};
+use crate::imap::{Code, Day, Request, Returns, SearchKey, date};
 use skein_base::limits::SEARCH_KEYS_MAX;
 use skein_base::{Flags, ModSeq};
 
-/// `SEARCH [CHARSET name] key ..`
+/// `SEARCH [RETURN (option ..)] [CHARSET name] key ..`
 pub(super) fn search(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     c.space()?;
+    let returns = match c.rest().get(..7).is_some_and(|word| word.eq_ignore_ascii_case(b"RETURN ")) {
+        true => Some(returns(c)?),
+        false => None,
+    };
     if c.rest().get(..8).is_some_and(|word| word.eq_ignore_ascii_case(b"CHARSET ")) {
         c.keyword();
         c.space()?;
@@ -25,7 +30,33 @@ pub(super) fn search(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
         keys.push(reader.key(c)?);
     }
     let key = all_of(keys);
-    Ok(Command::Ask(Request::Search { uid: verb.is_uid(), key, needs_modseq: reader.needs_modseq }))
+    Ok(Command::Ask(Request::Search { uid: verb.is_uid(), key, needs_modseq: reader.needs_modseq, returns }))
+}
+
+/// `RETURN (MIN MAX ALL COUNT SAVE)`; nothing in the list means ALL (RFC 4731 §3.1).
+fn returns(c: &mut Cursor<'_>) -> Result<Returns, Wrong> {
+    c.keyword();
+    c.space()?;
+    let mut returns = Returns { tag: String::new(), min: false, max: false, all: false, count: false, save: false };
+    if c.rest().starts_with(b"()") {
+        c.eat(b'(');
+        c.eat(b')');
+        returns.all = true;
+    } else {
+        c.list(|c| {
+            match c.keyword().as_str() {
+                "MIN" => returns.min = true,
+                "MAX" => returns.max = true,
+                "ALL" => returns.all = true,
+                "COUNT" => returns.count = true,
+                "SAVE" => returns.save = true,
+                _ => return Err(Wrong::Bad("Unknown SEARCH RETURN option")),
+            }
+            Ok(())
+        })?;
+    }
+    c.space()?;
+    Ok(returns)
 }
 
 fn charset(c: &mut Cursor<'_>) -> Result<(), Wrong> {
@@ -64,7 +95,7 @@ impl Reader {
                 })?;
                 Ok(all_of(keys))
             }
-            Some(b'0'..=b'9' | b'*') => Ok(SearchKey::Set(set(c)?)),
+            Some(b'0'..=b'9' | b'*' | b'$') => Ok(SearchKey::Set(set(c)?)),
             _ => self.named(c),
         }
     }
@@ -120,23 +151,30 @@ fn bare(word: &str) -> Option<SearchKey> {
         "RECENT" => Recent,
         "OLD" => not(Recent),
         "NEW" => And(vec![Recent, Without(Flags::SEEN)]),
+        // Every mailbox keeps save dates (RFC 8514 §4.3).
+        "SAVEDATESUPPORTED" => All,
         _ => return None,
     })
 }
 
-const WITH_ARGUMENT: [&str; 21] = [
+const WITH_ARGUMENT: [&str; 28] = [
     "BCC",
     "BEFORE",
     "BODY",
     "CC",
+    "EMAILID",
     "FROM",
     "HEADER",
     "KEYWORD",
     "LARGER",
     "MODSEQ",
     "NOT",
+    "OLDER",
     "ON",
     "OR",
+    "SAVEDBEFORE",
+    "SAVEDON",
+    "SAVEDSINCE",
     "SENTBEFORE",
     "SENTON",
     "SENTSINCE",
@@ -144,8 +182,10 @@ const WITH_ARGUMENT: [&str; 21] = [
     "SMALLER",
     "SUBJECT",
     "TEXT",
+    "THREADID",
     "TO",
     "UID",
+    "YOUNGER",
 ];
 
 fn takes_argument(name: &str) -> bool {
@@ -174,6 +214,13 @@ fn with_argument(c: &mut Cursor<'_>, name: &str) -> Result<SearchKey, Wrong> {
         "SENTBEFORE" => SearchKey::SentBefore(day(c)?),
         "SENTON" => SearchKey::SentOn(day(c)?),
         "SENTSINCE" => SearchKey::SentSince(day(c)?),
+        "SAVEDBEFORE" => SearchKey::SavedBefore(day(c)?),
+        "SAVEDON" => SearchKey::SavedOn(day(c)?),
+        "SAVEDSINCE" => SearchKey::SavedSince(day(c)?),
+        "OLDER" => SearchKey::Older(interval(c)?),
+        "YOUNGER" => SearchKey::Younger(interval(c)?),
+        "EMAILID" => SearchKey::EmailId(object_id(c)?),
+        "THREADID" => SearchKey::ThreadId(object_id(c)?),
         "LARGER" => SearchKey::Larger(c.number64()?),
         "SMALLER" => SearchKey::Smaller(c.number64()?),
         "UID" => SearchKey::Uid(set(c)?),
@@ -187,6 +234,22 @@ fn header(name: &str, c: &mut Cursor<'_>) -> Result<SearchKey, Wrong> {
 
 fn keyword(c: &mut Cursor<'_>) -> Result<String, Wrong> {
     utf8(c.atom("Expected a keyword")?.into())
+}
+
+/// Seconds, not 0 (RFC 5032 §3)
+fn interval(c: &mut Cursor<'_>) -> Result<u32, Wrong> {
+    match c.number()? {
+        0 => Err(Wrong::Bad("The interval is at least one second")),
+        seconds => Ok(seconds),
+    }
+}
+
+/// 1 to 255 letters, digits, `_` and `-` (RFC 8474 §7)
+fn object_id(c: &mut Cursor<'_>) -> Result<String, Wrong> {
+    let id = utf8(c.astring()?)?;
+    let fits =
+        (1..=255).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+    if fits { Ok(id) } else { Err(Wrong::Bad("Invalid object id")) }
 }
 
 /// `date`, quoted or not

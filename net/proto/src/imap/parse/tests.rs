@@ -189,7 +189,8 @@ fn copy_move_expunge() {
     check("a COPY 1,,2 x", "BAD Invalid message set");
     check("a COPY 4294967296 x", "BAD Invalid message set");
     check("a COPY 1:2:3 x", "BAD Missing argument");
-    check("a COPY $ x", "BAD Invalid message set");
+    check("a COPY $ x", "Copy { set: $, uid: false, mailbox: \"x\" }");
+    check("a COPY $,1 x", "BAD Missing argument");
     let ranges = |n: usize| format!("a COPY {} x", vec!["1"; n].join(","));
     holds(&ranges(32_768), "Copy");
     check(&ranges(32_769), "BAD Too many ranges in the message set");
@@ -293,7 +294,10 @@ fn wrong_fetches() {
 #[test]
 fn searches() {
     let check_key = |keys: &str, expect: &str| {
-        check(&format!("a SEARCH {keys}"), &format!("Search {{ uid: false, key: {expect}, needs_modseq: false }}"));
+        check(
+            &format!("a SEARCH {keys}"),
+            &format!("Search {{ uid: false, key: {expect}, needs_modseq: false, returns: None }}"),
+        );
     };
     check_key("ALL", "All");
     check_key("1:3,*", "Set(1:3,*)");
@@ -335,7 +339,10 @@ fn searches_for_text_and_trees() {
     holds("a SEARCH ((ALL))", "key: All");
     holds("a SEARCH CHARSET utf-8 ALL", "key: All");
     holds("a SEARCH CHARSET \"US-ASCII\" ALL ", "key: All");
-    check("a UID SEARCH MODSEQ 620162338", "Search { uid: true, key: ModSeq(ModSeq(620162338)), needs_modseq: true }");
+    check(
+        "a UID SEARCH MODSEQ 620162338",
+        "Search { uid: true, key: ModSeq(ModSeq(620162338)), needs_modseq: true, returns: None }",
+    );
     holds("a SEARCH MODSEQ \"/flags/\\\\draft\" all 7", "key: ModSeq(ModSeq(7)), needs_modseq: true");
 }
 

@@ -2,7 +2,7 @@
 
 use super::text;
 use crate::imap::{BodySection, FetchItem, SectionText};
-use skein_base::{Flags, KeywordMask, ModSeq, Seq, Uid};
+use skein_base::{Flags, Guid, KeywordMask, ModSeq, Seq, Uid};
 
 /// Where a FETCH line stands. It borrows nothing: between two items the buffer may be drained to the socket.
 ///
@@ -61,6 +61,24 @@ impl FetchLine {
     pub fn internal_date(&mut self, out: &mut Vec<u8>, unix_seconds: i64) {
         self.name(out, "INTERNALDATE ");
         text::internal_date(out, unix_seconds);
+    }
+
+    /// `SAVEDATE "01-Jan-2015 00:00:00 +0000"` (RFC 8514)
+    pub fn save_date(&mut self, out: &mut Vec<u8>, unix_seconds: i64) {
+        self.name(out, "SAVEDATE ");
+        text::internal_date(out, unix_seconds);
+    }
+
+    /// `EMAILID (M00112233445566778899aabbccddeeff)` (RFC 8474)
+    pub fn email_id(&mut self, out: &mut Vec<u8>, guid: Guid) {
+        self.name(out, "EMAILID (M");
+        guid.0.iter().for_each(|byte| text::hex(out, *byte));
+        out.push(b')');
+    }
+
+    /// `THREADID NIL`: messages are not put into threads (RFC 8474 §5.3).
+    pub fn thread_id(&mut self, out: &mut Vec<u8>) {
+        self.name(out, "THREADID NIL");
     }
 
     /// `RFC822.SIZE 44827`

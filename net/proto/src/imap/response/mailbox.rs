@@ -1,7 +1,7 @@
 //! Untagged lines about mailboxes: sizes, lists, status, search results.
 
 use super::{status::code, text};
-use crate::imap::{Code, SelectedInfo, StatusInfo, StatusItems};
+use crate::imap::{Code, Returns, SelectedInfo, StatusInfo, StatusItems};
 use skein_base::{Flags, IdSet, ModSeq, Seq};
 
 /// What stands between the levels of a mailbox name.
@@ -98,7 +98,10 @@ pub fn status(out: &mut Vec<u8>, name: &str, items: StatusItems, info: &StatusIn
         if items.contains(item) {
             text::word(out, start, name);
             out.push(b' ');
-            text::number(out, status_value(item, info));
+            match item {
+                StatusItems::MAILBOXID => mailbox_id(out, info.mailbox_id),
+                item => text::number(out, status_value(item, info)),
+            }
         }
     }
     out.extend_from_slice(b")\r\n");
@@ -112,6 +115,9 @@ fn status_value(item: StatusItems, info: &StatusInfo) -> u64 {
         StatusItems::UIDVALIDITY => u64::from(info.uid_validity),
         StatusItems::UNSEEN => u64::from(info.unseen),
         StatusItems::HIGHESTMODSEQ => info.highest_modseq,
+        StatusItems::SIZE => info.size,
+        StatusItems::DELETED => u64::from(info.deleted),
+        StatusItems::APPENDLIMIT => info.append_limit,
         other => unreachable!("{other:?} is no single item"),
     }
 }
@@ -132,6 +138,41 @@ pub fn search(out: &mut Vec<u8>, found: &IdSet, highest: Option<ModSeq>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// `(F0000000100000002)` (RFC 8474 §4)
+pub(crate) fn mailbox_id(out: &mut Vec<u8>, id: u64) {
+    out.extend_from_slice(b"(F");
+    id.to_be_bytes().iter().for_each(|byte| text::hex(out, *byte));
+    out.push(b')');
+}
+
+/// `* ESEARCH (TAG "A285") UID MIN 7 MAX 3800 COUNT 15 ALL 1:3,5 MODSEQ 1236` with what was asked; of nothing found only COUNT is
+/// told (RFC 4731 §3.1, RFC 7162 §3.1.5).
+pub fn esearch(out: &mut Vec<u8>, returns: &Returns, uid: bool, found: &IdSet, highest: Option<ModSeq>) {
+    out.extend_from_slice(b"* ESEARCH (TAG ");
+    text::string(out, returns.tag.as_bytes());
+    out.extend_from_slice(if uid { b") UID" } else { b")" });
+    let number = |out: &mut Vec<u8>, name: &str, n: u64| {
+        out.extend_from_slice(name.as_bytes());
+        text::number(out, n);
+    };
+    for (asked, name, n) in [(returns.min, " MIN ", found.first()), (returns.max, " MAX ", found.last())] {
+        if let Some(n) = n.filter(|_| asked) {
+            number(out, name, u64::from(n));
+        }
+    }
+    if returns.count {
+        number(out, " COUNT ", found.count());
+    }
+    if returns.all && !found.is_empty() {
+        out.extend_from_slice(b" ALL ");
+        found.write_to(out);
+    }
+    if let Some(highest) = highest.filter(|_| !found.is_empty()) {
+        number(out, " MODSEQ ", highest.0);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 /// The untagged lines of SELECT and EXAMINE (RFC 3501 §6.3.1, RFC 7162 §3.1.2.1).
 pub fn selected(out: &mut Vec<u8>, info: &SelectedInfo) {
     let permanent = (!info.read_only).then_some(Permanent { flags: info.permanent, new_keywords: info.new_keywords });
@@ -146,6 +187,11 @@ pub fn selected(out: &mut Vec<u8>, info: &SelectedInfo) {
     out.extend_from_slice(b"* OK ");
     code(out, &Code::HighestModSeq(ModSeq(info.highest_modseq)));
     out.extend_from_slice(b" Highest.\r\n");
+    if info.mailbox_id > 0 {
+        out.extend_from_slice(b"* OK ");
+        code(out, &Code::MailboxId(info.mailbox_id));
+        out.extend_from_slice(b" Its id.\r\n");
+    }
 }
 
 /// What may be changed for good, for PERMANENTFLAGS.

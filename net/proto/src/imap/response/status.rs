@@ -49,6 +49,10 @@ pub fn code(out: &mut Vec<u8>, code: &Code) {
             set.write_to(out);
         }
         Code::HighestModSeq(modseq) => spaced(out, modseq.0),
+        Code::MailboxId(id) => {
+            out.push(b' ');
+            super::mailbox::mailbox_id(out, *id);
+        }
         Code::BadCharset => out.extend_from_slice(b" (US-ASCII UTF-8)"),
         _ => {}
     }
@@ -68,6 +72,8 @@ fn name(code: &Code) -> &'static str {
         Code::Modified(_) => "MODIFIED",
         Code::HighestModSeq(_) => "HIGHESTMODSEQ",
         Code::NoModSeq => "NOMODSEQ",
+        Code::MailboxId(_) => "MAILBOXID",
+        Code::NotSaved => "NOTSAVED",
         Code::TryCreate => "TRYCREATE",
         Code::ReadOnly => "READ-ONLY",
         Code::ReadWrite => "READ-WRITE",

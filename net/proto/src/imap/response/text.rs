@@ -113,6 +113,12 @@ pub fn internal_date(out: &mut Vec<u8>, unix_seconds: i64) {
     out.push(b'"');
 }
 
+/// Two hexadecimal digits.
+pub(crate) fn hex(out: &mut Vec<u8>, byte: u8) {
+    let digits = b"0123456789abcdef";
+    out.extend_from_slice(&[digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
