@@ -5,8 +5,11 @@ use crate::format::{array_at, u32_at, u64_at};
 use skein_base::{AccountId, LogPos};
 
 const MAGIC: &[u8; 8] = b"SKEINACC";
-/// 2 promises that no mailbox's snapshot names a body in the log; the bytes are those of 1.
-const VERSION: u32 = 2;
+/// Version written of a payload that a reader of 2 knows. 2 promises that no mailbox's snapshot names a body in the log; the bytes are
+/// those of 1.
+pub const ACCOUNT_VERSION_PLAIN: u32 = 2;
+/// Version written of a payload that says what mailboxes are for.
+pub const ACCOUNT_VERSION: u32 = 3;
 const HEADER_BYTES: usize = 64;
 const CRC_AT: usize = HEADER_BYTES - 4;
 
@@ -17,6 +20,8 @@ pub struct AccountSnapshot {
     pub account: AccountId,
     /// Every record before this position is in the payload, and none after it.
     pub true_to: LogPos,
+    /// [`ACCOUNT_VERSION_PLAIN`] or [`ACCOUNT_VERSION`], by what is in the payload; 1 when it was read of such a file.
+    pub version: u32,
     /// The account layer's bytes.
     pub payload: Vec<u8>,
 }
@@ -24,7 +29,7 @@ pub struct AccountSnapshot {
 /// What [`AccountSnapshot::decode`] found beside the snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BodiesAre {
-    /// In packs or objects: the snapshots of its mailboxes name none in the log (version 2).
+    /// In packs or objects: the snapshots of its mailboxes name none in the log (version 2 and later).
     Drained,
     /// Perhaps still in the log (version 1).
     Anywhere,
@@ -35,7 +40,7 @@ impl AccountSnapshot {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_BYTES + self.payload.len());
         out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&self.version.to_le_bytes());
         out.extend_from_slice(&crc32c::crc32c(&self.payload).to_le_bytes());
         out.extend_from_slice(&self.account.0);
         out.extend_from_slice(&self.true_to.segment.to_le_bytes());
@@ -62,7 +67,7 @@ impl AccountSnapshot {
         }
         let bodies = match u32_at(header, 8) {
             1 => BodiesAre::Anywhere,
-            VERSION => BodiesAre::Drained,
+            ACCOUNT_VERSION_PLAIN | ACCOUNT_VERSION => BodiesAre::Drained,
             found => return Err(SnapshotError::Version { found }),
         };
         if u64_at(header, 48) != payload.len() as u64 || u32_at(header, 12) != crc32c::crc32c(payload) {
@@ -71,6 +76,7 @@ impl AccountSnapshot {
         let snapshot = AccountSnapshot {
             account: AccountId(array_at(header, 16)),
             true_to: LogPos { segment: u64_at(header, 32), offset: u64_at(header, 40) },
+            version: u32_at(header, 8),
             payload: payload.to_vec(),
         };
         Ok((snapshot, bodies))

@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 use skein_base::{AccountId, Flags, Guid, KeywordMask, LogPos, MailboxId, ModSeq, Uid, UidValidity};
-use skein_index::{AccountSnapshot, BodiesAre, Expunged, Row, Snapshot, SnapshotBuilder, SnapshotError, SnapshotHead};
+use skein_index::{
+    ACCOUNT_VERSION, ACCOUNT_VERSION_PLAIN, AccountSnapshot, BodiesAre, Expunged, Row, Snapshot, SnapshotBuilder,
+    SnapshotError, SnapshotHead,
+};
 use std::collections::BTreeMap;
 
 /// Everything a snapshot is made of.
@@ -170,7 +173,9 @@ proptest! {
 
     #[test]
     fn account_snapshots_survive_and_damage_is_seen(account: [u8; 16], segment: u64, offset: u64, payload in prop::collection::vec(any::<u8>(), 0..100), at: prop::sample::Index, bit in 0u8..8) {
-        let snapshot = AccountSnapshot { account: AccountId(account), true_to: LogPos { segment, offset }, payload };
+        let true_to = LogPos { segment, offset };
+        let version = if segment % 2 == 0 { ACCOUNT_VERSION_PLAIN } else { ACCOUNT_VERSION };
+        let snapshot = AccountSnapshot { account: AccountId(account), true_to, version, payload };
         let mut bytes = snapshot.encode();
         prop_assert_eq!(AccountSnapshot::decode(&bytes), Ok((snapshot, BodiesAre::Drained)));
         let at = at.index(bytes.len());
@@ -277,6 +282,7 @@ fn files_of_version_1_stay_readable() {
     let account = AccountSnapshot {
         account: AccountId(*b"sixteen bytes ok"),
         true_to: LogPos { segment: 5, offset: 6400 },
+        version: ACCOUNT_VERSION_PLAIN,
         payload: b"the account layer's bytes".to_vec(),
     };
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/v1");
@@ -294,7 +300,8 @@ fn files_of_version_1_stay_readable() {
     golden().assert_is(&Snapshot::open(&bytes[..]).unwrap());
     assert_eq!(bytes, golden().bytes(), "the same version writes the same bytes");
     let read = |folder: &std::path::Path| std::fs::read(folder.join("account.acc")).unwrap();
-    assert_eq!(AccountSnapshot::decode(&read(&folder)), Ok((account.clone(), BodiesAre::Anywhere)));
+    let first = AccountSnapshot { version: 1, ..account.clone() };
+    assert_eq!(AccountSnapshot::decode(&read(&folder)), Ok((first, BodiesAre::Anywhere)));
     assert_eq!(AccountSnapshot::decode(&read(&second)), Ok((account.clone(), BodiesAre::Drained)));
     assert_eq!(read(&second), account.encode(), "the same version writes the same bytes");
 }

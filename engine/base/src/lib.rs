@@ -7,6 +7,7 @@
 //! flags   Flags (system) and KeywordMask (per mailbox)
 //! error   Class: what kind of failure, one table per protocol turns it into a reply
 //! uidl    UidlFormat: how POP3's unique ids are made
+//! special_use  SpecialUse: what a mailbox is for
 //! secret  Secret: a password, zeroed when dropped, never printed
 //! scram   ScramKeys: what a server keeps for SCRAM, and the proofs made with it
 //! limits  every bound of the house, once, with its reason
@@ -25,6 +26,7 @@ pub mod scram;
 pub mod seam;
 mod secret;
 mod set;
+mod special_use;
 pub mod sync;
 mod uidl;
 
@@ -34,4 +36,5 @@ pub use ids::{AccountId, Guid, LogPos, MailboxId, ModSeq, Seq, ShardId, Uid, Uid
 pub use name::{UserName, UserNameError};
 pub use secret::Secret;
 pub use set::{IdSet, SetTooBig};
+pub use special_use::SpecialUse;
 pub use uidl::{UNIQUE_ID_BYTES_MAX, UidlFormat, UidlFormatError, is_unique_id};

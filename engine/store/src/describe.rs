@@ -10,7 +10,7 @@ use crate::account::decode_account;
 use crate::body::{BodyAddr, Place};
 use crate::dictionary::{Dictionary, NoDictionary};
 use crate::{log, pack, snapshot};
-use skein_base::{Flags, Guid, IdSet, LogPos};
+use skein_base::{Flags, Guid, IdSet, LogPos, SpecialUse};
 use skein_index::{AccountSnapshot, BodiesAre, Snapshot, SnapshotError, SnapshotHead};
 
 /// One thing in a file.
@@ -194,6 +194,10 @@ fn tree(bytes: &[u8], tell: Tell<'_>) -> u64 {
     for mailbox in account.mailboxes() {
         let fact = Fact::new("mailbox").number("mailbox", mailbox.id.0).text("name", mailbox.name);
         let fact = fact.number("uidvalidity", mailbox.validity.0);
+        let fact = match mailbox.special_use.is_none() {
+            true => fact,
+            false => fact.text("special_use", special_uses(mailbox.special_use)),
+        };
         tell(fact.text("snapshot_true_to", pos(account.snapshot_of(mailbox.id))));
     }
     account.subscriptions().for_each(|name| tell(Fact::new("subscription").text("name", name)));
@@ -207,6 +211,11 @@ pub(crate) fn pos(pos: LogPos) -> String {
 
 pub(crate) fn flags(flags: Flags) -> String {
     let set = Flags::NAMES.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name);
+    set.collect::<Vec<_>>().join(" ")
+}
+
+pub(crate) fn special_uses(uses: SpecialUse) -> String {
+    let set = SpecialUse::NAMES.iter().filter(|(one, _)| uses.shares(*one)).map(|(_, name)| *name);
     set.collect::<Vec<_>>().join(" ")
 }
 

@@ -4,7 +4,7 @@
 //! any other. Bytes: engine/docs/ops-format.md.
 
 use crate::body::BodyAddr;
-use skein_base::{Flags, Guid, IdSet, MailboxId, Uid, UidValidity, UserName, is_unique_id};
+use skein_base::{Flags, Guid, IdSet, MailboxId, SpecialUse, Uid, UidValidity, UserName, is_unique_id};
 
 /// What a message brings into a mailbox, but its UID.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -115,6 +115,13 @@ pub enum Op {
         /// The first UID that is still recent to the next session.
         below: Uid,
     },
+    /// What a mailbox is for (RFC 6154).
+    SetSpecialUse {
+        /// Which.
+        mailbox: MailboxId,
+        /// All its uses from now on.
+        uses: SpecialUse,
+    },
     /// POP3 clients know a message by an id that is not made of its columns: it came with it from another server
     /// (RFC 1939 §7).
     SetUniqueId {
@@ -159,6 +166,7 @@ const EXPUNGE: u8 = 8;
 const CLAIM_RECENT: u8 = 9;
 const END_ACCOUNT: u8 = 10;
 const SET_UNIQUE_ID: u8 = 11;
+const SET_SPECIAL_USE: u8 = 12;
 
 /// The oldest segment that a body named by these ops reaches back to; 0 for a body in chunks, which may begin anywhere, and
 /// `u64::MAX` when they name none in the log.
@@ -287,6 +295,11 @@ impl Writer {
                 self.u32(mailbox.0);
                 self.u32(below.0);
             }
+            Op::SetSpecialUse { mailbox, uses } => {
+                self.u8(SET_SPECIAL_USE);
+                self.u32(mailbox.0);
+                self.u8(uses.0);
+            }
             Op::SetUniqueId { mailbox, uid, id } => {
                 self.u8(SET_UNIQUE_ID);
                 self.u32(mailbox.0);
@@ -390,6 +403,9 @@ impl Reader<'_> {
             },
             EXPUNGE => Op::Expunge { mailbox: mailbox(self)?, uids: self.set()? },
             CLAIM_RECENT => Op::ClaimRecent { mailbox: mailbox(self)?, below: Uid(self.u32()?) },
+            SET_SPECIAL_USE => {
+                Op::SetSpecialUse { mailbox: mailbox(self)?, uses: SpecialUse(self.u8()? & SpecialUse::ALL.0) }
+            }
             SET_UNIQUE_ID => Op::SetUniqueId {
                 mailbox: mailbox(self)?,
                 uid: Uid(self.u32()?),

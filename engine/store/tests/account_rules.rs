@@ -2,7 +2,7 @@
 
 use skein_base::limits::{KEYWORDS_PER_MAILBOX_MAX, MAILBOX_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX};
 use skein_base::limits::{MAILBOXES_PER_ACCOUNT_MAX, SET_RANGES_MAX};
-use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, ModSeq, Uid, UidValidity, UserName};
+use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, ModSeq, SpecialUse, Uid, UidValidity, UserName};
 use skein_store::AccountError::{self, *};
 use skein_store::account::{Account, Copied, StoreRequest, create_account, decode_account, encode_account};
 use skein_store::body::{BodyAddr, Place};
@@ -509,4 +509,31 @@ fn no_mailbox_is_hidden_by_ops_that_were_lost() {
         &[("INBOX", 1), ("Recovered-2", 4), ("Recovered-2-2", 2), ("a", 3)],
     );
     check(&[rename(5, "a"), delete(6)], &[("INBOX", 1)]);
+}
+
+#[test]
+fn a_use_has_one_mailbox_and_stays_with_it() {
+    let pos = |offset| LogPos { segment: 1, offset };
+    let mut account = Account::unborn();
+    account.apply(&create_account(&UserName::new("anna").unwrap(), 7), pos(1));
+    let plain = encode_account(&account);
+    let both = SpecialUse::SENT | SpecialUse::IMPORTANT;
+    account.apply(&account.create_for("Gesendet", both, 7).unwrap(), pos(2));
+    assert_eq!(account.create_for("Sent", SpecialUse::SENT, 7), Err(SpecialUseTaken));
+    assert_eq!(account.create_for("Sent", SpecialUse::NONE, 7).unwrap().len(), 1);
+    account.apply(&account.rename("Gesendet", "Elsewhere").unwrap(), pos(3));
+    assert_eq!(account.find("Elsewhere").unwrap().special_use, both);
+    let again = decode_account(&encode_account(&account), pos(3)).unwrap();
+    assert_eq!(again.find("Elsewhere").unwrap().special_use, both);
+    // A mailbox that is begun anew for an import is for the same.
+    let id = account.find("Elsewhere").unwrap().id;
+    account.apply(&account.begin_anew(id, UidValidity(99)).unwrap(), pos(4));
+    assert_eq!(account.find("Elsewhere").map(|m| (m.special_use, m.validity)), Some((both, UidValidity(99))));
+    account.apply(&account.delete("Elsewhere").unwrap(), pos(5));
+    assert!(account.create_for("Sent", SpecialUse::SENT, 7).is_ok());
+    // An account without any is written as ever.
+    assert!(encode_account(&account).starts_with(&plain[..6]));
+    for bytes in [&b"\x01\0\0\0\x09\0\0\0\x01"[..], b"\x01\0\0\0", b"\0"] {
+        assert!(decode_account(&[&plain[..], bytes].concat(), pos(1)).is_err(), "{bytes:?}");
+    }
 }

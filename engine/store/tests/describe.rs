@@ -32,7 +32,7 @@ fn tree() -> Vec<u8> {
     account.apply(&account.create("Work/\u{e4}", 1_767_225_600).unwrap(), LogPos { offset: 100, ..pos });
     account.apply(&account.subscribe("Work", true).unwrap(), LogPos { offset: 200, ..pos });
     let payload = encode_account(&account);
-    AccountSnapshot { account: AccountId::of(&user), true_to: account.pos(), payload }.encode()
+    AccountSnapshot { account: AccountId::of(&user), true_to: account.pos(), version: 2, payload }.encode()
 }
 
 #[test]

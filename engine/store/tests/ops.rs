@@ -1,7 +1,7 @@
 //! The bytes of ops and of the tree: what is written reads back, what is not never panics, and version 1 stays readable.
 
 use proptest::prelude::*;
-use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, Uid, UidValidity, UserName};
+use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, SpecialUse, Uid, UidValidity, UserName};
 use skein_store::account::{Account, create_account, decode_account, encode_account};
 use skein_store::body::{BodyAddr, Place};
 use skein_store::op::{NewMessage, Op, StoreMode, decode, encode};
@@ -85,6 +85,7 @@ fn op() -> impl Strategy<Value = Op> {
             keywords
         }),
         (mailbox(), set()).prop_map(|(mailbox, uids)| Op::Expunge { mailbox, uids }),
+        (mailbox(), 0u8..64).prop_map(|(mailbox, uses)| Op::SetSpecialUse { mailbox, uses: SpecialUse(uses) }),
         (mailbox(), any::<u32>(), "[!-~]{1,70}").prop_map(|(mailbox, uid, id)| Op::SetUniqueId {
             mailbox,
             uid: Uid(uid),
@@ -289,6 +290,20 @@ fn version_1_of_the_tree() {
     assert_eq!(bytes, today, "the same version writes the same bytes");
 }
 
+#[test]
+fn version_3_of_the_tree() {
+    let mut account = tree();
+    let sent = account.create_for("Sent", SpecialUse::SENT, 1_767_225_600).unwrap();
+    account.apply(&sent, LogPos { segment: 1, offset: 10 });
+    let today = encode_account(&account);
+    let bytes = golden("../v3/tree.bin", &today);
+    let account = decode_account(&bytes, LogPos { segment: 1, offset: 10 }).unwrap();
+    let uses: Vec<(u32, SpecialUse)> = account.mailboxes().map(|m| (m.id.0, m.special_use)).collect();
+    let none = SpecialUse::NONE;
+    assert_eq!(uses, [(1, none), (2, none), (3, none), (6, SpecialUse::SENT), (5, none)]);
+    assert_eq!(bytes, today, "the same version writes the same bytes");
+}
+
 /// The smallest ops, byte by byte as engine/docs/ops-format.md has them.
 #[test]
 fn small_ops_by_hand() {
@@ -300,6 +315,7 @@ fn small_ops_by_hand() {
         (Op::Expunge { mailbox, uids: IdSet::one(5) }, &[8, 4, 3, 2, 1, 1, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0]),
         (Op::ClaimRecent { mailbox, below: Uid(6) }, &[9, 4, 3, 2, 1, 6, 0, 0, 0]),
         (Op::EndAccount { validity_last: 0x0605_0403 }, &[10, 3, 4, 5, 6]),
+        (Op::SetSpecialUse { mailbox, uses: SpecialUse::SENT }, &[12, 4, 3, 2, 1, 8]),
         (Op::SetUniqueId { mailbox, uid: Uid(6), id: "a.".into() }, &[11, 4, 3, 2, 1, 6, 0, 0, 0, 2, 0, b'a', b'.']),
     ];
     for (op, bytes) in cases {

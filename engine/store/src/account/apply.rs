@@ -3,7 +3,7 @@
 use super::{Account, Entry};
 use crate::mailbox::Mailbox;
 use crate::op::Op;
-use skein_base::{LogPos, MailboxId};
+use skein_base::{LogPos, MailboxId, SpecialUse};
 
 impl Account {
     /// Applies the ops of the record that ends at `pos`.
@@ -50,6 +50,11 @@ impl Account {
             Op::CreateMailbox { mailbox, name, validity } => self.add(*mailbox, name, *validity),
             Op::DeleteMailbox { mailbox } => self.take_out(*mailbox),
             Op::RenameMailbox { mailbox, name } => self.give_name(*mailbox, name),
+            Op::SetSpecialUse { mailbox, uses } => {
+                if let Some(entry) = self.entries.get_mut(mailbox) {
+                    entry.special_use = *uses;
+                }
+            }
             Op::Subscribe { name, on: true } => {
                 self.subscriptions.insert(name.clone());
             }
@@ -87,7 +92,8 @@ impl Account {
         self.names.insert(name.into(), id);
         let mailbox = Some(Box::new(self.expected.remove(&id).unwrap_or_else(|| Mailbox::new(id, validity))));
         let snapshot = LogPos::default();
-        self.entries.insert(id, Entry { name: name.into(), validity, snapshot, mailbox, used_ms: 0 });
+        let special_use = SpecialUse::NONE;
+        self.entries.insert(id, Entry { name: name.into(), validity, special_use, snapshot, mailbox, used_ms: 0 });
     }
 
     fn take_out(&mut self, id: MailboxId) {

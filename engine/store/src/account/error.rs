@@ -31,6 +31,8 @@ pub enum AccountError {
         /// The bound.
         max: usize,
     },
+    /// Another mailbox is for that already.
+    SpecialUseTaken,
     /// A mailbox can not move below itself.
     IntoItself,
     /// The account has `max` mailboxes.
@@ -54,7 +56,7 @@ impl AccountError {
     pub fn class(&self) -> Class {
         match self {
             AccountError::NoSuchAccount | AccountError::NoSuchMailbox => Class::Missing,
-            AccountError::MailboxExists => Class::Exists,
+            AccountError::MailboxExists | AccountError::SpecialUseTaken => Class::Exists,
             AccountError::InboxStays
             | AccountError::HasChildren
             | AccountError::BadName { .. }
@@ -81,6 +83,7 @@ impl fmt::Display for AccountError {
             AccountError::NameTooLong { max } => write!(f, "Mailbox names are at most {max} bytes long"),
             AccountError::NameTooDeep { max } => write!(f, "Mailbox names have at most {max} levels"),
             AccountError::IntoItself => f.write_str("A mailbox can not be moved below itself"),
+            AccountError::SpecialUseTaken => f.write_str("Another mailbox has this use already"),
             AccountError::TooManyMailboxes { max } => write!(f, "An account has at most {max} mailboxes"),
             AccountError::TooManyKeywords { max } => write!(f, "A mailbox knows at most {max} keywords"),
             AccountError::OutOfUids => f.write_str("The mailbox has no UIDs left"),

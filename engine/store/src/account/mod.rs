@@ -14,17 +14,19 @@ mod unload;
 
 pub use error::AccountError;
 pub use messages::{Copied, StoreRequest};
+pub(crate) use persist::version as tree_version;
 pub use persist::{AccountDamage, decode as decode_account, encode as encode_account};
 pub use tree::create_account;
 
 use crate::mailbox::Mailbox;
-use skein_base::{LogPos, MailboxId, UidValidity, UserName};
+use skein_base::{LogPos, MailboxId, SpecialUse, UidValidity, UserName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A mailbox of the tree.
 struct Entry {
     name: Box<str>,
     validity: UidValidity,
+    special_use: SpecialUse,
     /// How far the mailbox's snapshot was true when the tree was written; an older one is not to be trusted.
     snapshot: LogPos,
     /// `None` until somebody looks into it. Boxed: a node of the map has room for eleven entries.
@@ -42,6 +44,8 @@ pub struct Named<'a> {
     pub name: &'a str,
     /// Its UIDVALIDITY.
     pub validity: UidValidity,
+    /// What it is for, when that was said.
+    pub special_use: SpecialUse,
 }
 
 /// All of one user's state.
@@ -169,7 +173,10 @@ impl Account {
             // Another may have had the name when its snapshot was written.
             let name = if account.names.contains_key(&name) { account.free_name(id).into() } else { name };
             account.names.insert(name.clone(), id);
-            account.entries.insert(id, Entry { name, validity, snapshot, mailbox: None, used_ms: 0 });
+            account.entries.insert(
+                id,
+                Entry { name, validity, special_use: SpecialUse::NONE, snapshot, mailbox: None, used_ms: 0 },
+            );
         }
         // Its own name is INBOX's, even if another one's snapshot says so too and comes first.
         if account.entries.get(&MailboxId::INBOX).is_some_and(|inbox| &*inbox.name != "INBOX") {
@@ -206,7 +213,14 @@ impl Account {
         self.mailbox_last = self.mailbox_last.max(id.0);
         self.validity_last = self.validity_last.max(validity.0);
         let snapshot = LogPos::default();
-        self.entries.entry(id).or_insert(Entry { name: name.clone(), validity, snapshot, mailbox: None, used_ms: 0 });
+        self.entries.entry(id).or_insert(Entry {
+            name: name.clone(),
+            validity,
+            special_use: SpecialUse::NONE,
+            snapshot,
+            mailbox: None,
+            used_ms: 0,
+        });
         self.give_name(id, &name);
         self.name_of(id)
     }
@@ -221,7 +235,14 @@ impl Account {
         self.mailbox_last = self.mailbox_last.max(MailboxId::INBOX.0);
         self.names.insert("INBOX".into(), MailboxId::INBOX);
         let snapshot = LogPos::default();
-        let inbox = Entry { name: "INBOX".into(), validity, snapshot, mailbox: None, used_ms: 0 };
+        let inbox = Entry {
+            name: "INBOX".into(),
+            validity,
+            special_use: SpecialUse::NONE,
+            snapshot,
+            mailbox: None,
+            used_ms: 0,
+        };
         self.entries.insert(MailboxId::INBOX, inbox);
     }
 
@@ -256,6 +277,6 @@ impl Account {
 
     fn named(&self, id: MailboxId) -> Named<'_> {
         let entry = &self.entries[&id];
-        Named { id, name: &entry.name, validity: entry.validity }
+        Named { id, name: &entry.name, validity: entry.validity, special_use: entry.special_use }
     }
 }

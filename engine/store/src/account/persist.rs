@@ -2,7 +2,7 @@
 
 use super::{Account, Entry};
 use crate::op::{Reader, Writer};
-use skein_base::{LogPos, MailboxId, UidValidity, UserName};
+use skein_base::{LogPos, MailboxId, SpecialUse, UidValidity, UserName};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The payload was not written by [`encode`].
@@ -30,7 +30,23 @@ pub fn encode(account: &Account) -> Vec<u8> {
     }
     out.u32(account.subscriptions.len() as u32);
     account.subscriptions.iter().for_each(|name| out.text(name));
+    let special: Vec<_> = account.entries.iter().filter(|(_, entry)| !entry.special_use.is_none()).collect();
+    if !special.is_empty() {
+        out.u32(special.len() as u32);
+        for (id, entry) in special {
+            out.u32(id.0);
+            out.u8(entry.special_use.0);
+        }
+    }
     out.0
+}
+
+/// The version of the file that such a payload goes into: a reader that does not know all of it has to refuse.
+pub(crate) fn version(account: &Account) -> u32 {
+    match account.entries.values().all(|entry| entry.special_use.is_none()) {
+        true => skein_index::ACCOUNT_VERSION_PLAIN,
+        false => skein_index::ACCOUNT_VERSION,
+    }
 }
 
 /// The tree back again, true to `pos`. Its mailboxes are not in memory yet.
@@ -52,9 +68,16 @@ fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
         let snapshot = LogPos { segment: input.u64()?, offset: input.u64()? };
         let name = input.text()?;
         names.insert(name.clone(), id);
-        entries.insert(id, Entry { name, validity, snapshot, mailbox: None, used_ms: 0 });
+        let special_use = SpecialUse::NONE;
+        entries.insert(id, Entry { name, validity, special_use, snapshot, mailbox: None, used_ms: 0 });
     }
     let subscriptions: BTreeSet<_> = (0..input.u32()?).map(|_| input.text()).collect::<Option<_>>()?;
+    if input.at < input.bytes.len() {
+        for _ in 0..input.u32()? {
+            let (id, uses) = (MailboxId(input.u32()?), input.u8()?);
+            entries.get_mut(&id)?.special_use = SpecialUse(uses & SpecialUse::ALL.0);
+        }
+    }
     let fits = match user {
         Some(_) => names.get("INBOX") == Some(&MailboxId::INBOX) && names.len() == entries.len(),
         None => entries.is_empty() && subscriptions.is_empty(),

@@ -6,7 +6,7 @@
 use super::{Account, AccountError};
 use crate::op::Op;
 use skein_base::limits::{MAILBOX_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX, MAILBOXES_PER_ACCOUNT_MAX};
-use skein_base::{MailboxId, UidValidity, UserName};
+use skein_base::{MailboxId, SpecialUse, UidValidity, UserName};
 use std::borrow::Cow;
 
 const INBOX: &str = "INBOX";
@@ -56,6 +56,18 @@ impl Account {
         Ok(vec![Op::CreateMailbox { mailbox, name: name.into(), validity }])
     }
 
+    /// A new mailbox that is for something. Each use has one mailbox, so that clients agree on it.
+    pub fn create_for(&self, name: &str, uses: SpecialUse, now: i64) -> Result<Vec<Op>, AccountError> {
+        let mut ops = self.create(name, now)?;
+        if self.entries.values().any(|entry| entry.special_use.shares(uses)) {
+            return Err(AccountError::SpecialUseTaken);
+        }
+        if let ([Op::CreateMailbox { mailbox, .. }], false) = (&ops[..], uses.is_none()) {
+            ops.push(Op::SetSpecialUse { mailbox: *mailbox, uses });
+        }
+        Ok(ops)
+    }
+
     /// A mailbox that comes from elsewhere with its UIDVALIDITY. Without one, as [`Account::create`].
     pub fn create_as(&self, name: &str, validity: Option<UidValidity>, now: i64) -> Result<Vec<Op>, AccountError> {
         let mut ops = self.create(name, now)?;
@@ -76,7 +88,9 @@ impl Account {
             return Ok(Vec::new());
         }
         let made = Op::CreateMailbox { mailbox: id, name: entry.name.clone(), validity };
-        Ok(vec![Op::DeleteMailbox { mailbox: id }, made])
+        let uses = Op::SetSpecialUse { mailbox: id, uses: entry.special_use };
+        let uses = Some(uses).filter(|_| !entry.special_use.is_none());
+        Ok([Op::DeleteMailbox { mailbox: id }, made].into_iter().chain(uses).collect())
     }
 
     /// The end of a mailbox. Its children stay (RFC 3501 §6.3.4).

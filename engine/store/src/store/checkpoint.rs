@@ -47,6 +47,7 @@ type Sync<'a> = Pin<Box<dyn Future<Output = std::io::Result<()>> + 'a>>;
 struct FrozenAccount {
     pos: LogPos,
     tree: Vec<u8>,
+    tree_version: u32,
     mailboxes: Vec<Frozen>,
     /// What those are called.
     names: Vec<Box<str>>,
@@ -138,7 +139,12 @@ impl<D: Disk, C: Clock> Store<D, C> {
         for (mailbox, name) in frozen.mailboxes.iter().zip(&frozen.names) {
             snapshots.push(self.write_mailbox(handle, (mailbox, name), &folder, &moved.to).await?);
         }
-        let tree = AccountSnapshot { account: handle.id(), true_to: frozen.pos, payload: frozen.tree.clone() };
+        let tree = AccountSnapshot {
+            account: handle.id(),
+            true_to: frozen.pos,
+            version: frozen.tree_version,
+            payload: frozen.tree.clone(),
+        };
         let tree = write_beside(&self.0.disk, &paths::tree(&folder), tree.encode()).await?;
         let written = snapshots.iter().map(|file| file.bytes).sum::<u64>() + tree.bytes;
         self.count(|m| m.snapshot_bytes += written);
@@ -303,6 +309,7 @@ fn freeze(account: &Account) -> FrozenAccount {
     FrozenAccount {
         pos: account.pos(),
         tree: account::encode_account(account),
+        tree_version: account::tree_version(account),
         mailboxes: changed().map(|m| m.freeze()).collect(),
         names: changed().map(|m| account.name_of(m.id()).into()).collect(),
         ids,

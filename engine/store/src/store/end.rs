@@ -131,7 +131,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let folder_before = folder;
         self.remove_files(id, folder_before).await?;
         self.0.disk.create_dir_all(folder).await?;
-        let tree = AccountSnapshot { account: id, true_to: end.end, payload: account::encode_account(&state) };
+        let (version, payload) = (account::tree_version(&state), account::encode_account(&state));
+        let tree = AccountSnapshot { account: id, true_to: end.end, version, payload };
         let tree = write_beside(&self.0.disk, &paths::tree(folder), tree.encode()).await?;
         tree.sync().await?;
         tree.put_in_place().await?;

@@ -278,14 +278,14 @@ impl<D: Disk, C: Clock> Store<D, C> {
             made.pass_over(pos);
             state.put(made);
         }
-        let tree = account::encode_account(&state);
+        let (version, tree) = (account::tree_version(&state), account::encode_account(&state));
         let handle = AccountHandle::new(id, state.user().expect("a tree has one").clone(), state, Vec::new());
         let mut files = Vec::new();
         for mailbox in handle.read(|account| account.loaded().map(|m| m.freeze()).collect::<Vec<_>>()) {
             let name = handle.read(|account| account.name_of(mailbox.id).to_owned());
             files.push(self.write_mailbox(&handle, (&mailbox, &name), staging, &HashMap::new()).await?);
         }
-        let tree = AccountSnapshot { account: id, true_to: pos, payload: tree };
+        let tree = AccountSnapshot { account: id, true_to: pos, version, payload: tree };
         files.push(write_beside(&self.0.disk, &paths::tree(staging), tree.encode()).await?);
         for file in &files {
             file.sync().await?;

@@ -13,7 +13,7 @@ use crate::op::{NewMessage, Op, StoreMode};
 use crate::sim::{SimClock, SimDisk, SimExecutor, SimRng};
 use crate::store::{DrainLimits, OpenLimits};
 use skein_base::limits::BODY_CHUNK_BYTES;
-use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid, UserName};
+use skein_base::{Flags, IdSet, MailboxId, ModSeq, SpecialUse, Uid, UserName};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -396,7 +396,12 @@ impl Client {
 
     async fn create(&self) -> Result<(), StoreError> {
         let (name, now) = (self.name(), self.life.store.now());
-        self.ask(|account| account.create(name, now), |state| state.create(name, now)).await
+        let uses = if self.life.rng.once_in(2) {
+            SpecialUse(self.below(64) as u8 & self.below(64) as u8)
+        } else {
+            SpecialUse::NONE
+        };
+        self.ask(|account| account.create_for(name, uses, now), |state| state.create(name, uses, now)).await
     }
 
     async fn delete(&self) -> Result<(), StoreError> {

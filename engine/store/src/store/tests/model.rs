@@ -4,7 +4,7 @@ use crate::account::{Account, StoreRequest, encode_account};
 use crate::body::{BodyAddr, Place};
 use crate::mailbox::Mailbox;
 use crate::op::{NewMessage, StoreMode};
-use skein_base::{Flags, Guid, IdSet, MailboxId};
+use skein_base::{Flags, Guid, IdSet, MailboxId, SpecialUse};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -26,6 +26,7 @@ pub struct Message {
 pub struct Folder {
     pub name: Box<str>,
     pub validity: u32,
+    pub special_use: SpecialUse,
     pub uid_next: u32,
     pub modseq: u64,
     pub first_recent: u32,
@@ -63,7 +64,7 @@ fn canonical(name: &str) -> String {
 
 impl Folder {
     /// What a mailbox in memory shows.
-    pub fn of(name: &str, mailbox: &Mailbox) -> Folder {
+    pub fn of((name, special_use): (&str, SpecialUse), mailbox: &Mailbox) -> Folder {
         let frozen = mailbox.freeze();
         let messages = frozen.rows.from_rank(0).map(|row| {
             let fixed = frozen.fixed(row);
@@ -82,6 +83,7 @@ impl Folder {
         Folder {
             name: name.into(),
             validity: frozen.validity.0,
+            special_use,
             uid_next: frozen.uid_next.0,
             modseq: frozen.modseq.0,
             first_recent: frozen.first_recent.0,
@@ -95,6 +97,7 @@ impl Folder {
         Folder {
             name: name.into(),
             validity,
+            special_use: SpecialUse::NONE,
             uid_next: 1,
             modseq: 1,
             first_recent: 1,
@@ -174,7 +177,7 @@ impl State {
             let folder = match account.mailbox(named.id) {
                 Some(mailbox) => {
                     assert_eq!((mailbox.id(), mailbox.validity()), (named.id, named.validity));
-                    Rc::new(Folder::of(named.name, mailbox))
+                    Rc::new(Folder::of((named.name, named.special_use), mailbox))
                 }
                 None => like.and_then(|s| s.folders.get(&named.id.0)).expect("a mailbox is not loaded").clone(),
             };
@@ -300,11 +303,13 @@ impl State {
         Changed
     }
 
-    pub fn create(&mut self, name: &str, now: i64) -> Outcome {
-        if self.id_of(name).is_some() {
+    pub fn create(&mut self, name: &str, uses: SpecialUse, now: i64) -> Outcome {
+        if self.id_of(name).is_some() || self.folders.values().any(|folder| folder.special_use.shares(uses)) {
             return Refused;
         }
         self.add(&canonical(name), (now as u32).max(self.validity_last + 1));
+        let id = MailboxId(self.mailbox_last);
+        self.change(id).special_use = uses;
         Changed
     }
 
@@ -337,7 +342,7 @@ impl State {
     }
 
     pub fn empty_inbox_into(&mut self, to: &str, now: i64) -> Outcome {
-        if self.create(to, now) == Refused {
+        if self.create(to, SpecialUse::NONE, now) == Refused {
             return Refused;
         }
         let target = MailboxId(self.mailbox_last);
