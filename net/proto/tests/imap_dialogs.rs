@@ -131,6 +131,7 @@ fn status(text: &str) -> StatusInfo {
             "validity" => info.uid_validity = value.parse().unwrap(),
             "next" => info.uid_next = value.parse().unwrap(),
             "modseq" => info.highest_modseq = value.parse().unwrap(),
+            "limit" => info.append_limit = value.parse().unwrap(),
             "size" => info.size = value.parse().unwrap(),
             "deleted" => info.deleted = value.parse().unwrap(),
             "id" => info.mailbox_id = value.parse().unwrap(),

@@ -2,11 +2,14 @@
 
 use skein_base::Class;
 use skein_proto::imap::{Code, Reply};
-use skein_store::{AccountHandle, StoreError};
+use skein_store::{AccountError, AccountHandle, StoreError};
 
 /// The refusal for a failed request. Failures that are the operator's business are logged here, where they end.
 pub(crate) fn refuse(error: &StoreError) -> Reply {
     log(error);
+    if let StoreError::Account(AccountError::SpecialUseTaken) = error {
+        return Reply::No { code: Some(Code::UseAttr), text: error.client_text().into() };
+    }
     Reply::no(error.class(), error.client_text())
 }
 

@@ -6,7 +6,8 @@ use skein_base::limits::MESSAGE_BYTES_MAX_DEFAULT;
 
 /// What is offered to who is logged in; the limit of APPEND follows.
 const CAPABILITIES: &str = " IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE CONDSTORE ESEARCH SEARCHRES WITHIN SAVEDATE OBJECTID \
-                            STATUS=SIZE APPENDLIMIT=";
+                            STATUS=SIZE LIST-EXTENDED \
+                            LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE APPENDLIMIT=";
 
 /// Settings of the machine; one value shared by all connections of a listener.
 #[derive(Clone, PartialEq, Eq, Debug)]

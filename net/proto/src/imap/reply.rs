@@ -83,6 +83,8 @@ pub enum Code {
     NoModSeq,
     /// `MAILBOXID (F..)` (RFC 8474)
     MailboxId(u64),
+    /// `USEATTR` (RFC 6154 §3): a use that no mailbox can have, or another one has.
+    UseAttr,
     /// `NOTSAVED` (RFC 5182 §2.1): nothing is saved for `$`.
     NotSaved,
     /// `TRYCREATE`: the target is missing and could be created.

@@ -12,7 +12,7 @@
 
 use super::SeqSet;
 use crate::sasl::Question;
-use skein_base::{Flags, ModSeq, Secret};
+use skein_base::{Flags, ModSeq, Secret, SpecialUse};
 
 /// One question to the session. Each is answered by one [`Reply`](super::Reply); untagged lines go into
 /// `Imap::out` before the answer. The line after each variant names the replies that fit besides `No` and `Bad`.
@@ -47,6 +47,8 @@ pub enum Request {
     Create {
         /// The mailbox.
         mailbox: String,
+        /// What it is for (RFC 6154 §3).
+        uses: SpecialUse,
     },
     /// DELETE. Reply: `Done`.
     Delete {
@@ -70,15 +72,18 @@ pub enum Request {
         /// The mailbox.
         mailbox: String,
     },
-    /// LIST or LSUB. The session writes the lines with [`response::list`](super::response::list). The question
-    /// for the separator (`LIST "" ""`) is answered by the machine and never asked. Reply: `Done`.
+    /// LIST or LSUB. The session writes the lines with [`response::list`](super::response::list), and for `STATUS` in RETURN
+    /// [`response::status`](super::response::status) after each. The question for the separator (`LIST "" ""`) is answered by the
+    /// machine and never asked. Reply: `Done`.
     List {
         /// The reference name.
         reference: String,
-        /// The pattern with its `*` and `%`.
-        pattern: String,
+        /// The patterns with their `*` and `%`; one, but in the extended form.
+        patterns: Vec<String>,
         /// LSUB: among the subscribed names.
         lsub: bool,
+        /// The extended form's options (RFC 5258); `None` for the plain one.
+        extended: Option<ListOptions>,
     },
     /// NAMESPACE (RFC 2342); the line is [`response::namespace`](super::response::namespace). Reply: `Done`.
     Namespace,
@@ -201,6 +206,21 @@ pub enum Mode {
     ReadWrite,
     /// EXAMINE: nothing changes, `\Recent` stays.
     ReadOnly,
+}
+
+/// Options of the extended LIST (RFC 5258, RFC 5819, RFC 6154).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct ListOptions {
+    /// Among the subscribed names.
+    pub subscribed: bool,
+    /// Among those that are for something.
+    pub special_use: bool,
+    /// Also names above such ones that no pattern matches.
+    pub recursive: bool,
+    /// Tell which are subscribed.
+    pub tell_subscribed: bool,
+    /// Answer these for each.
+    pub status: Option<StatusItems>,
 }
 
 /// What SEARCH is to tell of what it finds (RFC 4731 §3.1, RFC 5182).

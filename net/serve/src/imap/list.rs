@@ -1,61 +1,145 @@
 //! LIST and LSUB: which names match, and what is said of each.
 
-use skein_proto::imap::response::{self, ListAttributes};
+use super::link::Link;
+use super::session::Session;
+use skein_base::SpecialUse;
+use skein_proto::imap::response::{self, ListAttributes, Listing};
+use skein_proto::imap::{ListOptions, Reply};
 use skein_store::account::Account;
 use std::collections::BTreeMap;
+use std::io;
 
-/// What LIST says of one name.
-#[derive(Clone, Copy, Default)]
-struct Listed {
-    /// It is a mailbox (or, for LSUB, subscribed itself).
-    real: bool,
-    /// Names below it exist.
-    children: bool,
+/// Names looked at before the output is.
+const BATCH: usize = 256;
+
+/// What is asked.
+pub(super) struct Wanted {
+    pub reference: String,
+    pub patterns: Vec<String>,
+    pub lsub: bool,
+    pub options: ListOptions,
 }
 
-/// Writes the lines for LIST or LSUB.
+/// What there is of one name.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// It is a mailbox.
+    real: bool,
+    /// Mailboxes below it exist.
+    children: bool,
+    subscribed: bool,
+    /// Names below it are subscribed.
+    subscribed_below: bool,
+    uses: SpecialUse,
+}
+
+/// A line to be written.
+struct Line {
+    name: String,
+    real: bool,
+    attributes: ListAttributes,
+    uses: SpecialUse,
+    below: Vec<&'static str>,
+}
+
+impl Session {
+    pub(super) async fn list(&self, wanted: &Wanted, is_extended: bool, link: &mut Link<'_>) -> io::Result<Reply> {
+        let lines = self.account.read(|account| lines(account, wanted, is_extended));
+        for (i, line) in lines.iter().enumerate() {
+            let Line { name, real, attributes, uses, below } = line;
+            let listing = Listing { lsub: wanted.lsub, attributes: *attributes, uses: *uses, below };
+            response::list(link.out(), &listing, name);
+            // Of a mailbox that went meanwhile, or can not be read, nothing is said (RFC 5819 §2).
+            if let Some(items) = wanted.options.status.filter(|_| *real)
+                && let Reply::Status(info) = self.status(name, items).await
+            {
+                response::status(link.out(), name, items, &info);
+            }
+            if wanted.options.status.is_some() || i % BATCH == BATCH - 1 {
+                link.drain_if_full(self).await?;
+                skein_runtime::session_yield().await;
+            }
+        }
+        Ok(Reply::Done)
+    }
+}
+
+/// The lines for LIST or LSUB.
 ///
 /// The interpretation is reference and pattern joined (RFC 3501 §6.3.8). Names that only hold others are listed with
-/// `\Noselect`. LSUB shows a parent of a subscribed name when `%` stops at it (RFC 3501 §6.3.9).
-pub(crate) fn write(account: &Account, reference: &str, pattern: &str, lsub: bool, out: &mut Vec<u8>) {
-    let text = format!("{reference}{pattern}");
-    let wanted = Pattern::new(&text);
-    for (name, listed) in names(account, lsub) {
-        if !wanted.matches(&name) || (lsub && !listed.real && !wanted.stops_at_level()) {
+/// `\Noselect`, or in the extended form `\NonExistent`. LSUB shows a parent of a subscribed name when `%` stops at it (RFC 3501 §6.3.9).
+fn lines(account: &Account, wanted: &Wanted, is_extended: bool) -> Vec<Line> {
+    let texts: Vec<String> = wanted.patterns.iter().map(|pattern| format!("{}{pattern}", wanted.reference)).collect();
+    let patterns: Vec<Pattern<'_>> = texts.iter().map(|text| Pattern::new(text)).collect();
+    let matches = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
+    let known = names(account);
+    let options = &wanted.options;
+    let is_selected = |known: &Known| match wanted.lsub {
+        true => known.subscribed || known.subscribed_below && patterns[0].stops_at_level(),
+        false if options.subscribed || options.special_use => {
+            (known.subscribed || !options.subscribed) && (!known.uses.is_none() || !options.special_use)
+        }
+        false => known.real || known.children,
+    };
+    // Those that are selected and that no pattern shows, for the names above them.
+    let mut hidden: Vec<&str> = Vec::new();
+    if options.recursive {
+        hidden = known.iter().filter(|(name, known)| is_selected(known) && !matches(name)).map(|(n, _)| &**n).collect();
+    }
+    let mut lines = Vec::new();
+    for (name, one) in known.iter().filter(|(name, _)| matches(name)) {
+        let is_below = |below: &&&str| below.strip_prefix(&**name).is_some_and(|rest| rest.starts_with('/'));
+        let has_hidden = hidden.iter().any(|below| is_below(&below));
+        if !is_selected(one) && !has_hidden {
             continue;
         }
-        let attributes = match (listed.real, listed.children) {
-            (true, true) => ListAttributes::HAS_CHILDREN,
-            (true, false) => ListAttributes::HAS_NO_CHILDREN,
-            (false, _) => ListAttributes::NO_SELECT | ListAttributes::HAS_CHILDREN,
-        };
-        response::list(out, lsub, attributes, &name);
+        let told = [(options.subscribed, "SUBSCRIBED"), (options.special_use, "SPECIAL-USE")];
+        let below = told.into_iter().filter(|(asked, _)| *asked && has_hidden).map(|(_, word)| word).collect();
+        let (real, uses) = (one.real, if wanted.lsub { SpecialUse::NONE } else { one.uses });
+        lines.push(Line { name: name.clone(), real, attributes: attributes(one, wanted, is_extended), uses, below });
     }
+    // INBOX first, as clients expect.
+    lines.sort_by_key(|line| line.name != "INBOX");
+    lines
 }
 
-/// All names with their parents, INBOX first as clients expect.
-fn names(account: &Account, lsub: bool) -> Vec<(String, Listed)> {
-    let mut all: BTreeMap<String, Listed> = BTreeMap::new();
-    let mut add = |name: &str| {
-        for (at, _) in name.match_indices('/') {
-            all.entry(name[..at].to_owned()).or_default().children = true;
-        }
-        all.entry(name.to_owned()).or_default().real = true;
-    };
-    if lsub {
-        account.subscriptions().for_each(&mut add);
-    } else {
-        account.mailboxes().for_each(|m| add(m.name));
-    }
-    let mut names: Vec<(String, Listed)> = all.into_iter().collect();
-    if lsub {
+fn attributes(known: &Known, wanted: &Wanted, is_extended: bool) -> ListAttributes {
+    let children = if known.children { ListAttributes::HAS_CHILDREN } else { ListAttributes::HAS_NO_CHILDREN };
+    if wanted.lsub {
         // \HasChildren speaks of mailboxes, not of subscriptions.
-        for (name, listed) in &mut names {
-            listed.children = account.has_children(name);
-        }
+        return if known.subscribed { children } else { ListAttributes::NO_SELECT | ListAttributes::HAS_CHILDREN };
     }
-    names.sort_by_key(|(name, _)| name != "INBOX");
-    names
+    let is_told = wanted.options.tell_subscribed && known.subscribed;
+    let subscribed = if is_told { ListAttributes::SUBSCRIBED } else { ListAttributes::NONE };
+    let existence = match (known.real, is_extended) {
+        (true, _) => ListAttributes::NONE,
+        (false, true) => ListAttributes::NON_EXISTENT,
+        (false, false) => ListAttributes::NO_SELECT,
+    };
+    existence | children | subscribed
+}
+
+/// All names: mailboxes, what is subscribed, and what is above them.
+fn names(account: &Account) -> BTreeMap<String, Known> {
+    let mut all: BTreeMap<String, Known> = BTreeMap::new();
+    let said = account.mailboxes().fold(SpecialUse::NONE, |uses, m| uses | m.special_use);
+    for mailbox in account.mailboxes() {
+        for (at, _) in mailbox.name.match_indices('/') {
+            all.entry(mailbox.name[..at].to_owned()).or_default().children = true;
+        }
+        let known = all.entry(mailbox.name.to_owned()).or_default();
+        known.real = true;
+        let by_name = SpecialUse::by_name(mailbox.name);
+        let by_name = if said.shares(by_name) { SpecialUse::NONE } else { by_name };
+        known.uses = if mailbox.special_use.is_none() { by_name } else { mailbox.special_use };
+    }
+    for name in account.subscriptions() {
+        for (at, _) in name.match_indices('/') {
+            all.entry(name[..at].to_owned()).or_default().subscribed_below = true;
+        }
+        all.entry(name.to_owned()).or_default().subscribed = true;
+    }
+    all
 }
 
 /// A LIST pattern: `*` is anything, `%` anything within a level.

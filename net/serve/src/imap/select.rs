@@ -42,7 +42,7 @@ impl Session {
     pub(super) async fn status(&self, name: &str, items: StatusItems) -> Reply {
         let found = self.find_loaded(name).await.map(|id| self.look(id, |m| status_of(m, items)));
         match found {
-            Ok(info) => Reply::Status(info),
+            Ok(info) => Reply::Status(StatusInfo { append_limit: self.message_bytes_max, ..info }),
             Err(error) => refuse(&error),
         }
     }
@@ -121,7 +121,7 @@ fn status_of(mailbox: &Mailbox, items: StatusItems) -> StatusInfo {
         highest_modseq: mailbox.modseq().0,
         size: if items.contains(StatusItems::SIZE) { mailbox.bytes() } else { 0 },
         deleted: if items.contains(StatusItems::DELETED) { deleted() } else { 0 },
-        // The machine's to know.
+        // The session's to know.
         append_limit: 0,
         mailbox_id: mailbox_id(mailbox.id(), mailbox.validity()),
     }

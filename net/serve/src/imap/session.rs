@@ -5,7 +5,7 @@ use super::link::Link;
 use super::list;
 use crate::Store;
 use crate::failure::refuse;
-use skein_base::{IdSet, MailboxId, UidValidity};
+use skein_base::{IdSet, MailboxId, SpecialUse, UidValidity};
 use skein_proto::imap::{Code, Reply, Request, response};
 use skein_store::account::Account;
 use skein_store::mailbox::ViewId;
@@ -51,14 +51,14 @@ impl Session {
                 Reply::Done
             }
             Request::Close => self.close(),
-            Request::Create { mailbox } => self.create(&mailbox),
+            Request::Create { mailbox, uses } => self.create(&mailbox, uses),
             Request::Delete { mailbox } => self.change_tree(|account, _| account.delete(&mailbox)),
             Request::Rename { from, to } => self.rename(&from, &to).await,
             Request::Subscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, true)),
             Request::Unsubscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, false)),
-            Request::List { reference, pattern, lsub } => {
-                self.account.read(|account| list::write(account, &reference, &pattern, lsub, link.out()));
-                Reply::Done
+            Request::List { reference, patterns, lsub, extended } => {
+                let wanted = list::Wanted { reference, patterns, lsub, options: extended.unwrap_or_default() };
+                Box::pin(self.list(&wanted, extended.is_some(), link)).await?
             }
             Request::Namespace => {
                 response::namespace(link.out());
@@ -128,8 +128,8 @@ impl Session {
     }
 
     /// Tells the new mailbox's identity (RFC 8474 §4.1).
-    fn create(&self, mailbox: &str) -> Reply {
-        match self.change_tree(|account, now| account.create(mailbox, now)) {
+    fn create(&self, mailbox: &str, uses: SpecialUse) -> Reply {
+        match self.change_tree(|account, now| account.create_for(mailbox, uses, now)) {
             Reply::Done => {
                 let made = |account: &Account| account.find(mailbox).map(|made| mailbox_id(made.id, made.validity));
                 self.account.read(made).map_or(Reply::Done, |id| Reply::DoneCode(Code::MailboxId(id)))

@@ -3,7 +3,7 @@
 use super::{Imap, Phase, Refusal, State, Waiting, Why};
 use crate::imap::response::{self, condition};
 use crate::imap::verb::{News, Verb};
-use crate::imap::{Code, Reply, Request, StatusInfo};
+use crate::imap::{Code, Reply, Request};
 
 impl Imap {
     pub(super) fn answered(&mut self, waiting: Waiting, reply: Reply) {
@@ -68,7 +68,6 @@ impl Imap {
                 self.state = State::Selected;
             }
             (Verb::Status, Reply::Status(info)) => {
-                let info = &StatusInfo { append_limit: self.config.message_bytes_max, ..*info };
                 let (name, items) = self.running().status.take().expect("kept when asked");
                 response::status(&mut self.out, &name, items, info);
             }

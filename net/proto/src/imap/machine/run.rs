@@ -2,7 +2,7 @@
 
 use super::{Imap, Leftover, Phase, State, Waiting};
 use crate::imap::parse::Command;
-use crate::imap::response::{self, ListAttributes};
+use crate::imap::response::{self, ListAttributes, Listing};
 use crate::imap::verb::Verb;
 use crate::imap::{Code, FetchItem, Reply, Request, StatusItems};
 
@@ -17,7 +17,8 @@ impl Imap {
             Command::Enable { condstore } => self.enable(condstore),
             Command::Separator => {
                 let lsub = self.running().verb == Verb::Lsub;
-                response::list(&mut self.out, lsub, ListAttributes::NO_SELECT, "");
+                let listing = Listing { lsub, attributes: ListAttributes::NO_SELECT, ..Listing::default() };
+                response::list(&mut self.out, &listing, "");
                 self.conclude(Reply::Done);
             }
             Command::Ask(request) => self.run_request(request),
@@ -107,6 +108,9 @@ fn implies_condstore(request: &Request) -> bool {
     match request {
         Request::Select { condstore, .. } => *condstore,
         Request::Status { items, .. } => items.contains(StatusItems::HIGHESTMODSEQ),
+        Request::List { extended: Some(options), .. } => {
+            options.status.is_some_and(|items| items.contains(StatusItems::HIGHESTMODSEQ))
+        }
         Request::Fetch { items, .. } => items.has(&FetchItem::ModSeq),
         Request::Store { unchanged_since, .. } => unchanged_since.is_some(),
         Request::Search { needs_modseq, .. } => *needs_modseq,

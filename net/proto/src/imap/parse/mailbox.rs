@@ -2,9 +2,11 @@
 
 use super::cursor::Cursor;
 use super::{Command, Wrong};
+use crate::imap::limits::LIST_PATTERNS_MAX;
 use crate::imap::response::SEPARATOR;
 use crate::imap::verb::Verb;
-use crate::imap::{Mode, Request, StatusItems};
+use crate::imap::{Code, ListOptions, Mode, Request, StatusItems};
+use skein_base::SpecialUse;
 
 /// `SELECT mailbox [(CONDSTORE)]` (RFC 3501 §6.3.1, RFC 4466 §2.2, RFC 7162 §3.1.8)
 pub(super) fn select(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
@@ -36,12 +38,34 @@ pub(super) fn one_name(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong>
             if mailbox.len() > 1 && mailbox.ends_with(SEPARATOR) {
                 mailbox.pop();
             }
-            Request::Create { mailbox }
+            let uses = if c.rest().starts_with(b" (") { special_use(c)? } else { SpecialUse::NONE };
+            Request::Create { mailbox, uses }
         }
         Verb::Delete => Request::Delete { mailbox },
         Verb::Subscribe => Request::Subscribe { mailbox },
         _ => Request::Unsubscribe { mailbox },
     }))
+}
+
+/// ` (USE (\\Drafts ..))` (RFC 6154 §3)
+fn special_use(c: &mut Cursor<'_>) -> Result<SpecialUse, Wrong> {
+    let mut uses = SpecialUse::NONE;
+    c.space()?;
+    c.list(|c| {
+        if c.keyword().as_str() != "USE" {
+            return Err(Wrong::Bad("Unknown CREATE parameter"));
+        }
+        c.space()?;
+        perhaps(c, |c| {
+            c.need(b'\\', "Expected a special-use attribute")?;
+            let name = c.atom("Expected a special-use attribute")?;
+            let known = |(_, known): &&(SpecialUse, &str)| known.as_bytes()[1..].eq_ignore_ascii_case(name);
+            let found = SpecialUse::NAMES.iter().find(known);
+            uses = uses | found.ok_or(Wrong::No(Code::UseAttr, "No mailbox can have this special use"))?.0;
+            Ok(())
+        })
+    })?;
+    Ok(uses)
 }
 
 /// `RENAME from to`
@@ -53,16 +77,86 @@ pub(super) fn rename(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
     Ok(Command::Ask(Request::Rename { from, to }))
 }
 
-/// `LIST reference pattern`, LSUB
+/// `LIST reference pattern`, LSUB; `LIST (option ..) reference (pattern ..) RETURN (option ..)` (RFC 5258 §3)
 pub(super) fn list(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     c.space()?;
+    let (mut options, mut is_extended) = (ListOptions::default(), false);
+    if verb == Verb::List && c.peek() == Some(b'(') {
+        is_extended = true;
+        selection(c, &mut options)?;
+        c.space()?;
+    }
     let reference = c.name_or_empty().or_else(Wrong::into_nobody)?;
     c.space()?;
-    let pattern = c.pattern().or_else(Wrong::into_nobody)?;
-    if pattern.is_empty() {
+    let mut patterns = Vec::new();
+    if verb == Verb::List && c.peek() == Some(b'(') {
+        is_extended = true;
+        c.list(|c| {
+            if patterns.len() == LIST_PATTERNS_MAX {
+                return Err(Wrong::Bad("Too many patterns"));
+            }
+            patterns.push(c.pattern().or_else(Wrong::into_nobody)?);
+            Ok(())
+        })?;
+    } else {
+        patterns.push(c.pattern().or_else(Wrong::into_nobody)?);
+    }
+    if verb == Verb::List && c.rest().get(..8).is_some_and(|word| word.eq_ignore_ascii_case(b" RETURN ")) {
+        is_extended = true;
+        c.space()?;
+        c.keyword();
+        c.space()?;
+        list_returns(c, &mut options)?;
+    }
+    if !is_extended && patterns[0].is_empty() {
         return Ok(Command::Separator);
     }
-    Ok(Command::Ask(Request::List { reference, pattern, lsub: verb == Verb::Lsub }))
+    let extended = is_extended.then_some(options);
+    Ok(Command::Ask(Request::List { reference, patterns, lsub: verb == Verb::Lsub, extended }))
+}
+
+/// What may be in parentheses, or nothing.
+fn perhaps(c: &mut Cursor<'_>, item: impl FnMut(&mut Cursor<'_>) -> Result<(), Wrong>) -> Result<(), Wrong> {
+    if c.rest().starts_with(b"()") {
+        c.eat(b'(');
+        c.eat(b')');
+        return Ok(());
+    }
+    c.list(item)
+}
+
+fn selection(c: &mut Cursor<'_>, options: &mut ListOptions) -> Result<(), Wrong> {
+    perhaps(c, |c| {
+        match c.keyword().as_str() {
+            "SUBSCRIBED" => (options.subscribed, options.tell_subscribed) = (true, true),
+            "SPECIAL-USE" => options.special_use = true,
+            "RECURSIVEMATCH" => options.recursive = true,
+            // There are none elsewhere: all are listed anyway.
+            "REMOTE" => {}
+            _ => return Err(Wrong::Bad("Unknown LIST selection option")),
+        }
+        Ok(())
+    })?;
+    match options.recursive && !options.subscribed && !options.special_use {
+        true => Err(Wrong::Bad("RECURSIVEMATCH needs SUBSCRIBED or SPECIAL-USE")),
+        false => Ok(()),
+    }
+}
+
+fn list_returns(c: &mut Cursor<'_>, options: &mut ListOptions) -> Result<(), Wrong> {
+    perhaps(c, |c| {
+        match c.keyword().as_str() {
+            "SUBSCRIBED" => options.tell_subscribed = true,
+            // Always told.
+            "CHILDREN" | "SPECIAL-USE" => {}
+            "STATUS" => {
+                c.space()?;
+                options.status = Some(status_items(c)?);
+            }
+            _ => return Err(Wrong::Bad("Unknown LIST RETURN option")),
+        }
+        Ok(())
+    })
 }
 
 /// `STATUS mailbox (item ..)`
@@ -70,6 +164,11 @@ pub(super) fn status(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
     c.space()?;
     let mailbox = c.mailbox()?;
     c.space()?;
+    let items = status_items(c)?;
+    Ok(Command::Ask(Request::Status { mailbox, items }))
+}
+
+fn status_items(c: &mut Cursor<'_>) -> Result<StatusItems, Wrong> {
     let mut items = StatusItems::default();
     c.list(|c| {
         let word = c.keyword();
@@ -77,5 +176,5 @@ pub(super) fn status(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
         items.0 |= known.ok_or(Wrong::Bad("Unknown STATUS item"))?.0.0;
         Ok(())
     })?;
-    Ok(Command::Ask(Request::Status { mailbox, items }))
+    Ok(items)
 }

@@ -118,11 +118,11 @@ fn mailboxes() {
     check(&format!("a SELECT {}", "x".repeat(1025)), NO_SUCH_NAME);
     check("a SELECT a b", "BAD Unexpected argument");
     check("a SELECT a*", "BAD Unexpected argument");
-    check("a CREATE a/b/", "Create { mailbox: \"a/b\" }");
+    check("a CREATE a/b/", "Create { mailbox: \"a/b\", uses: SpecialUse(0) }");
     check("a CREATE \"\"", "NO [Cannot] Mailbox name is empty");
     check("a DELETE &bad", "NO [Cannot] Mailbox name is not valid modified UTF-7");
     check(&format!("a CREATE {}", "x".repeat(1025)), "NO [Limit] Mailbox name is too long");
-    check("a CREATE /", "Create { mailbox: \"/\" }");
+    check("a CREATE /", "Create { mailbox: \"/\", uses: SpecialUse(0) }");
     check("a DELETE a/", "Delete { mailbox: \"a/\" }");
     check("a SUBSCRIBE a]b", "Subscribe { mailbox: \"a]b\" }");
     check("a UNSUBSCRIBE \"a b\"", "Unsubscribe { mailbox: \"a b\" }");
@@ -132,10 +132,13 @@ fn mailboxes() {
 
 #[test]
 fn lists_and_status() {
-    check("a LIST \"\" *", "List { reference: \"\", pattern: \"*\", lsub: false }");
-    check("a LIST \"\" \"Entw&APw-%\"", "List { reference: \"\", pattern: \"Entwü%\", lsub: false }");
-    check("a LSUB ~/Mail/ %]", "List { reference: \"~/Mail/\", pattern: \"%]\", lsub: true }");
-    check("a LIST x/ inbox", "List { reference: \"x/\", pattern: \"inbox\", lsub: false }");
+    check("a LIST \"\" *", "List { reference: \"\", patterns: [\"*\"], lsub: false, extended: None }");
+    check(
+        "a LIST \"\" \"Entw&APw-%\"",
+        "List { reference: \"\", patterns: [\"Entwü%\"], lsub: false, extended: None }",
+    );
+    check("a LSUB ~/Mail/ %]", "List { reference: \"~/Mail/\", patterns: [\"%]\"], lsub: true, extended: None }");
+    check("a LIST x/ inbox", "List { reference: \"x/\", patterns: [\"inbox\"], lsub: false, extended: None }");
     check("a LIST x \"\"", "Separator");
     check("a LIST \"\"", "BAD Missing argument");
     check("a LIST \"\" (", "BAD Expected a pattern");

@@ -2,7 +2,7 @@
 
 use super::{status::code, text};
 use crate::imap::{Code, Returns, SelectedInfo, StatusInfo, StatusItems};
-use skein_base::{Flags, IdSet, ModSeq, Seq};
+use skein_base::{Flags, IdSet, ModSeq, Seq, SpecialUse};
 
 /// What stands between the levels of a mailbox name.
 pub const SEPARATOR: char = '/';
@@ -48,13 +48,20 @@ impl ListAttributes {
     /// `\Unmarked`
     pub const UNMARKED: ListAttributes = ListAttributes(32);
 
-    const NAMES: [(ListAttributes, &'static str); 6] = [
+    /// `\NonExistent` (RFC 5258): nothing of this name can be selected.
+    pub const NON_EXISTENT: ListAttributes = ListAttributes(64);
+    /// `\Subscribed` (RFC 5258)
+    pub const SUBSCRIBED: ListAttributes = ListAttributes(128);
+
+    const NAMES: [(ListAttributes, &'static str); 8] = [
         (ListAttributes::NO_SELECT, "\\Noselect"),
         (ListAttributes::NO_INFERIORS, "\\Noinferiors"),
         (ListAttributes::HAS_CHILDREN, "\\HasChildren"),
         (ListAttributes::HAS_NO_CHILDREN, "\\HasNoChildren"),
         (ListAttributes::MARKED, "\\Marked"),
         (ListAttributes::UNMARKED, "\\Unmarked"),
+        (ListAttributes::NON_EXISTENT, "\\NonExistent"),
+        (ListAttributes::SUBSCRIBED, "\\Subscribed"),
     ];
 }
 
@@ -65,8 +72,22 @@ impl std::ops::BitOr for ListAttributes {
     }
 }
 
-/// `* LIST (\HasNoChildren) "/" name`, or LSUB.
-pub fn list(out: &mut Vec<u8>, lsub: bool, attributes: ListAttributes, name: &str) {
+/// One line of LIST or LSUB.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Listing<'a> {
+    /// It is LSUB's.
+    pub lsub: bool,
+    /// What is said of the mailbox.
+    pub attributes: ListAttributes,
+    /// What it is for (RFC 6154).
+    pub uses: SpecialUse,
+    /// What is true of mailboxes below it that are not listed (`CHILDINFO`, RFC 5258 §3.5).
+    pub below: &'a [&'a str],
+}
+
+/// `* LIST (\HasNoChildren \Sent) "/" name`, or LSUB.
+pub fn list(out: &mut Vec<u8>, listing: &Listing<'_>, name: &str) {
+    let Listing { lsub, attributes, uses, below } = *listing;
     out.extend_from_slice(if lsub { b"* LSUB (" } else { b"* LIST (" });
     let start = out.len();
     for (bit, text) in ListAttributes::NAMES {
@@ -74,10 +95,17 @@ pub fn list(out: &mut Vec<u8>, lsub: bool, attributes: ListAttributes, name: &st
             text::word(out, start, text);
         }
     }
+    SpecialUse::NAMES.iter().filter(|(one, _)| uses.shares(*one)).for_each(|(_, text)| text::word(out, start, text));
     out.extend_from_slice(b") \"");
     out.push(SEPARATOR as u8);
     out.extend_from_slice(b"\" ");
     text::mailbox(out, name);
+    if !below.is_empty() {
+        out.extend_from_slice(b" (\"CHILDINFO\" (");
+        let start = out.len();
+        below.iter().for_each(|what| text::word(out, start, &format!("\"{what}\"")));
+        out.extend_from_slice(b"))");
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -253,8 +281,15 @@ mod tests {
         check(|out| expunge(out, Seq(44)), "* 44 EXPUNGE\r\n");
         check(namespace, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
         let attributes = ListAttributes::NO_SELECT | ListAttributes::HAS_CHILDREN;
-        check(|out| list(out, false, attributes, "a b"), "* LIST (\\Noselect \\HasChildren) \"/\" \"a b\"\r\n");
-        check(|out| list(out, true, ListAttributes::NONE, "INBOX"), "* LSUB () \"/\" INBOX\r\n");
+        let listing = Listing { attributes, ..Listing::default() };
+        check(|out| list(out, &listing, "a b"), "* LIST (\\Noselect \\HasChildren) \"/\" \"a b\"\r\n");
+        let listing = Listing { lsub: true, ..Listing::default() };
+        check(|out| list(out, &listing, "INBOX"), "* LSUB () \"/\" INBOX\r\n");
+        let (attributes, uses) = (ListAttributes::SUBSCRIBED, SpecialUse::SENT | SpecialUse::IMPORTANT);
+        let listing = Listing { lsub: false, attributes, uses, below: &["SUBSCRIBED", "SPECIAL-USE"] };
+        let line =
+            "* LIST (\\Subscribed \\Sent \\Important) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\"))\r\n";
+        check(|out| list(out, &listing, "x"), line);
         let found = IdSet::from_iter([2, 3, 84]);
         check(|out| search(out, &found, None), "* SEARCH 2 3 84\r\n");
         check(|out| search(out, &found, Some(ModSeq(9))), "* SEARCH 2 3 84 (MODSEQ 9)\r\n");

@@ -14,8 +14,8 @@ mod text;
 
 pub use fetch::FetchLine;
 pub use mailbox::{
-    ListAttributes, Permanent, SEPARATOR, esearch, exists, expunge, flags_in_use, list, namespace, recent, search,
-    selected, status,
+    ListAttributes, Listing, Permanent, SEPARATOR, esearch, exists, expunge, flags_in_use, list, namespace, recent,
+    search, selected, status,
 };
 pub(crate) use status::condition;
 pub use status::{code, highest_modseq, ok};

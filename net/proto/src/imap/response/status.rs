@@ -73,6 +73,7 @@ fn name(code: &Code) -> &'static str {
         Code::HighestModSeq(_) => "HIGHESTMODSEQ",
         Code::NoModSeq => "NOMODSEQ",
         Code::MailboxId(_) => "MAILBOXID",
+        Code::UseAttr => "USEATTR",
         Code::NotSaved => "NOTSAVED",
         Code::TryCreate => "TRYCREATE",
         Code::ReadOnly => "READ-ONLY",
