@@ -106,6 +106,12 @@ async fn maps_survive_their_name<D: Disk>(disk: &D, folder: &Path) {
     let bytes = vec![7; 10_000];
     disk.write_at(&file, 0, bytes.clone()).await.unwrap();
     let map = disk.map(&path).await.unwrap();
+    let empty = folder.join("empty");
+    disk.create(&empty).await.unwrap();
+    let mut all = disk.map_all(vec![path.clone(), folder.join("none"), empty]).await.into_iter();
+    assert_eq!(all.next().unwrap().unwrap()[..], bytes);
+    assert_eq!(error_kind(all.next().unwrap()), ErrorKind::NotFound);
+    assert!(all.next().unwrap().unwrap().is_empty() && all.next().is_none(), "one for each, in their order");
     disk.remove(&path).await.unwrap();
     assert_eq!(map.clone()[..], bytes);
 }

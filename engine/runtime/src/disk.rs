@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{self, IoSliceMut, Read};
 use std::ops::Deref;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -182,6 +182,13 @@ impl Disk for RealDisk {
     async fn map(&self, path: &Path) -> io::Result<DiskMap> {
         let path = path.to_owned();
         blocking(move || map(&path)).await
+    }
+
+    async fn map_all(&self, paths: Vec<PathBuf>) -> Vec<io::Result<DiskMap>> {
+        let count = paths.len();
+        // Of a small file the way to the pool and back is most of what it costs.
+        let mapped = blocking(move || Ok(paths.iter().map(|path| map(path)).collect())).await;
+        mapped.unwrap_or_else(|error| (0..count).map(|_| Err(io::Error::other(error.to_string()))).collect())
     }
 }
 

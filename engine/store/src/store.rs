@@ -4,7 +4,7 @@
 //! open(user) ── accounts/ab/ab12…/tree ── m1.idx m2.idx ── ops of the log's tail ──▶ AccountHandle
 //! commit(account, ops) ──▶ log.append ──▶ apply ──▶ changed        durable(account) ──▶ the reply may leave
 //! checkpoint(account) ──▶ p1.pack m1.idx m2.idx tree        drain() ──▶ the same for all who need a segment; then it goes
-//! close_idle() ──▶ nothing in memory but where the account's ops are in the log
+//! close_idle() ──▶ nothing in memory but where the account's ops are in the log            users() ──▶ whose they are, unopened
 //! ```
 
 mod check;
@@ -22,6 +22,7 @@ mod repair;
 mod restore;
 #[cfg(test)]
 mod tests;
+mod users;
 
 pub use check::{CheckError, Checked, Finding, Inspector, Stopped};
 pub use checkpoint::CHECKPOINT_OPS;

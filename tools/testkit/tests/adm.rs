@@ -1,5 +1,6 @@
 //! `skein adm`: the real command against a live server, beside IMAP sessions that see what it does at once.
 
+use skein_base::{AccountId, UserName};
 use skein_testkit::adm::{bad, good};
 use skein_testkit::program;
 use skein_testkit::server::{self, PASSWORD};
@@ -133,6 +134,47 @@ fn many_users_by_pattern() {
     let (code, said) = bad(&server, "--json mailbox delete --all Shared");
     assert_eq!(code, Some(68), "{said}");
     assert!(said.contains("test2: ") && said.matches("\"deleted\"").count() == 2, "{said}");
+}
+
+/// To list a million accounts by their names took minutes and as many open accounts. Names come from trees and from the log, in
+/// the order of accounts whatever shard is quicker.
+#[test]
+fn names_are_listed_and_no_account_is_opened() {
+    let mut server = Server::start_changed(|settings, _| {
+        let settings = server::set(&settings, "store", "segment_bytes", "1048576");
+        format!("shards = 3\n{}", server::set(&settings, "store", "log_keep_bytes", "0"))
+    });
+    let mail = message("a@x.org", "all", &"hello ".repeat(3000));
+    let deliver = |server: &Server, users: std::ops::RangeInclusive<usize>| {
+        for n in users {
+            assert!(server.lmtp().deliver(&[&Server::user(n)], &mail).expect("LMTP")[0].is_ok());
+        }
+    };
+    let has_tree = |server: &Server, n: usize| {
+        let hex = AccountId::of(&UserName::new(&Server::user(n)).expect("a name")).hex();
+        server.folder().join("data/accounts").join(&hex[..2]).join(hex).join("tree").exists()
+    };
+    // Those of the first are drained by what comes after.
+    deliver(&server, 1..=180);
+    assert!(wait::until(PATIENCE, || (1..=180).any(|n| has_tree(&server, n))), "nothing is drained");
+    good(&server, "user list test1"); // of an account that is open
+    server.kill();
+    server.restart();
+    let list = good(&server, "--json user list");
+    let mut expect: Vec<UserName> = (1..=180).map(|n| UserName::new(&Server::user(n)).expect("a name")).collect();
+    expect.sort_by_key(AccountId::of);
+    let expect: String = expect.iter().map(|user| format!("{{\"user\":\"{user}\"}}\n")).collect();
+    assert_eq!(list, expect);
+    assert_eq!(good(&server, "--json user list TEST1?").lines().count(), 10);
+    assert_eq!(good(&server, "--json user list ?est180"), good(&server, "--json user list test180"));
+    let stats = good(&server, "--json stats");
+    assert!(stats.lines().count() == 3 && stats.matches("\"accounts_open\":0,").count() == 3, "{stats}");
+    // Other verbs open those alone that are meant.
+    assert_eq!(good(&server, "--json user info test17?").lines().count(), 10);
+    let open = good(&server, "--json stats");
+    let open =
+        open.lines().filter_map(|line| line.split("\"accounts_open\":").nth(1)?.split(',').next()?.parse::<u64>().ok());
+    assert_eq!(open.sum::<u64>(), 10);
 }
 
 #[test]

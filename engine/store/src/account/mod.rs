@@ -15,7 +15,7 @@ mod unload;
 pub use error::AccountError;
 pub use messages::{Copied, StoreRequest};
 pub(crate) use persist::version as tree_version;
-pub use persist::{AccountDamage, decode as decode_account, encode as encode_account};
+pub use persist::{AccountDamage, decode as decode_account, decode_user, encode as encode_account};
 pub use tree::create_account;
 
 use crate::mailbox::Mailbox;

@@ -56,11 +56,21 @@ pub fn decode(payload: &[u8], pos: LogPos) -> Result<Account, AccountDamage> {
     account.filter(|_| input.at == payload.len()).ok_or(AccountDamage { offset: input.at })
 }
 
+/// Whose tree this is, without a look at the rest; `None` for one that has ended.
+pub fn decode_user(payload: &[u8]) -> Result<Option<UserName>, AccountDamage> {
+    let mut input = Reader { bytes: payload, at: 0 };
+    read_user(&mut input).ok_or(AccountDamage { offset: input.at })
+}
+
+fn read_user(input: &mut Reader<'_>) -> Option<Option<UserName>> {
+    match &*input.text()? {
+        "" => Some(None),
+        name => Some(Some(UserName::new(name).ok()?)),
+    }
+}
+
 fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
-    let user = match &*input.text()? {
-        "" => None,
-        name => Some(UserName::new(name).ok()?),
-    };
+    let user = read_user(input)?;
     let (mailbox_last, validity_last) = (input.u32()?, input.u32()?);
     let (mut entries, mut names) = (BTreeMap::new(), BTreeMap::new());
     for _ in 0..input.u32()? {

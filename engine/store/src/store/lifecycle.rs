@@ -12,9 +12,7 @@ use crate::account_handle::AccountHandle;
 use crate::error::StoreError;
 use skein_base::AccountId;
 use skein_base::seam::{Clock, Disk};
-use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
 use std::rc::Rc;
 
 /// Accounts looked at between two breaths: about a tenth of a microsecond each.
@@ -78,18 +76,24 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// # Errors
     /// The folders can not be listed.
     pub async fn accounts(&self, is_here: impl Fn(AccountId) -> bool) -> Result<Vec<AccountId>, StoreError> {
-        let mut all: BTreeSet<AccountId> = self.0.tail.borrow().accounts().collect();
-        all.extend(self.open_ids());
-        let list = async |folder: &Path| self.0.disk.list(folder).await.map_err(StoreError::Disk);
-        for above in list(&self.0.dir).await? {
+        let mut all: Vec<AccountId> = self.0.tail.borrow().accounts().filter(|id| is_here(*id)).collect();
+        all.extend(self.open_ids().into_iter().filter(|id| is_here(*id)));
+        for above in self.0.disk.list(&self.0.dir).await? {
             let names = match self.0.disk.list(&self.0.dir.join(&above)).await {
                 Err(error) if error.kind() == io::ErrorKind::NotADirectory => continue,
-                names => names.map_err(StoreError::Disk)?,
+                names => names?,
             };
-            all.extend(names.iter().filter_map(|name| AccountId::from_hex(name)));
+            for some in names.chunks(ACCOUNTS_PER_BREATH) {
+                all.extend(some.iter().filter_map(|name| AccountId::from_hex(name)).filter(|id| is_here(*id)));
+                self.0.disk.breathe().await;
+            }
         }
-        all.retain(|id| is_here(*id));
-        Ok(all.into_iter().collect())
+        let sorted = move || {
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        Ok(self.0.disk.offload(sorted).await?)
     }
 
     fn open_ids(&self) -> Vec<AccountId> {
@@ -157,7 +161,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     }
 
     /// Closes an account that nobody uses and whose changes are safe.
-    fn close(&self, id: AccountId) -> bool {
+    pub(super) fn close(&self, id: AccountId) -> bool {
         let mut accounts = self.0.accounts.borrow_mut();
         let Some(Slot::Open(handle)) = accounts.get(&id) else { return false };
         let safe = handle.tail_end().is_none_or(|end| self.0.log.is_durable(end));

@@ -3,12 +3,12 @@
 use super::wire::{Code, Problem};
 use skein_auth::{Notices, SharedAuth};
 use skein_base::{AccountId, ShardId};
-use skein_runtime::{LaneError, Lanes};
+use skein_runtime::{Elapsed, LaneError, Lanes};
 use skein_serve::{Host, Job, ToShard};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 /// Works of operators that run on a shard at once: sessions have the core, and each may hold a message in memory.
@@ -136,22 +136,75 @@ impl Desk {
         T: Send + 'static,
         F: Future<Output = T> + 'static,
     {
+        let place = self.place(shard).await?;
+        self.begin(place, work)?.answer().await
+    }
+
+    /// A place on every shard, for a work that goes on only when all its parts do. They are taken in order: two such works never
+    /// wait for each other.
+    ///
+    /// # Errors
+    /// A shard is busy.
+    pub(crate) async fn places(&self) -> Result<Vec<Place>, Problem> {
+        let mut places = Vec::new();
+        for shard in self.shards() {
+            places.push(self.place(shard).await?);
+        }
+        Ok(places)
+    }
+
+    async fn place(&self, shard: ShardId) -> Result<Place, Problem> {
         let busy = |_| Problem::new(Code::TryAgain, format!("shard {shard} is busy; try again"));
-        let place = self.0.places[usize::from(shard.0)].clone().acquire_owned();
-        let place = timeout(PLACE_PATIENCE, place).await.map_err(busy)?.map_err(|_| failed())?;
+        let permit = self.0.places[usize::from(shard.0)].clone().acquire_owned();
+        let permit = timeout(PLACE_PATIENCE, permit).await.map_err(busy)?.map_err(|_| failed())?;
+        Ok(Place { shard, permit })
+    }
+
+    /// Begins a work in its place; the answer comes later.
+    ///
+    /// # Errors
+    /// The shard is busy or stopping.
+    pub(crate) fn begin<T, F>(
+        &self,
+        Place { shard, permit }: Place,
+        work: impl FnOnce(Host) -> F + Send + 'static,
+    ) -> Result<Begun<T>, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + 'static,
+    {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |host| {
             Box::pin(async move {
                 // Whoever asked may have gone; what was done stays done.
                 _ = answer.send(skein_runtime::timeout(WORK_PATIENCE, work(host)).await);
-                drop(place);
+                drop(permit);
             })
         });
         self.0.lanes.send(shard, ToShard::Run(job)).map_err(|error| match error {
             LaneError::Full(_) => Problem::new(Code::TryAgain, format!("shard {shard} is busy; try again")),
             LaneError::Gone(_) => Problem::new(Code::Unavailable, "the server is stopping"),
         })?;
-        answered.await.map_err(|_| failed())?.map_err(|_| Problem::new(Code::TryAgain, "it took too long"))
+        Ok(Begun(answered))
+    }
+}
+
+/// One of a shard's places for works.
+pub(crate) struct Place {
+    shard: ShardId,
+    permit: OwnedSemaphorePermit,
+}
+
+/// A work that runs.
+pub(crate) struct Begun<T>(oneshot::Receiver<Result<T, Elapsed>>);
+
+impl<T> Begun<T> {
+    /// What it comes to.
+    ///
+    /// # Errors
+    /// It took too long, or ended by a panic.
+    pub(crate) async fn answer(self) -> Result<T, Problem> {
+        self.0.await.map_err(|_| failed())?.map_err(|_| Problem::new(Code::TryAgain, "it took too long"))
     }
 }
 

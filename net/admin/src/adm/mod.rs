@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! wire      requests and lines        desk      work on a shard, with a bound and a deadline
-//! rows      lines on their way        users     which users, and their accounts
+//! rows      lines on their way        users     which users, and their accounts      names     of all accounts, unopened
 //! query     the search language       mailbox, message, fetch, server, who, auth, log, top   the verbs
 //! ```
 //!
@@ -24,6 +24,7 @@ mod import;
 mod log;
 mod mailbox;
 mod message;
+mod names;
 mod query;
 mod route;
 mod rows;

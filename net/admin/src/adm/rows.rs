@@ -61,8 +61,16 @@ impl Rows {
     }
 
     pub async fn line(&self, line: &Line) -> Result<(), Gone> {
-        let mut bytes = serde_json::to_vec(line).expect("a line has string keys");
-        bytes.push(b'\n');
+        self.lines(std::slice::from_ref(line)).await
+    }
+
+    /// Some short lines on their way together.
+    pub async fn lines(&self, lines: &[Line]) -> Result<(), Gone> {
+        let mut bytes = Vec::new();
+        for line in lines {
+            serde_json::to_writer(&mut bytes, line).expect("a line has string keys");
+            bytes.push(b'\n');
+        }
         let bytes = match self.lines.try_send(Ok(bytes)) {
             Ok(()) => return Ok(()),
             Err(flume::TrySendError::Disconnected(_)) => return Err(Gone),

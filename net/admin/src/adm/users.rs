@@ -1,7 +1,7 @@
 //! Which users a request means, and their accounts one after the other, each on its shard.
 
 use super::desk::Desk;
-use super::query::glob;
+use super::names;
 use super::route::Stop;
 use super::rows::Rows;
 use super::who;
@@ -15,8 +15,22 @@ use std::sync::Arc;
 
 /// `user list`
 pub(crate) async fn list(desk: &Desk, users: &str, rows: &Rows) -> Result<(), Stop> {
-    let row = async |operator: Operator, rows: Rows| Ok(rows.row([("user", operator.user().as_str().into())]).await?);
-    each(desk, users, Absent::Nothing, rows, row).await.map(drop)
+    if is_pattern(users) {
+        return names::list(desk, users, rows).await;
+    }
+    let (user, auth) = (named(users)?, desk.auth().clone());
+    let found = desk.ask(desk.home(AccountId::of(&user)), async move |host| {
+        let found = names::fitting(&host, &[AccountId::of(&user)], "*").await.pop();
+        // Who has no account may be unknown, or have lost its tree.
+        match found {
+            Some((_, user)) => user.map(Some).map_err(Stop::Problem),
+            None => Ok(one(&host, &user, &auth, Absent::Nothing).await?.map(|operator| operator.user().clone())),
+        }
+    });
+    match found.await?? {
+        Some(user) => Ok(rows.row([("user", user.as_str().into())]).await?),
+        None => Ok(()),
+    }
 }
 
 /// `user info`
@@ -46,7 +60,7 @@ pub(crate) async fn info(desk: &Desk, users: &str, rows: &Rows) -> Result<(), St
     });
     if looked.await? == 0 && !is_pattern(users) {
         // He may log in, and has never come, nor has mail for him.
-        let user = UserName::new(users).map_err(|error| Problem::new(Code::Usage, error.to_string()))?;
+        let user = named(users)?;
         let row = [
             ("user", user.as_str().into()),
             ("account", AccountId::of(&user).hex().into()),
@@ -62,7 +76,7 @@ pub(crate) async fn info(desk: &Desk, users: &str, rows: &Rows) -> Result<(), St
 
 /// After a change in the files of users: they are read again, and with them goes what any shard remembers of passwords.
 pub(crate) async fn changed(desk: &Desk, user: &str, gone: bool, rows: &Rows) -> Result<(), Stop> {
-    let name = UserName::new(user).map_err(|error| Problem::new(Code::Usage, format!("user {user:?}: {error}")))?;
+    let name = named(user)?;
     for (path, notice) in desk.refresh_users().await? {
         // Whoever changes one user need not hear of others' lines.
         tracing::warn!(path = %path.display(), %notice, "passwd-file");
@@ -74,7 +88,7 @@ pub(crate) async fn changed(desk: &Desk, user: &str, gone: bool, rows: &Rows) ->
 
 /// The end of a user's account, with all mail.
 pub(crate) async fn end(desk: &Desk, user: &str, rows: &Rows) -> Result<(), Stop> {
-    let name = UserName::new(user).map_err(|error| Problem::new(Code::Usage, format!("user {user:?}: {error}")))?;
+    let name = named(user)?;
     let id = AccountId::of(&name);
     match desk.ask(desk.home(id), async move |host| host.end_account(id).await).await? {
         Err(StoreError::Account(AccountError::NoSuchAccount)) => {
@@ -98,6 +112,10 @@ fn is_pattern(users: &str) -> bool {
     users.contains(['*', '?'])
 }
 
+fn named(user: &str) -> Result<UserName, Problem> {
+    UserName::new(user).map_err(|error| Problem::new(Code::Usage, format!("user {user:?}: {error}")))
+}
+
 /// Does something with the account of each user meant; how many there were. What fails for one of many users is told, and the
 /// next one follows.
 pub(crate) async fn each<F>(
@@ -112,8 +130,7 @@ where
 {
     let rows = rows.clone();
     if !is_pattern(users) {
-        let user =
-            UserName::new(users).map_err(|error| Problem::new(Code::Usage, format!("user {users:?}: {error}")))?;
+        let user = named(users)?;
         let (shard, auth) = (desk.home(AccountId::of(&user)), desk.auth().clone());
         let one = desk.ask(shard, async move |host| match one(&host, &user, &auth, absent).await? {
             Some(operator) => work(operator, rows).await.map(|()| 1),
@@ -125,39 +142,48 @@ where
     let mut all = 0;
     for shard in desk.shards() {
         let (pattern, rows, work) = (pattern.clone(), rows.clone(), work.clone());
-        all += desk
-            .ask(shard, async move |host| {
-                let mut here = 0;
-                for id in host.accounts_here().await.map_err(problem)? {
-                    let done = match Operator::open_known(&host, id).await {
-                        // Deleted since the list was made.
-                        Err(StoreError::Account(AccountError::NoSuchAccount)) => continue,
-                        Err(error) => Err((id.hex(), problem(error))),
-                        Ok(operator) if !glob::matches(&pattern, operator.user().as_str()) => continue,
-                        Ok(operator) => {
-                            let user = operator.user().to_string();
-                            let working = (work.lock().unwrap_or_else(std::sync::PoisonError::into_inner))(
-                                operator,
-                                rows.clone(),
-                            );
-                            working.await.map_err(|stop| (user, stop))
-                        }
-                    };
-                    here += 1;
-                    match done {
-                        Ok(()) => {}
-                        Err((_, Stop::Gone)) => return Err(Stop::Gone),
-                        Err((user, Stop::Problem(Problem { code, text }))) => {
-                            rows.problem(Problem::new(code, format!("{user}: {text}"))).await?;
-                        }
-                    }
-                    skein_runtime::bulk_yield().await;
-                }
-                Ok::<usize, Stop>(here)
-            })
-            .await??;
+        let begin =
+            move |operator, rows| (work.lock().unwrap_or_else(std::sync::PoisonError::into_inner))(operator, rows);
+        all += desk.ask(shard, async move |host| each_here(&host, &pattern, &rows, begin).await).await??;
     }
     Ok(all)
+}
+
+/// The same for those of one shard.
+async fn each_here<F>(
+    host: &Host,
+    pattern: &str,
+    rows: &Rows,
+    work: impl Fn(Operator, Rows) -> F,
+) -> Result<usize, Stop>
+where
+    F: Future<Output = Result<(), Stop>>,
+{
+    let mut here = 0;
+    for some in host.accounts_here().await.map_err(problem)?.chunks(names::ACCOUNTS_PER_LOOK) {
+        for (id, user) in names::fitting(host, some, pattern).await {
+            let (whose, done) = match user {
+                Err(problem) => (id.hex(), Err(problem.into())),
+                Ok(user) => match Operator::open_known(host, id).await {
+                    // Deleted since the list was made.
+                    Err(StoreError::Account(AccountError::NoSuchAccount)) => continue,
+                    Err(error) => (id.hex(), Err(problem(error))),
+                    Ok(operator) => (user.to_string(), work(operator, rows.clone()).await),
+                },
+            };
+            here += 1;
+            match done {
+                Ok(()) => {}
+                Err(Stop::Gone) => return Err(Stop::Gone),
+                Err(Stop::Problem(Problem { code, text })) => {
+                    rows.problem(Problem::new(code, format!("{whose}: {text}"))).await?;
+                }
+            }
+            skein_runtime::bulk_yield().await;
+        }
+        skein_runtime::bulk_yield().await;
+    }
+    Ok(here)
 }
 
 /// The account of a user: there, or of somebody who may log in.
@@ -179,12 +205,16 @@ async fn one(host: &Host, user: &UserName, auth: &SharedAuth, absent: Absent) ->
 
 /// What the store refuses, as the operator is told it: with all facts.
 pub(crate) fn problem(error: StoreError) -> Stop {
-    let code = match (&error, error.class()) {
+    told(&error).into()
+}
+
+pub(crate) fn told(error: &StoreError) -> Problem {
+    let code = match (error, error.class()) {
         (StoreError::Account(AccountError::NoSuchAccount), _) => Code::NoUser,
         (StoreError::Account(AccountError::NoSuchMailbox), _) => Code::NoMailbox,
         (_, Class::Unavailable | Class::Full | Class::InUse) => Code::TryAgain,
         (_, Class::Denied | Class::Credentials) => Code::Denied,
         _ => Code::Data,
     };
-    Problem::new(code, error.to_string()).into()
+    Problem::new(code, error.to_string())
 }

@@ -14,6 +14,7 @@ mod end;
 mod lifecycle;
 mod model;
 mod repair;
+mod users;
 mod world;
 
 /// Prints the seed of a run that panics.

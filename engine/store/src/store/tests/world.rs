@@ -313,6 +313,7 @@ impl World {
         let mut states = Vec::new();
         for who in 0..USERS {
             let user = self.ledger.borrow().accounts[who].user.clone();
+            whose_is_as_opened(&store, &user)?;
             let state = match replayed.get(&AccountId::of(&user)) {
                 Some(replayed) if replayed.user().is_none() => {
                     self.must_be_gone(&store, &user)?;
@@ -415,6 +416,17 @@ impl World {
         let here: Vec<_> = ledger.accounts.iter().zip(states).filter(|(known, _)| known.home == home).collect();
         let cut = cuts.find(|&cut| here.iter().all(|(known, state)| fits(known, state, cut)));
         cut.map_or_else(|| Err(tell_apart(&ledger.accounts, states)), |_| Ok(()))
+    }
+}
+
+/// Whose an account is said to be while it is closed is whose it is once it is open.
+fn whose_is_as_opened(store: &SimStore, user: &UserName) -> Result<(), String> {
+    let id = AccountId::of(user);
+    let said = block_on(store.users(&[id])).pop().expect("one for each").map_err(|error| format!("{user}: {error}"))?;
+    match (said, block_on(store.open_known(id))) {
+        (Some(said), Ok(opened)) if said == *opened.user() => Ok(()),
+        (None, Err(StoreError::Account(AccountError::NoSuchAccount))) => Ok(()),
+        (said, opened) => Err(format!("{user}'s is said to be {said:?}'s, and opens: {:?}", opened.map(drop))),
     }
 }
 
