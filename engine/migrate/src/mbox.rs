@@ -85,8 +85,17 @@ pub struct Mbox {
 /// The file can not be read, or does not begin with a `From ` line.
 pub fn read(path: &Path, quoting: Quoting) -> Result<Mbox, MigrateError> {
     let file = File::open(path).map_err(MigrateError::io(path))?;
+    read_from(BufReader::with_capacity(1 << 16, file), path, quoting)
+}
+
+/// The same from what the file at `path` holds.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_from(mut input: impl BufRead, path: &Path, quoting: Quoting) -> Result<Mbox, MigrateError> {
     let mut scan = Scan { path, quoting, base: None, found: Vec::new(), open: None };
-    let (mut input, mut at, mut after_empty) = (BufReader::with_capacity(1 << 16, file), 0, true);
+    // Bytes of the line before, when it is empty; a file begins as behind one.
+    let (mut at, mut empty) = (0, Some(0));
     let (mut line, mut starts) = (Vec::new(), true);
     loop {
         line.clear();
@@ -96,8 +105,12 @@ pub fn read(path: &Path, quoting: Quoting) -> Result<Mbox, MigrateError> {
         if read == 0 {
             break;
         }
-        if starts && after_empty && line.starts_with(b"From ") {
-            scan.begin(at, at + read as u64, &line);
+        if starts
+            && let Some(empty) = empty
+            && line.starts_with(b"From ")
+        {
+            scan.end(at - empty);
+            scan.begin(at + read as u64, &line);
         } else if scan.open.is_none() {
             return Err(MigrateError::Damaged {
                 path: path.to_owned(),
@@ -107,10 +120,10 @@ pub fn read(path: &Path, quoting: Quoting) -> Result<Mbox, MigrateError> {
             scan.line(at + read as u64, &line);
         }
         at += read as u64;
-        after_empty = starts && matches!(&line[..], b"\n" | b"\r\n");
+        empty = (starts && matches!(&line[..], b"\n" | b"\r\n")).then_some(read as u64);
         starts = line.ends_with(b"\n");
     }
-    scan.end(at);
+    scan.end(at - empty.unwrap_or(0));
     Ok(Mbox { base: scan.base, messages: scan.found })
 }
 
@@ -134,8 +147,7 @@ struct Header {
 }
 
 impl Scan<'_> {
-    fn begin(&mut self, from_at: u64, at: u64, line: &[u8]) {
-        self.end(from_at);
+    fn begin(&mut self, at: u64, line: &[u8]) {
         let message = Message {
             meta: Meta { internal_date: from_date(line).unwrap_or(0), ..Meta::default() },
             key: Key { uid: u32::MAX, name: String::new() },
@@ -176,12 +188,11 @@ impl Scan<'_> {
         }
     }
 
+    /// The message ends before the empty line that parts it from the next one.
     fn end(&mut self, at: u64) {
         let Some(Header { at: begin, mut message, ours, .. }) = self.open.take() else { return };
         let form = ours.map_or(Form::Other(self.quoting), |bytes| Form::Ours { bytes });
-        // The empty line before the next From is no part of the message.
-        let blank = u64::from(ours.is_none() && at > begin);
-        message.body = Body::Mbox { path: self.path.to_owned(), at: begin, bytes: at - begin - blank, form };
+        message.body = Body::Mbox { path: self.path.to_owned(), at: begin, bytes: at.saturating_sub(begin), form };
         let last = self.found.iter().rev().find_map(|before| before.meta.uid);
         message.meta.uid = message.meta.uid.filter(|uid| last.is_none_or(|last| last < *uid));
         message.key = Key { uid: u32::try_from(self.found.len()).unwrap_or(u32::MAX), name: String::new() };
@@ -294,12 +305,48 @@ pub fn folder(path: &Path, name: &str, quoting: Quoting) -> Result<(Folder, Vec<
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use skein_base::limits::{KEYWORD_BYTES_MAX, KEYWORDS_PER_MAILBOX_MAX};
 
     #[test]
     fn quotes() {
         let text = b"From a\n>From b\n>>From c\n> From d\n";
         assert_eq!(unquoted(text, Quoting::Rd), b"From a\nFrom b\n>From c\n> From d\n");
         assert_eq!(unquoted(text, Quoting::O), b"From a\nFrom b\n>>From c\n> From d\n");
+    }
+
+    fn bodies(file: &[u8]) -> Vec<String> {
+        let messages = read_from(file, Path::new("/mbox"), Quoting::Rd).unwrap().messages;
+        messages.iter().map(|message| String::from_utf8(message.read_in(file)).unwrap()).collect()
+    }
+
+    /// Of a last message that no empty line follows, its last byte was lost; and where lines end with CRLF, a CR stayed behind every
+    /// message.
+    #[test]
+    fn only_the_empty_line_behind_a_message_is_not_its_own() {
+        for (file, expect) in [
+            ("From a\n\ntext\n\nFrom b\n\ntext\n\n", &["\r\ntext\r\n", "\r\ntext\r\n"][..]),
+            ("From a\n\ntext\n", &["\r\ntext\r\n"]),
+            ("From a\n\ntext", &["\r\ntext"]),
+            ("From a\n\ntext\n\n\n", &["\r\ntext\r\n\r\n"]),
+            ("From a\r\n\r\ntext\r\n\r\nFrom b\r\n\r\n", &["\r\ntext\r\n", ""]),
+            ("From a\n\nFrom b\nFrom c\nx\n", &["", "From c\r\nx\r\n"]),
+            ("From a", &[""]),
+        ] {
+            assert_eq!(bodies(file.as_bytes()), expect, "{file:?}");
+        }
+    }
+
+    /// Of a message with all keywords that there can be, the line of keywords was cut, and the rest of it read as text.
+    #[test]
+    fn the_longest_line_of_keywords_reads_back() {
+        let keywords =
+            (0..KEYWORDS_PER_MAILBOX_MAX).map(|n| format!("{n:0width$}", width = KEYWORD_BYTES_MAX)).collect();
+        let (message, body) = (Meta { keywords, uid: Some(1), ..Meta::default() }, "Subject: x\r\n\r\ntext\r\n");
+        let mut file = Vec::new();
+        write(&mut file, &message, None, body.as_bytes()).unwrap();
+        let found = read_from(&file[..], Path::new("/mbox"), Quoting::Rd).unwrap().messages;
+        assert!(found[0].meta == message, "{} keywords", found[0].meta.keywords.len());
+        assert_eq!(bodies(&file), [body]);
     }
 
     #[test]

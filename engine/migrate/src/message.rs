@@ -80,6 +80,17 @@ impl Message {
             Body::Mbox { path, at, bytes, form } => Ok(form.undo(&read_part(path, *at, Some(*bytes))?)),
         }
     }
+
+    /// The same out of what its file holds.
+    ///
+    /// # Panics
+    /// When it is another file.
+    pub fn read_in(&self, file: &[u8]) -> Vec<u8> {
+        match &self.body {
+            Body::File(_) => with_crlf(file),
+            Body::Mbox { at, bytes, form, .. } => form.undo(&file[*at as usize..][..*bytes as usize]),
+        }
+    }
 }
 
 fn read_part(path: &Path, at: u64, bytes: Option<u64>) -> Result<Vec<u8>, MigrateError> {
