@@ -210,6 +210,9 @@ fn flags(letters: &str, meaning: &[(char, Flags)]) -> u8 {
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const DAY_SECONDS: i64 = 86_400;
+/// Years have four digits, as readers want them.
+const DATE_MIN: i64 = days_since_1970(1000, 1, 1) * DAY_SECONDS;
+const DATE_MAX: i64 = days_since_1970(10_000, 1, 1) * DAY_SECONDS - 1;
 
 /// The date of `From x Thu Jan  1 00:00:00 1970`, taken as UTC.
 fn from_date(line: &[u8]) -> Option<i64> {
@@ -221,21 +224,22 @@ fn from_date(line: &[u8]) -> Option<i64> {
     let mut clock = time.split(':').map(|part| part.parse::<i64>().ok().filter(|n| (0..=60).contains(n)));
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next().unwrap_or(Some(0))?);
     let (day, year): (i64, i64) = (day.parse().ok()?, year.parse().ok()?);
-    let good = (1..=31).contains(&day) && (1000..=9999).contains(&year);
-    good.then(|| days_since_1970(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60 + second)
+    if !(1..=31).contains(&day) || !(1000..=9999).contains(&year) {
+        return None;
+    }
+    let seconds = days_since_1970(year, month, day) * DAY_SECONDS + hour * 3600 + minute * 60 + second;
+    Some(seconds.min(DATE_MAX))
 }
 
 /// Days of the Gregorian calendar; years begin in March, so that the leap day is the last.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+const fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + (153 * month + 2) / 5 + day
         - 719_469
 }
 
 fn write_from(out: &mut Vec<u8>, seconds: i64) {
-    // Of four digits, as readers want the year.
-    let seconds =
-        seconds.clamp(days_since_1970(1000, 1, 1) * DAY_SECONDS, days_since_1970(10_000, 1, 1) * DAY_SECONDS - 1);
+    let seconds = seconds.clamp(DATE_MIN, DATE_MAX);
     let days = seconds.div_euclid(DAY_SECONDS);
     // The year and month are those that begin last before the day.
     let mut year = 1970 + days.div_euclid(366).min(days.div_euclid(365));
@@ -356,6 +360,8 @@ mod tests {
             ("From a b@c Tue Feb 29 23:59:59 2000 +0000", Some(951_868_799)),
             ("From a Mon Nov 23 23:34:50 2026", Some(1_795_476_890)),
             ("From a Mon Nov 23 23:34 2026", Some(1_795_476_840)),
+            // The leap second would be in the year 10000, which can not be written.
+            ("From a Fri Dec 31 23:59:60 9999", Some(253_402_300_799)),
             ("From a", None),
             ("From Jan Mon Nov x 23:34:50 2026", None),
         ] {
