@@ -42,7 +42,7 @@ impl Keywords {
     }
 
     /// `0 $Label1`, a line each; the number is the letter's.
-    fn take_letters(&mut self, text: &str) {
+    pub(super) fn take_letters(&mut self, text: &str) {
         for (index, keyword) in text.lines().filter_map(|line| line.split_once(' ')) {
             if let Some(letter) = index.parse().ok().and_then(|index| ('a'..='z').nth(index)) {
                 self.letters.insert(letter, keyword.to_owned());
@@ -51,7 +51,7 @@ impl Keywords {
     }
 
     /// Keywords, a line each, an empty line, then `base:0 2` for each message.
-    fn take_lists(&mut self, text: &str) {
+    pub(super) fn take_lists(&mut self, text: &str) {
         let mut lines = text.lines();
         let words: Vec<&str> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
         for (base, numbers) in lines.filter_map(|line| line.rsplit_once(':')) {

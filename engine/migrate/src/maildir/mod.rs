@@ -25,6 +25,7 @@ pub use write::MaildirWriter;
 use crate::error::MigrateError;
 use crate::message::{Body, Folder, Key, Message, Meta, read_list};
 use keywords::Keywords;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -47,39 +48,87 @@ pub enum Layout {
 /// # Errors
 /// A directory or list can not be read.
 pub fn messages(folder: &Folder) -> Result<Vec<Message>, MigrateError> {
-    let list = uidlist(&folder.path)?.unwrap_or_default();
-    let keywords = Keywords::read(&folder.path)?;
-    // Beside Dovecot's list it was left behind by a migration.
-    let courier = match folder.path.join(DOVECOT).exists() {
-        true => None,
-        false => read_list(&folder.path.join("courierpop3dsizelist"))?,
-    };
-    let uidls = courier.map(|text| uidlist::courier_uidls(&text)).unwrap_or_default();
+    let lists = Lists::read(&folder.path)?;
     let mut messages = Vec::new();
     for place in ["new", "cur"] {
         for (file, path) in entries(&folder.path.join(place))? {
             if file.starts_with('.') || path.is_dir() {
                 continue;
             }
-            let parts = name::Parts::of(&file);
-            let row = list.rows.get(parts.base);
-            let meta = Meta {
-                uid: row.map(|row| row.uid),
-                flags: parts.flags(),
-                keywords: keywords.of(&parts),
-                internal_date: modified(&path)?,
-                uidl: row.and_then(|row| row.uidl.clone()).or_else(|| uidls.get(parts.base).cloned()),
-                guid: row.and_then(|row| row.guid.clone()),
-            };
-            messages.push(Message {
-                meta,
-                key: Key { uid: row.map_or(u32::MAX, |row| row.uid), name: parts.base.to_owned() },
-                body: Body::File(path),
-            });
+            let meta = Meta { internal_date: modified(&path)?, ..lists.meta(&file) };
+            let key = Key { uid: meta.uid.unwrap_or(u32::MAX), name: name::Parts::of(&file).base.to_owned() };
+            messages.push(Message { meta, key, body: Body::File(path) });
         }
     }
     messages.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(messages)
+}
+
+/// What the files beside the messages say of them.
+#[derive(Default)]
+pub struct Lists {
+    uids: UidList,
+    /// POP3's unique ids of Courier, by the base of the file's name.
+    uidls: HashMap<String, String>,
+    keywords: Keywords,
+}
+
+impl Lists {
+    fn read(folder: &Path) -> Result<Lists, MigrateError> {
+        let mut lists =
+            Lists { uids: uidlist(folder)?.unwrap_or_default(), keywords: Keywords::read(folder)?, ..Lists::default() };
+        // Beside Dovecot's list it was left behind by a migration.
+        if !folder.join(DOVECOT).exists()
+            && let Some(text) = read_list(&folder.join("courierpop3dsizelist"))?
+        {
+            lists.take_pop3(&text);
+        }
+        Ok(lists)
+    }
+
+    /// Takes a `dovecot-uidlist` or `courierimapuiddb`, and nothing when it is none that is known.
+    pub fn take_uids(&mut self, text: &[u8]) {
+        self.uids = UidList::parse(text).unwrap_or_default();
+    }
+
+    /// Takes a `courierpop3dsizelist`.
+    pub fn take_pop3(&mut self, text: &[u8]) {
+        self.uidls = uidlist::courier_uidls(text);
+    }
+
+    /// Takes a `dovecot-keywords`.
+    pub fn take_letters(&mut self, text: &[u8]) {
+        self.keywords.take_letters(&String::from_utf8_lossy(text));
+    }
+
+    /// Takes the list of `courierimapkeywords`.
+    pub fn take_keywords(&mut self, text: &[u8]) {
+        self.keywords.take_lists(&String::from_utf8_lossy(text));
+    }
+
+    /// UIDVALIDITY and UIDNEXT, 0 without a list.
+    pub fn numbers(&self) -> (u32, u32) {
+        (self.uids.validity, self.uids.uid_next)
+    }
+
+    /// The files that have UIDs or unique ids, by the bases of their names.
+    pub fn files(&self) -> BTreeSet<&str> {
+        self.uids.rows.keys().chain(self.uidls.keys()).map(String::as_str).collect()
+    }
+
+    /// What is known of a message by the name of its file; that is all but its date.
+    pub fn meta(&self, file: &str) -> Meta {
+        let parts = name::Parts::of(file);
+        let row = self.uids.rows.get(parts.base);
+        Meta {
+            uid: row.map(|row| row.uid),
+            flags: parts.flags(),
+            keywords: self.keywords.of(&parts),
+            internal_date: 0,
+            uidl: row.and_then(|row| row.uidl.clone()).or_else(|| self.uidls.get(parts.base).cloned()),
+            guid: row.and_then(|row| row.guid.clone()),
+        }
+    }
 }
 
 fn uidlist(folder: &Path) -> Result<Option<UidList>, MigrateError> {

@@ -16,8 +16,18 @@ pub(crate) use value::since;
 
 pub(crate) use parse::parse;
 
+use super::wire::Problem;
 use skein_proto::imap::SearchKey;
 use skein_serve::Criterion;
+
+/// What the words of a search look for in a mailbox of this name; `None`: nothing in it can be meant. `now` in Unix seconds is what
+/// relative times start at.
+///
+/// # Errors
+/// Naming the word that is not understood.
+pub fn meaning(words: &[String], now: i64, mailbox: &str) -> Result<Option<Criterion>, Problem> {
+    parse(words, now).map(|query| query.in_mailbox(mailbox))
+}
 
 /// A query, understood.
 #[derive(Clone, Debug)]
