@@ -64,6 +64,8 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::Status { .. } => command!("imap", "STATUS"),
         Request::AppendBegin { .. } | Request::AppendChunk(_) | Request::AppendAbort => None,
         Request::AppendEnd => command!("imap", "APPEND"),
+        // The rest of SELECT.
+        Request::Resync(_) => None,
         Request::Fetch { .. } => command!("imap", "FETCH"),
         Request::Store { .. } => command!("imap", "STORE"),
         Request::Search { .. } => command!("imap", "SEARCH"),

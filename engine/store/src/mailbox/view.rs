@@ -89,6 +89,28 @@ impl Changes {
 }
 
 impl Mailbox {
+    /// Which of these UIDs a view does not show and that left after a modseq. Where the history does not reach back so far, those that
+    /// are not there: a client may be told of more than it knows (RFC 7162 §3.2.5.1).
+    pub fn vanished_since(&self, view: ViewId, since: ModSeq, of: &IdSet) -> IdSet {
+        // None above was ever given.
+        let given = self.uid_next.0.wrapping_sub(1);
+        if given == 0 {
+            return IdSet::new();
+        }
+        let of = of.intersection(&IdSet::range(1, given));
+        if since < self.history_from {
+            let there: IdSet = self.rows.from_rank(0).map(|row| row.uid.0).collect();
+            return of.difference(&there).difference(self.view(view).zombies());
+        }
+        let steps = self.expunged.iter().rev().take_while(|(modseq, _)| *modseq > since);
+        let ranges = steps.flat_map(|(_, uids)| uids.ranges().map(|ids| (*ids.start(), *ids.end())));
+        let mut ranges: Vec<(u32, u32)> = ranges.collect();
+        ranges.sort_unstable();
+        let mut gone = IdSet::new();
+        ranges.into_iter().for_each(|(first, last)| gone.push_range(first, last));
+        gone.intersection(&of).difference(self.view(view).zombies())
+    }
+
     /// A new view of everything there is now. The unclaimed messages are `\Recent` in it; when it is not read-only the
     /// caller logs a `ClaimRecent` below the present UIDNEXT, so that they are recent in no other.
     pub fn open_view(&mut self, read_only: bool) -> ViewId {

@@ -38,7 +38,12 @@ pub enum Request {
         mode: Mode,
         /// The `(CONDSTORE)` parameter was given (RFC 7162 §3.1.8).
         condstore: bool,
+        /// The `(QRESYNC (..))` parameter was given: [`Request::Resync`] follows when the mailbox is open.
+        resync: Option<Resync>,
     },
+    /// The mailbox that has just been selected is the one that the client knows: the session writes what vanished with
+    /// [`response::vanished`](super::response::vanished), and FETCH lines of what changed (RFC 7162 §3.2.5). Reply: `Done`.
+    Resync(Resync),
     /// UNSELECT: leave the mailbox, expunge nothing (RFC 3691). Reply: `Done`.
     Unselect,
     /// CLOSE: expunge `\Deleted` silently unless the mailbox is open read-only, then leave it. Reply: `Done`.
@@ -126,6 +131,8 @@ pub enum Request {
         items: FetchItems,
         /// Only messages changed after this (RFC 7162 §3.1.4.1).
         changed_since: Option<ModSeq>,
+        /// First tell which of the set have vanished since then (RFC 7162 §3.2.6).
+        vanished: bool,
     },
     /// STORE or UID STORE. Reply: `Done` or `DoneCode(Modified)`.
     Store {
@@ -206,6 +213,17 @@ pub enum Mode {
     ReadWrite,
     /// EXAMINE: nothing changes, `\Recent` stays.
     ReadOnly,
+}
+
+/// What a client knows of a mailbox (RFC 7162 §3.2.5). What it says of sequence numbers is not needed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Resync {
+    /// UIDVALIDITY.
+    pub validity: u32,
+    /// HIGHESTMODSEQ.
+    pub modseq: ModSeq,
+    /// The UIDs it knows; `None` for all.
+    pub known: Option<SeqSet>,
 }
 
 /// Options of the extended LIST (RFC 5258, RFC 5819, RFC 6154).

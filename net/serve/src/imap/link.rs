@@ -28,6 +28,11 @@ impl<'a> Link<'a> {
         self.machine.condstore()
     }
 
+    /// QRESYNC is enabled.
+    pub fn qresync(&self) -> bool {
+        self.machine.qresync()
+    }
+
     /// How often bytes have left; what left can not be taken back.
     pub fn drains(&self) -> u64 {
         self.drains

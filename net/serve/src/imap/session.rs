@@ -74,7 +74,13 @@ impl Session {
                 self.append = None;
                 Reply::Done
             }
-            Request::Fetch { set, uid, items, changed_since } => {
+            Request::Resync(resync) => Box::pin(self.resync(&resync, link)).await?,
+            Request::Fetch { set, uid, items, changed_since, vanished } => {
+                if let Some(since) = changed_since.filter(|_| vanished)
+                    && let Ok((_, _, uids)) = self.resolve(&set, uid)
+                {
+                    self.tell_vanished(since, &uids, link);
+                }
                 Box::pin(self.fetch(&set, uid, &items, changed_since, link)).await?
             }
             Request::Store { set, uid, mode, silent, flags, unchanged_since } => {
@@ -86,7 +92,7 @@ impl Session {
             }
             Request::Copy { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, false)).await,
             Request::Move { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, true)).await,
-            Request::Expunge { uids } => self.expunge(uids.as_ref()),
+            Request::Expunge { uids } => self.expunge(uids.as_ref(), link),
             Request::Sync { expunges, .. } => {
                 self.sync(expunges, link);
                 Reply::Done

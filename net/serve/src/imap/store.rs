@@ -54,7 +54,7 @@ impl Session {
         let condstore = link.condstore();
         if !silent || condstore {
             let told = uids.difference(&modified);
-            self.write_flags(&told, uid, !silent, condstore, link).await?;
+            self.write_flags(&told, uid || link.qresync(), !silent, condstore, link).await?;
         }
         Ok(self.stored(mailbox, view, modified, uid))
     }
@@ -102,7 +102,7 @@ impl Session {
         }
     }
 
-    pub(super) fn expunge(&self, set: Option<&SeqSet>) -> Reply {
+    pub(super) fn expunge(&self, set: Option<&SeqSet>, link: &Link<'_>) -> Reply {
         let Some(selected) = &self.selected else { return Reply::bad("No mailbox is selected") };
         if selected.read_only {
             return read_only();
@@ -117,7 +117,13 @@ impl Session {
         // Only what the session has been told of: a message it does not know can not be meant.
         let known = self.known_uids();
         let uids = uids.map_or(known.clone(), |uids| uids.intersection(&known));
+        let before = self.look(selected.mailbox, |m| m.modseq());
         match self.expunge_deleted(selected.mailbox, Some(&uids)) {
+            // What others changed until now is told before this is (RFC 7162 §3.2.7).
+            Ok(()) if link.qresync() => match self.look(selected.mailbox, |m| m.modseq()) {
+                modseq if modseq > before => Reply::DoneCode(Code::HighestModSeq(modseq)),
+                _ => Reply::Done,
+            },
             Ok(()) => Reply::Done,
             Err(error) => refuse(&error),
         }

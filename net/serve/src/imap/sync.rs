@@ -4,10 +4,14 @@ use super::link::Link;
 use super::select::takes_keywords;
 use super::session::Session;
 use super::store::read_only;
-use skein_base::{Flags, IdSet, MailboxId, Uid};
+use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid};
 use skein_proto::imap::response::{self, FetchLine, Permanent};
-use skein_proto::imap::{Reply, SeqSet};
+use skein_proto::imap::{Reply, Resync, SeqSet};
 use skein_store::mailbox::{Mailbox, ViewId, Visible};
+use std::io;
+
+/// Messages looked at before the output is.
+const BATCH: usize = 256;
 
 impl Session {
     /// Tells what has changed in the selected mailbox since the last time (RFC 3501 §5.2). What is told becomes durable
@@ -25,9 +29,13 @@ impl Session {
             // The log refuses: the pump will find out before anything leaves, and end the session.
             crate::failure::log(&error);
         }
-        let condstore = link.condstore();
+        let (condstore, qresync) = (link.condstore(), link.qresync());
         let out = link.out();
-        changes.expunged.iter().for_each(|seq| response::expunge(out, *seq));
+        match qresync {
+            true if changes.vanished.is_empty() => {}
+            true => response::vanished(out, false, &changes.vanished),
+            false => changes.expunged.iter().for_each(|seq| response::expunge(out, *seq)),
+        }
         if let Some(exists) = changes.exists {
             response::exists(out, exists);
         }
@@ -37,8 +45,40 @@ impl Session {
         self.look(id, |mailbox| {
             let mut seen = Vec::new();
             mailbox.visible(view, &changes.flags, Uid(1), usize::MAX / 2, &mut seen);
-            seen.iter().for_each(|seen| flags_line(mailbox, view, seen, false, true, condstore, out));
+            seen.iter().for_each(|seen| flags_line(mailbox, view, seen, qresync, true, condstore, out));
         });
+    }
+
+    /// Tells what vanished and changed since a client has seen the mailbox (RFC 7162 §3.2.5.2).
+    pub(super) async fn resync(&self, resync: &Resync, link: &mut Link<'_>) -> io::Result<Reply> {
+        let Some(selected) = &self.selected else { return Ok(Reply::Done) };
+        let (id, view) = (selected.mailbox, selected.view);
+        let known = resync.known.as_ref().map_or_else(|| IdSet::range(1, u32::MAX), |set| set.resolve(0));
+        self.tell_vanished(resync.modseq, &known, link);
+        let (mut from, mut seen) = (Uid(1), Vec::new());
+        loop {
+            seen.clear();
+            self.look(id, |mailbox| {
+                mailbox.visible(view, &known, from, BATCH, &mut seen);
+                let changed = seen.iter().filter(|seen| seen.row.modseq > resync.modseq);
+                changed.for_each(|seen| flags_line(mailbox, view, seen, true, true, true, link.out()));
+            });
+            match seen.last() {
+                Some(last) => from = Uid(last.row.uid.0 + 1),
+                None => return Ok(Reply::Done),
+            }
+            link.drain_if_full(self).await?;
+            skein_runtime::session_yield().await;
+        }
+    }
+
+    /// Which of these UIDs have vanished since then; of a time that the history does not reach back to, which are not there.
+    pub(super) fn tell_vanished(&self, since: ModSeq, of: &IdSet, link: &mut Link<'_>) {
+        let Some(selected) = &self.selected else { return };
+        let vanished = self.look(selected.mailbox, |m| m.vanished_since(selected.view, since, of));
+        if !vanished.is_empty() {
+            response::vanished(link.out(), true, &vanished);
+        }
     }
 
     /// Tells of keywords that are new in the mailbox, before any FETCH line uses one (RFC 3501 §7.2.6).

@@ -42,6 +42,12 @@ impl Imap {
         }
         let line = self.tagged_line(&reply);
         self.running().tagged = line;
+        let resync = self.running().resync.take();
+        if let (Reply::Selected(info), Some(resync)) = (&reply, resync)
+            && info.uid_validity == resync.validity
+        {
+            return self.asking(Request::Resync(resync), Waiting::Sync);
+        }
         match (verb.news(), self.selected()) {
             (News::None, _) | (_, false) => self.finish(),
             (News::NoExpunge, true) => self.ask_news(false),

@@ -167,6 +167,7 @@ impl Imap {
             verb,
             status: None,
             then: None,
+            resync: None,
             sasl: None,
             tagged: Vec::new(),
         }));

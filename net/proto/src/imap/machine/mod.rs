@@ -23,7 +23,7 @@ use self::refuse::{Leftover, Refusal};
 use super::limits::{IDLE_SECONDS_MAX, LOGIN_SECONDS_MAX};
 use super::response::condition;
 use super::verb::Verb;
-use super::{ImapConfig, Reply, Request, StatusItems};
+use super::{ImapConfig, Reply, Request, Resync, StatusItems};
 use crate::sasl::{Channel, Exchange};
 use std::sync::Arc;
 
@@ -71,6 +71,7 @@ pub struct Imap {
     /// What is under the connection.
     channel: Channel,
     condstore: bool,
+    qresync: bool,
     bad_commands: u8,
 }
 
@@ -138,6 +139,8 @@ struct Running {
     /// For STATUS, whose answer repeats it.
     status: Option<(String, StatusItems)>,
     then: Option<Request>,
+    /// For SELECT with QRESYNC.
+    resync: Option<Resync>,
     /// For AUTHENTICATE.
     sasl: Option<Box<Exchange>>,
     tagged: Vec<u8>,
@@ -168,6 +171,7 @@ impl Imap {
             state: State::NotAuthenticated,
             channel,
             condstore: false,
+            qresync: false,
             bad_commands: 0,
         }
     }
@@ -279,6 +283,11 @@ impl Imap {
     /// CONDSTORE is enabled: FETCH lines with FLAGS carry MODSEQ (RFC 7162 §3.1).
     pub fn condstore(&self) -> bool {
         self.condstore
+    }
+
+    /// QRESYNC is enabled: VANISHED lines in place of EXPUNGE, and FETCH lines carry UID (RFC 7162 §3.2).
+    pub fn qresync(&self) -> bool {
+        self.qresync
     }
 
     /// TLS is active.

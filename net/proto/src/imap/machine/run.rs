@@ -14,7 +14,7 @@ impl Imap {
         match command {
             Command::Plain => self.run_plain(),
             Command::Authenticate { mechanism, initial } => self.authenticate(&mechanism, initial),
-            Command::Enable { condstore } => self.enable(condstore),
+            Command::Enable { condstore, qresync } => self.enable(condstore, qresync),
             Command::Separator => {
                 let lsub = self.running().verb == Verb::Lsub;
                 let listing = Listing { lsub, attributes: ListAttributes::NO_SELECT, ..Listing::default() };
@@ -49,9 +49,18 @@ impl Imap {
         self.phase = Phase::StartTls;
     }
 
-    fn enable(&mut self, condstore: bool) {
-        let newly = condstore && !self.condstore;
-        self.out.extend_from_slice(if newly { &b"* ENABLED CONDSTORE\r\n"[..] } else { b"* ENABLED\r\n" });
+    /// QRESYNC enables CONDSTORE as well (RFC 7162 §3.2.3).
+    fn enable(&mut self, condstore: bool, qresync: bool) {
+        let newly = (condstore || qresync) && !self.condstore;
+        self.out.extend_from_slice(b"* ENABLED");
+        if newly && condstore {
+            self.out.extend_from_slice(b" CONDSTORE");
+        }
+        if qresync && !self.qresync {
+            self.out.extend_from_slice(b" QRESYNC");
+        }
+        self.out.extend_from_slice(b"\r\n");
+        self.qresync |= qresync;
         self.condstore |= newly;
         if newly && self.selected() {
             return self.asking(Request::Enable, Waiting::Command);
@@ -60,6 +69,17 @@ impl Imap {
     }
 
     fn run_request(&mut self, mut request: Request) {
+        let needs_qresync = match &request {
+            Request::Select { resync, .. } => resync.is_some(),
+            Request::Fetch { vanished, .. } => *vanished,
+            _ => false,
+        };
+        if needs_qresync && !self.qresync {
+            return self.conclude(Reply::bad("ENABLE QRESYNC first"));
+        }
+        if let Request::Select { resync, .. } = &mut request {
+            self.running().resync = resync.take();
+        }
         match &mut request {
             Request::Logout => {
                 response::condition(&mut self.out, b"*", "BYE", None, "Logging out.");

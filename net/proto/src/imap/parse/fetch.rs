@@ -22,25 +22,36 @@ pub(super) fn fetch(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
         Some(b'(') => c.list(|c| item(c, &mut list, false))?,
         _ => item(c, &mut list, true)?,
     }
-    let changed_since = if c.rest().starts_with(b" (") { Some(modifier(c)?) } else { None };
+    let (changed_since, vanished) = match c.rest().starts_with(b" (") {
+        true => modifiers(c)?,
+        false => (None, false),
+    };
+    if vanished && (changed_since.is_none() || !verb.is_uid()) {
+        return Err(Wrong::Bad("VANISHED goes with UID FETCH and CHANGEDSINCE"));
+    }
     if changed_since.is_some() {
         add(&mut list, FetchItem::ModSeq)?;
     }
-    Ok(Command::Ask(Request::Fetch { set, uid: verb.is_uid(), items: FetchItems { list }, changed_since }))
+    Ok(Command::Ask(Request::Fetch { set, uid: verb.is_uid(), items: FetchItems { list }, changed_since, vanished }))
 }
 
-fn modifier(c: &mut Cursor<'_>) -> Result<ModSeq, Wrong> {
+/// `(CHANGEDSINCE n VANISHED)` (RFC 7162 §3.1.4.1, §3.2.6)
+fn modifiers(c: &mut Cursor<'_>) -> Result<(Option<ModSeq>, bool), Wrong> {
     c.space()?;
-    let mut since = None;
+    let (mut since, mut vanished) = (None, false);
     c.list(|c| match c.keyword().as_str() {
         "CHANGEDSINCE" => {
             c.space()?;
             since = Some(ModSeq(c.number64()?));
             Ok(())
         }
+        "VANISHED" => {
+            vanished = true;
+            Ok(())
+        }
         _ => Err(Wrong::Bad("Unknown FETCH modifier")),
     })?;
-    Ok(since.expect("a list is not empty"))
+    Ok((since, vanished))
 }
 
 fn add(list: &mut Vec<FetchItem>, item: FetchItem) -> Result<(), Wrong> {

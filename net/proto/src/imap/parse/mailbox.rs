@@ -1,19 +1,20 @@
 //! Commands that name mailboxes.
 
 use super::cursor::Cursor;
+use super::message::set;
 use super::{Command, Wrong};
 use crate::imap::limits::LIST_PATTERNS_MAX;
 use crate::imap::response::SEPARATOR;
 use crate::imap::verb::Verb;
-use crate::imap::{Code, ListOptions, Mode, Request, StatusItems};
-use skein_base::SpecialUse;
+use crate::imap::{Code, ListOptions, Mode, Request, Resync, StatusItems};
+use skein_base::{ModSeq, SpecialUse};
 
 /// `SELECT mailbox [(CONDSTORE)]` (RFC 3501 §6.3.1, RFC 4466 §2.2, RFC 7162 §3.1.8)
 pub(super) fn select(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     c.space()?;
     // A name that can not be is the session's to refuse: NO also means that none is selected now (RFC 3501 §6.3.1).
     let mailbox = c.mailbox().or_else(Wrong::into_nobody)?;
-    let mut condstore = false;
+    let (mut condstore, mut resync) = (false, None);
     if c.rest().starts_with(b" (") {
         c.space()?;
         c.list(|c| match c.keyword().as_str() {
@@ -21,11 +22,45 @@ pub(super) fn select(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
                 condstore = true;
                 Ok(())
             }
+            "QRESYNC" => {
+                c.space()?;
+                resync = Some(qresync(c)?);
+                Ok(())
+            }
             _ => Err(Wrong::Bad("Unknown SELECT parameter")),
         })?;
     }
     let mode = if verb == Verb::Examine { Mode::ReadOnly } else { Mode::ReadWrite };
-    Ok(Command::Ask(Request::Select { mailbox, mode, condstore }))
+    Ok(Command::Ask(Request::Select { mailbox, mode, condstore, resync }))
+}
+
+/// `(uidvalidity mod-sequence [known-uids] [(known-sequence-set known-uid-set)])` (RFC 7162 §3.2.5)
+fn qresync(c: &mut Cursor<'_>) -> Result<Resync, Wrong> {
+    let wrong = Wrong::Bad("Expected (UIDVALIDITY mod-sequence UIDs)");
+    c.need(b'(', "Expected a list in parentheses")?;
+    let validity = c.number()?;
+    c.space()?;
+    let modseq = ModSeq(c.number64()?);
+    let (mut known, mut matched) = (None, false);
+    while !c.eat(b')') {
+        c.space()?;
+        if c.eat(b'(') {
+            let (_, ()) = (set(c)?, c.space()?);
+            set(c)?;
+            c.need(b')', "Expected a closing parenthesis")?;
+            matched = true;
+            continue;
+        }
+        if known.is_some() || matched {
+            return Err(wrong);
+        }
+        let uids = set(c)?;
+        if uids.has_star() || uids.is_saved() {
+            return Err(Wrong::Bad("Known UIDs are numbers"));
+        }
+        known = Some(uids);
+    }
+    if validity == 0 || modseq.0 == 0 { Err(wrong) } else { Ok(Resync { validity, modseq, known }) }
 }
 
 /// CREATE, DELETE, SUBSCRIBE, UNSUBSCRIBE

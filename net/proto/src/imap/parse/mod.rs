@@ -51,8 +51,8 @@ pub(crate) enum Command {
     Plain,
     /// AUTHENTICATE with a mechanism, and with the initial response of SASL-IR, still in base64.
     Authenticate { mechanism: String, initial: Option<Vec<u8>> },
-    /// ENABLE, and CONDSTORE was among the names.
-    Enable { condstore: bool },
+    /// ENABLE, and which were among the names.
+    Enable { condstore: bool, qresync: bool },
     /// `LIST "" ""`: which separator?
     Separator,
     /// To be asked.

@@ -71,12 +71,14 @@ pub(super) fn id(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
 
 /// `ENABLE 1*(SP capability)` (RFC 5161 §3.1); names that can not be enabled are passed over.
 pub(super) fn enable(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
-    let mut condstore = false;
+    let (mut condstore, mut qresync) = (false, false);
     c.space()?;
     loop {
-        condstore |= c.atom("Missing capability")?.eq_ignore_ascii_case(b"CONDSTORE");
+        let name = c.atom("Missing capability")?;
+        condstore |= name.eq_ignore_ascii_case(b"CONDSTORE");
+        qresync |= name.eq_ignore_ascii_case(b"QRESYNC");
         if !c.eat(b' ') || c.at_end() {
-            return Ok(Command::Enable { condstore });
+            return Ok(Command::Enable { condstore, qresync });
         }
     }
 }

@@ -93,24 +93,24 @@ fn id_and_enable() {
     let fields = |n: usize| format!("a ID ({})", vec!["\"k\" \"v\""; n].join(" "));
     check(&fields(30), "Plain");
     check(&fields(31), "BAD Too many fields");
-    check("a ENABLE CONDSTORE", "Enable { condstore: true }");
-    check("a ENABLE X-GOOD condstore", "Enable { condstore: true }");
-    check("a ENABLE X", "Enable { condstore: false }");
+    check("a ENABLE CONDSTORE", "Enable { condstore: true, qresync: false }");
+    check("a ENABLE X-GOOD condstore", "Enable { condstore: true, qresync: false }");
+    check("a ENABLE X", "Enable { condstore: false, qresync: false }");
     check("a ENABLE", "BAD Missing argument");
     check("a ENABLE ", "BAD Missing capability");
 }
 
 /// SELECT of a name that none can have: the session refuses it, and nothing is selected then.
-const NO_SUCH_NAME: &str = "Select { mailbox: \"\\0\", mode: ReadWrite, condstore: false }";
+const NO_SUCH_NAME: &str = "Select { mailbox: \"\\0\", mode: ReadWrite, condstore: false, resync: None }";
 
 #[test]
 fn mailboxes() {
-    check("a SELECT inbox", "Select { mailbox: \"INBOX\", mode: ReadWrite, condstore: false }");
-    check("a EXAMINE inbox/a", "Select { mailbox: \"INBOX/a\", mode: ReadOnly, condstore: false }");
+    check("a SELECT inbox", "Select { mailbox: \"INBOX\", mode: ReadWrite, condstore: false, resync: None }");
+    check("a EXAMINE inbox/a", "Select { mailbox: \"INBOX/a\", mode: ReadOnly, condstore: false, resync: None }");
     holds("a SELECT inboxes", "\"inboxes\"");
     holds("a SELECT Entw&APw-rfe", "\"Entwürfe\"");
     holds("a SELECT x (condstore)", "condstore: true");
-    check("a SELECT x (QRESYNC)", "BAD Unknown SELECT parameter");
+    check("a SELECT x (QRESYNC)", "BAD Missing argument");
     check("a SELECT x ()", "BAD Unknown SELECT parameter");
     check("a SELECT \"\"", NO_SUCH_NAME);
     check("a SELECT &bad", NO_SUCH_NAME);
@@ -229,8 +229,9 @@ fn stores() {
 #[test]
 fn fetches() {
     let check_items = |items: &str, expect: &str| {
-        let want =
-            format!("Fetch {{ set: 1, uid: false, items: FetchItems {{ list: [{expect}] }}, changed_since: None }}");
+        let want = format!(
+            "Fetch {{ set: 1, uid: false, items: FetchItems {{ list: [{expect}] }}, changed_since: None, vanished: false }}"
+        );
         check(&format!("a FETCH 1 {items}"), &want);
     };
     check_items("FLAGS", "Flags");
@@ -260,10 +261,10 @@ fn fetches() {
 fn fetches_by_uid_and_modseq() {
     check(
         "a UID FETCH 3:* (FLAGS) (CHANGEDSINCE 12345)",
-        "Fetch { set: 3:*, uid: true, items: FetchItems { list: [Uid, Flags, ModSeq] }, changed_since: Some(ModSeq(12345)) }",
+        "Fetch { set: 3:*, uid: true, items: FetchItems { list: [Uid, Flags, ModSeq] }, changed_since: Some(ModSeq(12345)), vanished: false }",
     );
     holds("a UID FETCH 1 (FLAGS UID)", "[Uid, Flags]");
-    check("a FETCH 1 FLAGS (VANISHED)", "BAD Unknown FETCH modifier");
+    check("a FETCH 1 FLAGS (VANISHED)", "BAD VANISHED goes with UID FETCH and CHANGEDSINCE");
     check("a FETCH 1 FLAGS (CHANGEDSINCE x)", "BAD Expected a number");
 }
 

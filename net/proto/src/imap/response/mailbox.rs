@@ -22,6 +22,13 @@ pub fn expunge(out: &mut Vec<u8>, seq: Seq) {
     counted(out, seq.0, " EXPUNGE\r\n");
 }
 
+/// `* VANISHED (EARLIER) 41,43:116`; without EARLIER the numbers go down at once (RFC 7162 §3.2.10).
+pub fn vanished(out: &mut Vec<u8>, earlier: bool, uids: &IdSet) {
+    out.extend_from_slice(if earlier { b"* VANISHED (EARLIER) " } else { b"* VANISHED " });
+    uids.write_to(out);
+    out.extend_from_slice(b"\r\n");
+}
+
 fn counted(out: &mut Vec<u8>, n: u32, tail: &str) {
     out.extend_from_slice(b"* ");
     text::number(out, u64::from(n));
