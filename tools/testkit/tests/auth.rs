@@ -6,7 +6,7 @@ use std::process::Command;
 use skein_testkit::server::PASSWORD;
 use skein_testkit::temp::TempDir;
 use skein_testkit::wait::{self, PATIENCE};
-use skein_testkit::{Server, imap, mail, program};
+use skein_testkit::{Server, imap, mail, pop3, program};
 
 const USERS: &str = "anna:{PLAIN}secret\n\
     anna@example.org:{SSHA}dj2lH1ocucmj5OQsjP6mQrVx6FhOYUNs\n\
@@ -279,8 +279,15 @@ fn an_address_has_so_many_connections() {
     };
     // The kit asks for readiness over HTTP, which is not counted.
     let server = limit("");
-    let imap: Vec<_> = (0..3).map(|_| server.imap()).collect();
-    let pop3: Vec<_> = (0..2).map(|_| server.pop3()).collect();
+    let (mut imap, mut pop3) = (Vec::new(), Vec::new());
+    let ports = server.ports();
+    // What the kit has asked the other ports may be counted for a moment yet.
+    let all_in = || {
+        imap.extend((imap.len()..3).map_while(|_| imap::Client::connect(ports.imap).ok()).collect::<Vec<_>>());
+        pop3.extend((pop3.len()..2).map_while(|_| pop3::Client::connect(ports.pop3).ok()).collect::<Vec<_>>());
+        (imap.len(), pop3.len()) == (3, 2)
+    };
+    assert!(wait::until(PATIENCE, all_in), "five fit");
     let mut sixth = imap::Client::connect_unread(server.ports().imap).expect("TCP");
     let told = String::from_utf8_lossy(&sixth.read_to_close()).into_owned();
     assert!(told.contains("* BYE [LIMIT] Too many connections from your address\r\n"), "{told}");

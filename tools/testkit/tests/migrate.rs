@@ -336,8 +336,9 @@ fn an_export_that_breaks_off_goes_on() {
         let out = dir.join("out");
         let line = format!("export --format {format} {user} {}", out.display());
         let mut waited = Duration::from_millis(20);
-        // Broken off at least four times, and at least once in the middle.
+        // Broken off at least four times, and at the last in the middle.
         for round in 0.. {
+            assert!(round < 200, "it is never broken off in the middle");
             let mut command = Command::new(skein_binary());
             command.arg("adm").arg("--config").arg(server.folder().join("skein.toml")).args(line.split_whitespace());
             let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("skein adm");
@@ -348,9 +349,14 @@ fn an_export_that_breaks_off_goes_on() {
                 server.kill();
             }
             child.wait().expect("its end");
-            assert!(!out.exists(), "it was to be broken off");
             if round % 2 == 1 {
                 server.restart();
+            }
+            if out.exists() {
+                // It was faster.
+                std::fs::remove_dir_all(&out).expect("a removal");
+                waited = waited * 2 / 3;
+                continue;
             }
             let part = dir.join("out.part");
             let has_some = match format {
@@ -360,7 +366,7 @@ fn an_export_that_breaks_off_goes_on() {
             if round >= 4 && has_some {
                 break;
             }
-            waited += Duration::from_millis(if has_some { 0 } else { 20 });
+            waited += Duration::from_millis(if has_some { 0 } else { 7 });
         }
         let mut client = server.login(&user);
         client.command("SELECT INBOX").expect("SELECT").expect_ok();
