@@ -69,6 +69,7 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::Fetch { .. } => command!("imap", "FETCH"),
         Request::Store { .. } => command!("imap", "STORE"),
         Request::Search { .. } => command!("imap", "SEARCH"),
+        Request::Sort { .. } => command!("imap", "SORT"),
         Request::Copy { .. } => command!("imap", "COPY"),
         Request::Move { .. } => command!("imap", "MOVE"),
         Request::Expunge { .. } => command!("imap", "EXPUNGE"),

@@ -66,6 +66,9 @@ fn search_tells_what_is_asked_and_remembers_it() {
     ask("SEARCH RETURN (MIN MAX COUNT ALL) NOT FLAGGED", "MIN 1 MAX 7 COUNT 6 ALL 1:4,6:7");
     ask("UID SEARCH RETURN (COUNT) DELETED", "UID COUNT 1");
     ask("SEARCH RETURN (MIN COUNT) ANSWERED", "COUNT 0");
+    // A number that no message has is no mistake.
+    ask("SEARCH RETURN (ALL) 6:1000", "ALL 6:7");
+    ask("SEARCH RETURN (COUNT) 8,1000", "COUNT 0");
     ask("SEARCH RETURN (ALL) ANSWERED", "");
     ask("UID SEARCH RETURN (MIN) ANSWERED", "UID");
     ask("SEARCH RETURN (SAVE) OR FLAGGED DELETED", "nothing");

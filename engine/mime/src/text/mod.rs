@@ -11,7 +11,10 @@
 mod decode;
 mod find;
 mod fold;
+mod sort;
 mod word;
+
+pub use sort::{base_subject, first_mailbox};
 
 use crate::header::{fields, logical_lines};
 use crate::render::{Address, addresses};

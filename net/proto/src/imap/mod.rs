@@ -12,7 +12,7 @@
 //!
 //! With LITERAL+ (RFC 7888), SASL-IR (4959), ID (2971), IDLE (2177), NAMESPACE (2342), CHILDREN (3348),
 //! UIDPLUS (4315), UNSELECT (3691), MOVE (6851), ENABLE (5161), CONDSTORE (7162), ESEARCH (4731), SEARCHRES (5182), WITHIN (5032),
-//! QRESYNC (7162), SAVEDATE (8514), OBJECTID (8474), STATUS=SIZE (8438), APPENDLIMIT (7889), LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE and
+//! SORT (5256), QRESYNC (7162), SAVEDATE (8514), OBJECTID (8474), STATUS=SIZE (8438), APPENDLIMIT (7889), LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE and
 //! CREATE-SPECIAL-USE (6154).
 //!
 //! The pump:
@@ -46,6 +46,6 @@ pub use machine::{Imap, Step, Why};
 pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
 pub use request::{
     BodySection, Day, FetchItem, FetchItems, FlagList, ListOptions, Mode, Partial, Request, Resync, Returns, SearchKey,
-    SectionText, StatusItems, StoreMode,
+    SectionText, SortBy, SortKey, StatusItems, StoreMode,
 };
 pub use set::SeqSet;

@@ -161,6 +161,17 @@ pub enum Request {
         /// RETURN was given (RFC 4731).
         returns: Option<Returns>,
     },
+    /// SORT or UID SORT (RFC 5256). The line is [`response::sort`](super::response::sort). Reply: `Done`.
+    Sort {
+        /// Answer with UIDs.
+        uid: bool,
+        /// In which order; at least one.
+        by: Vec<SortBy>,
+        /// What to look for.
+        key: SearchKey,
+        /// A MODSEQ key is among them.
+        needs_modseq: bool,
+    },
     /// COPY or UID COPY. Reply: `DoneCode(CopyUid)`, or `Done` when nothing was copied.
     Copy {
         /// Which messages.
@@ -239,6 +250,34 @@ pub struct ListOptions {
     pub tell_subscribed: bool,
     /// Answer these for each.
     pub status: Option<StatusItems>,
+}
+
+/// One criterion of SORT.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SortBy {
+    /// What is compared.
+    pub key: SortKey,
+    /// The greatest first.
+    pub reverse: bool,
+}
+
+/// What SORT compares (RFC 5256 §3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SortKey {
+    /// `ARRIVAL`: internal date and time.
+    Arrival,
+    /// `CC`: local part of the first address.
+    Cc,
+    /// `DATE`: when it was sent, or the internal date.
+    Date,
+    /// `FROM`
+    From,
+    /// `SIZE`
+    Size,
+    /// `SUBJECT`: the base subject.
+    Subject,
+    /// `TO`
+    To,
 }
 
 /// What SEARCH is to tell of what it finds (RFC 4731 §3.1, RFC 5182).

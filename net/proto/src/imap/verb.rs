@@ -29,12 +29,14 @@ pub(crate) enum Verb {
     Unselect,
     Expunge,
     Search,
+    Sort,
     Fetch,
     Store,
     Copy,
     Move,
     UidExpunge,
     UidSearch,
+    UidSort,
     UidFetch,
     UidStore,
     UidCopy,
@@ -64,7 +66,7 @@ pub(crate) enum News {
 struct Row(Verb, &'static str, When, News);
 
 #[rustfmt::skip]
-const ROWS: [Row; 36] = [
+const ROWS: [Row; 38] = [
     Row(Verb::Capability,   "CAPABILITY",   When::Any,         News::None),
     Row(Verb::Noop,         "NOOP",         When::Any,         News::All),
     Row(Verb::Logout,       "LOGOUT",       When::Any,         News::None),
@@ -91,12 +93,14 @@ const ROWS: [Row; 36] = [
     Row(Verb::Unselect,     "UNSELECT",     When::Selected,    News::None),
     Row(Verb::Expunge,      "EXPUNGE",      When::Selected,    News::All),
     Row(Verb::Search,       "SEARCH",       When::Selected,    News::NoExpunge),
+    Row(Verb::Sort,         "SORT",         When::Selected,    News::NoExpunge),
     Row(Verb::Fetch,        "FETCH",        When::Selected,    News::NoExpunge),
     Row(Verb::Store,        "STORE",        When::Selected,    News::NoExpunge),
     Row(Verb::Copy,         "COPY",         When::Selected,    News::All),
     Row(Verb::Move,         "MOVE",         When::Selected,    News::All),
     Row(Verb::UidExpunge,   "UID EXPUNGE",  When::Selected,    News::All),
     Row(Verb::UidSearch,    "UID SEARCH",   When::Selected,    News::All),
+    Row(Verb::UidSort,      "UID SORT",     When::Selected,    News::All),
     Row(Verb::UidFetch,     "UID FETCH",    When::Selected,    News::All),
     Row(Verb::UidStore,     "UID STORE",    When::Selected,    News::All),
     Row(Verb::UidCopy,      "UID COPY",     When::Selected,    News::All),

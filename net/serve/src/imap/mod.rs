@@ -7,6 +7,7 @@ mod list;
 mod search;
 mod select;
 mod session;
+mod sort;
 mod store;
 mod sync;
 

@@ -131,10 +131,7 @@ impl Session {
         let Some(selected) = &self.selected else { return Ok(Reply::bad("No mailbox is selected")) };
         let (mailbox, view) = (selected.mailbox, selected.view);
         let known = Known { now: self.store.now(), saved: &selected.saved };
-        let test = match self.look(mailbox, |m| resolve(key, (m, view), &known)) {
-            Ok(test) => test,
-            Err(reply) => return Ok(reply),
-        };
+        let test = self.look(mailbox, |m| resolve(key, (m, view), &known));
         let mut found = Found { uid, numbers: IdSet::new(), highest: None };
         let failed = self.find(mailbox, view, &test, &mut found).await;
         match returns {
@@ -201,12 +198,23 @@ impl Session {
         }
     }
 
+    /// UIDs of what a key finds in the open mailbox, how many messages could not be read, and the highest modseq found.
+    pub(super) async fn found(&self, key: SearchKey) -> (IdSet, u32, Option<ModSeq>) {
+        let Some(selected) = &self.selected else { return (IdSet::new(), 0, None) };
+        let (mailbox, view) = (selected.mailbox, selected.view);
+        let known = Known { now: self.store.now(), saved: &selected.saved };
+        let test = self.look(mailbox, |m| resolve(key, (m, view), &known));
+        let mut found = Found { uid: true, numbers: IdSet::new(), highest: None };
+        let failed = self.find(mailbox, view, &test, &mut found).await;
+        (found.numbers, failed, found.highest)
+    }
+
     /// UIDs in the open mailbox that an operator looks for, and how many messages could not be read.
     pub(crate) async fn find_uids(&self, criterion: Criterion) -> Result<(IdSet, u32), Reply> {
         let Some(selected) = &self.selected else { return Err(Reply::bad("No mailbox is selected")) };
         let (mailbox, view) = (selected.mailbox, selected.view);
         let known = Known { now: self.store.now(), saved: &selected.saved };
-        let test = self.look(mailbox, |m| resolve_criterion(criterion, (m, view), &known))?;
+        let test = self.look(mailbox, |m| resolve_criterion(criterion, (m, view), &known));
         let mut found = Found { uid: true, numbers: IdSet::new(), highest: None };
         let failed = self.find(mailbox, view, &test, &mut found).await;
         Ok((found.numbers, failed))
@@ -374,38 +382,34 @@ fn guid_of(id: &str) -> Option<Guid> {
     Some(Guid(id.0))
 }
 
-fn sent_of(message: &[u8]) -> Option<SentDate> {
+pub(super) fn sent_of(message: &[u8]) -> Option<SentDate> {
     let header = &message[..skein_mime::header_len(message)];
     skein_mime::fields(header).find(|field| field.is("Date")).and_then(|field| skein_mime::parse_date(field.value))
 }
 
-fn resolve_criterion(criterion: Criterion, of: (&Mailbox, ViewId), known: &Known<'_>) -> Result<Test, Reply> {
-    let inner = |criterion: Box<Criterion>| resolve_criterion(*criterion, of, known).map(Box::new);
-    Ok(match criterion {
-        Criterion::Imap(key) => resolve(key, of, known)?,
+fn resolve_criterion(criterion: Criterion, of: (&Mailbox, ViewId), known: &Known<'_>) -> Test {
+    let inner = |criterion: Box<Criterion>| Box::new(resolve_criterion(*criterion, of, known));
+    match criterion {
+        Criterion::Imap(key) => resolve(key, of, known),
         Criterion::Received(compare, time) => Test::Received(compare, time),
         Criterion::Saved(compare, time) => Test::Saved(compare, time),
         Criterion::Guid(guid) => Test::Guid(guid),
-        Criterion::Not(criterion) => Test::Not(inner(criterion)?),
-        Criterion::Or(a, b) => Test::Or(inner(a)?, inner(b)?),
-        Criterion::And(all) => {
-            Test::And(all.into_iter().map(|one| resolve_criterion(one, of, known)).collect::<Result<_, _>>()?)
-        }
-    })
+        Criterion::Not(criterion) => Test::Not(inner(criterion)),
+        Criterion::Or(a, b) => Test::Or(inner(a), inner(b)),
+        Criterion::And(all) => Test::And(all.into_iter().map(|one| resolve_criterion(one, of, known)).collect()),
+    }
 }
 
-fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Known<'_>) -> Result<Test, Reply> {
+fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Known<'_>) -> Test {
     let day = |day: Day| i64::from(day.0);
-    let inner = |key: Box<SearchKey>| resolve(*key, (m, view), known).map(Box::new);
-    Ok(match key {
+    let inner = |key: Box<SearchKey>| Box::new(resolve(*key, (m, view), known));
+    match key {
         SearchKey::All => Test::Always(true),
         SearchKey::Set(set) | SearchKey::Uid(set) if set.is_saved() => Test::Uids(known.saved.clone()),
         SearchKey::Set(set) => {
+            // A number that no message has is looked for in vain, as with Dovecot: the client may have asked before it was told.
             let exists = m.exists(view);
-            let seqs = set.resolve(exists);
-            if seqs.last().unwrap_or(0) > exists {
-                return Err(Reply::bad("The set names messages that do not exist"));
-            }
+            let seqs = set.resolve(exists).intersection(&IdSet::range(1, exists));
             Test::Uids(m.uids_of(view, &seqs))
         }
         SearchKey::Uid(set) => Test::Uids(set.resolve(m.last_visible(view).map_or(0, |uid| uid.0))),
@@ -433,10 +437,8 @@ fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Known<'_>) -> 
         SearchKey::Body(text) => Test::Text { needle: Needle::new(&text), headers: false },
         SearchKey::Text(text) => Test::Text { needle: Needle::new(&text), headers: true },
         SearchKey::ModSeq(least) => Test::ModSeq(least),
-        SearchKey::Not(key) => Test::Not(inner(key)?),
-        SearchKey::Or(a, b) => Test::Or(inner(a)?, inner(b)?),
-        SearchKey::And(keys) => {
-            Test::And(keys.into_iter().map(|key| resolve(key, (m, view), known)).collect::<Result<Vec<_>, _>>()?)
-        }
-    })
+        SearchKey::Not(key) => Test::Not(inner(key)),
+        SearchKey::Or(a, b) => Test::Or(inner(a), inner(b)),
+        SearchKey::And(keys) => Test::And(keys.into_iter().map(|key| resolve(key, (m, view), known)).collect()),
+    }
 }

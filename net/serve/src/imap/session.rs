@@ -90,6 +90,9 @@ impl Session {
             Request::Search { uid, key, needs_modseq, returns } => {
                 Box::pin(self.search(uid, key, needs_modseq, returns, link)).await?
             }
+            Request::Sort { uid, by, key, needs_modseq } => {
+                Box::pin(self.sort(uid, &by, key, needs_modseq, link)).await?
+            }
             Request::Copy { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, false)).await,
             Request::Move { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, true)).await,
             Request::Expunge { uids } => self.expunge(uids.as_ref(), link),

@@ -106,6 +106,7 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Store | Verb::UidStore => message::store(c, verb)?,
         Verb::Fetch | Verb::UidFetch => fetch::fetch(c, verb)?,
         Verb::Search | Verb::UidSearch => search::search(c, verb)?,
+        Verb::Sort | Verb::UidSort => search::sort(c, verb)?,
     };
     cursor.end()?;
     Ok(command)

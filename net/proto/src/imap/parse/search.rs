@@ -6,7 +6,7 @@ use super::fetch::field_name;
 use super::message::set;
 use super::{Command, Wrong};
 use crate::imap::verb::Verb;
-use crate::imap::{Code, Day, Request, Returns, SearchKey, date};
+use crate::imap::{Code, Day, Request, Returns, SearchKey, SortBy, SortKey, date};
 use skein_base::limits::SEARCH_KEYS_MAX;
 use skein_base::{Flags, ModSeq};
 
@@ -23,14 +23,55 @@ pub(super) fn search(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
         charset(c)?;
         c.space()?;
     }
+    let (key, needs_modseq) = search_keys(c)?;
+    Ok(Command::Ask(Request::Search { uid: verb.is_uid(), key, needs_modseq, returns }))
+}
+
+/// The keys up to the end, and whether MODSEQ is among them.
+fn search_keys(c: &mut Cursor<'_>) -> Result<(SearchKey, bool), Wrong> {
     let mut reader = Reader { keys: 0, needs_modseq: false };
     let mut keys = vec![reader.key(c)?];
     while c.peek() == Some(b' ') && c.rest() != b" " {
         c.space()?;
         keys.push(reader.key(c)?);
     }
-    let key = all_of(keys);
-    Ok(Command::Ask(Request::Search { uid: verb.is_uid(), key, needs_modseq: reader.needs_modseq, returns }))
+    Ok((all_of(keys), reader.needs_modseq))
+}
+
+/// `SORT (criterion ..) charset key ..` (RFC 5256 §3)
+pub(super) fn sort(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
+    c.space()?;
+    let (mut by, mut reverse) = (Vec::new(), false);
+    c.list(|c| {
+        let key = match c.keyword().as_str() {
+            "REVERSE" if !reverse => {
+                reverse = true;
+                return Ok(());
+            }
+            "ARRIVAL" => SortKey::Arrival,
+            "CC" => SortKey::Cc,
+            "DATE" => SortKey::Date,
+            "FROM" => SortKey::From,
+            "SIZE" => SortKey::Size,
+            "SUBJECT" => SortKey::Subject,
+            "TO" => SortKey::To,
+            _ => return Err(Wrong::Bad("Unknown sort criterion")),
+        };
+        // What was compared already decides nothing more.
+        if !by.iter().any(|before: &SortBy| before.key == key) {
+            by.push(SortBy { key, reverse });
+        }
+        reverse = false;
+        Ok(())
+    })?;
+    if reverse {
+        return Err(Wrong::Bad("REVERSE needs a sort criterion"));
+    }
+    c.space()?;
+    charset(c)?;
+    c.space()?;
+    let (key, needs_modseq) = search_keys(c)?;
+    Ok(Command::Ask(Request::Sort { uid: verb.is_uid(), by, key, needs_modseq }))
 }
 
 /// `RETURN (MIN MAX ALL COUNT SAVE)`; nothing in the list means ALL (RFC 4731 §3.1).

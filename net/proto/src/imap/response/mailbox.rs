@@ -173,6 +173,21 @@ pub fn search(out: &mut Vec<u8>, found: &IdSet, highest: Option<ModSeq>) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// `* SORT 84 2 882 (MODSEQ 917162500)`, in the order of the numbers (RFC 5256 §4, RFC 7162 §3.1.6).
+pub fn sort(out: &mut Vec<u8>, numbers: &[u32], highest: Option<ModSeq>) {
+    out.extend_from_slice(b"* SORT");
+    for n in numbers {
+        out.push(b' ');
+        text::number(out, u64::from(*n));
+    }
+    if let Some(highest) = highest.filter(|_| !numbers.is_empty()) {
+        out.extend_from_slice(b" (MODSEQ ");
+        text::number(out, highest.0);
+        out.push(b')');
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 /// `(F0000000100000002)` (RFC 8474 §4)
 pub(crate) fn mailbox_id(out: &mut Vec<u8>, id: u64) {
     out.extend_from_slice(b"(F");

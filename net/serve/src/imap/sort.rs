@@ -1,0 +1,119 @@
+//! SORT (RFC 5256): what is found, by what the columns and the cached header fields say of it.
+
+use super::link::Link;
+use super::search::sent_of;
+use super::session::Session;
+use crate::message::Message;
+use skein_base::{IdSet, Seq, Uid};
+use skein_mime::{base_subject, fields, first_mailbox};
+use skein_proto::imap::{Code, Reply, SearchKey, SortBy, SortKey, response};
+use skein_store::StoreError;
+use skein_store::mailbox::{CacheAt, Fixed};
+use std::cmp::{Ordering, Reverse};
+use std::io;
+
+/// Messages taken at a time.
+const BATCH: usize = 256;
+/// Messages looked into before others get the shard.
+const LOOKED_INTO_BATCH: usize = 8;
+
+/// What is compared of one message.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Value {
+    Number(i64),
+    Text(String),
+}
+
+/// A message with its values in the order of the criteria.
+struct Sorted {
+    seq: Seq,
+    uid: Uid,
+    values: Vec<Value>,
+}
+
+impl Session {
+    pub(super) async fn sort(
+        &mut self,
+        uid: bool,
+        by: &[SortBy],
+        key: SearchKey,
+        needs_modseq: bool,
+        link: &mut Link<'_>,
+    ) -> io::Result<Reply> {
+        if self.selected.is_none() {
+            return Ok(Reply::bad("No mailbox is selected"));
+        }
+        let (uids, mut failed, highest) = self.found(key).await;
+        let mut all = self.values(&uids, by, &mut failed).await;
+        all.sort_by(|a, b| compare(a, b, by));
+        let numbers: Vec<u32> = all.iter().map(|one| if uid { one.uid.0 } else { one.seq.0 }).collect();
+        response::sort(link.out(), &numbers, highest.filter(|_| needs_modseq));
+        if failed > 0 {
+            let text = format!("{failed} messages can not be read; the operator has been told");
+            return Ok(Reply::No { code: Some(Code::ServerBug), text: text.into() });
+        }
+        Ok(Reply::Done)
+    }
+
+    async fn values(&self, uids: &IdSet, by: &[SortBy], failed: &mut u32) -> Vec<Sorted> {
+        let Some(selected) = &self.selected else { return Vec::new() };
+        let (mut all, mut from) = (Vec::new(), Uid(1));
+        loop {
+            let batch: Vec<(Seq, Uid, Fixed, CacheAt)> = self.look(selected.mailbox, |m| {
+                let mut seen = Vec::with_capacity(BATCH);
+                m.visible(selected.view, uids, from, BATCH, &mut seen);
+                seen.iter().map(|seen| (seen.seq, seen.row.uid, m.fixed(seen.row), m.cache(seen.row))).collect()
+            });
+            let Some((_, last, _, _)) = batch.last() else { return all };
+            from = Uid(last.0 + 1);
+            for (i, (seq, uid, fixed, cache)) in batch.into_iter().enumerate() {
+                match self.values_of(fixed, cache, by).await {
+                    Ok(values) => all.push(Sorted { seq, uid, values }),
+                    Err(error) => {
+                        crate::failure::log(&error);
+                        *failed += 1;
+                    }
+                }
+                if i % LOOKED_INTO_BATCH == LOOKED_INTO_BATCH - 1 {
+                    skein_runtime::session_yield().await;
+                }
+            }
+        }
+    }
+
+    async fn values_of(&self, fixed: Fixed, cache: CacheAt, by: &[SortBy]) -> Result<Vec<Value>, StoreError> {
+        let mut message = Message::new(&self.store, &self.account, fixed, cache);
+        let mut values = Vec::with_capacity(by.len());
+        for SortBy { key, .. } in by {
+            values.push(match key {
+                SortKey::Arrival => Value::Number(fixed.internal_date),
+                SortKey::Size => Value::Number(i64::from(fixed.size)),
+                SortKey::Date => {
+                    let sent = match message.cache().await {
+                        Some(cache) => cache.sent_date(),
+                        None => sent_of(message.whole().await?),
+                    };
+                    Value::Number(sent.map_or(fixed.internal_date, |sent| sent.seconds))
+                }
+                SortKey::Subject => Value::Text(text(&mut message, "Subject", base_subject).await?),
+                SortKey::From => Value::Text(text(&mut message, "From", first_mailbox).await?),
+                SortKey::To => Value::Text(text(&mut message, "To", first_mailbox).await?),
+                SortKey::Cc => Value::Text(text(&mut message, "Cc", first_mailbox).await?),
+            });
+        }
+        Ok(values)
+    }
+}
+
+/// What is compared of the first field of a name; nothing when there is none.
+async fn text(message: &mut Message<'_>, name: &str, of: fn(&[u8]) -> String) -> Result<String, StoreError> {
+    let header = message.header(true).await?;
+    Ok(fields(&header).find(|field| field.is(name)).map_or_else(String::new, |field| of(field.value)))
+}
+
+/// By the criteria, then by number (RFC 5256 §3).
+fn compare(a: &Sorted, b: &Sorted, by: &[SortBy]) -> Ordering {
+    let each = a.values.iter().zip(&b.values).zip(by);
+    let ordering = each.map(|((a, b), by)| if by.reverse { Reverse(a).cmp(&Reverse(b)) } else { a.cmp(b) });
+    ordering.fold(Ordering::Equal, Ordering::then).then(a.seq.0.cmp(&b.seq.0))
+}

@@ -1,0 +1,62 @@
+//! SORT against the running server: what is sorted by columns, by cached fields, and after a drain.
+
+use skein_testkit::Server;
+use skein_testkit::imap::Client;
+
+fn sorted(client: &mut Client, command: &str) -> Vec<u32> {
+    let reply = client.command(command).expect("SORT").expect_ok();
+    let lines: Vec<&Vec<u8>> = reply.untagged.iter().filter(|line| line.starts_with(b"* SORT")).collect();
+    assert_eq!(lines.len(), 1, "{reply:?}");
+    let numbers = String::from_utf8_lossy(&lines[0]["* SORT".len()..]).into_owned();
+    numbers.split_whitespace().map(|number| number.parse().expect("a number")).collect()
+}
+
+#[test]
+fn messages_come_in_the_order_that_is_asked() {
+    let mut server = Server::start();
+    let mut client = server.login(&Server::user(1));
+    // Subject, From, To, Date, INTERNALDATE, bytes of text.
+    let mails = [
+        ("Re: b", "zoe@x", "\"a\" <m@x>", "Mon, 2 Nov 2026 10:00:00 +0000", "05-Nov-2026 10:00:00 +0000", 30),
+        ("a", "Anna <anna@y>", "z@x", "Mon, 2 Nov 2026 10:00:00 +0200", "04-Nov-2026 10:00:00 +0000", 10),
+        ("[list] Fwd: B (fwd)", "bob@x", "", "nonsense", "01-Nov-2026 10:00:00 +0000", 20),
+        ("=?utf-8?q?=C3=A4?=", "anna@x", "a@x", "Sun, 1 Nov 2026 12:00:00 +0000", "03-Nov-2026 10:00:00 +0000", 20),
+    ];
+    for (subject, from, to, date, received, bytes) in mails {
+        let to = if to.is_empty() { String::new() } else { format!("To: {to}\r\n") };
+        let mail = format!("Subject: {subject}\r\nFrom: {from}\r\n{to}Date: {date}\r\n\r\n{}\r\n", "x".repeat(bytes));
+        let mail = format!("{mail}{}", " ".repeat(200 - mail.len() + bytes));
+        let tag = client.send(&format!("APPEND INBOX () \"{received}\" {{{}}}", mail.len())).expect("APPEND");
+        client.read_response().expect("a go-ahead");
+        client.write(format!("{mail}\r\n").as_bytes()).expect("a write");
+        client.finish(&tag).expect("APPEND").expect_ok();
+    }
+    client.append("INBOX", "", b"\r\nno header at all\r\n").expect("APPEND").expect_ok();
+    client.command("SELECT INBOX").expect("SELECT").expect_ok();
+    client.command("STORE 5 +FLAGS.SILENT (\\Deleted)").expect("STORE").expect_ok();
+    for round in 0..2 {
+        let mut check = |command: &str, expect: &[u32]| {
+            assert_eq!(sorted(&mut client, command), expect, "{command}, round {round}");
+        };
+        check("SORT (SUBJECT) UTF-8 UNDELETED", &[2, 1, 3, 4]);
+        check("SORT (REVERSE SUBJECT) UTF-8 UNDELETED", &[4, 1, 3, 2]);
+        check("SORT (SUBJECT REVERSE ARRIVAL) UTF-8 UNDELETED", &[2, 1, 3, 4]);
+        check("SORT (SUBJECT ARRIVAL) UTF-8 UNDELETED", &[2, 3, 1, 4]);
+        check("SORT (FROM) US-ASCII UNDELETED", &[2, 4, 3, 1]);
+        check("SORT (TO) US-ASCII UNDELETED", &[3, 4, 1, 2]);
+        check("SORT (CC) US-ASCII ALL", &[1, 2, 3, 4, 5]);
+        // Of a date that is none, and of none, it is when it came.
+        check("SORT (DATE) US-ASCII UNDELETED", &[3, 4, 2, 1]);
+        check("SORT (ARRIVAL) US-ASCII UNDELETED", &[3, 4, 2, 1]);
+        check("SORT (SIZE) US-ASCII UNDELETED", &[2, 3, 4, 1]);
+        check("SORT (REVERSE SIZE) US-ASCII UNDELETED", &[1, 3, 4, 2]);
+        check("SORT (SUBJECT) UTF-8 ALL", &[5, 2, 1, 3, 4]);
+        check("UID SORT (REVERSE ARRIVAL) UTF-8 FROM anna", &[2, 4]);
+        check("SORT (ARRIVAL) UTF-8 ANSWERED", &[]);
+        drop(client);
+        server.stop();
+        server.restart();
+        client = server.login(&Server::user(1));
+        client.command("SELECT INBOX").expect("SELECT").expect_ok();
+    }
+}
