@@ -2,8 +2,11 @@
 
 use std::env;
 use std::fmt;
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
 
 use clap::Args;
 use skein_testkit::server::PASSWORD;
@@ -36,7 +39,7 @@ pub struct Report {
     pub per_second: f64,
     /// Server CPU seconds for a thousand commands.
     pub cpu_per_1000: f64,
-    /// Lines with errors, and how imaptest ended when it did not end well.
+    /// Lines with errors and the second each came at, and how imaptest ended when it did not end well.
     pub errors: Vec<String>,
     /// Each command's name and count.
     pub totals: Vec<(String, u64)>,
@@ -78,18 +81,41 @@ pub fn run(addr: SocketAddr, pid: u32, load: &Load) -> Result<Report, String> {
     ]);
     command.args(["user=test%d", "random_msg_size=2000", "msgs=30", "seed=123"]).args(&load.more);
     let meter = Meter::start(pid);
-    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("imaptest: {e}"))?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|e| format!("imaptest: {e}"))?;
+    let began = Instant::now();
+    let (said, complained) = (child.stdout.take().ok_or("no output")?, child.stderr.take().ok_or("no output")?);
+    let complaints = thread::spawn(move || lines(complained, began));
+    let (text, mut errors) = lines(said, began);
+    let (more_text, more_errors) = complaints.join().map_err(|_| "the reader of imaptest's complaints panicked")?;
+    let status = child.wait().map_err(|e| format!("imaptest: {e}"))?;
     let used = meter.used();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text = text + &more_text;
+    errors.extend(more_errors);
     let totals = totals(&text).ok_or_else(|| format!("imaptest printed no totals:\n{text}"))?;
     let commands: u64 = totals.iter().map(|(_, count)| count).sum();
-    let mut errors: Vec<String> = text.lines().filter(|l| is_error(l)).map(str::to_owned).collect();
-    if !output.status.success() {
-        errors.push(format!("imaptest ended with {}", output.status));
+    if !status.success() {
+        errors.push(format!("imaptest ended with {status}"));
     }
     let per_1000 = 1000.0 / commands.max(1) as f64;
     let per_second = commands as f64 / f64::from(load.secs);
     Ok(Report { commands, per_second, cpu_per_1000: used.cpu_seconds * per_1000, errors, totals })
+}
+
+/// All that is said, and the lines with errors, each with its second, which are printed as they come.
+fn lines(from: impl Read, began: Instant) -> (String, Vec<String>) {
+    let (mut text, mut errors) = (String::new(), Vec::new());
+    for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        if is_error(&line) {
+            let error = format!("{:.0} s: {line}", began.elapsed().as_secs_f64());
+            eprintln!("{error}");
+            errors.push(error);
+        }
+        text += &line;
+        text.push('\n');
+    }
+    (text, errors)
 }
 
 fn is_error(line: &str) -> bool {

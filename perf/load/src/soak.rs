@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +25,9 @@ const FIRST_USER: usize = 101;
 const TEXTS: usize = 64;
 /// The second and the last quarter of a run may differ by so much: the first is the caches' filling.
 const GROWTH_MAX: f64 = 1.15;
+/// Seconds between two looks at the machine, and a look that takes so long is told.
+const LOOK: Duration = Duration::from_millis(250);
+const LATE: Duration = Duration::from_secs(1);
 
 /// How long and how hard.
 #[derive(Clone, Debug, Args)]
@@ -97,6 +101,8 @@ pub fn run(load: &Load) -> Result<(), String> {
     } else {
         eprintln!("imaptest is not installed (set IMAPTEST): its part is left out");
     }
+    let folder = server.folder().to_owned();
+    workers.push(worker(&alarm, witness(folder.join("witness"), load.clone(), tally.clone())));
     let samples = watch(&server, load, &tally, began, &alarms)?;
     tally.stop.store(true, Ordering::Relaxed);
     for worker in workers {
@@ -188,6 +194,29 @@ fn tidy(addr: std::net::SocketAddr, user: &str, keep: usize) -> Result<u64, Stri
     }
     ask(&mut client, "LOGOUT").ok();
     Ok(surplus as u64)
+}
+
+/// Looks at the machine beside the server: whether a thread that only sleeps wakes in time, and how long a small write
+/// takes to reach the disk. When a client waits, this says whether the machine made it.
+fn witness(path: PathBuf, load: Load, tally: Arc<Tally>) -> impl FnOnce() -> Result<(), String> {
+    move || {
+        let file = fs::File::create(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let began = Instant::now();
+        while !tally.stop.load(Ordering::Relaxed) && began.elapsed() < Duration::from_secs(u64::from(load.secs)) {
+            let asleep = Instant::now();
+            wait(LOOK);
+            let awake = Instant::now();
+            file.write_all_at(&[0; 512], 0).and_then(|()| file.sync_all()).map_err(|e| e.to_string())?;
+            let (slept, synced) = (awake - asleep, awake.elapsed());
+            if slept > LOOK + LATE || synced > LATE {
+                eprintln!(
+                    "{:.0} s: slept {slept:.1?} for {LOOK:?}, a sync took {synced:.1?}",
+                    began.elapsed().as_secs_f64()
+                );
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Waits without holding anything.
