@@ -9,6 +9,7 @@
 //! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login, all-mechanisms
 //! # comment
 //! ```
+//! `{after login}` stands for the capabilities that are offered to who is logged in.
 //! A `Sync` that the dialog does not speak of is answered `Done`.
 
 use skein_base::scram::ScramKeys;
@@ -17,6 +18,35 @@ use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, SelectedInfo, St
 use skein_proto::sasl::{Mechanism, Question, ScramAnswer};
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// What is offered after login, beside what is offered before.
+#[rustfmt::skip]
+const AFTER_LOGIN: &[&str] = &[
+    "CHILDREN",
+    "CONDSTORE",
+    "CREATE-SPECIAL-USE",
+    "ESEARCH",
+    "IDLE",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "MOVE",
+    "NAMESPACE",
+    "OBJECTID",
+    "QRESYNC",
+    "SAVEDATE",
+    "SEARCHRES",
+    "SORT",
+    "SPECIAL-USE",
+    "STATUS=SIZE",
+    "UIDPLUS",
+    "UNSELECT",
+    "WITHIN",
+    "APPENDLIMIT=104857600",
+];
+
+fn after_login() -> String {
+    format!("IMAP4rev1 LITERAL+ SASL-IR ID ENABLE {}", AFTER_LOGIN.join(" "))
+}
 
 #[derive(Default)]
 struct Dialog {
@@ -47,7 +77,7 @@ fn read(text: &str) -> Dialog {
                 idle = false;
             }
             "C- " => dialog.client.extend_from_slice(rest.as_bytes()),
-            "S: " => dialog.server += &format!("{rest}\r\n"),
+            "S: " => dialog.server += &format!("{}\r\n", rest.replace("{after login}", &after_login())),
             "Q: " => next.question = Some(rest.to_string()),
             "U: " => {
                 dialog.server += &format!("{rest}\r\n");

@@ -5,9 +5,28 @@ use crate::sasl::{Channel, Mechanism};
 use skein_base::limits::MESSAGE_BYTES_MAX_DEFAULT;
 
 /// What is offered to who is logged in; the limit of APPEND follows.
-const CAPABILITIES: &str = " IDLE NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE CONDSTORE QRESYNC SORT ESEARCH SEARCHRES WITHIN SAVEDATE OBJECTID \
-                            STATUS=SIZE LIST-EXTENDED \
-                            LIST-STATUS SPECIAL-USE CREATE-SPECIAL-USE APPENDLIMIT=";
+#[rustfmt::skip]
+const CAPABILITIES: &[&str] = &[
+    "CHILDREN",
+    "CONDSTORE",
+    "CREATE-SPECIAL-USE",
+    "ESEARCH",
+    "IDLE",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "MOVE",
+    "NAMESPACE",
+    "OBJECTID",
+    "QRESYNC",
+    "SAVEDATE",
+    "SEARCHRES",
+    "SORT",
+    "SPECIAL-USE",
+    "STATUS=SIZE",
+    "UIDPLUS",
+    "UNSELECT",
+    "WITHIN",
+];
 
 /// Settings of the machine; one value shared by all connections of a listener.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,7 +73,11 @@ impl ImapConfig {
     pub(crate) fn write_capabilities(&self, out: &mut Vec<u8>, channel: &Channel, logged_in: bool) {
         out.extend_from_slice(b"IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
         if logged_in {
-            out.extend_from_slice(CAPABILITIES.as_bytes());
+            for name in CAPABILITIES {
+                out.push(b' ');
+                out.extend_from_slice(name.as_bytes());
+            }
+            out.extend_from_slice(b" APPENDLIMIT=");
             super::response::number(out, self.message_bytes_max);
             return;
         }

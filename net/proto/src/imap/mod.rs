@@ -10,10 +10,17 @@
 //! config     what the operator decides        limits  bounds
 //! ```
 //!
-//! With LITERAL+ (RFC 7888), SASL-IR (4959), ID (2971), IDLE (2177), NAMESPACE (2342), CHILDREN (3348),
-//! UIDPLUS (4315), UNSELECT (3691), MOVE (6851), ENABLE (5161), CONDSTORE (7162), ESEARCH (4731), SEARCHRES (5182), WITHIN (5032),
-//! SORT (5256), QRESYNC (7162), SAVEDATE (8514), OBJECTID (8474), STATUS=SIZE (8438), APPENDLIMIT (7889), LIST-EXTENDED (5258), LIST-STATUS (5819), SPECIAL-USE and
-//! CREATE-SPECIAL-USE (6154).
+//! Extensions:
+//! ```text
+//! APPENDLIMIT 7889         CHILDREN 3348            CONDSTORE 7162
+//! CREATE-SPECIAL-USE 6154  ENABLE 5161              ESEARCH 4731
+//! ID 2971                  IDLE 2177                LIST-EXTENDED 5258
+//! LIST-STATUS 5819         LITERAL+ 7888            MOVE 6851
+//! NAMESPACE 2342           OBJECTID 8474            QRESYNC 7162
+//! SASL-IR 4959             SAVEDATE 8514            SEARCHRES 5182
+//! SORT 5256                SPECIAL-USE 6154         STATUS=SIZE 8438
+//! UIDPLUS 4315             UNSELECT 3691            WITHIN 5032
+//! ```
 //!
 //! The pump:
 //! ```text

@@ -66,7 +66,7 @@ pub(crate) enum News {
 struct Row(Verb, &'static str, When, News);
 
 #[rustfmt::skip]
-const ROWS: [Row; 38] = [
+const ROWS: &[Row] = &[
     Row(Verb::Capability,   "CAPABILITY",   When::Any,         News::None),
     Row(Verb::Noop,         "NOOP",         When::Any,         News::All),
     Row(Verb::Logout,       "LOGOUT",       When::Any,         News::None),

@@ -198,7 +198,7 @@ fn bare(word: &str) -> Option<SearchKey> {
     })
 }
 
-const WITH_ARGUMENT: [&str; 28] = [
+const WITH_ARGUMENT: &[&str] = &[
     "BCC",
     "BEFORE",
     "BODY",
