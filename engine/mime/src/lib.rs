@@ -31,4 +31,4 @@ pub use render::{Address, addresses, body, bodystructure, envelope};
 pub use section::{PartTable, Place, Section, What, locate};
 pub use span::Span;
 pub use structure::{Kind, Part, PartFields, structure};
-pub use text::{Needle, base_subject, first_mailbox};
+pub use text::{BaseSubject, Needle, base_subject, first_display, first_mailbox};

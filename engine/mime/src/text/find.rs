@@ -102,7 +102,8 @@ impl Charset {
 /// One search through one text.
 pub(super) struct Search<'n> {
     finder: &'n Finder,
-    /// `None` when bytes are searched as they are.
+    charset: Charset,
+    /// `None` as long as bytes can be searched as they are.
     decoder: Option<Decoder>,
     /// The end of what was searched, too short for a match, and what came after.
     window: Vec<u8>,
@@ -112,15 +113,23 @@ impl<'n> Search<'n> {
     pub(super) fn new(finder: &'n Finder, charset: Charset) -> Search<'n> {
         let raw = finder.is_ascii() && charset.extends_ascii;
         let decoder = (!raw).then(|| charset.encoding.new_decoder_without_bom_handling());
-        Search { finder, decoder, window: Vec::new() }
+        Search { finder, charset, decoder, window: Vec::new() }
     }
 
     /// Searches the next piece; true when the string is found.
     pub(super) fn push(&mut self, piece: &[u8]) -> bool {
-        if self.decoder.is_some() {
-            return self.push_decoded(piece, false);
+        if self.decoder.is_none() {
+            if piece.is_ascii() {
+                return self.push_raw(piece);
+            }
+            if self.finder.is_in_ascii(piece) {
+                return true;
+            }
+            // A letter beyond ASCII may hold one of ASCII, as `é` does: from here on bytes are decoded.
+            self.window.make_ascii_lowercase();
+            self.decoder = Some(self.charset.encoding.new_decoder_without_bom_handling());
         }
-        self.push_raw(piece)
+        self.push_decoded(piece, false)
     }
 
     /// The text is over: true when its last letters, completed, make a match.

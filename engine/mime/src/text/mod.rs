@@ -5,7 +5,7 @@
 //!   └──── ASCII needle, charset that extends ASCII ─────▶ find
 //! ```
 //!
-//! Case is folded letter by letter: ASCII, and what Unicode maps one to one. Matches are found across line folding,
+//! Letters are compared by i;unicode-casemap (RFC 5051): without case, and taken apart into letter and marks. Matches are found across line folding,
 //! encoded words, soft line breaks and pieces of base64.
 
 mod decode;
@@ -14,7 +14,7 @@ mod fold;
 mod sort;
 mod word;
 
-pub use sort::{base_subject, first_mailbox};
+pub use sort::{BaseSubject, base_subject, first_display, first_mailbox};
 
 use crate::header::{fields, logical_lines};
 use crate::render::{Address, addresses};

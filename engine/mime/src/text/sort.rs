@@ -1,20 +1,21 @@
 //! Text for SORT (RFC 5256): what is compared of subjects and addresses.
 
-use super::word;
+use super::{fold, word};
 use crate::render::{Address, addresses};
 
 /// Bytes of one text that are compared at most.
 const COMPARED_BYTES_MAX: usize = 1024;
 
-/// A field's value unfolded, decoded and in upper case: i;unicode-casemap (RFC 5051) without its decomposition.
+/// What a text is compared by: i;unicode-casemap (RFC 5051).
 fn collated(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(COMPARED_BYTES_MAX));
-    for letter in text.chars().flat_map(char::to_uppercase) {
-        if out.len() + letter.len_utf8() > COMPARED_BYTES_MAX {
+    for letter in text.chars() {
+        if out.len() >= COMPARED_BYTES_MAX {
             break;
         }
-        out.push(letter);
+        fold::upper(letter, |upper| out.push(upper));
     }
+    out.truncate(out.floor_char_boundary(COMPARED_BYTES_MAX));
     out
 }
 
@@ -30,17 +31,48 @@ pub fn first_mailbox(value: &[u8]) -> String {
     }
 }
 
-/// What is left of a subject without its `Re:`, `Fwd:`, `(fwd)` and `[list]`, as SORT compares it (RFC 5256 §2.1).
-pub fn base_subject(value: &[u8]) -> String {
+/// What a field's first address is shown as: the display name decoded, else the address, as SORT's DISPLAYFROM and DISPLAYTO compare it
+/// (RFC 5957 §3); empty when there is none.
+pub fn first_display(value: &[u8]) -> String {
+    match addresses(value).into_iter().next() {
+        Some(Address::Mailbox { name, mailbox, domain, .. }) => {
+            let name = name.map(|name| word::decode(&name)).filter(|name| !name.is_empty());
+            name.map_or_else(
+                || {
+                    let parts = mailbox.into_iter().chain(domain).collect::<Vec<_>>();
+                    collated(&String::from_utf8_lossy(&parts.join(&b'@')))
+                },
+                |name| collated(&name),
+            )
+        }
+        Some(Address::GroupStart(name)) => collated(&String::from_utf8_lossy(&name)),
+        _ => String::new(),
+    }
+}
+
+/// A subject without its trimmings.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BaseSubject {
+    /// What is compared of it.
+    pub text: String,
+    /// `Re:`, `Fwd:`, `(fwd)` or `[fwd: ]` was taken off: the message is a reply or a forward.
+    pub is_reply: bool,
+}
+
+/// What is left of a subject without its `Re:`, `Fwd:`, `(fwd)` and `[list]`, as SORT and THREAD compare it (RFC 5256 §2.1).
+pub fn base_subject(value: &[u8]) -> BaseSubject {
     let decoded = word::decode(value);
     let spaced = decoded.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
     let text = spaced.collect::<Vec<_>>().join(" ");
-    let mut rest = &text[..];
+    let (mut rest, mut is_reply) = (&text[..], false);
     loop {
-        rest = without_trailers(rest);
+        let trimmed = without_trailers(rest);
+        is_reply |= trimmed.len() < rest.trim_end().len();
+        rest = trimmed;
         loop {
             let before = rest;
             while let Some(shorter) = after_leader(rest) {
+                is_reply |= shorter.len() < rest.trim_start().len();
                 rest = shorter;
             }
             if let Some(shorter) = after_blob(rest).filter(|shorter| !without_trailers(shorter).is_empty()) {
@@ -51,8 +83,8 @@ pub fn base_subject(value: &[u8]) -> String {
             }
         }
         match strip_prefix_ascii(rest, "[fwd:").and_then(|inner| inner.strip_suffix(']')) {
-            Some(inner) => rest = inner,
-            None => return collated(rest),
+            Some(inner) => (rest, is_reply) = (inner, true),
+            None => return BaseSubject { text: collated(rest), is_reply },
         }
     }
 }
@@ -102,31 +134,35 @@ mod tests {
 
     #[test]
     fn subjects_without_their_trimmings() {
-        for (subject, base) in [
-            ("a", "A"),
-            ("Re: a", "A"),
-            ("RE : [list] fwd[x]: a  b (fwd) (FWD)", "A B"),
-            ("[foo] Fwd: [bar] Re: fw: b (fWd)  (fwd)", "B"),
-            ("b (a)", "B (A)"),
-            ("Re: [FWD: c]", "C"),
-            ("[fwd: re: [x] d (fwd)]", "D"),
-            ("[xyz]", "[XYZ]"),
-            ("[a] [b]", "[B]"),
-            ("=?iso-8859-1?q?_?=", ""),
-            ("Re: =?utf-8?q?=C3=BC?=\r\n\t x", "\u{dc} X"),
-            ("=?iso-8859-1?q?RE:_C?=", "C"),
-            ("re", "RE"),
-            ("rest: x", "REST: X"),
-            ("Re: Re:", ""),
-            ("[fwd:]", ""),
-            ("[unclosed re: x", "[UNCLOSED RE: X"),
-            ("stra\u{df}e", "STRASSE"),
+        for (subject, base, is_reply) in [
+            ("a", "A", false),
+            ("Re: a", "A", true),
+            (" a", "A", false),
+            ("a (fwd) ", "A", true),
+            ("RE : [list] fwd[x]: a  b (fwd) (FWD)", "A B", true),
+            ("[foo] Fwd: [bar] Re: fw: b (fWd)  (fwd)", "B", true),
+            ("b (a)", "B (A)", false),
+            ("Re: [FWD: c]", "C", true),
+            ("[FWD: c]", "C", true),
+            ("[fwd: re: [x] d (fwd)]", "D", true),
+            ("[xyz]", "[XYZ]", false),
+            ("[a] [b]", "[B]", false),
+            ("=?iso-8859-1?q?_?=", "", false),
+            ("Re: =?utf-8?q?=C3=BC?=\r\n\t x", "U\u{308} X", true),
+            ("=?iso-8859-1?q?RE:_C?=", "C", true),
+            ("re", "RE", false),
+            ("rest: x", "REST: X", false),
+            ("Re: Re:", "", true),
+            ("[fwd:]", "", true),
+            ("[unclosed re: x", "[UNCLOSED RE: X", false),
+            ("stra\u{df}e", "STRA\u{df}E", false),
         ] {
-            assert_eq!(base_subject(subject.as_bytes()), base, "{subject}");
+            assert_eq!(base_subject(subject.as_bytes()), BaseSubject { text: base.to_string(), is_reply }, "{subject}");
         }
-        assert_eq!(base_subject("[".repeat(100_000).as_bytes()).len(), COMPARED_BYTES_MAX);
-        assert_eq!(base_subject("re:".repeat(100_000).as_bytes()), "");
-        assert_eq!(base_subject("[fwd:".repeat(50_000).as_bytes()).len(), COMPARED_BYTES_MAX);
+        assert_eq!(base_subject("[".repeat(100_000).as_bytes()).text.len(), COMPARED_BYTES_MAX);
+        assert_eq!(base_subject("\u{fdfa}".repeat(100_000).as_bytes()).text.len(), COMPARED_BYTES_MAX - 1);
+        assert_eq!(base_subject("re:".repeat(100_000).as_bytes()).text, "");
+        assert_eq!(base_subject("[fwd:".repeat(50_000).as_bytes()).text.len(), COMPARED_BYTES_MAX);
     }
 
     #[test]
@@ -139,6 +175,23 @@ mod tests {
             (",", ""),
         ] {
             assert_eq!(first_mailbox(value.as_bytes()), mailbox, "{value}");
+        }
+    }
+
+    /// RFC 5957 §3
+    #[test]
+    fn first_displays() {
+        for (value, display) in [
+            ("foo bar <a@b.c>", "FOO BAR"),
+            ("=?iso-8859-1?q?foo_=E9?= <e@f.g>", "FOO E\u{301}"),
+            ("\"\" <e@f.g>", "E@F.G"),
+            ("b@c.d (Bob)", "BOB"),
+            ("b@c.d, Zoe <z@x>", "B@C.D"),
+            ("d", "D"),
+            ("a: xx@xx.org;", "A"),
+            ("", ""),
+        ] {
+            assert_eq!(first_display(value.as_bytes()), display, "{value}");
         }
     }
 }

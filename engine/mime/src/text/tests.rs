@@ -23,6 +23,10 @@ fn header_values_are_unfolded_decoded_and_folded() {
         ("привет", "=?koi8-r?B?8NLJ18XU?=", true),
         ("привет", "ПРИВЕТ", true),
         ("ς", "Σ", true),
+        ("a\u{308}", "Ä", true),
+        ("ä", "a\u{308}", true),
+        ("cafe", "CAFÉ", true),
+        ("café", "cafe", false),
         ("en", "=?utf-8*en?q?Tent?=", true),
     ] {
         assert_eq!(value(needle, text), expect, "{needle:?} in {text:?}");
@@ -69,7 +73,8 @@ fn bodies_are_decoded() {
     assert!(body("größe", QP, b"GR=C3=\r\n=96=C3=9FE"));
     assert!(body("a=b", QP, b"a=b="));
     assert!(body("needle", B64, b"bmVl\r\nZGxl\r\n"));
-    assert!(!body("née", B64, b"buk=\r\n") && body("né", B64, b"buk=\r\n"));
+    assert!(!body("née", B64, b"buk=\r\n") && body("né", B64, b"buk=\r\n") && body("NE", B64, b"buk=\r\n"));
+    assert!(body("un cafe", "A: b", "Un café crème".as_bytes()) && !body("cafes", "A: b", "cafés".as_bytes()));
     assert!(!body("needle", "Content-Type: image/png", b"needle"));
     assert!(body("日本", "Content-Type: text/plain; charset=iso-2022-jp", b"\x1b$BF|K\\\x1b(B"));
     // The second byte of this letter in Shift_JIS is an ASCII one.
@@ -104,6 +109,11 @@ fn seams_hide_nothing() {
         let mut wide: Vec<u8> = "ö".repeat(lead / 2).into_bytes();
         wide.extend_from_slice("nadel ä".as_bytes());
         assert!(body("nadel ä", "Content-Type: text/plain; charset=utf-8", &wide), "{lead}");
+        // The first piece is searched as it is, the second decoded, and the match lies in both.
+        let mut late = vec![b'n'; lead - 5];
+        late.extend_from_slice("NADEL é".as_bytes());
+        let late: Vec<u8> = late.iter().flat_map(|b| format!("={b:02X}").into_bytes()).collect();
+        assert!(body("nadel e", "Content-Transfer-Encoding: quoted-printable\r\nMIME-Version: 1.0", &late), "{lead}");
     }
 }
 

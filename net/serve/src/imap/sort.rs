@@ -95,7 +95,7 @@ impl Session {
                     };
                     Value::Number(sent.map_or(fixed.internal_date, |sent| sent.seconds))
                 }
-                SortKey::Subject => Value::Text(text(&mut message, "Subject", base_subject).await?),
+                SortKey::Subject => Value::Text(text(&mut message, "Subject", |value| base_subject(value).text).await?),
                 SortKey::From => Value::Text(text(&mut message, "From", first_mailbox).await?),
                 SortKey::To => Value::Text(text(&mut message, "To", first_mailbox).await?),
                 SortKey::Cc => Value::Text(text(&mut message, "Cc", first_mailbox).await?),
