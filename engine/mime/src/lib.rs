@@ -5,6 +5,7 @@
 //! FETCH    ─▶ cache (ENVELOPE, BODYSTRUCTURE, fields)        copied as they are
 //!          ─▶ section (a range of the body to read)
 //! SEARCH   ─▶ text (decode, fold, find), date (Date: of the header)
+//! THREAD   ─▶ thread (who answers whom)
 //! ```
 //!
 //! Input is mail: any bytes may come, none may panic. Never here: I/O, clocks, IMAP commands.
@@ -20,6 +21,7 @@ mod section;
 mod span;
 mod structure;
 mod text;
+mod thread;
 mod token;
 
 pub use cache::{CACHE_BYTES_MAX, CACHED_FIELDS, Cache, CacheError, CacheRef, TooBig, is_cached_field};
@@ -32,3 +34,4 @@ pub use section::{PartTable, Place, Section, What, locate};
 pub use span::Span;
 pub use structure::{Kind, Part, PartFields, structure};
 pub use text::{BaseSubject, Needle, base_subject, first_display, first_mailbox};
+pub use thread::{ThreadBy, ThreadNode, Threads};
