@@ -70,6 +70,7 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::Store { .. } => command!("imap", "STORE"),
         Request::Search { .. } => command!("imap", "SEARCH"),
         Request::Sort { .. } => command!("imap", "SORT"),
+        Request::Thread { .. } => command!("imap", "THREAD"),
         Request::Copy { .. } => command!("imap", "COPY"),
         Request::Move { .. } => command!("imap", "MOVE"),
         Request::Expunge { .. } => command!("imap", "EXPUNGE"),

@@ -44,6 +44,8 @@ fn messages_come_in_the_order_that_is_asked() {
         check("SORT (SUBJECT ARRIVAL) UTF-8 UNDELETED", &[2, 3, 1, 4]);
         check("SORT (FROM) US-ASCII UNDELETED", &[2, 4, 3, 1]);
         check("SORT (TO) US-ASCII UNDELETED", &[3, 4, 1, 2]);
+        check("SORT (DISPLAYFROM) US-ASCII UNDELETED", &[2, 4, 3, 1]);
+        check("SORT (DISPLAYTO) US-ASCII UNDELETED", &[3, 1, 4, 2]);
         check("SORT (CC) US-ASCII ALL", &[1, 2, 3, 4, 5]);
         // Of a date that is none, and of none, it is when it came.
         check("SORT (DATE) US-ASCII UNDELETED", &[3, 4, 2, 1]);

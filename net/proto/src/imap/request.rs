@@ -3,7 +3,7 @@
 //! ```text
 //! not logged in   Login Sasl
 //! logged in       Select Create Delete Rename Subscribe Unsubscribe List Namespace Status Append* Idle Enable
-//! selected        Unselect Close Fetch Store Search Copy Move Expunge Sync
+//! selected        Unselect Close Fetch Store Search Sort Thread Copy Move Expunge Sync
 //! any             Logout
 //! ```
 //!
@@ -172,6 +172,17 @@ pub enum Request {
         /// A MODSEQ key is among them.
         needs_modseq: bool,
     },
+    /// THREAD or UID THREAD (RFC 5256). The line is [`response::thread`](super::response::thread). Reply: `Done`.
+    Thread {
+        /// Answer with UIDs.
+        uid: bool,
+        /// Which algorithm.
+        by: ThreadBy,
+        /// What to look for.
+        key: SearchKey,
+        /// A MODSEQ key is among them.
+        needs_modseq: bool,
+    },
     /// COPY or UID COPY. Reply: `DoneCode(CopyUid)`, or `Done` when nothing was copied.
     Copy {
         /// Which messages.
@@ -270,6 +281,10 @@ pub enum SortKey {
     Cc,
     /// `DATE`: when it was sent, or the internal date.
     Date,
+    /// `DISPLAYFROM`: what is shown of the first address (RFC 5957).
+    DisplayFrom,
+    /// `DISPLAYTO`
+    DisplayTo,
     /// `FROM`
     From,
     /// `SIZE`
@@ -278,6 +293,17 @@ pub enum SortKey {
     Subject,
     /// `TO`
     To,
+}
+
+/// How THREAD makes threads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ThreadBy {
+    /// `ORDEREDSUBJECT` (RFC 5256 §3)
+    OrderedSubject,
+    /// `REFERENCES` (RFC 5256 §3)
+    References,
+    /// `REFS` (draft-ietf-morg-inthread)
+    Refs,
 }
 
 /// What SEARCH is to tell of what it finds (RFC 4731 §3.1, RFC 5182).

@@ -10,6 +10,7 @@ mod session;
 mod sort;
 mod store;
 mod sync;
+mod thread;
 
 use crate::commands;
 use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};

@@ -93,6 +93,7 @@ impl Session {
             Request::Sort { uid, by, key, needs_modseq } => {
                 Box::pin(self.sort(uid, &by, key, needs_modseq, link)).await?
             }
+            Request::Thread { uid, by, key, .. } => Box::pin(self.thread(uid, by, key, link)).await?,
             Request::Copy { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, false)).await,
             Request::Move { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, true)).await,
             Request::Expunge { uids } => self.expunge(uids.as_ref(), link),

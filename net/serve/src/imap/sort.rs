@@ -5,7 +5,7 @@ use super::search::sent_of;
 use super::session::Session;
 use crate::message::Message;
 use skein_base::{IdSet, Seq, Uid};
-use skein_mime::{base_subject, fields, first_mailbox};
+use skein_mime::{base_subject, fields, first_display, first_mailbox};
 use skein_proto::imap::{Code, Reply, SearchKey, SortBy, SortKey, response};
 use skein_store::StoreError;
 use skein_store::mailbox::{CacheAt, Fixed};
@@ -88,13 +88,9 @@ impl Session {
             values.push(match key {
                 SortKey::Arrival => Value::Number(fixed.internal_date),
                 SortKey::Size => Value::Number(i64::from(fixed.size)),
-                SortKey::Date => {
-                    let sent = match message.cache().await {
-                        Some(cache) => cache.sent_date(),
-                        None => sent_of(message.whole().await?),
-                    };
-                    Value::Number(sent.map_or(fixed.internal_date, |sent| sent.seconds))
-                }
+                SortKey::Date => Value::Number(sent_or_received(&mut message, &fixed).await?),
+                SortKey::DisplayFrom => Value::Text(text(&mut message, "From", first_display).await?),
+                SortKey::DisplayTo => Value::Text(text(&mut message, "To", first_display).await?),
                 SortKey::Subject => Value::Text(text(&mut message, "Subject", |value| base_subject(value).text).await?),
                 SortKey::From => Value::Text(text(&mut message, "From", first_mailbox).await?),
                 SortKey::To => Value::Text(text(&mut message, "To", first_mailbox).await?),
@@ -103,6 +99,15 @@ impl Session {
         }
         Ok(values)
     }
+}
+
+/// When a message was sent, or else when it came (RFC 5256 §2.2).
+pub(super) async fn sent_or_received(message: &mut Message<'_>, fixed: &Fixed) -> Result<i64, StoreError> {
+    let sent = match message.cache().await {
+        Some(cache) => cache.sent_date(),
+        None => sent_of(message.whole().await?),
+    };
+    Ok(sent.map_or(fixed.internal_date, |sent| sent.seconds))
 }
 
 /// What is compared of the first field of a name; nothing when there is none.

@@ -133,7 +133,9 @@ fn implies_condstore(request: &Request) -> bool {
         }
         Request::Fetch { items, .. } => items.has(&FetchItem::ModSeq),
         Request::Store { unchanged_since, .. } => unchanged_since.is_some(),
-        Request::Search { needs_modseq, .. } | Request::Sort { needs_modseq, .. } => *needs_modseq,
+        Request::Search { needs_modseq, .. }
+        | Request::Sort { needs_modseq, .. }
+        | Request::Thread { needs_modseq, .. } => *needs_modseq,
         _ => false,
     }
 }

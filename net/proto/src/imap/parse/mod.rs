@@ -107,6 +107,7 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Fetch | Verb::UidFetch => fetch::fetch(c, verb)?,
         Verb::Search | Verb::UidSearch => search::search(c, verb)?,
         Verb::Sort | Verb::UidSort => search::sort(c, verb)?,
+        Verb::Thread | Verb::UidThread => search::thread(c, verb)?,
     };
     cursor.end()?;
     Ok(command)

@@ -1,12 +1,12 @@
 //! SEARCH (RFC 3501 §6.4.4) with MODSEQ (RFC 7162 §3.1.5), RETURN (RFC 4731), `$` (RFC 5182), OLDER and YOUNGER (RFC 5032), SAVED..
-//! (RFC 8514), EMAILID and THREADID (RFC 8474).
+//! (RFC 8514), EMAILID and THREADID (RFC 8474). SORT and THREAD (RFC 5256) look for the same.
 
 use super::cursor::{Cursor, utf8};
 use super::fetch::field_name;
 use super::message::set;
 use super::{Command, Wrong};
 use crate::imap::verb::Verb;
-use crate::imap::{Code, Day, Request, Returns, SearchKey, SortBy, SortKey, date};
+use crate::imap::{Code, Day, Request, Returns, SearchKey, SortBy, SortKey, ThreadBy, date};
 use skein_base::limits::SEARCH_KEYS_MAX;
 use skein_base::{Flags, ModSeq};
 
@@ -51,6 +51,8 @@ pub(super) fn sort(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
             "ARRIVAL" => SortKey::Arrival,
             "CC" => SortKey::Cc,
             "DATE" => SortKey::Date,
+            "DISPLAYFROM" => SortKey::DisplayFrom,
+            "DISPLAYTO" => SortKey::DisplayTo,
             "FROM" => SortKey::From,
             "SIZE" => SortKey::Size,
             "SUBJECT" => SortKey::Subject,
@@ -72,6 +74,22 @@ pub(super) fn sort(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     c.space()?;
     let (key, needs_modseq) = search_keys(c)?;
     Ok(Command::Ask(Request::Sort { uid: verb.is_uid(), by, key, needs_modseq }))
+}
+
+/// `THREAD algorithm charset key ..` (RFC 5256 §3)
+pub(super) fn thread(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
+    c.space()?;
+    let by = match c.keyword().as_str() {
+        "ORDEREDSUBJECT" => ThreadBy::OrderedSubject,
+        "REFERENCES" => ThreadBy::References,
+        "REFS" => ThreadBy::Refs,
+        _ => return Err(Wrong::Bad("Unknown threading algorithm")),
+    };
+    c.space()?;
+    charset(c)?;
+    c.space()?;
+    let (key, needs_modseq) = search_keys(c)?;
+    Ok(Command::Ask(Request::Thread { uid: verb.is_uid(), by, key, needs_modseq }))
 }
 
 /// `RETURN (MIN MAX ALL COUNT SAVE)`; nothing in the list means ALL (RFC 4731 §3.1).

@@ -15,7 +15,7 @@ mod text;
 pub use fetch::FetchLine;
 pub use mailbox::{
     ListAttributes, Listing, Permanent, SEPARATOR, esearch, exists, expunge, flags_in_use, list, namespace, recent,
-    search, selected, sort, status, vanished,
+    search, selected, sort, status, thread, vanished,
 };
 pub(crate) use status::condition;
 pub use status::{code, highest_modseq, ok};
