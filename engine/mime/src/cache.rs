@@ -1,7 +1,7 @@
 //! The rendered cache: what FETCH and SEARCH ask of most messages, made once when the message arrives.
 //!
 //! ```text
-//! [fixed header 48][part table 20 each][ENVELOPE][BODY][BODYSTRUCTURE][lines of common header fields]
+//! [fixed header 48][part table 20 each][ENVELOPE][BODY][BODYSTRUCTURE][lines of common header fields][PREVIEW]
 //! ```
 //!
 //! It is read where it lies, without a copy. Bytes, versions and checks: engine/docs/cache-format.md. The checksum is the
@@ -10,6 +10,7 @@
 use crate::header::{fields, filter_header};
 use crate::section::{PartTable, Place, Section, locate};
 use crate::structure::{Kind, structure};
+use crate::text::{PREVIEW_CHARS_MAX, preview};
 use crate::{SentDate, Span, body, bodystructure, envelope, parse_date};
 use skein_base::limits::MIME_PARTS_MAX;
 
@@ -55,7 +56,9 @@ pub const CACHED_FIELDS: [&str; 32] = [
 ];
 
 const MAGIC: [u8; 4] = *b"SKMC";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
+/// It has no PREVIEW, and is otherwise the same.
+const VERSION_WITHOUT_PREVIEW: u16 = 1;
 const HEADER_BYTES: usize = 48;
 const PART_BYTES: usize = 20;
 const TOO_BIG: u16 = 1;
@@ -63,6 +66,8 @@ const HAS_DATE: u16 = 2;
 
 // The table of a message at the limit of parts stays below the limit of a blob.
 const _: () = assert!(HEADER_BYTES + PART_BYTES * MIME_PARTS_MAX < CACHE_BYTES_MAX);
+// The length of a preview has 16 bits, a letter at most four bytes.
+const _: () = assert!(PREVIEW_CHARS_MAX * 4 <= u16::MAX as usize);
 
 /// Makes the cache of a message.
 pub struct Cache;
@@ -93,18 +98,27 @@ impl Cache {
         ends[3] = out.len();
         filter_header(header, &CACHED_FIELDS, false, out);
         ends[4] = out.len();
+        out.extend_from_slice(preview(message, &parts).as_bytes());
+        let preview_bytes = (out.len() - ends[4]) as u16;
 
         let too_big = out.len() - start > CACHE_BYTES_MAX;
         let lengths = if too_big {
             out.truncate(start + HEADER_BYTES);
-            [0; 5]
+            Lengths::default()
         } else {
             let length = |i: usize| (ends[i + 1] - ends[i]) as u32;
-            [length(0), length(1), length(2), length(3), parts.len() as u32]
+            Lengths { texts: [length(0), length(1), length(2), length(3), parts.len() as u32], preview: preview_bytes }
         };
         let date = sent_date(header);
         write_header(&mut out[start..start + HEADER_BYTES], message.len(), header.len(), date, lengths, too_big);
     }
+}
+
+/// What stands in the header: lengths of the texts and the count of parts, all 0 when the blob is too big.
+#[derive(Default)]
+struct Lengths {
+    texts: [u32; 5],
+    preview: u16,
 }
 
 /// True when the lines of this header field are in every blob.
@@ -134,7 +148,7 @@ fn write_header(
     message_bytes: usize,
     header_bytes: usize,
     date: Option<SentDate>,
-    lengths: [u32; 5],
+    lengths: Lengths,
     too_big: bool,
 ) {
     let flags = if too_big { TOO_BIG } else { 0 } | if date.is_some() { HAS_DATE } else { 0 };
@@ -146,7 +160,8 @@ fn write_header(
     out[12..16].copy_from_slice(&(header_bytes as u32).to_le_bytes());
     out[16..24].copy_from_slice(&date.seconds.to_le_bytes());
     out[24..26].copy_from_slice(&date.zone_minutes.to_le_bytes());
-    for (slot, length) in out[28..48].chunks_exact_mut(4).zip(lengths) {
+    out[26..28].copy_from_slice(&lengths.preview.to_le_bytes());
+    for (slot, length) in out[28..48].chunks_exact_mut(4).zip(lengths.texts) {
         slot.copy_from_slice(&length.to_le_bytes());
     }
 }
@@ -204,6 +219,8 @@ pub struct CacheRef<'a> {
     body: &'a [u8],
     bodystructure: &'a [u8],
     lines: &'a [u8],
+    /// `None` in a blob of version 1.
+    preview: Option<&'a [u8]>,
 }
 
 impl<'a> CacheRef<'a> {
@@ -214,10 +231,12 @@ impl<'a> CacheRef<'a> {
             return Err(CacheError::NotACache);
         }
         let found = u16::from_le_bytes([head[4], head[5]]);
-        if found != VERSION {
+        if !matches!(found, VERSION | VERSION_WITHOUT_PREVIEW) {
             return Err(CacheError::Version { found });
         }
-        let mut cache = CacheRef { head, parts: b"", envelope: b"", body: b"", bodystructure: b"", lines: b"" };
+        let preview = (found == VERSION).then_some(&b""[..]);
+        let mut cache =
+            CacheRef { head, parts: b"", envelope: b"", body: b"", bodystructure: b"", lines: b"", preview };
         cache.cut(rest).ok_or(CacheError::Lengths)?;
         cache.check_parts()?;
         Ok(cache)
@@ -234,9 +253,12 @@ impl<'a> CacheRef<'a> {
         let (envelope, rest) = rest.split_at_checked(envelope)?;
         let (body, rest) = rest.split_at_checked(body)?;
         let (bodystructure, rest) = rest.split_at_checked(bodystructure)?;
+        let (lines, preview) = rest.split_at_checked(lines)?;
         (self.parts, self.envelope, self.body, self.bodystructure, self.lines) =
-            (parts, envelope, body, bodystructure, rest);
-        (rest.len() == lines).then_some(())
+            (parts, envelope, body, bodystructure, lines);
+        self.preview = self.preview.map(|_| preview);
+        let expect = self.preview.map_or(0, |_| u16::from_le_bytes([self.head[26], self.head[27]]));
+        (preview.len() == usize::from(expect)).then_some(())
     }
 
     fn check_parts(&self) -> Result<(), CacheError> {
@@ -315,6 +337,11 @@ impl<'a> CacheRef<'a> {
         Some(())
     }
 
+    /// PREVIEW; `None` when the blob has none, because it is too big or of the version before.
+    pub fn preview(&self) -> Option<&'a [u8]> {
+        self.preview.filter(|_| !self.is_too_big())
+    }
+
     /// The bytes of the message that a section is made of, as [`locate`] finds them.
     pub fn section(&self, section: &Section) -> Result<Option<Span>, TooBig> {
         if self.is_too_big() { Err(TooBig) } else { Ok(locate(self, section)) }
@@ -384,6 +411,21 @@ mod tests {
         assert_eq!(cache.header_fields(&["Subject", "X-Other"], &mut out), None);
     }
 
+    /// A blob of version 1 is one of version 2 without its last text.
+    #[test]
+    fn blobs_of_the_version_before_are_read() {
+        let mut blob = Cache::build(MESSAGE);
+        assert_eq!(CacheRef::new(&blob).unwrap().preview(), Some(&b"one"[..]));
+        blob[4] = 1;
+        assert_eq!(CacheRef::new(&blob).unwrap_err(), CacheError::Lengths);
+        blob[26..28].fill(0);
+        blob.truncate(blob.len() - 3);
+        let old = CacheRef::new(&blob).unwrap();
+        assert_eq!((old.preview(), old.header_lines().is_ok()), (None, true));
+        blob[4] = 3;
+        assert_eq!(CacheRef::new(&blob).unwrap_err(), CacheError::Version { found: 3 });
+    }
+
     /// A message may be made to have more structure than content.
     #[test]
     fn a_blob_over_the_limit_says_so() {
@@ -394,7 +436,7 @@ mod tests {
         Cache::build_into(&message, &mut blob);
         let cache = CacheRef::new(&blob[6..]).unwrap();
         assert!(cache.is_too_big());
-        assert_eq!((cache.envelope(), cache.header_lines()), (Err(TooBig), Err(TooBig)));
+        assert_eq!((cache.envelope(), cache.header_lines(), cache.preview()), (Err(TooBig), Err(TooBig), None));
         assert_eq!(cache.section(&Section { path: vec![1], what: What::Whole }), Err(TooBig));
         assert_eq!(cache.header_fields(&["Subject"], &mut Vec::new()), None);
         assert_eq!(cache.header_bytes() as usize + 4, message.len());

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! delivery ─▶ normalise ─▶ structure ─▶ render ─▶ cache      once, when the message arrives
-//! FETCH    ─▶ cache (ENVELOPE, BODYSTRUCTURE, fields)        copied as they are
-//!          ─▶ section (a range of the body to read)
+//! FETCH    ─▶ cache (ENVELOPE, BODYSTRUCTURE, PREVIEW, fields)   copied as they are
+//!          ─▶ section (a range of the body to read), binary (ranges, and how to decode them)
 //! SEARCH   ─▶ text (decode, fold, find), date (Date: of the header)
 //! THREAD   ─▶ thread (who answers whom)
 //! ```
@@ -11,6 +11,7 @@
 //! Input is mail: any bytes may come, none may panic. Never here: I/O, clocks, IMAP commands.
 //! The bytes of the cache: engine/docs/cache-format.md.
 
+mod binary;
 mod cache;
 mod date;
 mod header;
@@ -23,7 +24,9 @@ mod structure;
 mod text;
 mod thread;
 mod token;
+mod transfer;
 
+pub use binary::{Piece, binary_header, pieces};
 pub use cache::{CACHE_BYTES_MAX, CACHED_FIELDS, Cache, CacheError, CacheRef, TooBig, is_cached_field};
 pub use date::{SentDate, parse_date};
 pub use header::{Field, Fields, fields, filter_header, header_len};
@@ -33,5 +36,6 @@ pub use render::{Address, addresses, body, bodystructure, envelope};
 pub use section::{PartTable, Place, Section, What, locate};
 pub use span::Span;
 pub use structure::{Kind, Part, PartFields, structure};
-pub use text::{BaseSubject, Needle, base_subject, first_display, first_mailbox};
+pub use text::{BaseSubject, Needle, PREVIEW_CHARS_MAX, base_subject, first_display, first_mailbox, preview};
 pub use thread::{ThreadBy, ThreadNode, Threads};
+pub use transfer::{Decoder, Transfer};

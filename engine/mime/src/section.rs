@@ -117,7 +117,7 @@ fn of_message(place: Place, what: &What) -> Span {
 }
 
 /// The part a path leads to.
-fn find<T: PartTable + ?Sized>(parts: &T, path: &[u32]) -> Option<usize> {
+pub(crate) fn find<T: PartTable + ?Sized>(parts: &T, path: &[u32]) -> Option<usize> {
     if parts.count() == 0 {
         return None;
     }
@@ -155,7 +155,7 @@ fn numbered<T: PartTable + ?Sized>(parts: &T, holder: usize, number: u32) -> Opt
 }
 
 /// The message inside a message/rfc822 part.
-fn inner<T: PartTable + ?Sized>(parts: &T, index: usize) -> Option<usize> {
+pub(crate) fn inner<T: PartTable + ?Sized>(parts: &T, index: usize) -> Option<usize> {
     let place = parts.place(index);
     let child = index + 1;
     (place.kind == Kind::Message && child < place.after as usize && child < parts.count()).then_some(child)

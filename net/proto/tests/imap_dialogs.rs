@@ -22,6 +22,7 @@ use std::sync::Arc;
 /// What is offered after login, beside what is offered before.
 #[rustfmt::skip]
 const AFTER_LOGIN: &[&str] = &[
+    "BINARY",
     "CHILDREN",
     "CONDSTORE",
     "CREATE-SPECIAL-USE",
@@ -33,9 +34,12 @@ const AFTER_LOGIN: &[&str] = &[
     "MOVE",
     "NAMESPACE",
     "OBJECTID",
+    "PREVIEW",
+    "PREVIEW=FUZZY",
     "QRESYNC",
     "SAVEDATE",
     "SEARCHRES",
+    "SNIPPET=FUZZY",
     "SORT",
     "SORT=DISPLAY",
     "SPECIAL-USE",
@@ -115,6 +119,7 @@ fn reply(text: &str) -> Reply {
             Reply::no(class_named(class), text.to_string())
         }
         "TryCreate" => Reply::No { code: Some(Code::TryCreate), text: rest.to_string().into() },
+        "UnknownCte" => Reply::No { code: Some(Code::UnknownCte), text: rest.to_string().into() },
         "Bad" => Reply::bad(rest.to_string()),
         "Bye" => Reply::Bye { text: rest.to_string().into() },
         _ => panic!("{text}"),

@@ -1,7 +1,7 @@
 //! One stored message, read only as far as somebody asks.
 
 use crate::Store;
-use skein_mime::{CacheRef, Section, Span, header_len, locate, structure};
+use skein_mime::{CacheRef, Piece, Section, Span, header_len, locate, structure};
 use skein_store::mailbox::{CacheAt, Fixed, Snapshot};
 use skein_store::{AccountHandle, StoreError};
 use std::borrow::Cow;
@@ -115,6 +115,27 @@ impl<'a> Message<'a> {
         }
         let whole = self.whole().await?;
         Ok(locate(&structure(whole)[..], section))
+    }
+
+    /// What a section is made of when its transfer encodings are taken off; `None` when the message has no such part.
+    pub async fn pieces(&mut self, path: &[u32]) -> Result<Option<Vec<Piece>>, StoreError> {
+        if let Some(cache) = self.cache().await {
+            return Ok(skein_mime::pieces(&cache, path));
+        }
+        let whole = self.whole().await?;
+        Ok(skein_mime::pieces(&structure(whole)[..], path))
+    }
+
+    /// The text of PREVIEW. `None` when it is not at hand and `lazy`: then it is not worth reading the message.
+    pub async fn preview(&mut self, lazy: bool) -> Result<Option<Cow<'_, [u8]>>, StoreError> {
+        if self.cache().await.is_some_and(|cache| cache.preview().is_some()) {
+            return Ok(self.cache().await.and_then(|cache| cache.preview()).map(Cow::Borrowed));
+        }
+        if lazy {
+            return Ok(None);
+        }
+        let whole = self.whole().await?;
+        Ok(Some(Cow::Owned(skein_mime::preview(whole, &structure(whole)).into_bytes())))
     }
 
     /// Header fields by name of the message itself, when the cache has them all.

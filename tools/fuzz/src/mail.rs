@@ -23,6 +23,7 @@ pub fn mime(message: &[u8]) {
     bodystructure(message, &parts, &mut out);
     check_body(&parse(&out), true);
     check_cache(message, &parts);
+    check_sections(message, &parts);
     check_header(message);
 }
 
@@ -84,6 +85,37 @@ fn check_header(message: &[u8]) {
         }
     }
     check_line_ends(message);
+    check_transfer(message);
+}
+
+/// Bytes in pieces decode to what they are as a whole, and to no more than they are.
+fn check_transfer(message: &[u8]) {
+    for transfer in [Transfer::Base64, Transfer::QuotedPrintable] {
+        let (mut whole, mut pieces) = (Vec::new(), Vec::new());
+        let (mut at_once, mut by_threes) = (Decoder::new(transfer), Decoder::new(transfer));
+        at_once.push(message, &mut whole);
+        at_once.finish(&mut whole);
+        message.chunks(3).for_each(|piece| by_threes.push(piece, &mut pieces));
+        by_threes.finish(&mut pieces);
+        assert_eq!(whole, pieces);
+        assert!(whole.len() <= message.len());
+    }
+}
+
+/// What a section holds without its encodings lies in the message, in order; a preview has a limit.
+fn check_sections(message: &[u8], parts: &[Part]) {
+    for section in sections() {
+        let mut at = 0;
+        for piece in pieces(parts, &section.path).unwrap_or_default() {
+            let (start, end) = match piece {
+                Piece::AsIs(span) => (span.start, span.end),
+                Piece::Leaf { header, body, .. } => (header.start, body.end),
+            };
+            assert!(at <= start && start <= end && end as usize <= message.len(), "{section:?}: {piece:?}");
+            at = end;
+        }
+    }
+    assert!(preview(message, parts).chars().count() <= PREVIEW_CHARS_MAX);
 }
 
 fn check_line_ends(message: &[u8]) {

@@ -97,6 +97,11 @@ impl Charset {
         let multibyte = !encoding.is_single_byte() && encoding != UTF_8;
         Charset { encoding, extends_ascii: encoding.is_ascii_compatible() && !multibyte }
     }
+
+    /// Makes UTF-8 of it, piece by piece.
+    pub(super) fn decoder(self) -> Decoder {
+        self.encoding.new_decoder_with_bom_removal()
+    }
 }
 
 /// One search through one text.

@@ -1,4 +1,4 @@
-//! Text for SEARCH (RFC 3501 §6.4.4): is a string in a header, in a body, in a message?
+//! Text for SEARCH (RFC 3501 §6.4.4): is a string in a header, in a body, in a message? And for SORT and PREVIEW.
 //!
 //! ```text
 //! body ─▶ base64 / quoted-printable ─▶ charset ─▶ fold ─▶ find    (window keeps the end of each piece)
@@ -8,18 +8,20 @@
 //! Letters are compared by i;unicode-casemap (RFC 5051): without case, and taken apart into letter and marks. Matches are found across line folding,
 //! encoded words, soft line breaks and pieces of base64.
 
-mod decode;
 mod find;
 mod fold;
+mod html;
+mod preview;
 mod sort;
 mod word;
 
+pub use preview::{PREVIEW_CHARS_MAX, preview};
 pub use sort::{BaseSubject, base_subject, first_display, first_mailbox};
 
 use crate::header::{fields, logical_lines};
 use crate::render::{Address, addresses};
 use crate::structure::{Kind, Part, structure};
-use decode::Transfer;
+use crate::transfer::Transfer;
 use find::{Charset, Finder, Search};
 
 /// Fields that hold addresses: FROM and its like also find the address behind its comments.
@@ -101,7 +103,7 @@ impl Needle {
         let charset = Charset::of(label.as_deref());
         let body = part.body.of(message);
         let mut search = Search::new(&self.finder, charset);
-        match Transfer::of(part.encoding(message)) {
+        match Transfer::of(part.encoding(message)).unwrap_or(Transfer::Identity) {
             Transfer::Identity => search.push(body) || search.finish(),
             encoded => encoded.decode(body, &mut |piece| search.push(piece)) || search.finish(),
         }

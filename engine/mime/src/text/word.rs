@@ -1,6 +1,6 @@
 //! Encoded words of RFC 2047 in header values.
 
-use super::decode::Transfer;
+use crate::transfer::Transfer;
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use memchr::memmem;
 

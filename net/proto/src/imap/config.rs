@@ -7,6 +7,7 @@ use skein_base::limits::MESSAGE_BYTES_MAX_DEFAULT;
 /// What is offered to who is logged in; the limit of APPEND follows.
 #[rustfmt::skip]
 const CAPABILITIES: &[&str] = &[
+    "BINARY",
     "CHILDREN",
     "CONDSTORE",
     "CREATE-SPECIAL-USE",
@@ -18,9 +19,12 @@ const CAPABILITIES: &[&str] = &[
     "MOVE",
     "NAMESPACE",
     "OBJECTID",
+    "PREVIEW",
+    "PREVIEW=FUZZY",
     "QRESYNC",
     "SAVEDATE",
     "SEARCHRES",
+    "SNIPPET=FUZZY",
     "SORT",
     "SORT=DISPLAY",
     "SPECIAL-USE",

@@ -10,18 +10,7 @@
 //! config     what the operator decides        limits  bounds
 //! ```
 //!
-//! Extensions:
-//! ```text
-//! APPENDLIMIT 7889         CHILDREN 3348            CONDSTORE 7162
-//! CREATE-SPECIAL-USE 6154  ENABLE 5161              ESEARCH 4731
-//! I18NLEVEL=1 5255         ID 2971                  IDLE 2177
-//! LIST-EXTENDED 5258       LIST-STATUS 5819         LITERAL+ 7888
-//! MOVE 6851                NAMESPACE 2342           OBJECTID 8474
-//! QRESYNC 7162             SASL-IR 4959             SAVEDATE 8514
-//! SEARCHRES 5182           SORT 5256                SORT=DISPLAY 5957
-//! SPECIAL-USE 6154         STATUS=SIZE 8438         THREAD 5256
-//! UIDPLUS 4315             UNSELECT 3691            WITHIN 5032
-//! ```
+//! Its extensions: net/docs/imap.md.
 //!
 //! The pump:
 //! ```text
@@ -53,7 +42,7 @@ pub use config::ImapConfig;
 pub use machine::{Imap, Step, Why};
 pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
 pub use request::{
-    BodySection, Day, FetchItem, FetchItems, FlagList, ListOptions, Mode, Partial, Request, Resync, Returns, SearchKey,
-    SectionText, SortBy, SortKey, StatusItems, StoreMode, ThreadBy,
+    BinarySection, BodySection, Day, FetchItem, FetchItems, FlagList, ListOptions, Mode, Partial, PreviewForm, Request,
+    Resync, Returns, SearchKey, SectionText, SortBy, SortKey, StatusItems, StoreMode, ThreadBy,
 };
 pub use set::SeqSet;

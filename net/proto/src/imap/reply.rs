@@ -129,6 +129,8 @@ pub enum Code {
     TooBig,
     /// `OVERQUOTA`
     OverQuota,
+    /// `UNKNOWN-CTE` (RFC 3516 §4.3): a transfer encoding that can not be taken off
+    UnknownCte,
     /// `ALREADYEXISTS`
     AlreadyExists,
     /// `NONEXISTENT`

@@ -261,6 +261,8 @@ pub struct ListOptions {
     pub tell_subscribed: bool,
     /// Answer these for each.
     pub status: Option<StatusItems>,
+    /// It is XLIST, which Gmail's clients say: the plain form, answered under its own name and with `\Inbox`.
+    pub xlist: bool,
 }
 
 /// One criterion of SORT.
@@ -358,6 +360,7 @@ impl FetchItems {
     pub fn sets_seen(&self) -> bool {
         self.list.iter().any(|item| match item {
             FetchItem::Section(section) => !section.peek,
+            FetchItem::Binary(section) => !section.peek,
             FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
             _ => false,
         })
@@ -394,6 +397,15 @@ pub enum FetchItem {
     EmailId,
     /// `THREADID` (RFC 8474)
     ThreadId,
+    /// `X-GUID`, Dovecot's name for what EMAILID tells
+    Guid,
+    /// `PREVIEW` (RFC 8970), `SNIPPET` (its draft)
+    Preview {
+        /// Under which name, and how it is written.
+        form: PreviewForm,
+        /// Only when it costs nothing.
+        lazy: bool,
+    },
     /// `RFC822`: the text of `BODY[]` under its old name
     Rfc822,
     /// `RFC822.HEADER`: `BODY.PEEK[HEADER]` under its old name
@@ -402,6 +414,32 @@ pub enum FetchItem {
     Rfc822Text,
     /// `BODY[..]` and `BODY.PEEK[..]`
     Section(BodySection),
+    /// `BINARY[..]` and `BINARY.PEEK[..]` (RFC 3516)
+    Binary(BinarySection),
+    /// `BINARY.SIZE[..]`: part numbers from the outside in
+    BinarySize(Vec<u32>),
+}
+
+/// How a preview is asked for and answered.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum PreviewForm {
+    /// `PREVIEW "text"` (RFC 8970)
+    Preview,
+    /// `PREVIEW (FUZZY "text")`, its draft 02, when the client names the algorithm
+    PreviewFuzzy,
+    /// `SNIPPET (FUZZY "text")`, its draft 00
+    SnippetFuzzy,
+}
+
+/// `BINARY[section]<partial>`: a section without its transfer encoding.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct BinarySection {
+    /// Part numbers from the outside in; empty for the message itself. None is 0.
+    pub path: Vec<u32>,
+    /// Only these bytes of what is decoded.
+    pub partial: Option<Partial>,
+    /// `BINARY.PEEK`: does not set `\Seen`.
+    pub peek: bool,
 }
 
 /// `BODY[section]<partial>`.
@@ -468,9 +506,11 @@ impl StatusItems {
     pub const APPENDLIMIT: StatusItems = StatusItems(256);
     /// `MAILBOXID` (RFC 8474)
     pub const MAILBOXID: StatusItems = StatusItems(512);
+    /// `X-GUID`, Dovecot's name for what MAILBOXID tells
+    pub const GUID: StatusItems = StatusItems(1024);
 
     /// Wire names, in the order in which they are answered.
-    pub const NAMES: [(StatusItems, &'static str); 10] = [
+    pub const NAMES: [(StatusItems, &'static str); 11] = [
         (StatusItems::MESSAGES, "MESSAGES"),
         (StatusItems::RECENT, "RECENT"),
         (StatusItems::UIDNEXT, "UIDNEXT"),
@@ -481,6 +521,7 @@ impl StatusItems {
         (StatusItems::DELETED, "DELETED"),
         (StatusItems::APPENDLIMIT, "APPENDLIMIT"),
         (StatusItems::MAILBOXID, "MAILBOXID"),
+        (StatusItems::GUID, "X-GUID"),
     ];
 
     /// True when every item of `other` is asked.
@@ -576,6 +617,10 @@ mod tests {
         let check = |item, want| assert_eq!(FetchItems { list: vec![FetchItem::Flags, item] }.sets_seen(), want);
         check(section(false), true);
         check(section(true), false);
+        let binary = |peek| FetchItem::Binary(BinarySection { path: vec![1], partial: None, peek });
+        check(binary(false), true);
+        check(binary(true), false);
+        check(FetchItem::BinarySize(vec![1]), false);
         check(FetchItem::Rfc822, true);
         check(FetchItem::Rfc822Text, true);
         check(FetchItem::Rfc822Header, false);

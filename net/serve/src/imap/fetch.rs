@@ -1,5 +1,6 @@
 //! FETCH: columns straight from the rows, everything else message by message.
 
+use super::binary::Measured;
 use super::link::Link;
 use super::session::Session;
 use crate::failure::can_do_without;
@@ -31,9 +32,18 @@ struct Wanted {
 }
 
 /// Why a message was not answered.
-enum Failure {
+pub(super) enum Failure {
     Store(StoreError),
+    /// A transfer encoding is to be taken off that is not known.
+    UnknownEncoding,
     Gone(io::Error),
+}
+
+/// Messages that were not answered.
+#[derive(Default)]
+struct Failed {
+    unread: usize,
+    unknown_encoding: usize,
 }
 
 impl From<StoreError> for Failure {
@@ -59,7 +69,7 @@ impl Session {
             return self.fetch_columns(mailbox, view, &uids, items, changed_since, link).await;
         }
         let marks_seen = items.sets_seen() && self.selected.as_ref().is_some_and(|s| !s.read_only);
-        let (mut from, mut failed) = (Uid(1), 0);
+        let (mut from, mut failed) = (Uid(1), Failed::default());
         loop {
             self.tell_keywords(link);
             let mut batch = self.take(mailbox, view, &uids, from);
@@ -74,19 +84,21 @@ impl Session {
                 match self.answer(mailbox, wanted, items, link).await {
                     Ok(()) => {}
                     Err(Failure::Gone(error)) => return Err(error),
+                    // Found before the line was begun.
+                    Err(Failure::UnknownEncoding) => failed.unknown_encoding += 1,
                     // Part of the line is with the client already: there is no way back.
                     Err(Failure::Store(error)) if link.drains() != drains => return Err(io::Error::other(error)),
                     Err(Failure::Store(error)) => {
                         crate::failure::log(&error);
                         link.out().truncate(start);
-                        failed += 1;
+                        failed.unread += 1;
                     }
                 }
                 link.drain_if_full(self).await?;
             }
             skein_runtime::session_yield().await;
         }
-        Ok(fetched(failed))
+        Ok(fetched(&failed))
     }
 
     async fn fetch_columns(
@@ -176,9 +188,14 @@ impl Session {
         link: &mut Link<'_>,
     ) -> Result<(), Failure> {
         let mut message = Message::new(&self.store, &self.account, wanted.fixed, wanted.cache.clone());
+        let mut measured = match items.list.iter().any(is_binary) {
+            true => self.measure_binaries(items, &mut message).await?,
+            false => Vec::new(),
+        };
         let mut line = FetchLine::begin(link.out(), wanted.seen.seq);
-        for item in &items.list {
-            self.answer_item(mailbox, wanted, item, &mut message, &mut line, link).await?;
+        for (i, item) in items.list.iter().enumerate() {
+            let measured = measured.get_mut(i).and_then(Option::as_mut);
+            self.answer_item(mailbox, wanted, (item, measured), &mut message, &mut line, link).await?;
         }
         if wanted.flags_changed && !items.has(&FetchItem::Flags) {
             self.write_flags_item(mailbox, wanted, &mut line, link.out());
@@ -194,7 +211,7 @@ impl Session {
         &self,
         mailbox: MailboxId,
         wanted: &Wanted,
-        item: &FetchItem,
+        (item, measured): (&FetchItem, Option<&mut Measured>),
         message: &mut Message<'_>,
         line: &mut FetchLine,
         link: &mut Link<'_>,
@@ -209,6 +226,10 @@ impl Session {
             FetchItem::SaveDate => line.save_date(out, wanted.fixed.save_date),
             FetchItem::EmailId => line.email_id(out, wanted.fixed.guid),
             FetchItem::ThreadId => line.thread_id(out),
+            FetchItem::Guid => line.guid(out, wanted.fixed.guid),
+            FetchItem::Preview { form, lazy } => line.preview(out, *form, message.preview(*lazy).await?.as_deref()),
+            FetchItem::BinarySize(path) => line.binary_size(out, path, measured.map_or(0, |m| m.bytes())),
+            FetchItem::Binary(section) => self.binary(section, measured, message, line, link).await?,
             FetchItem::Envelope => render(message, Rendered::Envelope, "ENVELOPE", line, out).await?,
             FetchItem::Body => render(message, Rendered::Body, "BODY", line, out).await?,
             FetchItem::BodyStructure => render(message, Rendered::BodyStructure, "BODYSTRUCTURE", line, out).await?,
@@ -271,19 +292,24 @@ impl Session {
     }
 }
 
-fn broken(error: StoreError) -> Failure {
+pub(super) fn broken(error: StoreError) -> Failure {
     crate::failure::log(&error);
     Failure::Gone(io::Error::other("a message could not be read to its end"))
 }
 
-fn fetched(failed: usize) -> Reply {
-    match failed {
-        0 => Reply::Done,
-        _ => Reply::No {
-            code: Some(Code::ServerBug),
-            text: format!("{failed} messages can not be read; the operator has been told").into(),
-        },
-    }
+fn fetched(failed: &Failed) -> Reply {
+    let (code, text) = match failed {
+        Failed { unread: 0, unknown_encoding: 0 } => return Reply::Done,
+        Failed { unread: 0, .. } => (Code::UnknownCte, "The transfer encoding is not known".to_string()),
+        Failed { unread, .. } => {
+            (Code::ServerBug, format!("{unread} messages can not be read; the operator has been told"))
+        }
+    };
+    Reply::No { code: Some(code), text: text.into() }
+}
+
+fn is_binary(item: &FetchItem) -> bool {
+    matches!(item, FetchItem::Binary(_) | FetchItem::BinarySize(_))
 }
 
 fn is_column(item: &FetchItem) -> bool {
@@ -297,6 +323,7 @@ fn is_column(item: &FetchItem) -> bool {
             | FetchItem::SaveDate
             | FetchItem::EmailId
             | FetchItem::ThreadId
+            | FetchItem::Guid
     )
 }
 
@@ -311,6 +338,7 @@ fn write_column(m: &Mailbox, view: ViewId, seen: &Visible, item: &FetchItem, lin
         FetchItem::SaveDate => line.save_date(out, m.fixed(row).save_date),
         FetchItem::EmailId => line.email_id(out, m.fixed(row).guid),
         FetchItem::ThreadId => line.thread_id(out),
+        FetchItem::Guid => line.guid(out, m.fixed(row).guid),
         other => unreachable!("{other:?} is no column"),
     }
 }

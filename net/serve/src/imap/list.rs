@@ -47,7 +47,8 @@ impl Session {
         let lines = self.account.read(|account| lines(account, wanted, is_extended));
         for (i, line) in lines.iter().enumerate() {
             let Line { name, real, attributes, uses, below } = line;
-            let listing = Listing { lsub: wanted.lsub, attributes: *attributes, uses: *uses, below };
+            let xlist = wanted.options.xlist;
+            let listing = Listing { lsub: wanted.lsub, xlist, attributes: *attributes, uses: *uses, below };
             response::list(link.out(), &listing, name);
             // Of a mailbox that went meanwhile, or can not be read, nothing is said (RFC 5819 §2).
             if let Some(items) = wanted.options.status.filter(|_| *real)

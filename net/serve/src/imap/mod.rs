@@ -1,6 +1,7 @@
 //! The IMAP pump: socket, machine and session, from the greeting to the end.
 
 mod append;
+mod binary;
 mod fetch;
 mod link;
 mod list;

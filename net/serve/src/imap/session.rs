@@ -58,7 +58,8 @@ impl Session {
             Request::Unsubscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, false)),
             Request::List { reference, patterns, lsub, extended } => {
                 let wanted = list::Wanted { reference, patterns, lsub, options: extended.unwrap_or_default() };
-                Box::pin(self.list(&wanted, extended.is_some(), link)).await?
+                let is_extended = extended.is_some_and(|options| !options.xlist);
+                Box::pin(self.list(&wanted, is_extended, link)).await?
             }
             Request::Namespace => {
                 response::namespace(link.out());

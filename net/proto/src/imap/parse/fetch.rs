@@ -1,11 +1,11 @@
-//! FETCH (RFC 3501 §6.4.5) with CHANGEDSINCE (RFC 7162 §3.1.4).
+//! FETCH (RFC 3501 §6.4.5) with CHANGEDSINCE (RFC 7162 §3.1.4), BINARY (RFC 3516), PREVIEW (RFC 8970).
 
 use super::cursor::Cursor;
 use super::message::set;
 use super::{Command, Wrong};
 use crate::imap::limits::{FETCH_FIELDS_MAX, FETCH_ITEMS_MAX};
 use crate::imap::verb::Verb;
-use crate::imap::{BodySection, FetchItem, FetchItems, Partial, Request, SectionText};
+use crate::imap::{BinarySection, BodySection, FetchItem, FetchItems, Partial, PreviewForm, Request, SectionText};
 use skein_base::ModSeq;
 use skein_base::limits::MIME_DEPTH_MAX;
 
@@ -74,6 +74,9 @@ fn item(c: &mut Cursor<'_>, list: &mut Vec<FetchItem>, macros: bool) -> Result<(
         "FULL" if macros => return add_all(list, &[Flags, InternalDate, Rfc822Size, Envelope, Body]),
         "BODY" if c.peek() == Some(b'[') => FetchItem::Section(section(c, false)?),
         "BODY.PEEK" if c.peek() == Some(b'[') => FetchItem::Section(section(c, true)?),
+        "BINARY" => FetchItem::Binary(binary(c, false)?),
+        "BINARY.PEEK" => FetchItem::Binary(binary(c, true)?),
+        "BINARY.SIZE" => FetchItem::BinarySize(part_numbers(c)?),
         "FLAGS" => Flags,
         "INTERNALDATE" => InternalDate,
         "RFC822.SIZE" => Rfc822Size,
@@ -85,6 +88,9 @@ fn item(c: &mut Cursor<'_>, list: &mut Vec<FetchItem>, macros: bool) -> Result<(
         "SAVEDATE" => FetchItem::SaveDate,
         "EMAILID" => FetchItem::EmailId,
         "THREADID" => FetchItem::ThreadId,
+        "X-GUID" => FetchItem::Guid,
+        "PREVIEW" => preview(c, PreviewForm::Preview)?,
+        "SNIPPET" => preview(c, PreviewForm::SnippetFuzzy)?,
         "RFC822" => FetchItem::Rfc822,
         "RFC822.HEADER" => FetchItem::Rfc822Header,
         "RFC822.TEXT" => FetchItem::Rfc822Text,
@@ -95,6 +101,48 @@ fn item(c: &mut Cursor<'_>, list: &mut Vec<FetchItem>, macros: bool) -> Result<(
 
 fn add_all(list: &mut Vec<FetchItem>, items: &[FetchItem]) -> Result<(), Wrong> {
     items.iter().try_for_each(|item| add(list, item.clone()))
+}
+
+/// `[1.2]<partial>` (RFC 3516 §4.2)
+fn binary(c: &mut Cursor<'_>, peek: bool) -> Result<BinarySection, Wrong> {
+    let path = part_numbers(c)?;
+    let partial = if c.eat(b'<') { Some(partial(c)?) } else { None };
+    Ok(BinarySection { path, partial, peek })
+}
+
+/// `[1.2]`, or `[]`
+fn part_numbers(c: &mut Cursor<'_>) -> Result<Vec<u32>, Wrong> {
+    c.need(b'[', "Expected [")?;
+    let mut path = Vec::new();
+    while c.peek() != Some(b']') {
+        if !path.is_empty() {
+            c.need(b'.', "Missing ] after the section")?;
+        }
+        path.push(part(c, path.len())?);
+    }
+    c.need(b']', "Missing ] after the section")?;
+    Ok(path)
+}
+
+/// ` (LAZY)` after PREVIEW; `FUZZY` and `LAZY=FUZZY` are its drafts'. Other words in parentheses are FETCH's own.
+fn preview(c: &mut Cursor<'_>, mut form: PreviewForm) -> Result<FetchItem, Wrong> {
+    let mut lazy = false;
+    let is_ours = |word: &[u8]| word.eq_ignore_ascii_case(b" (LAZY") || word.eq_ignore_ascii_case(b" (FUZZ");
+    if c.rest().get(..b" (LAZY".len()).is_some_and(is_ours) {
+        c.space()?;
+        c.list(|c| {
+            let word = c.atom("Expected LAZY")?.to_ascii_uppercase();
+            lazy |= word.starts_with(b"LAZY");
+            match (&word[..], form) {
+                (b"LAZY", _) => {}
+                (b"FUZZY" | b"LAZY=FUZZY", PreviewForm::Preview) => form = PreviewForm::PreviewFuzzy,
+                (b"FUZZY" | b"LAZY=FUZZY", _) => {}
+                _ => return Err(Wrong::Bad("Unknown PREVIEW modifier")),
+            }
+            Ok(())
+        })?;
+    }
+    Ok(FetchItem::Preview { form, lazy })
 }
 
 /// `[section]<partial>`, standing on the bracket

@@ -112,7 +112,7 @@ pub(super) fn rename(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
     Ok(Command::Ask(Request::Rename { from, to }))
 }
 
-/// `LIST reference pattern`, LSUB; `LIST (option ..) reference (pattern ..) RETURN (option ..)` (RFC 5258 §3)
+/// `LIST reference pattern`, LSUB, XLIST; `LIST (option ..) reference (pattern ..) RETURN (option ..)` (RFC 5258 §3)
 pub(super) fn list(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     c.space()?;
     let (mut options, mut is_extended) = (ListOptions::default(), false);
@@ -146,7 +146,8 @@ pub(super) fn list(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     if !is_extended && patterns[0].is_empty() {
         return Ok(Command::Separator);
     }
-    let extended = is_extended.then_some(options);
+    options.xlist = verb == Verb::Xlist;
+    let extended = (is_extended || options.xlist).then_some(options);
     Ok(Command::Ask(Request::List { reference, patterns, lsub: verb == Verb::Lsub, extended }))
 }
 

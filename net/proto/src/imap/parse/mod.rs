@@ -97,7 +97,7 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Select | Verb::Examine => mailbox::select(c, verb)?,
         Verb::Create | Verb::Delete | Verb::Subscribe | Verb::Unsubscribe => mailbox::one_name(c, verb)?,
         Verb::Rename => mailbox::rename(c)?,
-        Verb::List | Verb::Lsub => mailbox::list(c, verb)?,
+        Verb::List | Verb::Lsub | Verb::Xlist => mailbox::list(c, verb)?,
         Verb::Status => mailbox::status(c)?,
         Verb::Append => return Err(Wrong::Bad("APPEND needs a mailbox and a literal")),
         Verb::Expunge => Command::Ask(Request::Expunge { uids: None }),

@@ -244,6 +244,7 @@ const WITH_ARGUMENT: &[&str] = &[
     "THREADID",
     "TO",
     "UID",
+    "X-GUID",
     "YOUNGER",
 ];
 
@@ -280,6 +281,7 @@ fn with_argument(c: &mut Cursor<'_>, name: &str) -> Result<SearchKey, Wrong> {
         "YOUNGER" => SearchKey::Younger(interval(c)?),
         "EMAILID" => SearchKey::EmailId(object_id(c)?),
         "THREADID" => SearchKey::ThreadId(object_id(c)?),
+        "X-GUID" => SearchKey::EmailId(format!("M{}", c.text()?)),
         "LARGER" => SearchKey::Larger(c.number64()?),
         "SMALLER" => SearchKey::Smaller(c.number64()?),
         "UID" => SearchKey::Uid(set(c)?),

@@ -104,6 +104,27 @@ fn id_and_enable() {
 const NO_SUCH_NAME: &str = "Select { mailbox: \"\\0\", mode: ReadWrite, condstore: false, resync: None }";
 
 #[test]
+fn binary_and_preview() {
+    holds("a FETCH 1 BINARY[]", "[Binary(BinarySection { path: [], partial: None, peek: false })]");
+    check("a FETCH 1 BINARY.PEEK[0]", "BAD Part numbers start at 1");
+    check("a FETCH 1 BINARY.PEEK[1.]", "BAD Expected a number");
+    check("a FETCH 1 BINARY.PEEK[1", "BAD Missing ] after the section");
+    check("a FETCH 1 BINARY.PEEK[1]<0.0>", "BAD The length of a partial fetch is at least 1");
+    let deep = |n: usize| format!("a FETCH 1 BINARY.SIZE[{}]", vec!["1"; n].join("."));
+    holds(&deep(skein_base::limits::MIME_DEPTH_MAX), "BinarySize([1, ");
+    check(&deep(skein_base::limits::MIME_DEPTH_MAX + 1), "BAD Section is nested too deeply");
+    holds("a FETCH 1 PREVIEW", "[Preview { form: Preview, lazy: false }]");
+    holds("a FETCH 1 PREVIEW (lazy)", "[Preview { form: Preview, lazy: true }]");
+    holds("a FETCH 1 (PREVIEW (FUZZY))", "[Preview { form: PreviewFuzzy, lazy: false }]");
+    holds("a FETCH 1 (PREVIEW (LAZY=FUZZY FUZZY))", "[Preview { form: PreviewFuzzy, lazy: true }]");
+    holds("a FETCH 1 (SNIPPET (LAZY=FUZZY) UID)", "[Preview { form: SnippetFuzzy, lazy: true }, Uid]");
+    holds("a FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 5)", "lazy: true }, ModSeq] }, changed_since: Some(ModSeq(5))");
+    holds("a FETCH 1 PREVIEW (CHANGEDSINCE 5)", "lazy: false }, ModSeq] }, changed_since: Some(ModSeq(5))");
+    check("a FETCH 1 (PREVIEW (CHANGEDSINCE 5))", "BAD Unknown FETCH item");
+    holds("a SEARCH X-GUID 00ff", "EmailId(\"M00ff\")");
+}
+
+#[test]
 fn mailboxes() {
     check("a SELECT inbox", "Select { mailbox: \"INBOX\", mode: ReadWrite, condstore: false, resync: None }");
     check("a EXAMINE inbox/a", "Select { mailbox: \"INBOX/a\", mode: ReadOnly, condstore: false, resync: None }");

@@ -1,7 +1,7 @@
 //! One FETCH line, item by item.
 
 use super::text;
-use crate::imap::{BodySection, FetchItem, SectionText};
+use crate::imap::{BinarySection, BodySection, FetchItem, Partial, PreviewForm, SectionText};
 use skein_base::{Flags, Guid, KeywordMask, ModSeq, Seq, Uid};
 
 /// Where a FETCH line stands. It borrows nothing: between two items the buffer may be drained to the socket.
@@ -76,6 +76,21 @@ impl FetchLine {
         out.push(b')');
     }
 
+    /// `X-GUID 00112233445566778899aabbccddeeff`, as Dovecot tells it
+    pub fn guid(&mut self, out: &mut Vec<u8>, guid: Guid) {
+        self.name(out, "X-GUID ");
+        guid.0.iter().for_each(|byte| text::hex(out, *byte));
+    }
+
+    /// `PREVIEW "text"` (RFC 8970 §3), `PREVIEW (FUZZY "text")`, `SNIPPET (FUZZY "text")`; NIL when there is none at hand.
+    pub fn preview(&mut self, out: &mut Vec<u8>, form: PreviewForm, preview: Option<&[u8]>) {
+        let is_plain = form == PreviewForm::Preview;
+        self.name(out, if form == PreviewForm::SnippetFuzzy { "SNIPPET " } else { "PREVIEW " });
+        out.extend_from_slice(if is_plain { b"" } else { b"(FUZZY " });
+        text::nstring(out, preview);
+        out.extend_from_slice(if is_plain { b"" } else { b")" });
+    }
+
     /// `THREADID NIL`: messages are not put into threads (RFC 8474 §5.3).
     pub fn thread_id(&mut self, out: &mut Vec<u8>) {
         self.name(out, "THREADID NIL");
@@ -119,6 +134,25 @@ impl FetchLine {
         text::literal_head(out, bytes);
     }
 
+    /// `BINARY[1]<0> {342}` and CRLF, or `~{342}` when there are NULs in what the caller writes next (RFC 3516 §4.3).
+    pub fn binary(&mut self, out: &mut Vec<u8>, section: &BinarySection, bytes: u64, has_nul: bool) {
+        self.binary_name(out, "BINARY[", &section.path, section.partial);
+        out.extend_from_slice(if has_nul { b"~" } else { b"" });
+        text::literal_head(out, bytes);
+    }
+
+    /// `BINARY[9] NIL`: the message has no such part.
+    pub fn binary_nil(&mut self, out: &mut Vec<u8>, section: &BinarySection) {
+        self.binary_name(out, "BINARY[", &section.path, section.partial);
+        out.extend_from_slice(b"NIL");
+    }
+
+    /// `BINARY.SIZE[1] 342`
+    pub fn binary_size(&mut self, out: &mut Vec<u8>, path: &[u32], bytes: u64) {
+        self.binary_name(out, "BINARY.SIZE[", path, None);
+        text::number(out, bytes);
+    }
+
     /// `)` and CRLF.
     pub fn end(self, out: &mut Vec<u8>) {
         out.extend_from_slice(b")\r\n");
@@ -134,12 +168,7 @@ impl FetchLine {
 
     fn section_name(&mut self, out: &mut Vec<u8>, section: &BodySection) {
         self.name(out, "BODY[");
-        for (i, part) in section.path.iter().enumerate() {
-            if i > 0 {
-                out.push(b'.');
-            }
-            text::number(out, u64::from(*part));
-        }
+        part_numbers(out, &section.path);
         if !section.path.is_empty() && section.text != SectionText::All {
             out.push(b'.');
         }
@@ -151,14 +180,33 @@ impl FetchLine {
             SectionText::HeaderFields(names) => fields(out, "HEADER.FIELDS (", names),
             SectionText::HeaderFieldsNot(names) => fields(out, "HEADER.FIELDS.NOT (", names),
         }
-        out.push(b']');
-        if let Some(partial) = section.partial {
-            out.push(b'<');
-            text::number(out, partial.origin);
-            out.push(b'>');
-        }
-        out.push(b' ');
+        section_end(out, section.partial);
     }
+
+    fn binary_name(&mut self, out: &mut Vec<u8>, name: &str, path: &[u32], partial: Option<Partial>) {
+        self.name(out, name);
+        part_numbers(out, path);
+        section_end(out, partial);
+    }
+}
+
+fn part_numbers(out: &mut Vec<u8>, path: &[u32]) {
+    for (i, part) in path.iter().enumerate() {
+        if i > 0 {
+            out.push(b'.');
+        }
+        text::number(out, u64::from(*part));
+    }
+}
+
+fn section_end(out: &mut Vec<u8>, partial: Option<Partial>) {
+    out.push(b']');
+    if let Some(partial) = partial {
+        out.push(b'<');
+        text::number(out, partial.origin);
+        out.push(b'>');
+    }
+    out.push(b' ');
 }
 
 fn fields(out: &mut Vec<u8>, head: &str, names: &[String]) {
@@ -175,7 +223,6 @@ fn fields(out: &mut Vec<u8>, head: &str, names: &[String]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::imap::Partial;
 
     #[test]
     fn items_stand_in_one_line() {
@@ -191,6 +238,28 @@ mod tests {
         line.end(&mut out);
         let want = "* 3 FETCH (FLAGS (\\Seen work \\Recent) MODSEQ (65402) INTERNALDATE \"17-Jul-1996 09:44:25 +0000\" \
                     RFC822.SIZE 4286 RFC822.TEXT {1}\r\n( UID 9)\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
+
+    #[test]
+    fn binary_sections_and_previews() {
+        let section = |path, partial| BinarySection { path, partial, peek: true };
+        let mut out = Vec::new();
+        let mut line = FetchLine::begin(&mut out, Seq(1));
+        line.binary(&mut out, &section(vec![1, 2], Some(Partial { origin: 7, bytes: 5 })), 2, true);
+        out.extend_from_slice(b"\0a");
+        line.binary(&mut out, &section(vec![], None), 1, false);
+        out.push(b'x');
+        line.binary_nil(&mut out, &section(vec![9], None));
+        line.binary_size(&mut out, &[3], 12);
+        line.preview(&mut out, PreviewForm::Preview, Some(b"say \"x\""));
+        line.preview(&mut out, PreviewForm::PreviewFuzzy, None);
+        line.preview(&mut out, PreviewForm::SnippetFuzzy, Some("ü".as_bytes()));
+        line.guid(&mut out, Guid([0xab; 16]));
+        line.end(&mut out);
+        let want = "* 1 FETCH (BINARY[1.2]<7> ~{2}\r\n\0a BINARY[] {1}\r\nx BINARY[9] NIL BINARY.SIZE[3] 12 \
+                    PREVIEW \"say \\\"x\\\"\" PREVIEW (FUZZY NIL) SNIPPET (FUZZY {2}\r\nü) \
+                    X-GUID abababababababababababababababab)\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), want);
     }
 

@@ -79,11 +79,13 @@ impl std::ops::BitOr for ListAttributes {
     }
 }
 
-/// One line of LIST or LSUB.
+/// One line of LIST, LSUB or XLIST.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Listing<'a> {
     /// It is LSUB's.
     pub lsub: bool,
+    /// It is XLIST's.
+    pub xlist: bool,
     /// What is said of the mailbox.
     pub attributes: ListAttributes,
     /// What it is for (RFC 6154).
@@ -94,9 +96,15 @@ pub struct Listing<'a> {
 
 /// `* LIST (\HasNoChildren \Sent) "/" name`, or LSUB.
 pub fn list(out: &mut Vec<u8>, listing: &Listing<'_>, name: &str) {
-    let Listing { lsub, attributes, uses, below } = *listing;
-    out.extend_from_slice(if lsub { b"* LSUB (" } else { b"* LIST (" });
+    let Listing { lsub, xlist, attributes, uses, below } = *listing;
+    let command = if xlist { "XLIST" } else { ["LIST", "LSUB"][usize::from(lsub)] };
+    out.extend_from_slice(b"* ");
+    out.extend_from_slice(command.as_bytes());
+    out.extend_from_slice(b" (");
     let start = out.len();
+    if xlist && name == "INBOX" {
+        text::word(out, start, "\\Inbox");
+    }
     for (bit, text) in ListAttributes::NAMES {
         if attributes.0 & bit.0 != 0 {
             text::word(out, start, text);
@@ -135,6 +143,7 @@ pub fn status(out: &mut Vec<u8>, name: &str, items: StatusItems, info: &StatusIn
             out.push(b' ');
             match item {
                 StatusItems::MAILBOXID => mailbox_id(out, info.mailbox_id),
+                StatusItems::GUID => info.mailbox_id.to_be_bytes().iter().for_each(|byte| text::hex(out, *byte)),
                 item => text::number(out, status_value(item, info)),
             }
         }
@@ -352,8 +361,10 @@ mod tests {
         check(|out| list(out, &listing, "a b"), "* LIST (\\Noselect \\HasChildren) \"/\" \"a b\"\r\n");
         let listing = Listing { lsub: true, ..Listing::default() };
         check(|out| list(out, &listing, "INBOX"), "* LSUB () \"/\" INBOX\r\n");
+        let listing = Listing { xlist: true, ..Listing::default() };
+        check(|out| list(out, &listing, "INBOX"), "* XLIST (\\Inbox) \"/\" INBOX\r\n");
         let (attributes, uses) = (ListAttributes::SUBSCRIBED, SpecialUse::SENT | SpecialUse::IMPORTANT);
-        let listing = Listing { lsub: false, attributes, uses, below: &["SUBSCRIBED", "SPECIAL-USE"] };
+        let listing = Listing { lsub: false, xlist: false, attributes, uses, below: &["SUBSCRIBED", "SPECIAL-USE"] };
         let line =
             "* LIST (\\Subscribed \\Sent \\Important) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\"))\r\n";
         check(|out| list(out, &listing, "x"), line);

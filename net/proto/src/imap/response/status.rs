@@ -96,6 +96,7 @@ fn name(code: &Code) -> &'static str {
         Code::Limit => "LIMIT",
         Code::TooBig => "TOOBIG",
         Code::OverQuota => "OVERQUOTA",
+        Code::UnknownCte => "UNKNOWN-CTE",
         Code::AlreadyExists => "ALREADYEXISTS",
         Code::NonExistent => "NONEXISTENT",
     }
