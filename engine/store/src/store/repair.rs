@@ -88,7 +88,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
             found.push((mailbox, snapshot.head().uid_validity, snapshot.head().true_to, name));
         }
         let packs = names.iter().filter_map(|name| parse_pack_name(name)).count();
-        if found.is_empty() && packs == 0 {
+        // Snapshots that are all hurt are a loss as well, not an account that never was.
+        let snapshots = names.iter().filter_map(|name| paths::mailbox_of(name)).count();
+        if snapshots == 0 && packs == 0 {
             return Ok(None);
         }
         tracing::error!(
