@@ -8,6 +8,7 @@
 //! error   Class: what kind of failure, one table per protocol turns it into a reply
 //! uidl    UidlFormat: how POP3's unique ids are made
 //! special_use  SpecialUse: what a mailbox is for
+//! metadata  names of annotations, in their one spelling
 //! secret  Secret: a password, zeroed when dropped, never printed
 //! scram   ScramKeys: what a server keeps for SCRAM, and the proofs made with it
 //! limits  every bound of the house, once, with its reason
@@ -21,6 +22,7 @@ mod error;
 mod flags;
 mod ids;
 pub mod limits;
+mod metadata;
 mod name;
 pub mod scram;
 pub mod seam;
@@ -33,6 +35,7 @@ mod uidl;
 pub use error::Class;
 pub use flags::{Flags, KeywordMask};
 pub use ids::{AccountId, Guid, LogPos, MailboxId, ModSeq, Seq, ShardId, Uid, UidValidity};
+pub use metadata::metadata_name;
 pub use name::{UserName, UserNameError};
 pub use secret::Secret;
 pub use set::{IdSet, SetTooBig};

@@ -26,6 +26,14 @@ pub const LITERAL_BYTES_MAX: usize = 64 * 1024;
 pub const COMMAND_LITERALS_BYTES_MAX: usize = 256 * 1024;
 /// Nesting of parentheses and of SEARCH's NOT and OR.
 pub const COMMAND_DEPTH_MAX: usize = 64;
+/// Bytes of one annotation's value: what the largest literal brings (RFC 5464 §4.1 asks for at least 1024).
+pub const METADATA_VALUE_BYTES_MAX: usize = LITERAL_BYTES_MAX;
+/// Bytes of an annotation's name: a vendor's path of several levels; they are listed with their values.
+pub const METADATA_NAME_BYTES_MAX: usize = 512;
+/// Annotations of one mailbox, and of the account itself (RFC 5464 §4.1 asks for at least 10).
+pub const METADATA_ENTRIES_MAX: usize = 100;
+/// Bytes of all annotations of an account, names and values: they are in memory while it is open, and each checkpoint writes them.
+pub const METADATA_ACCOUNT_BYTES_MAX: usize = 1024 * 1024;
 /// Keys in one SEARCH.
 pub const SEARCH_KEYS_MAX: usize = 4096;
 /// Bytes of one message, by default. Settings may lower or raise it.
@@ -49,5 +57,7 @@ pub const OUTPUT_BYTES_WATERMARK: usize = 64 * 1024;
 
 const _: () = assert!(COMMAND_LINE_PREAUTH_BYTES_MAX <= COMMAND_LINE_BYTES_MAX);
 const _: () = assert!(LITERAL_BYTES_MAX <= COMMAND_LITERALS_BYTES_MAX);
+const _: () = assert!(METADATA_VALUE_BYTES_MAX <= COMMAND_LITERALS_BYTES_MAX);
+const _: () = assert!(COMMAND_LITERALS_BYTES_MAX <= METADATA_ACCOUNT_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX_DEFAULT <= MESSAGE_BYTES_MAX_CEILING);
 const _: () = assert!(KEYWORDS_PER_MAILBOX_MAX == u128::BITS as usize);

@@ -10,7 +10,7 @@ use crate::account::decode_account;
 use crate::body::{BodyAddr, Place};
 use crate::dictionary::{Dictionary, NoDictionary};
 use crate::{log, pack, snapshot};
-use skein_base::{Flags, Guid, IdSet, LogPos, SpecialUse};
+use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, SpecialUse};
 use skein_index::{AccountSnapshot, BodiesAre, Snapshot, SnapshotError, SnapshotHead};
 
 /// One thing in a file.
@@ -201,6 +201,9 @@ fn tree(bytes: &[u8], tell: Tell<'_>) -> u64 {
         tell(fact.text("snapshot_true_to", pos(account.snapshot_of(mailbox.id))));
     }
     account.subscriptions().for_each(|name| tell(Fact::new("subscription").text("name", name)));
+    for (mailbox, name, value) in account.annotations() {
+        tell(annotation(Fact::new("annotation"), mailbox, name).number("bytes", value.len() as u64));
+    }
     0
 }
 
@@ -212,6 +215,15 @@ pub(crate) fn pos(pos: LogPos) -> String {
 pub(crate) fn flags(flags: Flags) -> String {
     let set = Flags::NAMES.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name);
     set.collect::<Vec<_>>().join(" ")
+}
+
+/// Whose annotation, and its name; values are the user's own words.
+pub(crate) fn annotation(fact: Fact, mailbox: Option<MailboxId>, name: &str) -> Fact {
+    let fact = match mailbox {
+        Some(id) => fact.number("mailbox", id.0),
+        None => fact,
+    };
+    fact.text("name", name)
 }
 
 pub(crate) fn special_uses(uses: SpecialUse) -> String {

@@ -122,6 +122,15 @@ pub enum Op {
         /// All its uses from now on.
         uses: SpecialUse,
     },
+    /// An annotation is set or removed (RFC 5464).
+    SetMetadata {
+        /// Of which mailbox; `None` for the account's own.
+        mailbox: Option<MailboxId>,
+        /// Its name.
+        name: Box<str>,
+        /// Its value from now on; `None` when it goes.
+        value: Option<Box<[u8]>>,
+    },
     /// POP3 clients know a message by an id that is not made of its columns: it came with it from another server
     /// (RFC 1939 §7).
     SetUniqueId {
@@ -167,6 +176,7 @@ const CLAIM_RECENT: u8 = 9;
 const END_ACCOUNT: u8 = 10;
 const SET_UNIQUE_ID: u8 = 11;
 const SET_SPECIAL_USE: u8 = 12;
+const SET_METADATA: u8 = 13;
 
 /// The oldest segment that a body named by these ops reaches back to; 0 for a body in chunks, which may begin anywhere, and
 /// `u64::MAX` when they name none in the log.
@@ -223,12 +233,21 @@ impl Writer {
         self.u16(u16::try_from(text.len()).expect("names are bounded far below 64 KiB"));
         self.0.extend_from_slice(text.as_bytes());
     }
+    /// Bytes of any length.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.u32(u32::try_from(bytes.len()).expect("values are bounded far below 4 GiB"));
+        self.0.extend_from_slice(bytes);
+    }
     pub fn set(&mut self, set: &IdSet) {
         self.u32(set.ranges().len() as u32);
         for range in set.ranges() {
             self.u32(*range.start());
             self.u32(*range.end());
         }
+    }
+    /// Whose annotation it is: no mailbox has the number 0.
+    pub fn metadata_of(&mut self, mailbox: Option<MailboxId>) {
+        self.u32(mailbox.map_or(0, |id| id.0));
     }
     pub fn texts(&mut self, texts: &[Box<str>]) {
         self.u8(u8::try_from(texts.len()).expect("keywords are bounded by 128"));
@@ -300,6 +319,15 @@ impl Writer {
                 self.u32(mailbox.0);
                 self.u8(uses.0);
             }
+            Op::SetMetadata { mailbox, name, value } => {
+                self.u8(SET_METADATA);
+                self.metadata_of(*mailbox);
+                self.text(name);
+                self.u8(u8::from(value.is_some()));
+                if let Some(value) = value {
+                    self.bytes(value);
+                }
+            }
             Op::SetUniqueId { mailbox, uid, id } => {
                 self.u8(SET_UNIQUE_ID);
                 self.u32(mailbox.0);
@@ -351,6 +379,16 @@ impl Reader<'_> {
         let text = std::str::from_utf8(self.bytes.get(self.at..end)?).ok()?;
         self.at = end;
         Some(text.into())
+    }
+    pub fn bytes(&mut self) -> Option<Box<[u8]>> {
+        let len = self.u32()? as usize;
+        let end = self.at.checked_add(len)?;
+        let bytes = self.bytes.get(self.at..end)?.into();
+        self.at = end;
+        Some(bytes)
+    }
+    pub fn metadata_of(&mut self) -> Option<Option<MailboxId>> {
+        Some(Some(MailboxId(self.u32()?)).filter(|id| id.0 > 0))
     }
     pub fn texts(&mut self) -> Option<Vec<Box<str>>> {
         let count = self.u8()?;
@@ -406,6 +444,15 @@ impl Reader<'_> {
             SET_SPECIAL_USE => {
                 Op::SetSpecialUse { mailbox: mailbox(self)?, uses: SpecialUse(self.u8()? & SpecialUse::ALL.0) }
             }
+            SET_METADATA => Op::SetMetadata {
+                mailbox: self.metadata_of()?,
+                name: self.text()?,
+                value: match self.u8()? {
+                    0 => None,
+                    1 => Some(self.bytes()?),
+                    _ => return None,
+                },
+            },
             SET_UNIQUE_ID => Op::SetUniqueId {
                 mailbox: mailbox(self)?,
                 uid: Uid(self.u32()?),

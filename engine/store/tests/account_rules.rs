@@ -2,9 +2,14 @@
 
 use skein_base::limits::{KEYWORDS_PER_MAILBOX_MAX, MAILBOX_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX};
 use skein_base::limits::{MAILBOXES_PER_ACCOUNT_MAX, SET_RANGES_MAX};
+use skein_base::limits::{
+    METADATA_ACCOUNT_BYTES_MAX, METADATA_ENTRIES_MAX, METADATA_NAME_BYTES_MAX, METADATA_VALUE_BYTES_MAX,
+};
 use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, ModSeq, SpecialUse, Uid, UidValidity, UserName};
 use skein_store::AccountError::{self, *};
-use skein_store::account::{Account, Copied, StoreRequest, create_account, decode_account, encode_account};
+use skein_store::account::{
+    Account, Copied, MetadataChange, StoreRequest, create_account, decode_account, encode_account,
+};
 use skein_store::body::{BodyAddr, Place};
 use skein_store::op::{NewMessage, Op, StoreMode, decode, encode};
 
@@ -536,4 +541,125 @@ fn a_use_has_one_mailbox_and_stays_with_it() {
     for bytes in [&b"\x01\0\0\0\x09\0\0\0\x01"[..], b"\x01\0\0\0", b"\0"] {
         assert!(decode_account(&[&plain[..], bytes].concat(), pos(1)).is_err(), "{bytes:?}");
     }
+}
+
+fn set(name: &str, value: impl Into<Vec<u8>>) -> MetadataChange {
+    (name.into(), Some(value.into().into()))
+}
+
+fn all_of(account: &Account, of: Option<MailboxId>) -> Vec<(String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    account.metadata(of).unwrap().iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+}
+
+fn pair(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+#[test]
+fn annotations_stay_with_their_mailbox() {
+    let pos = |offset| LogPos { segment: 1, offset };
+    let mut account = Account::unborn();
+    account.apply(&create_account(&UserName::new("anna").unwrap(), 7), pos(1));
+    account.apply(&account.create("Work", 7).unwrap(), pos(2));
+    let work = account.find("Work").unwrap().id;
+    let comment = [set("/private/comment", "mine"), set("own", "hidden")];
+    account.apply(&account.set_metadata(Some(work), &comment).unwrap(), pos(3));
+    account.apply(&account.set_metadata(None, &[set("/shared/comment", "all")]).unwrap(), pos(4));
+    account.apply(&account.rename("Work", "Play").unwrap(), pos(5));
+    let both = [pair("/private/comment", "mine"), pair("own", "hidden")];
+    assert_eq!(all_of(&account, Some(work)), both);
+    // Begun anew for an import, it keeps them; another mailbox of its old name has none.
+    account.apply(&account.begin_anew(work, UidValidity(99)).unwrap(), pos(6));
+    assert_eq!(all_of(&account, Some(work)), both);
+    account.apply(&account.create("Work", 7).unwrap(), pos(7));
+    assert_eq!(all_of(&account, Some(account.find("Work").unwrap().id)), []);
+    // What is so already is no change; a name that comes twice has its last value; NIL removes.
+    assert_eq!(account.set_metadata(Some(work), &comment).unwrap(), []);
+    assert_eq!(account.set_metadata(Some(work), &[("/none".into(), None)]).unwrap(), []);
+    let twice = [set("/private/comment", "first"), set("/private/comment", "last"), ("own".into(), None)];
+    account.apply(&account.set_metadata(Some(work), &twice).unwrap(), pos(8));
+    assert_eq!(all_of(&account, Some(work)), [pair("/private/comment", "last")]);
+    let again = decode_account(&encode_account(&account), pos(8)).unwrap();
+    assert_eq!(all_of(&again, Some(work)), [pair("/private/comment", "last")]);
+    assert_eq!(all_of(&again, None), [pair("/shared/comment", "all")]);
+    account.apply(&account.delete("Play").unwrap(), pos(9));
+    assert_eq!(account.set_metadata(Some(work), &twice), Err(NoSuchMailbox));
+    assert!(account.metadata(Some(work)).is_none());
+    // An op of one that has gone changes nothing.
+    let late = Op::SetMetadata { mailbox: Some(work), name: "/a".into(), value: None };
+    account.apply(&[late], pos(10));
+    account.apply(&[Op::EndAccount { validity_last: 99 }], pos(11));
+    assert_eq!(all_of(&account, None), []);
+}
+
+#[test]
+fn inbox_keeps_its_annotations_when_it_is_renamed() {
+    let pos = |offset| LogPos { segment: 1, offset };
+    let mut account = Account::unborn();
+    account.apply(&create_account(&UserName::new("anna").unwrap(), 7), pos(1));
+    let inbox = Some(MailboxId::INBOX);
+    account.apply(&account.set_metadata(inbox, &[set("/private/comment", "mine")]).unwrap(), pos(2));
+    account.apply(&account.empty_inbox_into("old", 7).unwrap(), pos(3));
+    let old = account.find("old").unwrap().id;
+    assert_eq!(all_of(&account, Some(old)), [pair("/private/comment", "mine")]);
+    assert_eq!(all_of(&account, inbox), [pair("/private/comment", "mine")]);
+}
+
+#[test]
+fn annotations_are_bounded() {
+    let mut end = 1;
+    let mut pos = || {
+        end += 1;
+        LogPos { segment: 1, offset: end }
+    };
+    let mut account = Account::unborn();
+    account.apply(&create_account(&UserName::new("anna").unwrap(), 7), pos());
+    let long = BadMetadataName { max: METADATA_NAME_BYTES_MAX };
+    assert_eq!(account.set_metadata(None, &[set("", "x")]), Err(long.clone()));
+    let name = "/".repeat(METADATA_NAME_BYTES_MAX + 1);
+    assert_eq!(account.set_metadata(None, &[set(&name, "x")]), Err(long));
+    let large = vec![0; METADATA_VALUE_BYTES_MAX + 1];
+    let too_big = MetadataTooBig { max: METADATA_VALUE_BYTES_MAX };
+    assert_eq!(account.set_metadata(None, &[set("/a", large)]), Err(too_big));
+    let many: Vec<MetadataChange> = (0..METADATA_ENTRIES_MAX).map(|i| set(&format!("/{i}"), "x")).collect();
+    account.apply(&account.set_metadata(None, &many).unwrap(), pos());
+    assert_eq!(account.set_metadata(None, &[set("/more", "x")]), Err(TooManyMetadata));
+    // One that goes makes room, another value needs none, and the server's own are not counted.
+    assert_eq!(account.set_metadata(None, &[set("/more", "x"), ("/1".into(), None)]).unwrap().len(), 2);
+    assert_eq!(account.set_metadata(None, &[set("/1", "y"), set("own", "x")]).unwrap().len(), 2);
+    // All of an account together.
+    let inbox = Some(MailboxId::INBOX);
+    let mut at = 0;
+    let full = loop {
+        let value = vec![0; METADATA_VALUE_BYTES_MAX];
+        match account.set_metadata(inbox, &[set(&format!("/{at}"), value)]) {
+            Ok(ops) => account.apply(&ops, pos()),
+            Err(error) => break error,
+        }
+        at += 1;
+    };
+    assert_eq!((full, at), (TooManyMetadata, METADATA_ACCOUNT_BYTES_MAX / METADATA_VALUE_BYTES_MAX - 1));
+    assert_eq!(account.set_metadata(inbox, &[set("/0", "smaller")]).unwrap().len(), 1);
+    // There is no room for a copy, and INBOX can be renamed all the same.
+    account.apply(&account.empty_inbox_into("old", 7).unwrap(), pos());
+    assert_eq!(all_of(&account, Some(account.find("old").unwrap().id)), []);
+}
+
+#[test]
+fn a_use_moves_when_another_mailbox_is_given_it() {
+    let pos = |offset| LogPos { segment: 1, offset };
+    let mut account = Account::unborn();
+    account.apply(&create_account(&UserName::new("anna").unwrap(), 7), pos(1));
+    let both = SpecialUse::SENT | SpecialUse::DRAFTS;
+    account.apply(&account.create_for("MyDrafts", both, 7).unwrap(), pos(2));
+    account.apply(&account.create("Saved", 7).unwrap(), pos(3));
+    let saved = account.find("Saved").unwrap().id;
+    account.apply(&account.set_special_use(saved, SpecialUse::DRAFTS).unwrap(), pos(4));
+    assert_eq!(account.find("MyDrafts").unwrap().special_use, SpecialUse::SENT);
+    assert_eq!(account.find("Saved").unwrap().special_use, SpecialUse::DRAFTS);
+    assert_eq!(account.set_special_use(saved, SpecialUse::DRAFTS).unwrap(), []);
+    assert_eq!(account.set_special_use(MailboxId(77), SpecialUse::NONE), Err(NoSuchMailbox));
+    account.apply(&account.set_special_use(saved, SpecialUse::NONE).unwrap(), pos(5));
+    assert_eq!(account.find("Saved").unwrap().special_use, SpecialUse::NONE);
 }

@@ -1,7 +1,7 @@
 //! Files in words: the golden ones, hurt ones, and any bytes.
 
 use proptest::prelude::*;
-use skein_base::{AccountId, LogPos, UserName};
+use skein_base::{AccountId, LogPos, MailboxId, UserName};
 use skein_index::AccountSnapshot;
 use skein_store::account::{Account, create_account, encode_account};
 use skein_store::describe::{Fact, NotOurs, Word, describe};
@@ -30,9 +30,11 @@ fn tree() -> Vec<u8> {
     let mut account = Account::unborn();
     account.apply(&create_account(&user, 1_767_225_600), pos);
     account.apply(&account.create("Work/\u{e4}", 1_767_225_600).unwrap(), LogPos { offset: 100, ..pos });
+    let comment = [("/private/comment".into(), Some(b"mine"[..].into()))];
+    account.apply(&account.set_metadata(Some(MailboxId(2)), &comment).unwrap(), LogPos { offset: 150, ..pos });
     account.apply(&account.subscribe("Work", true).unwrap(), LogPos { offset: 200, ..pos });
     let payload = encode_account(&account);
-    AccountSnapshot { account: AccountId::of(&user), true_to: account.pos(), version: 2, payload }.encode()
+    AccountSnapshot { account: AccountId::of(&user), true_to: account.pos(), version: 4, payload }.encode()
 }
 
 #[test]
@@ -100,6 +102,7 @@ fn a_tree_and_a_mailbox() {
     );
     assert!(lines[1].starts_with("mailbox mailbox=1 name=INBOX uidvalidity=1767225600"), "{lines:?}");
     assert!(lines[2].contains("name=Work/\u{e4}") && lines[3] == "subscription name=Work", "{lines:?}");
+    assert_eq!(lines[4], "annotation mailbox=2 name=/private/comment bytes=4");
     let mut hurt = tree();
     *hurt.last_mut().unwrap() ^= 1;
     assert_eq!(told(&hurt).1, Ok(1));

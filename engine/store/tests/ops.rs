@@ -86,6 +86,13 @@ fn op() -> impl Strategy<Value = Op> {
         }),
         (mailbox(), set()).prop_map(|(mailbox, uids)| Op::Expunge { mailbox, uids }),
         (mailbox(), 0u8..64).prop_map(|(mailbox, uses)| Op::SetSpecialUse { mailbox, uses: SpecialUse(uses) }),
+        (any::<u32>(), text(), prop::option::of(prop::collection::vec(any::<u8>(), 0..40))).prop_map(
+            |(mailbox, name, value)| Op::SetMetadata {
+                mailbox: Some(MailboxId(mailbox)).filter(|id| id.0 > 0),
+                name,
+                value: value.map(Into::into)
+            }
+        ),
         (mailbox(), any::<u32>(), "[!-~]{1,70}").prop_map(|(mailbox, uid, id)| Op::SetUniqueId {
             mailbox,
             uid: Uid(uid),
@@ -304,6 +311,35 @@ fn version_3_of_the_tree() {
     assert_eq!(bytes, today, "the same version writes the same bytes");
 }
 
+#[test]
+fn version_4_of_the_tree() {
+    let pos = LogPos { segment: 1, offset: 10 };
+    let (mut account, work) = (tree(), MailboxId(2));
+    let mut ops = account.set_metadata(None, &[("/shared/comment".into(), Some(b"hello"[..].into()))]).unwrap();
+    let changes = [("/private/comment".into(), Some([0u8, 255][..].into())), ("own".into(), Some([][..].into()))];
+    ops.extend(account.set_metadata(Some(work), &changes).unwrap());
+    account.apply(&ops, pos);
+    let today = encode_account(&account);
+    let bytes = golden("../v4/tree.bin", &today);
+    let account = decode_account(&bytes, pos).unwrap();
+    let annotations: Vec<_> = account.annotations().collect();
+    let expect: [(Option<MailboxId>, &str, &[u8]); 3] =
+        [(None, "/shared/comment", b"hello"), (Some(work), "/private/comment", &[0, 255]), (Some(work), "own", b"")];
+    assert_eq!(annotations, expect);
+    assert_eq!(bytes, today, "the same version writes the same bytes");
+    // What is behind the uses of version 3 is cut, of another mailbox, or followed by something.
+    let uses = encode_account(&tree()).len();
+    for at in uses + 1..bytes.len() {
+        assert!(decode_account(&bytes[..at], pos).is_err() || at == uses + 4, "{at}");
+    }
+    let mut wrong = bytes.clone();
+    wrong[uses + 8] = 9;
+    assert!(decode_account(&wrong, pos).is_err());
+    wrong = bytes;
+    wrong.push(0);
+    assert!(decode_account(&wrong, pos).is_err());
+}
+
 /// The smallest ops, byte by byte as engine/docs/ops-format.md has them.
 #[test]
 fn small_ops_by_hand() {
@@ -316,6 +352,11 @@ fn small_ops_by_hand() {
         (Op::ClaimRecent { mailbox, below: Uid(6) }, &[9, 4, 3, 2, 1, 6, 0, 0, 0]),
         (Op::EndAccount { validity_last: 0x0605_0403 }, &[10, 3, 4, 5, 6]),
         (Op::SetSpecialUse { mailbox, uses: SpecialUse::SENT }, &[12, 4, 3, 2, 1, 8]),
+        (
+            Op::SetMetadata { mailbox: Some(mailbox), name: "/a".into(), value: Some(b"xyz"[..].into()) },
+            &[13, 4, 3, 2, 1, 2, 0, b'/', b'a', 1, 3, 0, 0, 0, b'x', b'y', b'z'],
+        ),
+        (Op::SetMetadata { mailbox: None, name: "b".into(), value: None }, &[13, 0, 0, 0, 0, 1, 0, b'b', 0]),
         (Op::SetUniqueId { mailbox, uid: Uid(6), id: "a.".into() }, &[11, 4, 3, 2, 1, 6, 0, 0, 0, 2, 0, b'a', b'.']),
     ];
     for (op, bytes) in cases {

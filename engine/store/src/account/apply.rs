@@ -1,9 +1,9 @@
 //! How ops change an account. Deterministic, never waits, never fails; live and replayed alike.
 
-use super::{Account, Entry};
+use super::{Account, Entry, Event};
 use crate::mailbox::Mailbox;
 use crate::op::Op;
-use skein_base::{LogPos, MailboxId, SpecialUse};
+use skein_base::{LogPos, MailboxId};
 
 impl Account {
     /// Applies the ops of the record that ends at `pos`.
@@ -20,6 +20,7 @@ impl Account {
                         && pos > mailbox.pos()
                     {
                         mailbox.apply_part(op);
+                        self.journal.messages(id, op);
                         touched.push(id);
                     }
                 }
@@ -53,13 +54,18 @@ impl Account {
             Op::SetSpecialUse { mailbox, uses } => {
                 if let Some(entry) = self.entries.get_mut(mailbox) {
                     entry.special_use = *uses;
+                    self.journal.push(|| Event::SpecialUse { mailbox: *mailbox });
                 }
             }
-            Op::Subscribe { name, on: true } => {
-                self.subscriptions.insert(name.clone());
-            }
-            Op::Subscribe { name, on: false } => {
-                self.subscriptions.remove(name);
+            Op::SetMetadata { mailbox, name, value } => self.annotate(*mailbox, name, value.as_deref()),
+            Op::Subscribe { name, on } => {
+                let changed = match on {
+                    true => self.subscriptions.insert(name.clone()),
+                    false => self.subscriptions.remove(name),
+                };
+                if changed {
+                    self.journal.push(|| Event::Subscription { name: name.clone() });
+                }
             }
             Op::Append { .. }
             | Op::Store { .. }
@@ -77,6 +83,7 @@ impl Account {
         self.user = None;
         self.names.clear();
         self.subscriptions.clear();
+        self.metadata.clear();
         self.expected.clear();
         self.mailbox_last = 0;
         self.validity_last = validity_last;
@@ -91,13 +98,13 @@ impl Account {
         }
         self.names.insert(name.into(), id);
         let mailbox = Some(Box::new(self.expected.remove(&id).unwrap_or_else(|| Mailbox::new(id, validity))));
-        let snapshot = LogPos::default();
-        let special_use = SpecialUse::NONE;
-        self.entries.insert(id, Entry { name: name.into(), validity, special_use, snapshot, mailbox, used_ms: 0 });
+        self.entries.insert(id, Entry { mailbox, ..Entry::new(name.into(), validity, LogPos::default()) });
+        self.journal.push(|| Event::Created { mailbox: id });
     }
 
     fn take_out(&mut self, id: MailboxId) {
         let Some(entry) = self.entries.remove(&id) else { return };
+        self.journal.push(|| Event::Deleted { name: entry.name.clone() });
         if self.names.get(&entry.name) == Some(&id) {
             self.names.remove(&entry.name);
         }
@@ -112,8 +119,9 @@ impl Account {
         if self.names.get(&entry.name) == Some(&id) {
             self.names.remove(&entry.name);
         }
-        entry.name = name.into();
+        let from = std::mem::replace(&mut entry.name, name.into());
         self.names.insert(name.into(), id);
+        self.journal.push(|| Event::Renamed { mailbox: id, from });
     }
 
     /// Gives mailboxes whose name went to another one, because ops between were lost, a name to be found by.

@@ -33,6 +33,18 @@ pub enum AccountError {
     },
     /// Another mailbox is for that already.
     SpecialUseTaken,
+    /// An annotation's value is longer than `max` bytes.
+    MetadataTooBig {
+        /// The bound.
+        max: usize,
+    },
+    /// The mailbox, or the account, has as many annotations as it may, or they are as large as they may be.
+    TooManyMetadata,
+    /// An annotation's name is empty or longer than `max` bytes.
+    BadMetadataName {
+        /// The bound.
+        max: usize,
+    },
     /// A mailbox can not move below itself.
     IntoItself,
     /// The account has `max` mailboxes.
@@ -62,10 +74,13 @@ impl AccountError {
             | AccountError::BadName { .. }
             | AccountError::NameTooLong { .. }
             | AccountError::NameTooDeep { .. }
+            | AccountError::BadMetadataName { .. }
             | AccountError::IntoItself => Class::Invalid,
-            AccountError::TooManyMailboxes { .. } | AccountError::TooManyKeywords { .. } | AccountError::OutOfUids => {
-                Class::Limit
-            }
+            AccountError::MetadataTooBig { .. } => Class::TooBig,
+            AccountError::TooManyMetadata
+            | AccountError::TooManyMailboxes { .. }
+            | AccountError::TooManyKeywords { .. }
+            | AccountError::OutOfUids => Class::Limit,
             AccountError::NotLoaded => Class::Unavailable,
         }
     }
@@ -83,6 +98,9 @@ impl fmt::Display for AccountError {
             AccountError::NameTooLong { max } => write!(f, "Mailbox names are at most {max} bytes long"),
             AccountError::NameTooDeep { max } => write!(f, "Mailbox names have at most {max} levels"),
             AccountError::IntoItself => f.write_str("A mailbox can not be moved below itself"),
+            AccountError::MetadataTooBig { max } => write!(f, "Values of annotations are at most {max} bytes long"),
+            AccountError::TooManyMetadata => f.write_str("There are as many annotations as there may be"),
+            AccountError::BadMetadataName { max } => write!(f, "Names of annotations have 1 to {max} bytes"),
             AccountError::SpecialUseTaken => f.write_str("Another mailbox has this use already"),
             AccountError::TooManyMailboxes { max } => write!(f, "An account has at most {max} mailboxes"),
             AccountError::TooManyKeywords { max } => write!(f, "A mailbox knows at most {max} keywords"),

@@ -7,13 +7,17 @@
 
 mod apply;
 mod error;
+mod journal;
 mod messages;
+mod metadata;
 mod persist;
 mod tree;
 mod unload;
 
 pub use error::AccountError;
+pub use journal::{Event, Missed};
 pub use messages::{Copied, StoreRequest};
+pub use metadata::{Metadata, MetadataChange};
 pub(crate) use persist::version as tree_version;
 pub use persist::{AccountDamage, decode as decode_account, decode_user, encode as encode_account};
 pub use tree::create_account;
@@ -27,12 +31,21 @@ struct Entry {
     name: Box<str>,
     validity: UidValidity,
     special_use: SpecialUse,
+    metadata: Metadata,
     /// How far the mailbox's snapshot was true when the tree was written; an older one is not to be trusted.
     snapshot: LogPos,
     /// `None` until somebody looks into it. Boxed: a node of the map has room for eleven entries.
     mailbox: Option<Box<Mailbox>>,
     /// When somebody last came for it, in milliseconds of the store's clock.
     used_ms: u64,
+}
+
+impl Entry {
+    /// One that nobody has said anything of.
+    fn new(name: Box<str>, validity: UidValidity, snapshot: LogPos) -> Entry {
+        let (special_use, metadata) = (SpecialUse::NONE, Metadata::new());
+        Entry { name, validity, special_use, metadata, snapshot, mailbox: None, used_ms: 0 }
+    }
 }
 
 /// What the tree says of a mailbox.
@@ -57,6 +70,8 @@ pub struct Account {
     /// INBOX under its one spelling; the rest as created.
     names: BTreeMap<Box<str>, MailboxId>,
     subscriptions: BTreeSet<Box<str>>,
+    /// Annotations of the account itself.
+    metadata: Metadata,
     mailbox_last: u32,
     validity_last: u32,
     /// Deleted mailboxes that sessions still have open.
@@ -64,6 +79,8 @@ pub struct Account {
     /// While replaying: mailboxes read from disk that the tail is still to make.
     expected: BTreeMap<MailboxId, Mailbox>,
     dirty: bool,
+    /// What has happened lately, while somebody listens.
+    journal: journal::Journal,
 }
 
 impl Account {
@@ -75,11 +92,13 @@ impl Account {
             entries: BTreeMap::new(),
             names: BTreeMap::new(),
             subscriptions: BTreeSet::new(),
+            metadata: Metadata::new(),
             mailbox_last: 0,
             validity_last: 0,
             orphans: BTreeMap::new(),
             expected: BTreeMap::new(),
             dirty: false,
+            journal: journal::Journal::default(),
         }
     }
 
@@ -110,12 +129,12 @@ impl Account {
 
     /// The mailboxes in the order of their names.
     pub fn mailboxes(&self) -> impl Iterator<Item = Named<'_>> {
-        self.names.values().map(|id| self.named(*id))
+        self.names.values().filter_map(|id| self.named(*id))
     }
 
     /// The mailbox of this name. INBOX is found in any case (RFC 3501 §5.1).
     pub fn find(&self, name: &str) -> Option<Named<'_>> {
-        self.names.get(&*tree::canonical(name)).map(|id| self.named(*id))
+        self.names.get(&*tree::canonical(name)).and_then(|id| self.named(*id))
     }
 
     /// The subscribed names, sorted.
@@ -159,7 +178,7 @@ impl Account {
     }
 
     /// The full name of a mailbox of the tree; empty for any other.
-    pub(crate) fn name_of(&self, id: MailboxId) -> &str {
+    pub fn name_of(&self, id: MailboxId) -> &str {
         self.entries.get(&id).map_or("", |entry| &entry.name)
     }
 
@@ -173,10 +192,7 @@ impl Account {
             // Another may have had the name when its snapshot was written.
             let name = if account.names.contains_key(&name) { account.free_name(id).into() } else { name };
             account.names.insert(name.clone(), id);
-            account.entries.insert(
-                id,
-                Entry { name, validity, special_use: SpecialUse::NONE, snapshot, mailbox: None, used_ms: 0 },
-            );
+            account.entries.insert(id, Entry::new(name, validity, snapshot));
         }
         // Its own name is INBOX's, even if another one's snapshot says so too and comes first.
         if account.entries.get(&MailboxId::INBOX).is_some_and(|inbox| &*inbox.name != "INBOX") {
@@ -212,15 +228,7 @@ impl Account {
         let validity = validity.unwrap_or_else(|| UidValidity(tree::validity_from(now, self.validity_last)));
         self.mailbox_last = self.mailbox_last.max(id.0);
         self.validity_last = self.validity_last.max(validity.0);
-        let snapshot = LogPos::default();
-        self.entries.entry(id).or_insert(Entry {
-            name: name.clone(),
-            validity,
-            special_use: SpecialUse::NONE,
-            snapshot,
-            mailbox: None,
-            used_ms: 0,
-        });
+        self.entries.entry(id).or_insert_with(|| Entry::new(name.clone(), validity, LogPos::default()));
         self.give_name(id, &name);
         self.name_of(id)
     }
@@ -234,16 +242,7 @@ impl Account {
         self.validity_last = self.validity_last.max(validity.0);
         self.mailbox_last = self.mailbox_last.max(MailboxId::INBOX.0);
         self.names.insert("INBOX".into(), MailboxId::INBOX);
-        let snapshot = LogPos::default();
-        let inbox = Entry {
-            name: "INBOX".into(),
-            validity,
-            special_use: SpecialUse::NONE,
-            snapshot,
-            mailbox: None,
-            used_ms: 0,
-        };
-        self.entries.insert(MailboxId::INBOX, inbox);
+        self.entries.insert(MailboxId::INBOX, Entry::new("INBOX".into(), validity, LogPos::default()));
     }
 
     /// Puts a mailbox that was read from disk in its place; one that is there already stays.
@@ -275,8 +274,9 @@ impl Account {
         }
     }
 
-    fn named(&self, id: MailboxId) -> Named<'_> {
-        let entry = &self.entries[&id];
-        Named { id, name: &entry.name, validity: entry.validity, special_use: entry.special_use }
+    /// What the tree says of a mailbox.
+    pub fn named(&self, id: MailboxId) -> Option<Named<'_>> {
+        let entry = self.entries.get(&id)?;
+        Some(Named { id, name: &entry.name, validity: entry.validity, special_use: entry.special_use })
     }
 }

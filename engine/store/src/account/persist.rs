@@ -1,6 +1,6 @@
 //! The tree as bytes: the payload of an account's own snapshot. Bytes: engine/docs/ops-format.md.
 
-use super::{Account, Entry};
+use super::{Account, Entry, Metadata};
 use crate::op::{Reader, Writer};
 use skein_base::{LogPos, MailboxId, SpecialUse, UidValidity, UserName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,11 +31,20 @@ pub fn encode(account: &Account) -> Vec<u8> {
     out.u32(account.subscriptions.len() as u32);
     account.subscriptions.iter().for_each(|name| out.text(name));
     let special: Vec<_> = account.entries.iter().filter(|(_, entry)| !entry.special_use.is_none()).collect();
-    if !special.is_empty() {
+    let annotated = account.annotations().count();
+    if !special.is_empty() || annotated > 0 {
         out.u32(special.len() as u32);
         for (id, entry) in special {
             out.u32(id.0);
             out.u8(entry.special_use.0);
+        }
+    }
+    if annotated > 0 {
+        out.u32(annotated as u32);
+        for (mailbox, name, value) in account.annotations() {
+            out.metadata_of(mailbox);
+            out.text(name);
+            out.bytes(value);
         }
     }
     out.0
@@ -43,9 +52,12 @@ pub fn encode(account: &Account) -> Vec<u8> {
 
 /// The version of the file that such a payload goes into: a reader that does not know all of it has to refuse.
 pub(crate) fn version(account: &Account) -> u32 {
+    if account.annotations().next().is_some() {
+        return skein_index::ACCOUNT_VERSION;
+    }
     match account.entries.values().all(|entry| entry.special_use.is_none()) {
         true => skein_index::ACCOUNT_VERSION_PLAIN,
-        false => skein_index::ACCOUNT_VERSION,
+        false => skein_index::ACCOUNT_VERSION_USES,
     }
 }
 
@@ -78,8 +90,7 @@ fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
         let snapshot = LogPos { segment: input.u64()?, offset: input.u64()? };
         let name = input.text()?;
         names.insert(name.clone(), id);
-        let special_use = SpecialUse::NONE;
-        entries.insert(id, Entry { name, validity, special_use, snapshot, mailbox: None, used_ms: 0 });
+        entries.insert(id, Entry::new(name, validity, snapshot));
     }
     let subscriptions: BTreeSet<_> = (0..input.u32()?).map(|_| input.text()).collect::<Option<_>>()?;
     if input.at < input.bytes.len() {
@@ -88,9 +99,19 @@ fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
             entries.get_mut(&id)?.special_use = SpecialUse(uses & SpecialUse::ALL.0);
         }
     }
+    let mut metadata = Metadata::new();
+    if input.at < input.bytes.len() {
+        for _ in 0..input.u32()? {
+            let of = match input.metadata_of()? {
+                Some(id) => &mut entries.get_mut(&id)?.metadata,
+                None => &mut metadata,
+            };
+            of.insert(input.text()?, input.bytes()?);
+        }
+    }
     let fits = match user {
         Some(_) => names.get("INBOX") == Some(&MailboxId::INBOX) && names.len() == entries.len(),
-        None => entries.is_empty() && subscriptions.is_empty(),
+        None => entries.is_empty() && subscriptions.is_empty() && metadata.is_empty(),
     };
     fits.then_some(Account {
         user,
@@ -98,10 +119,12 @@ fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
         entries,
         names,
         subscriptions,
+        metadata,
         mailbox_last,
         validity_last,
         orphans: BTreeMap::new(),
         expected: BTreeMap::new(),
         dirty: false,
+        journal: Default::default(),
     })
 }

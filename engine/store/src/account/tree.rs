@@ -90,7 +90,8 @@ impl Account {
         let made = Op::CreateMailbox { mailbox: id, name: entry.name.clone(), validity };
         let uses = Op::SetSpecialUse { mailbox: id, uses: entry.special_use };
         let uses = Some(uses).filter(|_| !entry.special_use.is_none());
-        Ok([Op::DeleteMailbox { mailbox: id }, made].into_iter().chain(uses).collect())
+        let annotations = entry.annotations_for(id);
+        Ok([Op::DeleteMailbox { mailbox: id }, made].into_iter().chain(uses).chain(annotations).collect())
     }
 
     /// The end of a mailbox. Its children stay (RFC 3501 §6.3.4).
@@ -133,11 +134,13 @@ impl Account {
         if ops.is_empty() { Err(AccountError::NoSuchMailbox) } else { Ok(ops) }
     }
 
-    /// RENAME of INBOX: a new mailbox takes its messages, INBOX stays and is empty (RFC 3501 §6.3.5).
+    /// RENAME of INBOX: a new mailbox takes its messages, INBOX stays and is empty (RFC 3501 §6.3.5). Its annotations are copied, unless that
+    /// is more than the account may have (RFC 5464 §4.1).
     pub fn empty_inbox_into(&self, to: &str, now: i64) -> Result<Vec<Op>, AccountError> {
         let mut ops = self.create(to, now)?;
         let Some(Op::CreateMailbox { mailbox, .. }) = ops.first() else { unreachable!("create makes one op") };
         let (target, inbox) = (*mailbox, self.mailbox(MailboxId::INBOX).ok_or(AccountError::NotLoaded)?);
+        ops.extend(self.annotations_copied(MailboxId::INBOX, target));
         ops.extend(super::messages::move_all(inbox, target));
         Ok(ops)
     }

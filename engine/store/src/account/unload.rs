@@ -52,10 +52,11 @@ impl Account {
         let entries = self.entries.values().map(|entry| {
             let mailbox = entry.mailbox.as_ref().map_or(0, |mailbox| mailbox.memory_bytes());
             // Its name is kept twice: here and in the map by name.
-            ENTRY_BYTES + 2 * entry.name.len() + mailbox
+            ENTRY_BYTES + 2 * entry.name.len() + mailbox + super::metadata::memory_bytes(&entry.metadata)
         });
         let orphans = self.orphans.values().map(|mailbox| mailbox.memory_bytes());
         let subscriptions = self.subscriptions.iter().map(|name| name.len() + 32);
-        size_of::<Account>() + NODES_BYTES + entries.chain(orphans).chain(subscriptions).sum::<usize>()
+        let beside = super::metadata::memory_bytes(&self.metadata) + self.journal.memory_bytes();
+        size_of::<Account>() + NODES_BYTES + beside + entries.chain(orphans).chain(subscriptions).sum::<usize>()
     }
 }

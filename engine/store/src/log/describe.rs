@@ -3,7 +3,7 @@
 use super::format::{SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 use super::scan::{Record, SegmentEnd, scan_segment};
 use super::{Damage, Manifest, RecordKind, read_number_note};
-use crate::describe::{Fact, Tell, flags, hex, place, set, special_uses};
+use crate::describe::{Fact, Tell, annotation, flags, hex, place, set, special_uses};
 use crate::op::{self, Op, StoreMode};
 use crate::sim::{SimDisk, SimRng, block_on};
 use std::path::Path;
@@ -150,6 +150,14 @@ fn tell_op(op: &Op, tell: Tell<'_>) {
         }
         Op::SetSpecialUse { mailbox, uses } => {
             tell(named("set special use").number("mailbox", mailbox.0).text("uses", special_uses(*uses)));
+        }
+        Op::SetMetadata { mailbox, name, value } => {
+            let fact =
+                annotation(named(if value.is_some() { "annotate" } else { "remove annotation" }), *mailbox, name);
+            tell(match value {
+                Some(value) => fact.number("bytes", value.len() as u64),
+                None => fact,
+            });
         }
         Op::SetUniqueId { mailbox, uid, id } => {
             tell(named("set unique id").number("mailbox", mailbox.0).number("uid", uid.0).text("uidl", &**id));

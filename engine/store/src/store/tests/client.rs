@@ -2,7 +2,7 @@
 
 use super::model::{Outcome, State};
 use super::world::{Ledger, Perils, SimStore, World};
-use crate::account::{Account, AccountError, StoreRequest};
+use crate::account::{Account, AccountError, MetadataChange, StoreRequest};
 use crate::account_handle::AccountHandle;
 use crate::body::BodyWriter;
 use crate::dictionary::{Dictionary, DictionaryError};
@@ -133,7 +133,7 @@ impl Client {
 
     async fn act(&mut self) -> Result<(), StoreError> {
         self.is_true()?;
-        match self.below(if self.life.ends { 28 } else { 27 }) {
+        match self.below(if self.life.ends { 30 } else { 29 }) {
             0..=5 => self.append().await,
             6..=8 => self.store().await,
             9 | 10 => self.expunge().await,
@@ -151,7 +151,9 @@ impl Client {
             24 => self.drain(),
             25 => self.set_unique_id().await,
             26 if self.life.rng.once_in(4) => self.keep_dictionary().await,
-            27 => self.end().await,
+            27 => self.set_metadata().await,
+            28 => self.set_special_use().await,
+            29 => self.end().await,
             _ => self.sync().await,
         }
     }
@@ -402,6 +404,23 @@ impl Client {
             SpecialUse::NONE
         };
         self.ask(|account| account.create_for(name, uses, now), |state| state.create(name, uses, now)).await
+    }
+
+    async fn set_metadata(&self) -> Result<(), StoreError> {
+        let of = if self.life.rng.once_in(3) { None } else { self.mailbox().await? };
+        let change = |_| {
+            let name = ["/private/comment", "/shared/comment", "/private/vendor/x/y", "own"][self.below(4)].into();
+            let value = (!self.life.rng.once_in(3)).then(|| self.life.rng.bytes(self.below(20)).into());
+            (name, value)
+        };
+        let changes: Vec<MetadataChange> = (0..1 + self.below(3)).map(change).collect();
+        self.ask(|account| account.set_metadata(of, &changes), |state| state.set_metadata(of, &changes)).await
+    }
+
+    async fn set_special_use(&self) -> Result<(), StoreError> {
+        let Some(id) = self.mailbox().await? else { return Ok(()) };
+        let uses = SpecialUse(self.below(64) as u8 & self.below(64) as u8);
+        self.ask(|account| account.set_special_use(id, uses), |state| state.set_special_use(id, uses)).await
     }
 
     async fn delete(&self) -> Result<(), StoreError> {

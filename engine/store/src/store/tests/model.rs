@@ -1,6 +1,6 @@
 //! What an account must look like: IMAP's rules on plain maps, written without a look at the store's own.
 
-use crate::account::{Account, StoreRequest, encode_account};
+use crate::account::{Account, Metadata, MetadataChange, Named, StoreRequest, encode_account};
 use crate::body::{BodyAddr, Place};
 use crate::mailbox::Mailbox;
 use crate::op::{NewMessage, StoreMode};
@@ -27,6 +27,7 @@ pub struct Folder {
     pub name: Box<str>,
     pub validity: u32,
     pub special_use: SpecialUse,
+    pub metadata: Metadata,
     pub uid_next: u32,
     pub modseq: u64,
     pub first_recent: u32,
@@ -40,6 +41,7 @@ pub struct Folder {
 pub struct State {
     pub folders: BTreeMap<u32, Rc<Folder>>,
     pub subscriptions: BTreeSet<Box<str>>,
+    pub metadata: Metadata,
     pub mailbox_last: u32,
     pub validity_last: u32,
 }
@@ -64,7 +66,7 @@ fn canonical(name: &str) -> String {
 
 impl Folder {
     /// What a mailbox in memory shows.
-    pub fn of((name, special_use): (&str, SpecialUse), mailbox: &Mailbox) -> Folder {
+    pub fn of(named: &Named<'_>, metadata: &Metadata, mailbox: &Mailbox) -> Folder {
         let frozen = mailbox.freeze();
         let messages = frozen.rows.from_rank(0).map(|row| {
             let fixed = frozen.fixed(row);
@@ -81,9 +83,10 @@ impl Folder {
             (row.uid.0, Rc::new(message))
         });
         Folder {
-            name: name.into(),
+            name: named.name.into(),
             validity: frozen.validity.0,
-            special_use,
+            special_use: named.special_use,
+            metadata: metadata.clone(),
             uid_next: frozen.uid_next.0,
             modseq: frozen.modseq.0,
             first_recent: frozen.first_recent.0,
@@ -98,6 +101,7 @@ impl Folder {
             name: name.into(),
             validity,
             special_use: SpecialUse::NONE,
+            metadata: Metadata::new(),
             uid_next: 1,
             modseq: 1,
             first_recent: 1,
@@ -177,7 +181,8 @@ impl State {
             let folder = match account.mailbox(named.id) {
                 Some(mailbox) => {
                     assert_eq!((mailbox.id(), mailbox.validity()), (named.id, named.validity));
-                    Rc::new(Folder::of((named.name, named.special_use), mailbox))
+                    let metadata = account.metadata(Some(named.id)).expect("it is in the tree");
+                    Rc::new(Folder::of(&named, metadata, mailbox))
                 }
                 None => like.and_then(|s| s.folders.get(&named.id.0)).expect("a mailbox is not loaded").clone(),
             };
@@ -189,6 +194,7 @@ impl State {
         State {
             folders: folders.collect(),
             subscriptions: account.subscriptions().map(Into::into).collect(),
+            metadata: account.metadata(None).expect("an account has its own").clone(),
             mailbox_last: word(2 + user),
             validity_last: word(6 + user),
         }
@@ -313,6 +319,39 @@ impl State {
         Changed
     }
 
+    /// Of a mailbox, or of the account itself.
+    pub fn set_metadata(&mut self, of: Option<MailboxId>, changes: &[MetadataChange]) -> Outcome {
+        let mut next = match of {
+            Some(id) => self.folder(id).metadata.clone(),
+            None => self.metadata.clone(),
+        };
+        for (name, value) in changes {
+            match value {
+                Some(value) => drop(next.insert(name.clone(), value.clone())),
+                None => drop(next.remove(name)),
+            }
+        }
+        let now = match of {
+            Some(id) => &mut self.change(id).metadata,
+            None => &mut self.metadata,
+        };
+        if *now == next {
+            return Nothing;
+        }
+        *now = next;
+        Changed
+    }
+
+    pub fn set_special_use(&mut self, id: MailboxId, uses: SpecialUse) -> Outcome {
+        let before: Vec<SpecialUse> = self.folders.values().map(|folder| folder.special_use).collect();
+        let all: Vec<u32> = self.folders.keys().copied().collect();
+        for other in all {
+            let kept = self.folders[&other].special_use.0 & !uses.0;
+            self.change(MailboxId(other)).special_use = if other == id.0 { uses } else { SpecialUse(kept) };
+        }
+        if self.folders.values().map(|folder| folder.special_use).eq(before) { Nothing } else { Changed }
+    }
+
     pub fn delete(&mut self, name: &str) -> Outcome {
         match self.id_of(name) {
             Some(id) if id != MailboxId::INBOX.0 => {
@@ -346,6 +385,7 @@ impl State {
             return Refused;
         }
         let target = MailboxId(self.mailbox_last);
+        self.change(target).metadata = self.folder(MailboxId::INBOX).metadata.clone();
         let all: Vec<u32> = self.folder(MailboxId::INBOX).messages.keys().copied().collect();
         if !all.is_empty() {
             let messages = self.folder(MailboxId::INBOX).carried(&all, None);
