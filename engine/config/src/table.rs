@@ -223,6 +223,9 @@ settings! {
         login_seconds_max: u32 = count(1, 3600, "seconds"), "180", Live;
         /// How long a logged-in client may be silent. RFC 3501 §5.4 asks for at least 30 minutes; IDLE counts as silence.
         idle_seconds_max: u32 = count(60, 7 * DAY, "seconds"), "1800", Live;
+        /// How to reach whoever runs the server, as a URI: "mailto:help@example.org". Clients read it as /shared/admin of the
+        /// server (RFC 5464). Empty: they are not told.
+        admin: String = Kind::Text { bytes_max: 1000 }, "\"\"", Live;
     }
     /// POP3 sessions. Their maildrop is the inbox.
     pop3: Pop3 {

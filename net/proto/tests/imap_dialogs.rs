@@ -30,7 +30,10 @@ const AFTER_LOGIN: &[&str] = &[
     "I18NLEVEL=1",
     "IDLE",
     "LIST-EXTENDED",
+    "LIST-METADATA",
     "LIST-STATUS",
+    "METADATA",
+    "METADATA-SERVER",
     "MOVE",
     "NAMESPACE",
     "OBJECTID",
@@ -118,6 +121,7 @@ fn reply(text: &str) -> Reply {
             let (class, text) = rest.split_once(' ').unwrap();
             Reply::no(class_named(class), text.to_string())
         }
+        "TooMany" => Reply::No { code: Some(Code::MetadataTooMany), text: rest.to_string().into() },
         "TryCreate" => Reply::No { code: Some(Code::TryCreate), text: rest.to_string().into() },
         "UnknownCte" => Reply::No { code: Some(Code::UnknownCte), text: rest.to_string().into() },
         "Bad" => Reply::bad(rest.to_string()),
@@ -198,6 +202,7 @@ fn code(text: &str) -> Code {
             let validity = UidValidity(words[1].parse().unwrap());
             Code::CopyUid { validity, from: set(words[2]), to: set(words[3]) }
         }
+        "LONGENTRIES" => Code::MetadataLongEntries(words[1].parse().unwrap()),
         "MAILBOXID" => Code::MailboxId(words[1].parse().unwrap()),
         "MODIFIED" => Code::Modified(set(words[1])),
         "HIGHESTMODSEQ" => Code::HighestModSeq(ModSeq(words[1].parse().unwrap())),

@@ -62,6 +62,8 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::List { .. } => command!("imap", "LIST"),
         Request::Namespace => command!("imap", "NAMESPACE"),
         Request::Status { .. } => command!("imap", "STATUS"),
+        Request::GetMetadata { .. } => command!("imap", "GETMETADATA"),
+        Request::SetMetadata { .. } => command!("imap", "SETMETADATA"),
         Request::AppendBegin { .. } | Request::AppendChunk(_) | Request::AppendAbort => None,
         Request::AppendEnd => command!("imap", "APPEND"),
         // The rest of SELECT.
@@ -78,7 +80,7 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::Sync { .. } => command!("imap", "NOOP"),
         Request::Idle => command!("imap", "IDLE"),
         Request::IdleEnd => None,
-        Request::Enable => command!("imap", "ENABLE"),
+        Request::Enable | Request::EnableMetadata { .. } => command!("imap", "ENABLE"),
         Request::Logout => command!("imap", "LOGOUT"),
     }
 }

@@ -10,7 +10,12 @@ pub(crate) fn refuse(error: &StoreError) -> Reply {
     if let StoreError::Account(AccountError::SpecialUseTaken) = error {
         return Reply::No { code: Some(Code::UseAttr), text: error.client_text().into() };
     }
-    Reply::no(error.class(), error.client_text())
+    let code = match error {
+        StoreError::Account(AccountError::MetadataTooBig { max }) => Some(Code::MetadataMaxSize(*max as u64)),
+        StoreError::Account(AccountError::TooManyMetadata) => Some(Code::MetadataTooMany),
+        _ => Code::of(error.class()),
+    };
+    Reply::No { code, text: error.client_text().into() }
 }
 
 /// The same for a target mailbox: when it is missing, the client may create it and try again (RFC 3501 §7.1).

@@ -161,8 +161,7 @@ fn check_state(imap: &Imap, request: &Request) {
         | Request::Search { .. }
         | Request::Copy { .. }
         | Request::Move { .. }
-        | Request::Expunge { .. }
-        | Request::Sync { .. } => assert!(imap.selected(), "{request:?} without a mailbox"),
+        | Request::Expunge { .. } => assert!(imap.selected(), "{request:?} without a mailbox"),
         _ => assert!(imap.logged_in(), "{request:?} before login"),
     }
 }

@@ -24,6 +24,7 @@ mod import;
 mod log;
 mod mailbox;
 mod message;
+mod metadata;
 mod names;
 mod query;
 mod route;

@@ -5,7 +5,7 @@ use super::import::{self, IMPORT_BYTES_MAX, IMPORT_PATH};
 use super::rows::{Gone, Lines, READER_PATIENCE, Rows};
 use super::top;
 use super::wire::{Code, Line, PATH, Problem, Request};
-use super::{auth, backup, dictionary, fetch, heal, log, mailbox, message, server, users, who};
+use super::{auth, backup, dictionary, fetch, heal, log, mailbox, message, metadata, server, users, who};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
@@ -115,6 +115,12 @@ async fn run(desk: &Desk, request: Request, rows: &Rows) -> Result<(), Stop> {
         }
         Request::MailboxRename { users, from, to } => mailbox::rename(desk, &users, from, to, rows).await,
         Request::MailboxSubscribe { users, names, on } => mailbox::subscribe(desk, &users, names, on, rows).await,
+        Request::MailboxMetadata { users, mailbox, entry, prefix } => {
+            metadata::list(desk, &users, (mailbox, entry, prefix), rows).await
+        }
+        Request::MailboxAnnotate { users, mailbox, entry, value } => {
+            metadata::set(desk, &users, mailbox, (entry, value), rows).await
+        }
         Request::Search { users, query } => message::search(desk, &users, &query, rows).await,
         Request::Fetch { users, fields, query } => fetch::fetch(desk, &users, &fields, &query, rows).await,
         Request::Expunge { users, query } => message::expunge(desk, &users, &query, rows).await,

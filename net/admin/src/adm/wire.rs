@@ -69,6 +69,10 @@ pub enum Request {
     MailboxRename { users: String, from: String, to: String },
     /// Names into or out of the subscriptions.
     MailboxSubscribe { users: String, names: Vec<String>, on: bool },
+    /// Annotations of a mailbox, or with an empty name of the account itself: one by its name, or all that begin with `prefix`.
+    MailboxMetadata { users: String, mailbox: String, entry: Option<String>, prefix: String },
+    /// Sets an annotation, or removes it.
+    MailboxAnnotate { users: String, mailbox: String, entry: String, value: Option<String> },
     /// Mailbox and UID of messages.
     Search { users: String, query: Vec<String> },
     /// Fields of messages.

@@ -29,5 +29,7 @@ pub const IDLE_SECONDS_MAX: u64 = 30 * 60;
 const _: () = assert!(LITERALS_PREAUTH_BYTES_MAX <= LITERAL_BYTES_MAX);
 const _: () = assert!(APPEND_CHUNK_BYTES <= BODY_CHUNK_BYTES);
 const _: () = assert!(COMMAND_LINE_PREAUTH_BYTES_MAX < APPEND_CHUNK_BYTES);
+/// Names of annotations in one GETMETADATA, SETMETADATA or LIST: each is answered with all below it, for every mailbox listed.
+pub const METADATA_NAMES_MAX: usize = 128;
 /// Patterns of one LIST (RFC 5258 §3).
 pub const LIST_PATTERNS_MAX: usize = 32;

@@ -42,7 +42,7 @@ pub use config::ImapConfig;
 pub use machine::{Imap, Step, Why};
 pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
 pub use request::{
-    BinarySection, BodySection, Day, FetchItem, FetchItems, FlagList, ListOptions, Mode, Partial, PreviewForm, Request,
-    Resync, Returns, SearchKey, SectionText, SortBy, SortKey, StatusItems, StoreMode, ThreadBy,
+    BinarySection, BodySection, Day, Depth, FetchItem, FetchItems, FlagList, ListOptions, Mode, Partial, PreviewForm,
+    Request, Resync, Returns, SearchKey, SectionText, SortBy, SortKey, StatusItems, StoreMode, ThreadBy,
 };
 pub use set::SeqSet;

@@ -83,6 +83,14 @@ pub enum Code {
     NoModSeq,
     /// `MAILBOXID (F..)` (RFC 8474)
     MailboxId(u64),
+    /// `METADATA LONGENTRIES n` (RFC 5464 §4.2.1): the longest value that was left out has so many bytes.
+    MetadataLongEntries(u64),
+    /// `METADATA MAXSIZE n`: values have at most so many bytes.
+    MetadataMaxSize(u64),
+    /// `METADATA TOOMANY`: there are as many annotations as there may be.
+    MetadataTooMany,
+    /// `METADATA NOPRIVATE`: this mailbox has no private annotations.
+    MetadataNoPrivate,
     /// `USEATTR` (RFC 6154 §3): a use that no mailbox can have, or another one has.
     UseAttr,
     /// `NOTSAVED` (RFC 5182 §2.1): nothing is saved for `$`.

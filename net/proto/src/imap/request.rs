@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! not logged in   Login Sasl
-//! logged in       Select Create Delete Rename Subscribe Unsubscribe List Namespace Status Append* Idle Enable
-//! selected        Unselect Close Fetch Store Search Sort Thread Copy Move Expunge Sync
+//! logged in       Select Create Delete Rename Subscribe Unsubscribe List Namespace Status Append* Idle Enable Sync
+//!                 GetMetadata SetMetadata EnableMetadata
+//! selected        Unselect Close Fetch Store Search Sort Thread Copy Move Expunge
 //! any             Logout
 //! ```
 //!
@@ -77,8 +78,8 @@ pub enum Request {
         /// The mailbox.
         mailbox: String,
     },
-    /// LIST or LSUB. The session writes the lines with [`response::list`](super::response::list), and for `STATUS` in RETURN
-    /// [`response::status`](super::response::status) after each. The question for the separator (`LIST "" ""`) is answered by the
+    /// LIST or LSUB. The session writes the lines with [`response::list`](super::response::list), and for `STATUS` and `METADATA` in
+    /// RETURN [`response::status`](super::response::status) and a [`MetadataLine`](super::response::MetadataLine) after each. The question for the separator (`LIST "" ""`) is answered by the
     /// machine and never asked. Reply: `Done`.
     List {
         /// The reference name.
@@ -98,6 +99,31 @@ pub enum Request {
         mailbox: String,
         /// What is asked. HIGHESTMODSEQ is an enabling command of CONDSTORE.
         items: StatusItems,
+    },
+    /// GETMETADATA (RFC 5464 §4.2). The session writes [`MetadataLine`](super::response::MetadataLine)s; of an entry that is asked by its
+    /// name and is not there, the value is NIL. Reply: `Done`, or `DoneCode(MetadataLongEntries)`.
+    GetMetadata {
+        /// The mailbox, or when none has this name, a pattern of several as LIST's; `None` for the server.
+        mailbox: Option<String>,
+        /// Names in lower case, each once; at least one.
+        entries: Vec<String>,
+        /// Leave out values that are longer.
+        max_bytes: Option<u32>,
+        /// How far below the names.
+        depth: Depth,
+    },
+    /// SETMETADATA (RFC 5464 §4.3): all of it or nothing. Reply: `Done`.
+    SetMetadata {
+        /// The mailbox; `None` for the server.
+        mailbox: Option<String>,
+        /// Names in lower case, with their values; those without are removed. The last of the same name counts.
+        changes: Vec<(String, Option<Vec<u8>>)>,
+    },
+    /// ENABLE METADATA or METADATA-SERVER, for the first time: from now on tell which annotations others have changed, with
+    /// [`response::metadata_changed`](super::response::metadata_changed) in [`Request::Sync`] and while idling (RFC 5464 §4.4.2). Reply: `Done`.
+    EnableMetadata {
+        /// Those of mailboxes too.
+        mailboxes: bool,
     },
     /// APPEND has reached its literal. Reply: `Continue` to receive the message, or a refusal; then nothing
     /// more is asked of this APPEND.
@@ -207,7 +233,8 @@ pub enum Request {
         /// Only among these UIDs.
         uids: Option<SeqSet>,
     },
-    /// The command is over but for its tagged line: write what has changed in the selected mailbox, now.
+    /// The command is over but for its tagged line: write what has changed in the selected mailbox, and what else the client asked to be told
+    /// of, now.
     /// Reply: `Done`.
     Sync {
         /// EXPUNGE lines are allowed here (RFC 3501 §7.4.1). When not, expunged messages keep their numbers.
@@ -248,8 +275,19 @@ pub struct Resync {
     pub known: Option<SeqSet>,
 }
 
-/// Options of the extended LIST (RFC 5258, RFC 5819, RFC 6154).
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+/// How far below an entry GETMETADATA looks (RFC 5464 §4.2.2).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Depth {
+    /// The entry alone.
+    Zero,
+    /// And the level below.
+    One,
+    /// And all below.
+    Infinity,
+}
+
+/// Options of the extended LIST (RFC 5258, RFC 5819, RFC 6154, RFC 9590).
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct ListOptions {
     /// Among the subscribed names.
     pub subscribed: bool,
@@ -263,6 +301,8 @@ pub struct ListOptions {
     pub status: Option<StatusItems>,
     /// It is XLIST, which Gmail's clients say: the plain form, answered under its own name and with `\Inbox`.
     pub xlist: bool,
+    /// Answer these annotations for each: names in lower case.
+    pub metadata: Vec<String>,
 }
 
 /// One criterion of SORT.

@@ -23,6 +23,8 @@ pub(crate) enum Verb {
     Xlist,
     Status,
     Namespace,
+    GetMetadata,
+    SetMetadata,
     Append,
     Idle,
     Check,
@@ -90,6 +92,8 @@ const ROWS: &[Row] = &[
     Row(Verb::Xlist,        "XLIST",        When::AfterLogin,  News::All),
     Row(Verb::Status,       "STATUS",       When::AfterLogin,  News::All),
     Row(Verb::Namespace,    "NAMESPACE",    When::AfterLogin,  News::None),
+    Row(Verb::GetMetadata,  "GETMETADATA",  When::AfterLogin,  News::All),
+    Row(Verb::SetMetadata,  "SETMETADATA",  When::AfterLogin,  News::All),
     Row(Verb::Append,       "APPEND",       When::AfterLogin,  News::All),
     Row(Verb::Idle,         "IDLE",         When::AfterLogin,  News::All),
     Row(Verb::Check,        "CHECK",        When::Selected,    News::None), // its own question is Sync

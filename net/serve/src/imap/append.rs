@@ -71,7 +71,7 @@ impl Session {
             body: addr,
         };
         let (uid, ops) = self.account.read(|account| account.append(id, vec![message]))?;
-        self.store.commit(&self.account, &ops)?;
+        self.commit(&ops)?;
         let validity = self.account.read(|account| account.mailbox(id).map(|m| m.validity()));
         let validity = validity.ok_or(AccountError::NoSuchMailbox)?;
         Ok(Reply::DoneCode(Code::AppendUid { validity, uid }))

@@ -164,7 +164,7 @@ impl Session {
         let (mode, flags) = (StoreMode::Add, Flags::SEEN);
         let request = StoreRequest { uids, mode, flags, keywords: Vec::new(), unchanged_since: None };
         let (ops, _) = self.account.read(|account| account.store(mailbox, request))?;
-        match self.store.commit(&self.account, &ops) {
+        match self.commit(&ops) {
             Err(error) if can_do_without(&error, &self.account) => return Ok(()),
             committed => committed?,
         };

@@ -1,11 +1,12 @@
 //! LIST and LSUB: which names match, and what is said of each.
 
 use super::link::Link;
+use super::metadata;
 use super::session::Session;
-use skein_base::SpecialUse;
+use skein_base::{MailboxId, SpecialUse};
 use skein_proto::imap::response::{self, ListAttributes, Listing};
-use skein_proto::imap::{ListOptions, Reply};
-use skein_store::account::Account;
+use skein_proto::imap::{Depth, ListOptions, Reply};
+use skein_store::account::{Account, Named};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -23,8 +24,8 @@ pub(super) struct Wanted {
 /// What there is of one name.
 #[derive(Clone, Copy, Default)]
 struct Known {
-    /// It is a mailbox.
-    real: bool,
+    /// The mailbox, when there is one.
+    real: Option<MailboxId>,
     /// Mailboxes below it exist.
     children: bool,
     subscribed: bool,
@@ -36,7 +37,7 @@ struct Known {
 /// A line to be written.
 struct Line {
     name: String,
-    real: bool,
+    real: Option<MailboxId>,
     attributes: ListAttributes,
     uses: SpecialUse,
     below: Vec<&'static str>,
@@ -45,16 +46,21 @@ struct Line {
 impl Session {
     pub(super) async fn list(&self, wanted: &Wanted, is_extended: bool, link: &mut Link<'_>) -> io::Result<Reply> {
         let lines = self.account.read(|account| lines(account, wanted, is_extended));
+        let entries = wanted.options.metadata.clone();
+        let annotations = metadata::Wanted { entries, max_bytes: None, depth: Depth::Zero };
         for (i, line) in lines.iter().enumerate() {
             let Line { name, real, attributes, uses, below } = line;
             let xlist = wanted.options.xlist;
             let listing = Listing { lsub: wanted.lsub, xlist, attributes: *attributes, uses: *uses, below };
             response::list(link.out(), &listing, name);
             // Of a mailbox that went meanwhile, or can not be read, nothing is said (RFC 5819 §2).
-            if let Some(items) = wanted.options.status.filter(|_| *real)
+            if let Some(items) = wanted.options.status.filter(|_| real.is_some())
                 && let Reply::Status(info) = self.status(name, items).await
             {
                 response::status(link.out(), name, items, &info);
+            }
+            if let Some(id) = real.filter(|_| !annotations.entries.is_empty()) {
+                self.tell_metadata(Some(id), &annotations, link).await?;
             }
             if wanted.options.status.is_some() || i % BATCH == BATCH - 1 {
                 link.drain_if_full(self).await?;
@@ -80,7 +86,7 @@ fn lines(account: &Account, wanted: &Wanted, is_extended: bool) -> Vec<Line> {
         false if options.subscribed || options.special_use => {
             (known.subscribed || !options.subscribed) && (!known.uses.is_none() || !options.special_use)
         }
-        false => known.real || known.children,
+        false => known.real.is_some() || known.children,
     };
     // Those that are selected and that no pattern shows, for the names above them.
     let mut hidden: Vec<&str> = Vec::new();
@@ -112,7 +118,7 @@ fn attributes(known: &Known, wanted: &Wanted, is_extended: bool) -> ListAttribut
     }
     let is_told = wanted.options.tell_subscribed && known.subscribed;
     let subscribed = if is_told { ListAttributes::SUBSCRIBED } else { ListAttributes::NONE };
-    let existence = match (known.real, is_extended) {
+    let existence = match (known.real.is_some(), is_extended) {
         (true, _) => ListAttributes::NONE,
         (false, true) => ListAttributes::NON_EXISTENT,
         (false, false) => ListAttributes::NO_SELECT,
@@ -120,19 +126,39 @@ fn attributes(known: &Known, wanted: &Wanted, is_extended: bool) -> ListAttribut
     existence | children | subscribed
 }
 
+/// What mailboxes are for: what was said, and of the others what their names say, unless that was said of another one.
+pub(super) struct Uses {
+    said: SpecialUse,
+}
+
+impl Uses {
+    pub(super) fn new(account: &Account) -> Uses {
+        Uses { said: account.mailboxes().fold(SpecialUse::NONE, |uses, m| uses | m.special_use) }
+    }
+
+    pub(super) fn of(&self, mailbox: &Named<'_>) -> SpecialUse {
+        let by_name = SpecialUse::by_name(mailbox.name);
+        let by_name = if self.said.shares(by_name) { SpecialUse::NONE } else { by_name };
+        if mailbox.special_use.is_none() { by_name } else { mailbox.special_use }
+    }
+
+    /// Whether this mailbox is for something as long as nobody says so of another one.
+    pub(super) fn is_by_name(mailbox: &Named<'_>) -> bool {
+        !SpecialUse::by_name(mailbox.name).is_none()
+    }
+}
+
 /// All names: mailboxes, what is subscribed, and what is above them.
 fn names(account: &Account) -> BTreeMap<String, Known> {
     let mut all: BTreeMap<String, Known> = BTreeMap::new();
-    let said = account.mailboxes().fold(SpecialUse::NONE, |uses, m| uses | m.special_use);
+    let uses = Uses::new(account);
     for mailbox in account.mailboxes() {
         for (at, _) in mailbox.name.match_indices('/') {
             all.entry(mailbox.name[..at].to_owned()).or_default().children = true;
         }
         let known = all.entry(mailbox.name.to_owned()).or_default();
-        known.real = true;
-        let by_name = SpecialUse::by_name(mailbox.name);
-        let by_name = if said.shares(by_name) { SpecialUse::NONE } else { by_name };
-        known.uses = if mailbox.special_use.is_none() { by_name } else { mailbox.special_use };
+        known.real = Some(mailbox.id);
+        known.uses = uses.of(&mailbox);
     }
     for name in account.subscriptions() {
         for (at, _) in name.match_indices('/') {
@@ -144,12 +170,12 @@ fn names(account: &Account) -> BTreeMap<String, Known> {
 }
 
 /// A LIST pattern: `*` is anything, `%` anything within a level.
-struct Pattern<'a> {
+pub(super) struct Pattern<'a> {
     text: std::borrow::Cow<'a, str>,
 }
 
 impl<'a> Pattern<'a> {
-    fn new(text: &'a str) -> Pattern<'a> {
+    pub(super) fn new(text: &'a str) -> Pattern<'a> {
         // INBOX is one name in any case; a pattern whose first level spells it means it.
         let first = text.split('/').next().unwrap_or("");
         if first.eq_ignore_ascii_case("INBOX") && first != "INBOX" {
@@ -162,7 +188,7 @@ impl<'a> Pattern<'a> {
         self.text.ends_with('%')
     }
 
-    fn matches(&self, name: &str) -> bool {
+    pub(super) fn matches(&self, name: &str) -> bool {
         wildcard(self.text.as_bytes(), name.as_bytes())
             || (name == "INBOX" && wildcard(self.text.to_ascii_uppercase().as_bytes(), b"INBOX"))
     }

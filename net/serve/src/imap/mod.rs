@@ -5,6 +5,7 @@ mod binary;
 mod fetch;
 mod link;
 mod list;
+mod metadata;
 mod search;
 mod select;
 mod session;
@@ -12,6 +13,7 @@ mod sort;
 mod store;
 mod sync;
 mod thread;
+mod watch;
 
 use crate::commands;
 use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
@@ -20,6 +22,7 @@ use crate::metrics;
 use crate::pump::{self, KICKED, Moved, READ_BYTES, STOPPING, start_tls};
 use crate::sessions::Seat;
 use link::{Link, flush};
+pub use metadata::NotSet;
 pub use search::{Compare, Criterion};
 pub(crate) use session::Session;
 use skein_base::{AccountId, Class, UserName};
@@ -275,7 +278,7 @@ impl Pump {
         };
         match self.host.store().open(user).await {
             Ok(account) => {
-                let session = Session::new(self.host.store().clone(), account, self.host.settings().message_bytes_max);
+                let session = Session::new(self.host.store().clone(), account, &self.host.settings());
                 self.session = Some((session, admitted));
                 self.seat.logged_in(user);
                 if let Some(tap) = self.host.rawlog(user, self.seat.id(), &self.input[self.at..]).await {
@@ -296,7 +299,7 @@ impl Pump {
         }
         self.machine.configure(config(&settings, &self.conn));
         if let Some((session, _)) = &mut self.session {
-            session.message_bytes_max = settings.message_bytes_max;
+            session.configure(&settings);
         }
         self.settings = settings;
     }

@@ -3,14 +3,18 @@
 use super::append::Append;
 use super::link::Link;
 use super::list;
+use super::metadata;
+use super::watch::Watch;
 use crate::Store;
 use crate::failure::refuse;
+use crate::host::HostSettings;
 use skein_base::{IdSet, MailboxId, SpecialUse, UidValidity};
 use skein_proto::imap::{Code, Reply, Request, response};
 use skein_store::account::Account;
 use skein_store::mailbox::ViewId;
 use skein_store::op::Op;
 use skein_store::{AccountError, AccountHandle, StoreError};
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
@@ -32,11 +36,25 @@ pub(crate) struct Session {
     pub selected: Option<Selected>,
     pub append: Option<Box<Append>>,
     pub message_bytes_max: u64,
+    /// How to reach whoever runs the server; empty when that is not said.
+    pub admin: Box<str>,
+    /// Present once the client asked to be told what others do.
+    pub watch: RefCell<Option<Box<Watch>>>,
 }
 
 impl Session {
-    pub fn new(store: Store, account: Rc<AccountHandle>, message_bytes_max: u64) -> Session {
-        Session { store, account, selected: None, append: None, message_bytes_max }
+    pub fn new(store: Store, account: Rc<AccountHandle>, settings: &HostSettings) -> Session {
+        let watch = RefCell::new(None);
+        let mut session =
+            Session { store, account, selected: None, append: None, message_bytes_max: 0, admin: "".into(), watch };
+        session.configure(settings);
+        session
+    }
+
+    /// Goes by these settings from now on.
+    pub fn configure(&mut self, settings: &HostSettings) {
+        self.message_bytes_max = settings.message_bytes_max;
+        self.admin = settings.config.imap.admin.as_str().into();
     }
 
     /// Does what is asked. Untagged lines go into the link's buffer, which is drained to the client when it is full.
@@ -57,8 +75,8 @@ impl Session {
             Request::Subscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, true)),
             Request::Unsubscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, false)),
             Request::List { reference, patterns, lsub, extended } => {
+                let is_extended = extended.as_ref().is_some_and(|options| !options.xlist);
                 let wanted = list::Wanted { reference, patterns, lsub, options: extended.unwrap_or_default() };
-                let is_extended = extended.is_some_and(|options| !options.xlist);
                 Box::pin(self.list(&wanted, is_extended, link)).await?
             }
             Request::Namespace => {
@@ -66,6 +84,15 @@ impl Session {
                 Reply::Done
             }
             Request::Status { mailbox, items } => self.status(&mailbox, items).await,
+            Request::GetMetadata { mailbox, entries, max_bytes, depth } => {
+                let wanted = metadata::Wanted { entries, max_bytes, depth };
+                Box::pin(self.metadata(mailbox.as_deref(), &wanted, link)).await?
+            }
+            Request::SetMetadata { mailbox, changes } => self.set_metadata(mailbox.as_deref(), changes, link),
+            Request::EnableMetadata { mailboxes } => {
+                self.watch_metadata(mailboxes);
+                Reply::Done
+            }
             Request::AppendBegin { mailbox, flags, internal_date, size, .. } => {
                 self.append_begin(&mailbox, flags, internal_date, size).await
             }
@@ -118,9 +145,9 @@ impl Session {
         })
     }
 
-    /// Resolves when the selected mailbox has news that the session has not been told.
+    /// Resolves when there may be news that the session has not been told.
     pub async fn news(&self) {
-        while !self.is_behind() {
+        while !self.is_behind() && !self.has_events() {
             self.account.changed().notified().await;
         }
     }
@@ -166,7 +193,7 @@ impl Session {
     ) -> Result<(), StoreError> {
         let now = self.store.now();
         let ops = self.account.read(|account| validate(account, now))?;
-        self.store.commit(&self.account, &ops).map(drop)
+        self.commit(&ops)
     }
 }
 

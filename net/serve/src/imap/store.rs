@@ -61,7 +61,7 @@ impl Session {
 
     fn commit_store(&self, mailbox: MailboxId, request: StoreRequest) -> Result<IdSet, StoreError> {
         let (ops, modified) = self.account.read(|account| account.store(mailbox, request))?;
-        self.store.commit(&self.account, &ops)?;
+        self.commit(&ops)?;
         Ok(modified)
     }
 
@@ -170,7 +170,7 @@ impl Session {
             let validity = account.mailbox(to).map(|m| m.validity()).ok_or(AccountError::NoSuchMailbox)?;
             Ok::<_, AccountError>((copied, ops, validity))
         })?;
-        self.store.commit(&self.account, &ops)?;
+        self.commit(&ops)?;
         Ok((copied, validity))
     }
 

@@ -14,9 +14,14 @@ use std::io;
 const BATCH: usize = 256;
 
 impl Session {
-    /// Tells what has changed in the selected mailbox since the last time (RFC 3501 §5.2). What is told becomes durable
+    /// Tells what has changed in the selected mailbox since the last time (RFC 3501 §5.2), and what else the client asked for. What is told becomes durable
     /// before it leaves, like everything in the link's buffer.
     pub(crate) fn sync(&mut self, expunges: bool, link: &mut Link<'_>) {
+        self.tell_selected(expunges, link);
+        self.tell_events(link);
+    }
+
+    fn tell_selected(&mut self, expunges: bool, link: &mut Link<'_>) {
         self.tell_keywords(link);
         let Some(selected) = &self.selected else { return };
         let (id, view) = (selected.mailbox, selected.view);

@@ -15,7 +15,7 @@ pub use import::{Import, Imported, Target};
 pub use opened::{Opened, Rendering, Seen};
 
 use crate::host::Host;
-use crate::imap::Session;
+use crate::imap::{NotSet, Session};
 use skein_base::{AccountId, MailboxId, UserName};
 use skein_store::account::Account;
 use skein_store::dictionary::SAMPLE_BYTES_MAX;
@@ -66,8 +66,7 @@ impl Operator {
     }
 
     fn of(host: &Host, account: std::rc::Rc<skein_store::AccountHandle>) -> Operator {
-        let message_bytes_max = host.settings().message_bytes_max;
-        Operator { session: Session::new(host.store().clone(), account, message_bytes_max) }
+        Operator { session: Session::new(host.store().clone(), account, &host.settings()) }
     }
 
     /// Whose it is.
@@ -169,6 +168,29 @@ impl Operator {
     /// The name is not fit, or the log refuses.
     pub async fn subscribe(&self, mailbox: &str, on: bool) -> Result<(), StoreError> {
         self.change(|account, _| account.subscribe(mailbox, on)).await
+    }
+
+    /// Annotations of a mailbox, or of the account itself, that clients know: names and values.
+    ///
+    /// # Errors
+    /// No such mailbox.
+    pub fn metadata(&self, mailbox: Option<&str>) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        Ok(self.session.all_metadata(self.metadata_of(mailbox)?))
+    }
+
+    /// Sets an annotation by its name in lower case, or removes it.
+    ///
+    /// # Errors
+    /// No such mailbox, a bound, or the log refuses.
+    pub async fn set_metadata(&self, mailbox: Option<&str>, name: &str, value: Option<Vec<u8>>) -> Result<(), NotSet> {
+        let of = self.metadata_of(mailbox)?;
+        self.session.change_metadata(of, vec![(name.to_owned(), value)])?;
+        Ok(self.settled().await?)
+    }
+
+    fn metadata_of(&self, mailbox: Option<&str>) -> Result<Option<MailboxId>, StoreError> {
+        let find = |name: &str| self.session.account.read(|account| account.find(name).map(|m| m.id));
+        mailbox.map(|name| find(name).ok_or(AccountError::NoSuchMailbox.into())).transpose()
     }
 
     /// Looks at all that is kept of the account; changes nothing.

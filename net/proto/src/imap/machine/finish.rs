@@ -48,7 +48,7 @@ impl Imap {
         {
             return self.asking(Request::Resync(resync), Waiting::Sync);
         }
-        match (verb.news(), self.selected()) {
+        match (verb.news(), self.selected() || self.is_watching()) {
             (News::None, _) | (_, false) => self.finish(),
             (News::NoExpunge, true) => self.ask_news(false),
             (News::All, true) => self.ask_news(true),

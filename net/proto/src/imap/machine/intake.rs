@@ -8,6 +8,7 @@ use crate::imap::verb::{Verb, When};
 use crate::imap::{Code, Request};
 use skein_base::limits::{
     COMMAND_LINE_BYTES_MAX, COMMAND_LINE_PREAUTH_BYTES_MAX, COMMAND_LITERALS_BYTES_MAX, LITERAL_BYTES_MAX,
+    METADATA_VALUE_BYTES_MAX,
 };
 use std::borrow::Cow;
 
@@ -183,6 +184,9 @@ impl Imap {
             _ => Ok(AppendHead::NameFollows),
         });
         let head = match head {
+            Ok(AppendHead::NameFollows) if literal.bytes > METADATA_VALUE_BYTES_MAX as u64 && is_metadata(rest) => {
+                Err(Wrong::No(Code::MetadataMaxSize(METADATA_VALUE_BYTES_MAX as u64), "The value is too long"))
+            }
             Ok(AppendHead::NameFollows) => self.check_literal(literal).map(|()| AppendHead::NameFollows),
             Ok(message) => self.check_message(literal).map(|()| message),
             wrong => wrong,
@@ -251,4 +255,8 @@ impl Imap {
             }
         }
     }
+}
+
+fn is_metadata(after_tag: &[u8]) -> bool {
+    matches!(parse::verb(after_tag), Ok((Verb::SetMetadata, _)))
 }

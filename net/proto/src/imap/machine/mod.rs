@@ -21,6 +21,7 @@ mod tests;
 use self::intake::Intake;
 use self::refuse::{Leftover, Refusal};
 use super::limits::{IDLE_SECONDS_MAX, LOGIN_SECONDS_MAX};
+use super::parse::Enabling;
 use super::response::condition;
 use super::verb::Verb;
 use super::{ImapConfig, Reply, Request, Resync, StatusItems};
@@ -70,8 +71,8 @@ pub struct Imap {
     state: State,
     /// What is under the connection.
     channel: Channel,
-    condstore: bool,
-    qresync: bool,
+    /// What the client has enabled.
+    enabled: Enabling,
     bad_commands: u8,
 }
 
@@ -113,7 +114,7 @@ enum Phase {
 /// What is being asked.
 #[derive(Clone, Copy, Debug)]
 enum Waiting {
-    /// That CONDSTORE is on; the command itself is in [`Running::then`].
+    /// That something is on; the command itself, or what is on as well, is in [`Running::then`].
     Enable,
     /// The command itself.
     Command,
@@ -170,8 +171,7 @@ impl Imap {
             running: None,
             state: State::NotAuthenticated,
             channel,
-            condstore: false,
-            qresync: false,
+            enabled: Enabling::default(),
             bad_commands: 0,
         }
     }
@@ -282,12 +282,12 @@ impl Imap {
 
     /// CONDSTORE is enabled: FETCH lines with FLAGS carry MODSEQ (RFC 7162 §3.1).
     pub fn condstore(&self) -> bool {
-        self.condstore
+        self.enabled.condstore
     }
 
     /// QRESYNC is enabled: VANISHED lines in place of EXPUNGE, and FETCH lines carry UID (RFC 7162 §3.2).
     pub fn qresync(&self) -> bool {
-        self.qresync
+        self.enabled.qresync
     }
 
     /// TLS is active.
@@ -299,6 +299,11 @@ impl Imap {
     /// login they count from the greeting.
     pub fn patience_seconds(&self) -> u64 {
         if self.logged_in() { IDLE_SECONDS_MAX } else { LOGIN_SECONDS_MAX }
+    }
+
+    /// There may be news without a selected mailbox.
+    fn is_watching(&self) -> bool {
+        self.enabled.metadata || self.enabled.metadata_server
     }
 
     fn close(&mut self, why: Why, code: Option<&super::Code>, text: &str) {

@@ -1,7 +1,7 @@
 //! A well-formed command: answered here, or asked.
 
 use super::{Imap, Leftover, Phase, State, Waiting};
-use crate::imap::parse::Command;
+use crate::imap::parse::{Command, Enabling};
 use crate::imap::response::{self, ListAttributes, Listing};
 use crate::imap::verb::Verb;
 use crate::imap::{Code, FetchItem, Reply, Request, StatusItems};
@@ -14,7 +14,7 @@ impl Imap {
         match command {
             Command::Plain => self.run_plain(),
             Command::Authenticate { mechanism, initial } => self.authenticate(&mechanism, initial),
-            Command::Enable { condstore, qresync } => self.enable(condstore, qresync),
+            Command::Enable(named) => self.enable(named),
             Command::Separator => {
                 let lsub = self.running().verb == Verb::Lsub;
                 let listing = Listing { lsub, attributes: ListAttributes::NO_SELECT, ..Listing::default() };
@@ -50,22 +50,36 @@ impl Imap {
     }
 
     /// QRESYNC enables CONDSTORE as well (RFC 7162 §3.2.3).
-    fn enable(&mut self, condstore: bool, qresync: bool) {
-        let newly = (condstore || qresync) && !self.condstore;
+    fn enable(&mut self, named: Enabling) {
+        let before = self.enabled;
+        let newly = (named.condstore || named.qresync) && !before.condstore;
         self.out.extend_from_slice(b"* ENABLED");
-        if newly && condstore {
-            self.out.extend_from_slice(b" CONDSTORE");
-        }
-        if qresync && !self.qresync {
-            self.out.extend_from_slice(b" QRESYNC");
+        for (is_new, name) in [
+            (newly && named.condstore, " CONDSTORE"),
+            (named.qresync && !before.qresync, " QRESYNC"),
+            (named.metadata && !before.metadata, " METADATA"),
+            (named.metadata_server && !before.metadata_server, " METADATA-SERVER"),
+        ] {
+            self.out.extend_from_slice(if is_new { name.as_bytes() } else { b"" });
         }
         self.out.extend_from_slice(b"\r\n");
-        self.qresync |= qresync;
-        self.condstore |= newly;
-        if newly && self.selected() {
-            return self.asking(Request::Enable, Waiting::Command);
+        self.enabled = Enabling {
+            condstore: before.condstore || newly,
+            qresync: before.qresync || named.qresync,
+            metadata: before.metadata || named.metadata,
+            metadata_server: before.metadata_server || named.metadata_server,
+        };
+        let condstore = (newly && self.selected()).then_some(Request::Enable);
+        let mailboxes = self.enabled.metadata;
+        let watches = (mailboxes, self.enabled.metadata_server) != (before.metadata, before.metadata_server);
+        match (watches.then_some(Request::EnableMetadata { mailboxes }), condstore) {
+            (Some(first), Some(then)) => {
+                self.running().then = Some(then);
+                self.asking(first, Waiting::Enable);
+            }
+            (Some(only), None) | (None, Some(only)) => self.asking(only, Waiting::Command),
+            (None, None) => self.conclude(Reply::Done),
         }
-        self.conclude(Reply::Done);
     }
 
     fn run_request(&mut self, mut request: Request) {
@@ -74,7 +88,7 @@ impl Imap {
             Request::Fetch { vanished, .. } => *vanished,
             _ => false,
         };
-        if needs_qresync && !self.qresync {
+        if needs_qresync && !self.enabled.qresync {
             return self.conclude(Reply::bad("ENABLE QRESYNC first"));
         }
         if let Request::Select { resync, .. } = &mut request {
@@ -97,8 +111,8 @@ impl Imap {
             Request::Status { mailbox, items } => self.running().status = Some((mailbox.clone(), *items)),
             _ => {}
         }
-        let newly = !self.condstore && implies_condstore(&request);
-        self.condstore |= newly;
+        let newly = !self.enabled.condstore && implies_condstore(&request);
+        self.enabled.condstore |= newly;
         if newly && self.selected() {
             self.running().then = Some(request);
             return self.asking(Request::Enable, Waiting::Enable);

@@ -125,6 +125,14 @@ impl<'a> Cursor<'a> {
         self.string().map(Some)
     }
 
+    /// `nstring / literal8`: bytes of any kind (RFC 5464 §5, RFC 3516 §7).
+    pub(crate) fn nstring8(&mut self) -> Result<Option<Cow<'a, [u8]>>, Wrong> {
+        if self.eat(b'~') {
+            return self.literal8().map(|bytes| Some(Cow::Borrowed(bytes)));
+        }
+        self.nstring()
+    }
+
     fn quoted(&mut self) -> Result<Cow<'a, [u8]>, Wrong> {
         self.at += 1;
         let start = self.at;
@@ -158,8 +166,16 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// `{5}` line break and five bytes; whoever gathered the command has counted them.
     fn literal(&mut self) -> Result<&'a [u8], Wrong> {
+        let text = self.literal8()?;
+        if memchr::memchr(0, text).is_some() {
+            return Err(Wrong::Bad("NUL in a literal"));
+        }
+        Ok(text)
+    }
+
+    /// `{5}` line break and five bytes; whoever gathered the command has counted them.
+    fn literal8(&mut self) -> Result<&'a [u8], Wrong> {
         let header = memchr::memchr(b'\n', self.rest()).ok_or(Wrong::Bad("Misplaced {"))?;
         let line = &self.rest()[..=header];
         let literal = super::literal::header(line).filter(|_| line.iter().filter(|&&b| b == b'{').count() == 1);
@@ -167,9 +183,6 @@ impl<'a> Cursor<'a> {
         let start = self.at + header + 1;
         let text = self.bytes.get(start..).and_then(|rest| rest.get(..bytes)).ok_or(Wrong::Bad("Misplaced {"))?;
         self.at = start + bytes;
-        if memchr::memchr(0, text).is_some() {
-            return Err(Wrong::Bad("NUL in a literal"));
-        }
         Ok(text)
     }
 
@@ -187,6 +200,13 @@ impl<'a> Cursor<'a> {
         }
         fold_inbox(&mut name);
         Ok(name)
+    }
+
+    /// `mailbox`, or the empty string for the server (RFC 5464 §4.1).
+    pub(crate) fn mailbox_or_server(&mut self) -> Result<Option<String>, Wrong> {
+        let mut name = self.name_or_empty()?;
+        fold_inbox(&mut name);
+        Ok(Some(name).filter(|name| !name.is_empty()))
     }
 
     /// A name that may be empty, as the reference of LIST.

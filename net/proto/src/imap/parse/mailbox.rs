@@ -189,6 +189,10 @@ fn list_returns(c: &mut Cursor<'_>, options: &mut ListOptions) -> Result<(), Wro
                 c.space()?;
                 options.status = Some(status_items(c)?);
             }
+            "METADATA" => {
+                c.space()?;
+                options.metadata = super::metadata::entries(c)?;
+            }
             _ => return Err(Wrong::Bad("Unknown LIST RETURN option")),
         }
         Ok(())

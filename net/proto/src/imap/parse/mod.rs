@@ -7,6 +7,7 @@
 //! mailbox    SELECT CREATE RENAME LIST STATUS ...
 //! append     APPEND up to its literal
 //! message    COPY MOVE STORE EXPUNGE, sets and flags
+//! metadata   GETMETADATA SETMETADATA
 //! fetch      FETCH    search     SEARCH
 //! ```
 
@@ -16,6 +17,7 @@ mod fetch;
 pub(crate) mod literal;
 mod mailbox;
 mod message;
+mod metadata;
 mod search;
 mod session;
 
@@ -52,11 +54,20 @@ pub(crate) enum Command {
     /// AUTHENTICATE with a mechanism, and with the initial response of SASL-IR, still in base64.
     Authenticate { mechanism: String, initial: Option<Vec<u8>> },
     /// ENABLE, and which were among the names.
-    Enable { condstore: bool, qresync: bool },
+    Enable(Enabling),
     /// `LIST "" ""`: which separator?
     Separator,
     /// To be asked.
     Ask(Request),
+}
+
+/// What ENABLE names.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Enabling {
+    pub(crate) condstore: bool,
+    pub(crate) qresync: bool,
+    pub(crate) metadata: bool,
+    pub(crate) metadata_server: bool,
 }
 
 /// The tag and what stands after it.
@@ -99,6 +110,8 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Rename => mailbox::rename(c)?,
         Verb::List | Verb::Lsub | Verb::Xlist => mailbox::list(c, verb)?,
         Verb::Status => mailbox::status(c)?,
+        Verb::GetMetadata => metadata::get(c)?,
+        Verb::SetMetadata => metadata::set(c)?,
         Verb::Append => return Err(Wrong::Bad("APPEND needs a mailbox and a literal")),
         Verb::Expunge => Command::Ask(Request::Expunge { uids: None }),
         Verb::UidExpunge => message::uid_expunge(c)?,

@@ -1,7 +1,7 @@
 //! LOGIN, AUTHENTICATE, ID, ENABLE.
 
 use super::cursor::{Cursor, utf8};
-use super::{Command, Wrong};
+use super::{Command, Enabling, Wrong};
 use crate::imap::Request;
 use crate::imap::limits::ID_FIELDS_MAX;
 use skein_base::Secret;
@@ -71,14 +71,16 @@ pub(super) fn id(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
 
 /// `ENABLE 1*(SP capability)` (RFC 5161 §3.1); names that can not be enabled are passed over.
 pub(super) fn enable(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
-    let (mut condstore, mut qresync) = (false, false);
+    let mut named = Enabling::default();
     c.space()?;
     loop {
         let name = c.atom("Missing capability")?;
-        condstore |= name.eq_ignore_ascii_case(b"CONDSTORE");
-        qresync |= name.eq_ignore_ascii_case(b"QRESYNC");
+        named.condstore |= name.eq_ignore_ascii_case(b"CONDSTORE");
+        named.qresync |= name.eq_ignore_ascii_case(b"QRESYNC");
+        named.metadata |= name.eq_ignore_ascii_case(b"METADATA");
+        named.metadata_server |= name.eq_ignore_ascii_case(b"METADATA-SERVER");
         if !c.eat(b' ') || c.at_end() {
-            return Ok(Command::Enable { condstore, qresync });
+            return Ok(Command::Enable(named));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every verb and every complaint: a command in, what is made of it out.
 
 use super::*;
+use crate::imap::limits::METADATA_NAMES_MAX;
 use proptest::prelude::*;
 
 /// What becomes of a command: the request, or the complaint.
@@ -93,9 +94,10 @@ fn id_and_enable() {
     let fields = |n: usize| format!("a ID ({})", vec!["\"k\" \"v\""; n].join(" "));
     check(&fields(30), "Plain");
     check(&fields(31), "BAD Too many fields");
-    check("a ENABLE CONDSTORE", "Enable { condstore: true, qresync: false }");
-    check("a ENABLE X-GOOD condstore", "Enable { condstore: true, qresync: false }");
-    check("a ENABLE X", "Enable { condstore: false, qresync: false }");
+    holds("a ENABLE CONDSTORE", "condstore: true, qresync: false, metadata: false, metadata_server: false }");
+    holds("a ENABLE X-GOOD condstore", "condstore: true, qresync: false");
+    holds("a ENABLE X", "condstore: false, qresync: false");
+    holds("a ENABLE metadata-server Metadata", "metadata: true, metadata_server: true }");
     check("a ENABLE", "BAD Missing argument");
     check("a ENABLE ", "BAD Missing capability");
 }
@@ -420,4 +422,29 @@ proptest! {
     ) {
         parsed(format!("a {verb} {}", words.concat()).as_bytes());
     }
+}
+
+#[test]
+fn metadata_is_bounded() {
+    let names = |count: usize| (0..count).map(|n| format!("/private/{n}")).collect::<Vec<_>>();
+    let get = |count| format!("a GETMETADATA INBOX ({})", names(count).join(" "));
+    holds(&get(METADATA_NAMES_MAX), "GetMetadata { mailbox: Some(\"INBOX\"), entries: [\"/private/0\", ");
+    check(&get(METADATA_NAMES_MAX + 1), "BAD Too many entries");
+    let set = |count| format!("a SETMETADATA INBOX ({} NIL)", names(count).join(" NIL "));
+    holds(&set(METADATA_NAMES_MAX), "SetMetadata { mailbox: Some(\"INBOX\"), changes: [(\"/private/0\", None), ");
+    check(&set(METADATA_NAMES_MAX + 1), "BAD Too many entries");
+    check(
+        "a SETMETADATA INBOX (/private/a ~{2}\r\n\0b)",
+        "SetMetadata { mailbox: Some(\"INBOX\"), changes: [(\"/private/a\", Some([0, 98]))] }",
+    );
+    check("a SETMETADATA INBOX (/private/a {2}\r\n\0b)", "BAD NUL in a literal");
+    check("a SETMETADATA INBOX (/private/a ~{4}\r\n\0b)", "BAD Misplaced {");
+    check("a SETMETADATA INBOX (/private/a ~x)", "BAD Misplaced {");
+    check("a SETMETADATA INBOX (/private/a x)", "BAD Expected a string");
+    check(
+        "a GETMETADATA {0}\r\n /shared/comment",
+        "GetMetadata { mailbox: None, entries: [\"/shared/comment\"], max_bytes: None, depth: Zero }",
+    );
+    check("a GETMETADATA () INBOX /shared/comment", "BAD Unknown GETMETADATA option");
+    check("a GETMETADATA (MAXSIZE -1) INBOX /shared/comment", "BAD Expected a number");
 }

@@ -49,6 +49,7 @@ pub fn code(out: &mut Vec<u8>, code: &Code) {
             set.write_to(out);
         }
         Code::HighestModSeq(modseq) => spaced(out, modseq.0),
+        Code::MetadataLongEntries(bytes) | Code::MetadataMaxSize(bytes) => spaced(out, *bytes),
         Code::MailboxId(id) => {
             out.push(b' ');
             super::mailbox::mailbox_id(out, *id);
@@ -73,6 +74,10 @@ fn name(code: &Code) -> &'static str {
         Code::HighestModSeq(_) => "HIGHESTMODSEQ",
         Code::NoModSeq => "NOMODSEQ",
         Code::MailboxId(_) => "MAILBOXID",
+        Code::MetadataLongEntries(_) => "METADATA LONGENTRIES",
+        Code::MetadataMaxSize(_) => "METADATA MAXSIZE",
+        Code::MetadataTooMany => "METADATA TOOMANY",
+        Code::MetadataNoPrivate => "METADATA NOPRIVATE",
         Code::UseAttr => "USEATTR",
         Code::NotSaved => "NOTSAVED",
         Code::TryCreate => "TRYCREATE",
@@ -121,6 +126,9 @@ mod tests {
         check(Code::Modified(IdSet::from_iter([7, 9])), "[MODIFIED 7,9]");
         check(Code::HighestModSeq(ModSeq(5)), "[HIGHESTMODSEQ 5]");
         check(Code::BadCharset, "[BADCHARSET (US-ASCII UTF-8)]");
+        check(Code::MetadataLongEntries(2199), "[METADATA LONGENTRIES 2199]");
+        check(Code::MetadataMaxSize(1024), "[METADATA MAXSIZE 1024]");
+        check(Code::MetadataNoPrivate, "[METADATA NOPRIVATE]");
         check(Code::ReadOnly, "[READ-ONLY]");
     }
 
