@@ -10,8 +10,10 @@ const MAGIC: &[u8; 8] = b"SKEINACC";
 pub const ACCOUNT_VERSION_PLAIN: u32 = 2;
 /// Version written of a payload that says what mailboxes are for, and that a reader of 3 knows.
 pub const ACCOUNT_VERSION_USES: u32 = 3;
-/// Version written of a payload with annotations.
-pub const ACCOUNT_VERSION: u32 = 4;
+/// Version written of a payload with annotations, and that a reader of 4 knows.
+pub const ACCOUNT_VERSION_METADATA: u32 = 4;
+/// Version written of a payload that says what mailboxes hold.
+pub const ACCOUNT_VERSION: u32 = 5;
 const HEADER_BYTES: usize = 64;
 const CRC_AT: usize = HEADER_BYTES - 4;
 
@@ -22,7 +24,7 @@ pub struct AccountSnapshot {
     pub account: AccountId,
     /// Every record before this position is in the payload, and none after it.
     pub true_to: LogPos,
-    /// [`ACCOUNT_VERSION_PLAIN`], [`ACCOUNT_VERSION_USES`] or [`ACCOUNT_VERSION`], by what is in the payload; 1 when it was read of such a file.
+    /// [`ACCOUNT_VERSION_PLAIN`], [`ACCOUNT_VERSION_USES`], [`ACCOUNT_VERSION_METADATA`] or [`ACCOUNT_VERSION`], by what is in the payload; 1 when it was read of such a file.
     pub version: u32,
     /// The account layer's bytes.
     pub payload: Vec<u8>,
@@ -69,7 +71,7 @@ impl AccountSnapshot {
         }
         let bodies = match u32_at(header, 8) {
             1 => BodiesAre::Anywhere,
-            ACCOUNT_VERSION_PLAIN | ACCOUNT_VERSION_USES | ACCOUNT_VERSION => BodiesAre::Drained,
+            ACCOUNT_VERSION_PLAIN..=ACCOUNT_VERSION => BodiesAre::Drained,
             found => return Err(SnapshotError::Version { found }),
         };
         if u64_at(header, 48) != payload.len() as u64 || u32_at(header, 12) != crc32c::crc32c(payload) {

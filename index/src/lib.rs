@@ -18,7 +18,9 @@ mod file;
 mod format;
 mod snapshot;
 
-pub use account::{ACCOUNT_VERSION, ACCOUNT_VERSION_PLAIN, ACCOUNT_VERSION_USES, AccountSnapshot, BodiesAre};
+pub use account::{
+    ACCOUNT_VERSION, ACCOUNT_VERSION_METADATA, ACCOUNT_VERSION_PLAIN, ACCOUNT_VERSION_USES, AccountSnapshot, BodiesAre,
+};
 pub use build::SnapshotBuilder;
 pub use error::SnapshotError;
 pub use file::{Beside, SnapshotWriter, write_beside};

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, SpecialUse, Uid, UidValidity, UserName};
-use skein_store::account::{Account, create_account, decode_account, encode_account};
+use skein_store::account::{Account, Usage, create_account, decode_account, encode_account};
 use skein_store::body::{BodyAddr, Place};
 use skein_store::op::{NewMessage, Op, StoreMode, decode, encode};
 use std::path::{Path, PathBuf};
@@ -334,6 +334,41 @@ fn version_4_of_the_tree() {
     }
     let mut wrong = bytes.clone();
     wrong[uses + 8] = 9;
+    assert!(decode_account(&wrong, pos).is_err());
+    wrong = bytes;
+    wrong.push(0);
+    assert!(decode_account(&wrong, pos).is_err());
+}
+
+#[test]
+fn version_5_of_the_tree() {
+    let pos = LogPos { segment: 1, offset: 10 };
+    let mut account = tree();
+    let sized = |size| NewMessage {
+        flags: Flags::NONE,
+        keywords: Vec::new(),
+        internal_date: 1,
+        save_date: 1,
+        size,
+        guid: Guid(*b"sixteen bytes id"),
+        body: BodyAddr { place: Place::Log(1), offset: 64, bytes: size, cache_bytes: 0, stored: 0, chunked: false },
+    };
+    let (_, ops) = account.append(MailboxId::INBOX, vec![sized(7), sized(8)]).unwrap();
+    account.apply(&ops, pos);
+    account.mailbox(MailboxId::INBOX).unwrap().bytes();
+    let today = encode_account(&account);
+    let bytes = golden("../v5/tree.bin", &today);
+    assert_eq!(bytes, today, "the same version writes the same bytes");
+    let account = decode_account(&bytes, pos).unwrap();
+    let two = Usage { messages: 2, bytes: 15 };
+    assert_eq!(account.usage_of(MailboxId::INBOX), Some(two));
+    assert!(account.unmeasured().eq([2, 3, 5].map(MailboxId)));
+    let uses = encode_account(&tree()).len();
+    for at in uses + 1..bytes.len() {
+        assert!(decode_account(&bytes[..at], pos).is_err() || [4, 8].contains(&(at - uses)), "{at}");
+    }
+    let mut wrong = bytes.clone();
+    wrong[uses + 12] = 9;
     assert!(decode_account(&wrong, pos).is_err());
     wrong = bytes;
     wrong.push(0);

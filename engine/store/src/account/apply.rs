@@ -1,7 +1,6 @@
 //! How ops change an account. Deterministic, never waits, never fails; live and replayed alike.
 
 use super::{Account, Entry, Event};
-use crate::mailbox::Mailbox;
 use crate::op::Op;
 use skein_base::{LogPos, MailboxId};
 
@@ -97,7 +96,8 @@ impl Account {
             return self.give_name(id, name);
         }
         self.names.insert(name.into(), id);
-        let mailbox = Some(Box::new(self.expected.remove(&id).unwrap_or_else(|| Mailbox::new(id, validity))));
+        let mailbox = self.expected.remove(&id).unwrap_or_else(|| self.empty_mailbox(id, validity));
+        let mailbox = Some(Box::new(mailbox));
         self.entries.insert(id, Entry { mailbox, ..Entry::new(name.into(), validity, LogPos::default()) });
         self.journal.push(|| Event::Created { mailbox: id });
     }

@@ -13,6 +13,7 @@ mod metadata;
 mod persist;
 mod tree;
 mod unload;
+mod usage;
 
 pub use error::AccountError;
 pub use journal::{Event, Missed};
@@ -21,6 +22,7 @@ pub use metadata::{Metadata, MetadataChange};
 pub(crate) use persist::version as tree_version;
 pub use persist::{AccountDamage, decode as decode_account, decode_user, encode as encode_account};
 pub use tree::create_account;
+pub use usage::Usage;
 
 use crate::mailbox::Mailbox;
 use skein_base::{LogPos, MailboxId, SpecialUse, UidValidity, UserName};
@@ -38,13 +40,15 @@ struct Entry {
     mailbox: Option<Box<Mailbox>>,
     /// When somebody last came for it, in milliseconds of the store's clock.
     used_ms: u64,
+    /// What it held when it was last in memory.
+    usage: Option<Usage>,
 }
 
 impl Entry {
     /// One that nobody has said anything of.
     fn new(name: Box<str>, validity: UidValidity, snapshot: LogPos) -> Entry {
         let (special_use, metadata) = (SpecialUse::NONE, Metadata::new());
-        Entry { name, validity, special_use, metadata, snapshot, mailbox: None, used_ms: 0 }
+        Entry { name, validity, special_use, metadata, snapshot, mailbox: None, used_ms: 0, usage: None }
     }
 }
 
@@ -250,6 +254,9 @@ impl Account {
         if let Some(entry) = self.entries.get_mut(&mailbox.id())
             && entry.mailbox.is_none()
         {
+            if let Some(usage) = entry.usage.filter(|_| entry.snapshot == mailbox.pos()) {
+                mailbox.bytes_are(usage.bytes);
+            }
             entry.mailbox = Some(Box::new(mailbox));
         }
     }

@@ -1,6 +1,6 @@
 //! The tree as bytes: the payload of an account's own snapshot. Bytes: engine/docs/ops-format.md.
 
-use super::{Account, Entry, Metadata};
+use super::{Account, Entry, Metadata, Usage};
 use crate::op::{Reader, Writer};
 use skein_base::{LogPos, MailboxId, SpecialUse, UidValidity, UserName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,15 +31,15 @@ pub fn encode(account: &Account) -> Vec<u8> {
     out.u32(account.subscriptions.len() as u32);
     account.subscriptions.iter().for_each(|name| out.text(name));
     let special: Vec<_> = account.entries.iter().filter(|(_, entry)| !entry.special_use.is_none()).collect();
-    let annotated = account.annotations().count();
-    if !special.is_empty() || annotated > 0 {
+    let (annotated, measured) = (account.annotations().count(), account.measured().count());
+    if !special.is_empty() || annotated > 0 || measured > 0 {
         out.u32(special.len() as u32);
         for (id, entry) in special {
             out.u32(id.0);
             out.u8(entry.special_use.0);
         }
     }
-    if annotated > 0 {
+    if annotated > 0 || measured > 0 {
         out.u32(annotated as u32);
         for (mailbox, name, value) in account.annotations() {
             out.metadata_of(mailbox);
@@ -47,13 +47,24 @@ pub fn encode(account: &Account) -> Vec<u8> {
             out.bytes(value);
         }
     }
+    if measured > 0 {
+        out.u32(measured as u32);
+        for (id, usage) in account.measured() {
+            out.u32(id.0);
+            out.u64(usage.messages);
+            out.u64(usage.bytes);
+        }
+    }
     out.0
 }
 
 /// The version of the file that such a payload goes into: a reader that does not know all of it has to refuse.
 pub(crate) fn version(account: &Account) -> u32 {
-    if account.annotations().next().is_some() {
+    if account.measured().next().is_some() {
         return skein_index::ACCOUNT_VERSION;
+    }
+    if account.annotations().next().is_some() {
+        return skein_index::ACCOUNT_VERSION_METADATA;
     }
     match account.entries.values().all(|entry| entry.special_use.is_none()) {
         true => skein_index::ACCOUNT_VERSION_PLAIN,
@@ -107,6 +118,12 @@ fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
                 None => &mut metadata,
             };
             of.insert(input.text()?, input.bytes()?);
+        }
+    }
+    if input.at < input.bytes.len() {
+        for _ in 0..input.u32()? {
+            let entry = entries.get_mut(&MailboxId(input.u32()?))?;
+            entry.usage = Some(Usage { messages: input.u64()?, bytes: input.u64()? });
         }
     }
     let fits = match user {

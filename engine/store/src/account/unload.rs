@@ -24,6 +24,7 @@ impl Account {
             if let Some(mailbox) = entry.mailbox.take_if(|mailbox| mailbox.is_on_disk()) {
                 // An older file than this one is not to be trusted when it is read again.
                 entry.snapshot = mailbox.pos();
+                entry.usage = mailbox.usage_if_known();
                 gone += 1;
             }
         }

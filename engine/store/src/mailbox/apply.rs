@@ -50,6 +50,7 @@ impl Mailbox {
                 body: message.body,
             });
             self.rows.push(row);
+            self.bytes.set(self.bytes.get().map(|bytes| bytes + u64::from(message.size)));
             self.uid_next = Uid(self.uid_next.0 + 1);
         }
     }
@@ -90,6 +91,8 @@ impl Mailbox {
         self.modseq = self.modseq.next();
         let left: IdSet = rows.iter().map(|row| row.uid.0).collect();
         for row in rows {
+            let size = u64::from(self.fixed_of(row).size);
+            self.bytes.set(self.bytes.get().map(|bytes| bytes - size));
             self.keep_for_views(row);
             if self.unique_ids.contains_key(&row.uid) {
                 Rc::make_mut(&mut self.unique_ids).remove(&row.uid);

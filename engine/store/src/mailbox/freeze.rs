@@ -169,6 +169,7 @@ impl Mailbox {
     }
 
     pub(crate) fn restore_row(&mut self, row: Row) {
+        self.bytes.set(None);
         self.rows.push(row);
     }
 

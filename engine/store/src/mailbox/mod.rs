@@ -22,6 +22,7 @@ pub use view::{Changes, View, ViewId, Visible};
 use crate::body::BodyAddr;
 use skein_base::limits::KEYWORDS_PER_MAILBOX_MAX;
 use skein_base::{Guid, IdSet, KeywordMask, LogPos, MailboxId, ModSeq, Uid, UidValidity};
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 use std::rc::Rc;
@@ -104,6 +105,8 @@ pub struct Mailbox {
     ops_since_snapshot: u64,
     /// The next checkpoint writes it whatever its ops.
     bodies_move: bool,
+    /// Sum of the sizes of the live messages, once somebody has asked.
+    bytes: Cell<Option<u64>>,
 }
 
 /// Where a message's rendered cache is.
@@ -136,6 +139,7 @@ impl Mailbox {
             views: Vec::new(),
             ops_since_snapshot: 0,
             bodies_move: false,
+            bytes: Cell::new(None),
         }
     }
 
@@ -184,9 +188,22 @@ impl Mailbox {
         self.rows.count() - self.rows.rank(self.first_recent)
     }
 
-    /// Sum of the sizes of the live messages, bytes. O(messages).
+    /// Sum of the sizes of the live messages, bytes. The first who asks looks at them all.
     pub fn bytes(&self) -> u64 {
-        self.rows.from_rank(0).map(|row| u64::from(self.fixed_of(row).size)).sum()
+        let count = || self.rows.from_rank(0).map(|row| u64::from(self.fixed_of(row).size)).sum();
+        let bytes = self.bytes.get().unwrap_or_else(count);
+        self.bytes.set(Some(bytes));
+        bytes
+    }
+
+    /// What [`Mailbox::bytes`] would count.
+    pub(crate) fn bytes_are(&self, bytes: u64) {
+        self.bytes.set(Some(bytes));
+    }
+
+    /// [`Mailbox::bytes`], if somebody has asked before.
+    pub(crate) fn bytes_if_known(&self) -> Option<u64> {
+        self.bytes.get()
     }
 
     /// Keyword names; bit `i` of a mask is the `i`-th.

@@ -25,6 +25,19 @@ struct Logged {
 }
 
 impl<D: Disk, C: Clock> Store<D, C> {
+    /// Makes known what each mailbox of an account holds. Costs a look into those that have not been in memory yet.
+    ///
+    /// # Errors
+    /// As [`Store::load`].
+    pub async fn measure(&self, account: &Rc<AccountHandle>) -> Result<(), StoreError> {
+        let unmeasured: Vec<MailboxId> = account.read(|state| state.unmeasured().collect());
+        for id in unmeasured {
+            self.load(account, id).await?;
+            account.read(|state| state.mailbox(id).map(|mailbox| mailbox.bytes()));
+        }
+        Ok(())
+    }
+
     /// The account of a user, begun if it is new. Whoever comes while it is being opened waits for the same one.
     ///
     /// # Errors
