@@ -7,6 +7,7 @@
 //! flags   Flags (system) and KeywordMask (per mailbox)
 //! error   Class: what kind of failure, one table per protocol turns it into a reply
 //! uidl    UidlFormat: how POP3's unique ids are made
+//! rights  Rights: what somebody may do with a mailbox
 //! special_use  SpecialUse: what a mailbox is for
 //! metadata  names of annotations, in their one spelling
 //! secret  Secret: a password, zeroed when dropped, never printed
@@ -24,6 +25,7 @@ mod ids;
 pub mod limits;
 mod metadata;
 mod name;
+mod rights;
 pub mod scram;
 pub mod seam;
 mod secret;
@@ -37,6 +39,7 @@ pub use flags::{Flags, KeywordMask};
 pub use ids::{AccountId, Guid, LogPos, MailboxId, ModSeq, Seq, ShardId, Uid, UidValidity};
 pub use metadata::metadata_name;
 pub use name::{UserName, UserNameError};
+pub use rights::Rights;
 pub use secret::Secret;
 pub use set::{IdSet, SetTooBig};
 pub use special_use::SpecialUse;

@@ -2,6 +2,7 @@
 
 use crate::listener::Place;
 use crate::parse::Reader;
+use crate::quota_rule::QuotaRule;
 use skein_base::UidlFormat;
 
 /// Adds what is wrong between settings that are each right by themselves.
@@ -11,6 +12,7 @@ pub(crate) fn check(reader: &mut Reader<'_>) {
     addresses_differ(reader);
     log_can_be_filtered(reader);
     pop3_can_work(reader);
+    quota_rules_read(reader);
     group_with_user(reader);
     http_without_root(reader);
 }
@@ -28,6 +30,26 @@ fn certificate_and_key(reader: &mut Reader<'_>) {
         given,
         format!("needs {lacking} beside it: write both, or neither for a self-signed certificate"),
     );
+}
+
+fn quota_rules_read(reader: &mut Reader<'_>) {
+    let quota = &reader.config.quota;
+    let of_all = "the user as a whole: write quota.storage_bytes, quota.messages or quota.mailboxes".to_owned();
+    let wrong = match QuotaRule::parse_all(&quota.rules) {
+        Err(error) => Some(error),
+        Ok(rules) => rules.iter().any(QuotaRule::is_for_all).then(|| format!("a rule is about {of_all}")),
+    };
+    if let Some(error) = wrong {
+        let place = reader.place("quota.rules");
+        reader.problem(place, "quota.rules", format!("is wrong: {error}"));
+    }
+    for key in ["quota.root", "quota.exceeded_text"] {
+        let quota = &reader.config.quota;
+        let text = if key == "quota.root" { &quota.root } else { &quota.exceeded_text };
+        if text.is_empty() || text.chars().any(char::is_control) {
+            reader.problem(reader.place(key), key, "needs a text without line breaks".to_owned());
+        }
+    }
 }
 
 /// The page is served by a part that starts after root is given up.

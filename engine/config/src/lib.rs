@@ -19,6 +19,7 @@ mod modules;
 mod outside;
 mod parse;
 mod problem;
+mod quota_rule;
 mod row;
 mod shown;
 mod source;
@@ -31,6 +32,7 @@ pub use listener::{CertificateFiles, Listener, Place, TlsMode, TrustedProxies, U
 pub use modules::module_levels;
 pub use outside::{Fetch, OUTSIDE_BYTES_MAX, Outside};
 pub use problem::Problem;
+pub use quota_rule::{QuotaAmount, QuotaResource, QuotaRule};
 pub use row::{Kind, Reload, Row};
 pub use shown::{Origin, Shown};
 pub use source::{AuthSource, Skip, Source, SourceRules, TemplateError, Then, UserTemplate};

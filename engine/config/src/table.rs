@@ -261,8 +261,31 @@ settings! {
         received_header: bool = Kind::Bool, "true", Live;
         /// What Delivered-To says, in a message that one recipient alone gets.
         delivered_to: DeliveredTo = Kind::Choice(DeliveredTo::WORDS), "\"final\"", Live;
+        /// True: a recipient whose quota is used up is refused at RCPT, before the message comes.
+        rcpt_quota_check: bool = Kind::Bool, "false", Live;
         /// Deliveries to one user at a time; more are put off with 451. 0 is no limit.
         user_deliveries_max: u32 = count(0, 100_000, "deliveries"), "0", Live;
+    }
+    /// How much a user may hold. A source of users may say otherwise for one: quota_rule=*:storage=1G, quota_rule2=Trash:storage=+100M,
+    /// or quota_storage_size, quota_message_count and quota_mailbox_count.
+    quota: Quota {
+        /// Bytes of all messages; 0 is no limit.
+        storage_bytes: u64 = count(0, i64::MAX as u64, "bytes"), "0", Live;
+        /// Messages; 0 is no limit.
+        messages: u64 = count(0, i64::MAX as u64, "messages"), "0", Live;
+        /// Mailboxes; 0 is no limit.
+        mailboxes: u32 = count(0, 10_000_000, "mailboxes"), "0", Live;
+        /// Messages of any one mailbox; 0 is no limit.
+        mailbox_messages: u32 = count(0, u32::MAX as u64, "messages"), "0", Live;
+        /// Bytes by which mail that is delivered may go beyond storage_bytes, so that a user whose mailbox is nearly full notices it before
+        /// small messages come through where large ones do not.
+        storage_grace_bytes: u64 = count(0, i64::MAX as u64, "bytes"), "10485760", Live;
+        /// Rules of single mailboxes with commas between: "Trash:storage=+100M, Junk:ignore". A star in the name stands for any text.
+        rules: String = Kind::Text { bytes_max: 4000 }, "\"\"", Live;
+        /// What IMAP clients see as the name of the quota root.
+        root: String = Kind::Text { bytes_max: 200 }, "\"User quota\"", Live;
+        /// What senders and clients are told when it is too much.
+        exceeded_text: String = Kind::Text { bytes_max: 200 }, "\"Quota exceeded (mailbox for user is full)\"", Live;
     }
     /// What the server tells about itself.
     log: Log {

@@ -14,6 +14,7 @@ use skein_admin::{Admin, PageSocket};
 use skein_auth::Penalties;
 use skein_base::ShardId;
 use skein_config::Config;
+use skein_hooks::Maker;
 use skein_runtime::{
     DataLock, Inbox, Lanes, Privileges, ShardsConfig, Side, Signal, Signals, check_cores, check_io_uring,
     raise_memlock, raise_nofile,
@@ -47,11 +48,17 @@ pub enum Start {
     Takeover,
 }
 
-/// Runs a server until a signal ends it, or another process takes its place. `ready` is called once everything serves.
+/// Runs a server until a signal ends it, or another process takes its place. `ready` is called once everything serves. On each shard it
+/// makes `extensions` beside those that every server has.
 ///
 /// # Errors
 /// Why it did not start, or which shard did not end well.
-pub fn run(config: Config, start: Start, ready: impl FnOnce(&Started)) -> Result<(), ServerError> {
+pub fn run(
+    config: Config,
+    start: Start,
+    extensions: Vec<Maker>,
+    ready: impl FnOnce(&Started),
+) -> Result<(), ServerError> {
     let system = |what| move |error| ServerError::System { what, error };
     Signals::block().map_err(system("blocking signals"))?;
     logging::start(&config);
@@ -111,6 +118,7 @@ pub fn run(config: Config, start: Start, ready: impl FnOnce(&Started)) -> Result
         hostname,
         log_dir,
         lanes,
+        extensions: shard::built_in().into_iter().chain(extensions).collect(),
         given: Given::default(),
         config: Arc::new(config),
     });

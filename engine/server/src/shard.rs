@@ -8,6 +8,7 @@ use crate::takeover::Given;
 use crate::users;
 use skein_base::UidlFormat;
 use skein_config::{Config, PlaintextWithoutTls, TrustedProxies};
+use skein_hooks::{Extensions, Maker};
 use skein_proto::imap::ImapConfig;
 use skein_proto::pop3::Pop3Config;
 use skein_runtime::{Class, Inbox, Lanes, RealClock, RealDisk, ShardContext, oneshot, sleep, spawn_detached, timeout};
@@ -48,6 +49,8 @@ pub(crate) struct Common {
     pub lanes: Lanes<ToShard>,
     pub limit: ConnectionLimit,
     pub vitals: Arc<Vitals>,
+    /// Makes what takes part in the sessions.
+    pub extensions: Vec<Maker>,
     pub given: Given,
 }
 
@@ -74,7 +77,8 @@ pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -
     let store = Store::new(RealDisk, RealClock, &common.config.data_dir, log.clone(), tail);
     store.adopt(common.old_segments.clone());
     let settings = settings(common.config.clone(), &common.hostname);
-    let host = Host::new(context.id, store.clone(), common.lanes.clone(), common.doorman.clone(), settings);
+    let organs = (store.clone(), Extensions::new(&common.extensions));
+    let host = Host::new(context.id, organs, common.lanes.clone(), common.doorman.clone(), settings);
     if context.id.0 == 0 {
         spawn_detached(Class::Bulk, "user files", users::watch(common.doorman.auth.clone()));
     }
@@ -232,6 +236,11 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
         plaintext_on_loopback_only: plaintext == PlaintextWithoutTls::Loopback,
         config,
     }
+}
+
+/// The extensions that every server has.
+pub(crate) fn built_in() -> Vec<Maker> {
+    vec![Arc::new(|| Rc::new(skein_quota::Quota::default()))]
 }
 
 fn pop3_settings(config: &Config) -> Pop3Settings {

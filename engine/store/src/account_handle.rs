@@ -7,6 +7,7 @@ use crate::log::{Appended, LogError, TailRecord};
 use crate::op::{self, Op};
 use skein_base::sync::Notify;
 use skein_base::{AccountId, LogPos, MailboxId, UserName};
+use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -56,6 +57,8 @@ pub struct AccountHandle {
     pub(crate) bodies_anywhere: Cell<bool>,
     /// Messages have left, so that a pack may hold waste.
     pub(crate) packs_shrank: Cell<bool>,
+    /// What extensions keep with it, one of each type.
+    slots: RefCell<Vec<Rc<dyn Any>>>,
     /// Where bodies went lately: for those who read an address a moment ago and come with it now.
     moved: RefCell<[HashMap<BodyAddr, BodyAddr>; 2]>,
 }
@@ -78,6 +81,7 @@ impl AccountHandle {
             lost_signal: OnceCell::new(),
             bodies_anywhere: Cell::new(false),
             packs_shrank: Cell::new(false),
+            slots: RefCell::default(),
             moved: RefCell::default(),
         })
     }
@@ -100,6 +104,18 @@ impl AccountHandle {
     /// Moves views. What is logged changes through [`crate::Store::commit`] only.
     pub fn with_mut<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
         change(&mut self.state.borrow_mut())
+    }
+
+    /// What an extension keeps with the open account, by its type.
+    pub fn slot<T: 'static>(&self) -> Option<Rc<T>> {
+        self.slots.borrow().iter().find_map(|slot| slot.clone().downcast().ok())
+    }
+
+    /// Keeps it, in the place of another of its type, until the account closes.
+    pub fn put_slot<T: 'static>(&self, value: Rc<T>) {
+        let mut slots = self.slots.borrow_mut();
+        slots.retain(|slot| !slot.is::<T>());
+        slots.push(value);
     }
 
     /// Told after each change of the account.

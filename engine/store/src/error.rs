@@ -1,6 +1,7 @@
 //! Why the store refuses, with the class that the protocols go by.
 
 use crate::account::AccountError;
+use crate::gate::Refused;
 use crate::log::{LogError, ReadError};
 use skein_base::{AccountId, Class, MailboxId};
 use std::{fmt, io};
@@ -10,6 +11,8 @@ use std::{fmt, io};
 pub enum StoreError {
     /// The account's rules.
     Account(AccountError),
+    /// The gate.
+    Refused(Refused),
     /// The log.
     Log(LogError),
     /// Reading back.
@@ -30,6 +33,7 @@ impl StoreError {
     pub fn class(&self) -> Class {
         match self {
             StoreError::Account(error) => error.class(),
+            StoreError::Refused(refused) => refused.class,
             StoreError::Log(error) => error.class(),
             StoreError::Read(error) => error.class(),
             StoreError::Disk(_) => Class::Unavailable,
@@ -46,6 +50,7 @@ impl StoreError {
     pub fn client_text(&self) -> String {
         match self {
             StoreError::Account(error) => error.to_string(),
+            StoreError::Refused(refused) => refused.to_string(),
             StoreError::Log(LogError::TooBig { .. }) => "Too many messages for one command; use a smaller set".into(),
             StoreError::Log(LogError::Full { .. }) => "The disk of the mail store is full".into(),
             StoreError::Log(_) => "Mail can not be changed at the moment, please try again later".into(),
@@ -61,6 +66,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreError::Account(error) => error.fmt(f),
+            StoreError::Refused(refused) => refused.fmt(f),
             StoreError::Log(error) => error.fmt(f),
             StoreError::Read(error) => error.fmt(f),
             StoreError::Disk(error) => write!(f, "disk: {error}"),
@@ -82,4 +88,4 @@ macro_rules! from {
         }
     )*};
 }
-from!(AccountError => Account, LogError => Log, ReadError => Read, io::Error => Disk);
+from!(AccountError => Account, Refused => Refused, LogError => Log, ReadError => Read, io::Error => Disk);

@@ -11,6 +11,7 @@
 //! log       the shard's log, scan, recovery     mailbox   rows, views, expunge history
 //! pack      messages that were drained
 //! body      messages in the log                 store     open, commit, checkpoint
+//! gate      who is asked before a change
 //! sim       a disk that crashes, on purpose
 //! ```
 //!
@@ -22,6 +23,7 @@ pub mod body;
 pub mod describe;
 pub mod dictionary;
 mod error;
+pub mod gate;
 pub mod log;
 pub mod mailbox;
 pub mod op;
@@ -30,9 +32,10 @@ pub mod sim;
 mod snapshot;
 mod store;
 
-pub use account::AccountError;
+pub use account::{AccountError, Usage};
 pub use account_handle::{AccountHandle, Lost};
 pub use error::StoreError;
+pub use gate::{Actor, Change, Gate, Guest, Refused};
 pub use store::{
     CHECKPOINT_OPS, COMPACT_BYTES_MIN, CheckError, Checked, DrainLimits, Finding, Inspector, OldSegments, OpenLimits,
     PINNED, Pinned, Reads, Rebuilt, RestoreError, Restored, Stopped, Store, StoreMetrics, WASTE_ONE_IN,

@@ -36,6 +36,7 @@ use crate::account_handle::AccountHandle;
 use crate::body::{BodyAddr, Place};
 use crate::dictionary::{Dictionary, DictionaryError};
 use crate::error::StoreError;
+use crate::gate::{Actor, Change, Gate};
 use crate::log::{Log, ReadError, RecordKind, TailIndex};
 use crate::mailbox::Fixed;
 use crate::op::{self, Op};
@@ -138,6 +139,7 @@ struct Shared<D: Disk, C: Clock> {
     tail: RefCell<TailIndex>,
     accounts: RefCell<HashMap<AccountId, Slot>>,
     packs: PackFiles<D>,
+    gate: RefCell<Option<Rc<dyn Gate>>>,
     old_segments: RefCell<drain::Held>,
     drains: Cell<bool>,
     metrics: Cell<StoreMetrics>,
@@ -186,6 +188,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
             log,
             tail: RefCell::new(tail),
             accounts: RefCell::default(),
+            gate: RefCell::default(),
             metrics: Cell::default(),
             old_segments: RefCell::default(),
             drains: Cell::new(false),
@@ -222,7 +225,26 @@ impl<D: Disk, C: Clock> Store<D, C> {
         StoreMetrics { accounts_open: open, accounts_in_tail, ..self.0.metrics.get() }
     }
 
-    /// Logs ops that the account has validated and applies them. No await lies between validation and this.
+    /// Who is asked about changes from now on.
+    pub fn set_gate(&self, gate: Rc<dyn Gate>) {
+        *self.0.gate.borrow_mut() = Some(gate);
+    }
+
+    /// [`Store::commit`] of what somebody wants, when the gate lets it pass.
+    ///
+    /// # Errors
+    /// The gate refuses, or as [`Store::commit`].
+    pub fn commit_for(&self, actor: &Actor, account: &AccountHandle, ops: &[Op]) -> Result<LogPos, StoreError> {
+        let gate = self.0.gate.borrow().clone();
+        let (Some(gate), false) = (gate, ops.is_empty()) else { return self.commit(account, ops) };
+        let change = Change { actor, account, ops };
+        gate.before(&change)?;
+        let pos = self.commit(account, ops)?;
+        gate.after(&change);
+        Ok(pos)
+    }
+
+    /// Logs ops that the account has validated and applies them, whatever the gate would say. No await lies between validation and this.
     ///
     /// # Errors
     /// The log refuses, or lost the account or a body that the ops name; then nothing changed.

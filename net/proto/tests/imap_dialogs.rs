@@ -6,7 +6,8 @@
 //! Q: Fetch { set: 1  the next question starts so
 //! U: * 1 EXISTS      the session writes this line before it answers, or while the client idles
 //! R: Done            the session answers; R lines are consumed one per question, in order
-//! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login, all-mechanisms
+//! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login, all-mechanisms,
+//!                    extension (in TLS, with commands that are not the machine's own)
 //! # comment
 //! ```
 //! `{after login}` stands for the capabilities that are offered to who is logged in.
@@ -14,7 +15,7 @@
 
 use skein_base::scram::ScramKeys;
 use skein_base::{Class, Flags, IdSet, ModSeq, Uid, UidValidity};
-use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, SelectedInfo, StatusInfo, Step};
+use skein_proto::imap::{Code, ExtensionCommand, Imap, ImapConfig, Reply, Request, SelectedInfo, StatusInfo, Step};
 use skein_proto::sasl::{Mechanism, Question, ScramAnswer};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -178,6 +179,7 @@ fn status(text: &str) -> StatusInfo {
             "limit" => info.append_limit = value.parse().unwrap(),
             "size" => info.size = value.parse().unwrap(),
             "deleted" => info.deleted = value.parse().unwrap(),
+            "deleted_bytes" => info.deleted_bytes = value.parse().unwrap(),
             "id" => info.mailbox_id = value.parse().unwrap(),
             _ => panic!("{name}"),
         }
@@ -212,10 +214,15 @@ fn code(text: &str) -> Code {
 
 /// Plays the dialog with the client's bytes in these pieces; returns all output and whether it closed.
 fn play(dialog: &Dialog, pieces: &[&[u8]]) -> (String, bool) {
-    let tls = dialog.start == "tls";
+    let tls = matches!(&*dialog.start, "tls" | "extension");
     let mut config = ImapConfig { plaintext_login: dialog.start == "plain-login", ..ImapConfig::default() };
     if dialog.start == "all-mechanisms" {
         config.mechanisms = Mechanism::ALL.to_vec();
+    }
+    if dialog.start == "extension" {
+        let command = |name, needs_selected| ExtensionCommand { name, needs_selected };
+        config.commands = vec![command("GETQUOTA", false), command("GETQUOTAROOT", false), command("WATCH", true)];
+        config.capabilities = vec!["QUOTA".into(), "QUOTA=RES-STORAGE".into()];
     }
     let mut imap = Imap::new(Arc::new(config), tls);
     let mut answers = dialog.answers.clone();

@@ -81,6 +81,7 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::Idle => command!("imap", "IDLE"),
         Request::IdleEnd => None,
         Request::Enable | Request::EnableMetadata { .. } => command!("imap", "ENABLE"),
+        Request::Extension { .. } => command!("imap", "EXTENSION"),
         Request::Logout => command!("imap", "LOGOUT"),
     }
 }

@@ -7,15 +7,16 @@ use crate::pop3::{self, Pop3Settings};
 use crate::pump::Moved;
 use crate::rawlog::Rawlogs;
 use crate::sessions::{Kick, Seat, SessionInfo, Sessions, within};
-use skein_auth::{Auth, Penalties, SharedAuth};
+use skein_auth::{Accepted, Auth, Fields, Penalties, SharedAuth};
 use skein_base::seam::Clock;
 use skein_base::sync::Notify;
 use skein_base::{AccountId, ShardId, UserName};
 use skein_config::Config;
+use skein_hooks::Extensions;
 use skein_proto::imap::{Imap, ImapConfig};
 use skein_proto::pop3::{Pop3, Pop3Config};
 use skein_runtime::{Class, Inbox, Lanes, RealClock, Side, spawn_detached};
-use skein_store::AccountHandle;
+use skein_store::{AccountHandle, StoreError};
 use skein_transport::{AddressLimit, Conn};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -102,6 +103,7 @@ struct Shared {
     id: ShardId,
     shards: u16,
     store: Store,
+    extensions: Extensions,
     lanes: Lanes<ToShard>,
     auth: Auth,
     doorman: Doorman,
@@ -123,11 +125,21 @@ struct Shared {
 
 impl Host {
     /// A shard's host.
-    pub fn new(id: ShardId, store: Store, lanes: Lanes<ToShard>, doorman: Doorman, settings: HostSettings) -> Host {
+    pub fn new(
+        id: ShardId,
+        (store, extensions): (Store, Extensions),
+        lanes: Lanes<ToShard>,
+        doorman: Doorman,
+        settings: HostSettings,
+    ) -> Host {
+        extensions.configure(&settings.config);
+        store.set_gate(Rc::new(extensions.clone()));
+        let settings = with_extensions(settings, &extensions);
         Host(Rc::new(Shared {
             id,
             shards: lanes.shards() as u16,
             store,
+            extensions,
             lanes,
             auth: Auth::new(doorman.auth.clone()),
             doorman,
@@ -198,7 +210,8 @@ impl Host {
     fn reload(&self, reload: Reload) {
         let Reload { settings, done } = reload;
         self.0.store.set_checkpoint_ops(u64::from(settings.config.store.snapshot_ops));
-        *self.0.settings.borrow_mut() = Rc::new(settings);
+        self.0.extensions.configure(&settings.config);
+        *self.0.settings.borrow_mut() = Rc::new(with_extensions(settings, &self.0.extensions));
         drop(done);
     }
 
@@ -255,11 +268,31 @@ impl Host {
         &self.0.store
     }
 
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.0.extensions
+    }
+
+    /// The account of who has logged in; extensions have heard of him.
+    pub(crate) async fn open_for(&self, accepted: &Accepted) -> Result<Rc<AccountHandle>, StoreError> {
+        let account = self.0.store.open(&accepted.user).await?;
+        self.introduce(&account, &accepted.fields).await?;
+        Ok(account)
+    }
+
+    /// Tells extensions of a user whose account is open.
+    pub(crate) async fn introduce(&self, account: &Rc<AccountHandle>, fields: &Fields) -> Result<(), StoreError> {
+        self.0.extensions.user_known(account, fields);
+        match self.0.extensions.wants_usage(account) {
+            true => self.0.store.measure(account).await,
+            false => Ok(()),
+        }
+    }
+
     /// Every account that lives on this shard, sorted.
     ///
     /// # Errors
     /// The folders can not be listed.
-    pub async fn accounts_here(&self) -> Result<Vec<AccountId>, skein_store::StoreError> {
+    pub async fn accounts_here(&self) -> Result<Vec<AccountId>, StoreError> {
         let (me, shards) = (self.0.id, self.0.shards);
         self.0.store.accounts(|id| skein_ring::home_shard(id, shards) == me).await
     }
@@ -354,6 +387,13 @@ impl Host {
         self.0.numbers.set(self.0.numbers.get() + 1);
         self.0.numbers.get()
     }
+}
+
+/// Lets IMAP clients know what the extensions add.
+fn with_extensions(mut settings: HostSettings, extensions: &Extensions) -> HostSettings {
+    let (capabilities, commands) = (extensions.capabilities(), extensions.commands());
+    settings.imap = Arc::new(ImapConfig { capabilities, commands, ..(*settings.imap).clone() });
+    settings
 }
 
 /// Writes an account out in the background when enough has changed.

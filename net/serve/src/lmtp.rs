@@ -19,7 +19,7 @@ use crate::metrics;
 use crate::pump::start_tls;
 use crate::sessions::Seat;
 use delivery::{Bytes, Message, Open, Origin, To};
-use skein_auth::Unavailable;
+use skein_auth::{Fields, Unavailable};
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::seam::Clock;
 use skein_base::{Class, ShardId, UserName};
@@ -69,6 +69,8 @@ struct Recipient {
     user: UserName,
     /// What stands behind the delimiter of the address.
     detail: Option<String>,
+    /// What a source of users says of him.
+    fields: Arc<Fields>,
     home: ShardId,
 }
 
@@ -226,7 +228,7 @@ impl Pump {
     }
 
     async fn recipient(&mut self, address: Address) -> Reply {
-        let (user, detail) = match self.account_of(&address).await {
+        let To { user, detail, fields } = match self.account_of(&address).await {
             Ok(Some(found)) => found,
             Ok(None) => {
                 metrics::delivery_ended(Some(Class::Missing));
@@ -240,18 +242,25 @@ impl Pump {
             }
         };
         let home = self.host.home_of(&user);
+        if self.host.settings().config.lmtp.rcpt_quota_check {
+            let to = To { user: user.clone(), detail: detail.clone(), fields: fields.clone() };
+            if let Err(refusal) = delivery::would_take(&self.host, home, to).await {
+                metrics::delivery_ended(Some(refusal.class));
+                return Reply::Refuse(refusal);
+            }
+        }
         if let Some(message) = &mut self.message {
-            message.recipients.push(Recipient { address, user, detail, home });
+            message.recipients.push(Recipient { address, user, detail, fields, home });
         }
         Reply::Accept
     }
 
     /// Whose mail the address is, and its detail.
-    async fn account_of(&self, address: &Address) -> Result<Option<(UserName, Option<String>)>, Unavailable> {
+    async fn account_of(&self, address: &Address) -> Result<Option<To>, Unavailable> {
         let candidates = skein_deliver::candidates(address, &self.host.settings().recipients);
         for candidate in candidates {
-            if let Some(account) = self.host.account_of(&candidate.user).await? {
-                return Ok(Some((account, candidate.detail)));
+            if let Some((user, fields)) = self.host.account_of(&candidate.user).await? {
+                return Ok(Some(To { user, detail: candidate.detail, fields }));
             }
         }
         Ok(None)
@@ -329,7 +338,8 @@ fn unexpected() -> Reply {
 fn by_home(recipients: &[Recipient]) -> Vec<(ShardId, Vec<To>)> {
     let mut homes: Vec<(ShardId, Vec<To>)> = Vec::new();
     for recipient in recipients {
-        let to = To { user: recipient.user.clone(), detail: recipient.detail.clone() };
+        let Recipient { user, detail, fields, .. } = recipient;
+        let to = To { user: user.clone(), detail: detail.clone(), fields: fields.clone() };
         match homes.iter_mut().find(|(home, _)| *home == recipient.home) {
             Some((_, users)) => users.push(to),
             None => homes.push((recipient.home, vec![to])),

@@ -7,7 +7,7 @@
 
 use crate::host::Host;
 use crate::metrics::{self, Mechanism};
-use skein_auth::{Accepted, Attempt, Identity, Offload, Outcome, Refusal, Step, Unavailable};
+use skein_auth::{Accepted, Attempt, Fields, Identity, Offload, Outcome, Refusal, Step, Unavailable};
 use skein_base::seam::Clock;
 use skein_base::{Class, Secret, UserName};
 use skein_config::CertificateUser;
@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The client, as far as a login cares.
@@ -136,13 +137,14 @@ impl Host {
         }
     }
 
-    /// The account that a name stands for, his own or another; `None` when no source knows it.
+    /// The account that a name stands for, his own or another, and what is said of it; `None` when no source knows it.
     ///
     /// # Errors
     /// A source could not be asked, and no other one knows the name.
-    pub(crate) async fn account_of(&self, user: &UserName) -> Result<Option<UserName>, Unavailable> {
+    pub(crate) async fn account_of(&self, user: &UserName) -> Result<Option<(UserName, Arc<Fields>)>, Unavailable> {
         let found = self.auth().find(user, &self.elsewhere()).await?;
-        Ok(found.map(|entry| entry.fields.user.clone().unwrap_or_else(|| user.clone())))
+        let named = |fields: Arc<Fields>| (fields.user.clone().unwrap_or_else(|| user.clone()), fields);
+        Ok(found.map(|entry| named(entry.fields)))
     }
 
     /// Tries a login without one, for an operator: what each source says, what it comes to, and how long (ms) a client at

@@ -3,7 +3,7 @@
 use crate::host::{Host, ToShard};
 use crate::metrics;
 use crate::sessions::{Seat, SessionId, SessionInfo};
-use skein_base::UserName;
+use skein_auth::Accepted;
 use skein_base::limits::OUTPUT_BYTES_WATERMARK;
 use skein_runtime::{Deadline, LaneError};
 use skein_transport::{Conn, Frozen};
@@ -25,14 +25,14 @@ const KEPT_BYTES_MAX: usize = 2 * OUTPUT_BYTES_WATERMARK;
 pub struct Moved<M> {
     frozen: Frozen,
     machine: M,
-    user: UserName,
+    accepted: Accepted,
     info: SessionInfo,
 }
 
 impl<M> Moved<M> {
     /// The connection, now this shard's, its machine, who has logged in, and its place among the sessions.
-    pub(crate) fn arrive(self, host: &Host) -> (Conn, M, UserName, Seat) {
-        (self.frozen.thaw(), self.machine, self.user, host.seats().take(self.info))
+    pub(crate) fn arrive(self, host: &Host) -> (Conn, M, Accepted, Seat) {
+        (self.frozen.thaw(), self.machine, self.accepted, host.seats().take(self.info))
     }
 
     pub(crate) fn session(&self) -> SessionId {
@@ -46,13 +46,13 @@ pub(crate) fn hand_over<M>(
     conn: Conn,
     unread: Vec<u8>,
     machine: M,
-    user: UserName,
+    accepted: Accepted,
     seat: Seat,
     wrap: fn(Box<Moved<M>>) -> ToShard,
 ) {
-    let home = host.home_of(&user);
+    let home = host.home_of(&accepted.user);
     metrics::MOVES.add(1);
-    let moved = Box::new(Moved { frozen: conn.freeze(unread), machine, user, info: seat.leave() });
+    let moved = Box::new(Moved { frozen: conn.freeze(unread), machine, accepted, info: seat.leave() });
     // Dropped, the connection is closed: a shard that can not take one more is better off without it.
     if let Err(LaneError::Full(_) | LaneError::Gone(_)) = host.lanes().send(home, wrap(moved)) {
         tracing::warn!(shard = home.0, "a login was dropped: its user's shard does not keep up");

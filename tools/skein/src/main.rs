@@ -121,7 +121,7 @@ fn serve(file: Option<PathBuf>, takeover: bool) -> ExitCode {
     };
     let (demo, data) = (config.demo, config.data_dir.clone());
     let start = if takeover { Start::Takeover } else { Start::Alone };
-    match skein_server::run(config, start, |started| banner::print(started, demo, &data)) {
+    match skein_server::run(config, start, Vec::new(), |started| banner::print(started, demo, &data)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
     }

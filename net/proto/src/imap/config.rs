@@ -40,6 +40,15 @@ const CAPABILITIES: &[&str] = &[
     "WITHIN",
 ];
 
+/// A command that is not the machine's own: its arguments are read by the general grammar of RFC 3501 §9, and somebody else knows what they mean.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ExtensionCommand {
+    /// As clients write it, in capitals; an atom without `UID` before it.
+    pub name: &'static str,
+    /// It means the selected mailbox, so that one has to be.
+    pub needs_selected: bool,
+}
+
 /// Settings of the machine; one value shared by all connections of a listener.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ImapConfig {
@@ -55,6 +64,10 @@ pub struct ImapConfig {
     pub message_bytes_max: u64,
     /// Fields of the ID answer (RFC 2971), at most 30; none is answered as NIL.
     pub id: Vec<(String, String)>,
+    /// Commands of extensions.
+    pub commands: Vec<ExtensionCommand>,
+    /// Capabilities of extensions, told after login.
+    pub capabilities: Vec<String>,
 }
 
 impl Default for ImapConfig {
@@ -66,11 +79,18 @@ impl Default for ImapConfig {
             mechanisms: vec![Mechanism::Plain],
             message_bytes_max: MESSAGE_BYTES_MAX_DEFAULT,
             id: vec![("name".to_string(), "Skein".to_string())],
+            commands: Vec::new(),
+            capabilities: Vec::new(),
         }
     }
 }
 
 impl ImapConfig {
+    /// The extension's command of this name, without regard to case.
+    pub(crate) fn command(&self, name: &[u8]) -> Option<ExtensionCommand> {
+        self.commands.iter().find(|command| command.name.as_bytes().eq_ignore_ascii_case(name)).copied()
+    }
+
     /// A password may travel on this connection.
     pub(crate) fn allows_login(&self, tls: bool) -> bool {
         tls || self.plaintext_login
@@ -91,6 +111,10 @@ impl ImapConfig {
             }
             out.extend_from_slice(b" APPENDLIMIT=");
             super::response::number(out, self.message_bytes_max);
+            for name in &self.capabilities {
+                out.push(b' ');
+                out.extend_from_slice(name.as_bytes());
+            }
             return;
         }
         if self.starttls && !channel.tls {

@@ -26,6 +26,7 @@
 //! ```
 //! Output is sent before the pump waits for the socket, and whenever it passes the watermark.
 
+mod argument;
 mod config;
 mod date;
 pub mod limits;
@@ -38,7 +39,8 @@ pub mod response;
 mod set;
 mod verb;
 
-pub use config::ImapConfig;
+pub use argument::{Argument, Arguments};
+pub use config::{ExtensionCommand, ImapConfig};
 pub use machine::{Imap, Step, Why};
 pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
 pub use request::{

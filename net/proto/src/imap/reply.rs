@@ -211,6 +211,8 @@ pub struct StatusInfo {
     pub size: u64,
     /// Messages with `\Deleted`.
     pub deleted: u32,
+    /// Bytes of the messages with `\Deleted`.
+    pub deleted_bytes: u64,
     /// Bytes of the largest message that APPEND takes.
     pub append_limit: u64,
     /// Identity of the mailbox, whatever its name.

@@ -5,13 +5,14 @@
 //! logged in       Select Create Delete Rename Subscribe Unsubscribe List Namespace Status Append* Idle Enable Sync
 //!                 GetMetadata SetMetadata EnableMetadata
 //! selected        Unselect Close Fetch Store Search Sort Thread Copy Move Expunge
+//! either          Extension
 //! any             Logout
 //! ```
 //!
 //! Mailbox names are UTF-8 with `/` between levels; the wire's modified UTF-7 never gets here. INBOX arrives as
 //! `INBOX` in whatever case the client wrote it, also as the first level (`INBOX/x`); only LIST's reference and pattern keep the client's case.
 
-use super::SeqSet;
+use super::{Argument, SeqSet};
 use crate::sasl::Question;
 use skein_base::{Flags, ModSeq, Secret, SpecialUse};
 
@@ -251,6 +252,13 @@ pub enum Request {
     /// [`response::highest_modseq`](super::response::highest_modseq). From now on every FETCH line with FLAGS
     /// carries MODSEQ; `Imap::condstore` tells. Reply: `Done`.
     Enable,
+    /// A command of an extension. Reply: `Done` or `DoneCode`.
+    Extension {
+        /// Which.
+        command: &'static str,
+        /// Its arguments, by the general grammar.
+        arguments: Vec<Argument>,
+    },
     /// LOGOUT: let go of everything. Reply: `Done`.
     Logout,
 }
@@ -548,9 +556,11 @@ impl StatusItems {
     pub const MAILBOXID: StatusItems = StatusItems(512);
     /// `X-GUID`, Dovecot's name for what MAILBOXID tells
     pub const GUID: StatusItems = StatusItems(1024);
+    /// `DELETED-STORAGE` (RFC 9208 §4.1.4)
+    pub const DELETED_STORAGE: StatusItems = StatusItems(2048);
 
     /// Wire names, in the order in which they are answered.
-    pub const NAMES: [(StatusItems, &'static str); 11] = [
+    pub const NAMES: [(StatusItems, &'static str); 12] = [
         (StatusItems::MESSAGES, "MESSAGES"),
         (StatusItems::RECENT, "RECENT"),
         (StatusItems::UIDNEXT, "UIDNEXT"),
@@ -562,6 +572,7 @@ impl StatusItems {
         (StatusItems::APPENDLIMIT, "APPENDLIMIT"),
         (StatusItems::MAILBOXID, "MAILBOXID"),
         (StatusItems::GUID, "X-GUID"),
+        (StatusItems::DELETED_STORAGE, "DELETED-STORAGE"),
     ];
 
     /// True when every item of `other` is asked.

@@ -46,6 +46,7 @@ pub(crate) enum Verb {
     UidStore,
     UidCopy,
     UidMove,
+    Extension,
 }
 
 /// The states in which a command is allowed (RFC 3501 §3, §6).
@@ -115,11 +116,15 @@ const ROWS: &[Row] = &[
     Row(Verb::UidStore,     "UID STORE",    When::Selected,    News::All),
     Row(Verb::UidCopy,      "UID COPY",     When::Selected,    News::All),
     Row(Verb::UidMove,      "UID MOVE",     When::Selected,    News::All),
+    Row(Verb::Extension,    "",             When::AfterLogin,  News::All), // its name is the extension's
 ];
 
 impl Verb {
     /// The command of this name, with `UID ` before it when `uid`; without regard to case.
     pub(crate) fn find(name: &[u8], uid: bool) -> Option<Verb> {
+        if name.is_empty() {
+            return None;
+        }
         let is = |row: &&Row| match (uid, row.1.strip_prefix("UID ")) {
             (true, Some(tail)) => name.eq_ignore_ascii_case(tail.as_bytes()),
             (false, None) => name.eq_ignore_ascii_case(row.1.as_bytes()),

@@ -25,12 +25,13 @@ use link::{Link, flush};
 pub use metadata::NotSet;
 pub use search::{Compare, Criterion};
 pub(crate) use session::Session;
-use skein_base::{AccountId, Class, UserName};
+use skein_auth::Accepted;
+use skein_base::{AccountId, Class};
 use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, Step, Why};
 use skein_proto::sasl::{Credentials, Question};
 use skein_runtime::metrics::Held;
 use skein_runtime::{Deadline, sleep};
-use skein_store::StoreError;
+use skein_store::{Actor, StoreError};
 use skein_transport::Conn;
 use std::io;
 use std::rc::Rc;
@@ -42,7 +43,7 @@ enum End {
     /// The connection is closed, or is to be closed.
     Close,
     /// The user lives on another shard.
-    Move(UserName),
+    Move(Accepted),
 }
 
 /// Why a pump wakes.
@@ -103,9 +104,9 @@ fn config(settings: &HostSettings, conn: &Conn) -> Arc<ImapConfig> {
 
 /// Serves a connection that logged in on another shard.
 pub(crate) async fn resume(host: Host, moved: Moved<Imap>) {
-    let (conn, machine, user, seat) = moved.arrive(&host);
+    let (conn, machine, accepted, seat) = moved.arrive(&host);
     let mut pump = Pump::new(host, conn, machine, seat);
-    let reply = pump.log_in(&user).await;
+    let reply = pump.log_in(&accepted).await;
     pump.machine.answer(reply);
     pump.run().await;
 }
@@ -136,9 +137,9 @@ impl Pump {
         self.seat.counts(&self.conn);
         match end {
             Ok(End::Close) => self.conn.close().await,
-            Ok(End::Move(user)) => {
+            Ok(End::Move(accepted)) => {
                 let unread = self.input.split_off(self.at);
-                pump::hand_over(&self.host, self.conn, unread, self.machine, user, self.seat, ToShard::Imap);
+                pump::hand_over(&self.host, self.conn, unread, self.machine, accepted, self.seat, ToShard::Imap);
             }
             Err(error) => tracing::debug!(peer = %self.conn.peer(), %error, "the connection broke"),
         }
@@ -260,9 +261,9 @@ impl Pump {
         command.ends(start);
         let reply = match verdict {
             Verdict::In(accepted) if self.host.home_of(&accepted.user) == self.host.id() => {
-                self.log_in(&accepted.user).await
+                self.log_in(&accepted).await
             }
-            Verdict::In(accepted) => return Some(End::Move(accepted.user)),
+            Verdict::In(accepted) => return Some(End::Move(accepted)),
             Verdict::Keys(answer) => Reply::Keys(answer),
             Verdict::No { class, text } => Reply::no(class, text),
         };
@@ -270,15 +271,16 @@ impl Pump {
         None
     }
 
-    async fn log_in(&mut self, user: &UserName) -> Reply {
+    async fn log_in(&mut self, accepted: &Accepted) -> Reply {
+        let user = &accepted.user;
         let Some(admitted) = self.host.admit(AccountId::of(user), Service::Imap) else {
             let max = self.host.settings().connections_per_user_max;
             metrics::USERS_REFUSED.add(1);
             return Reply::no(Class::Limit, format!("You have {max} connections open already; close some first"));
         };
-        match self.host.store().open(user).await {
+        match self.host.open_for(accepted).await {
             Ok(account) => {
-                let session = Session::new(self.host.store().clone(), account, &self.host.settings());
+                let session = Session::new(&self.host, account, Actor::Owner);
                 self.session = Some((session, admitted));
                 self.seat.logged_in(user);
                 if let Some(tap) = self.host.rawlog(user, self.seat.id(), &self.input[self.at..]).await {

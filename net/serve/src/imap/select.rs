@@ -111,7 +111,7 @@ fn describe(mailbox: &Mailbox, view: ViewId, read_only: bool) -> SelectedInfo {
 
 /// What is asked; what costs a look at every message only then.
 fn status_of(mailbox: &Mailbox, items: StatusItems) -> StatusInfo {
-    let deleted = || mailbox.rows().from_rank(0).filter(|row| row.flags.contains(Flags::DELETED)).count() as u32;
+    let deleted = || mailbox.rows().from_rank(0).filter(|row| row.flags.contains(Flags::DELETED));
     StatusInfo {
         messages: mailbox.rows().count(),
         recent: mailbox.unclaimed(),
@@ -120,7 +120,11 @@ fn status_of(mailbox: &Mailbox, items: StatusItems) -> StatusInfo {
         unseen: mailbox.rows().unseen(),
         highest_modseq: mailbox.modseq().0,
         size: if items.contains(StatusItems::SIZE) { mailbox.bytes() } else { 0 },
-        deleted: if items.contains(StatusItems::DELETED) { deleted() } else { 0 },
+        deleted: if items.contains(StatusItems::DELETED) { deleted().count() as u32 } else { 0 },
+        deleted_bytes: match items.contains(StatusItems::DELETED_STORAGE) {
+            true => deleted().map(|row| u64::from(mailbox.fixed(row).size)).sum(),
+            false => 0,
+        },
         // The session's to know.
         append_limit: 0,
         mailbox_id: mailbox_id(mailbox.id(), mailbox.validity()),

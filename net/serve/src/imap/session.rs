@@ -7,13 +7,14 @@ use super::metadata;
 use super::watch::Watch;
 use crate::Store;
 use crate::failure::refuse;
-use crate::host::HostSettings;
+use crate::host::{Host, HostSettings};
 use skein_base::{IdSet, MailboxId, SpecialUse, UidValidity};
-use skein_proto::imap::{Code, Reply, Request, response};
+use skein_hooks::{Call, Extensions, Outcome};
+use skein_proto::imap::{Argument, Code, Reply, Request, response};
 use skein_store::account::Account;
 use skein_store::mailbox::ViewId;
 use skein_store::op::Op;
-use skein_store::{AccountError, AccountHandle, StoreError};
+use skein_store::{AccountError, AccountHandle, Actor, StoreError};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -40,14 +41,25 @@ pub(crate) struct Session {
     pub admin: Box<str>,
     /// Present once the client asked to be told what others do.
     pub watch: RefCell<Option<Box<Watch>>>,
+    /// Who it is that asks.
+    pub actor: Actor,
+    pub extensions: Extensions,
 }
 
 impl Session {
-    pub fn new(store: Store, account: Rc<AccountHandle>, settings: &HostSettings) -> Session {
-        let watch = RefCell::new(None);
-        let mut session =
-            Session { store, account, selected: None, append: None, message_bytes_max: 0, admin: "".into(), watch };
-        session.configure(settings);
+    pub fn new(host: &Host, account: Rc<AccountHandle>, actor: Actor) -> Session {
+        let mut session = Session {
+            store: host.store().clone(),
+            account,
+            selected: None,
+            append: None,
+            message_bytes_max: 0,
+            admin: "".into(),
+            watch: RefCell::new(None),
+            actor,
+            extensions: host.extensions().clone(),
+        };
+        session.configure(&host.settings());
         session
     }
 
@@ -141,6 +153,7 @@ impl Session {
                 }
                 Reply::Done
             }
+            Request::Extension { command, arguments } => Box::pin(self.extension(command, &arguments, link)).await,
             Request::Login { .. } | Request::Sasl(_) => Reply::bad("Already logged in"),
         })
     }
@@ -194,6 +207,22 @@ impl Session {
         let now = self.store.now();
         let ops = self.account.read(|account| validate(account, now))?;
         self.commit(&ops)
+    }
+
+    async fn extension(&self, command: &'static str, arguments: &[Argument], link: &mut Link<'_>) -> Reply {
+        let call = Call {
+            command,
+            arguments,
+            actor: &self.actor,
+            account: &self.account,
+            prefix: "",
+            selected: self.selected.as_ref().map(|selected| selected.mailbox),
+            store: &self.store,
+            extensions: &self.extensions,
+        };
+        let Outcome { lines, reply } = self.extensions.run(call).await;
+        link.out().extend_from_slice(&lines);
+        reply
     }
 }
 

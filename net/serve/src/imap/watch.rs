@@ -119,10 +119,10 @@ impl Session {
         }
     }
 
-    /// Logs and applies ops; what they make happen is no news to this session.
-    pub(super) fn commit(&self, ops: &[Op]) -> Result<(), StoreError> {
+    /// Logs and applies what has been validated, when the gate lets it pass; what it makes happen is no news to this session.
+    pub(crate) fn commit(&self, ops: &[Op]) -> Result<(), StoreError> {
         let from = self.account.read(Account::events_end);
-        let committed = self.store.commit(&self.account, ops);
+        let committed = self.store.commit_for(&self.actor, &self.account, ops);
         if let Some(watch) = &mut *self.watch.borrow_mut() {
             watch.note_own(from..self.account.read(Account::events_end));
         }

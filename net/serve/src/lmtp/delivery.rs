@@ -1,17 +1,18 @@
 //! A message on the shard where its recipients live: the body once into the log, an op for each, one commit.
 
 use crate::Store;
-use crate::host::{DeliveryPlace, Host, checkpoint_if_due};
+use crate::host::{DeliveryPlace, Host, Job, ToShard, checkpoint_if_due};
 use crate::ingest::{Ingest, Received};
 use crate::metrics;
 use crate::sessions::{SessionId, within};
+use skein_auth::Fields;
 use skein_base::{AccountId, Class, Flags, MailboxId, ShardId, UserName};
 use skein_config::DetailMailbox;
 use skein_deliver::message_id;
 use skein_proto::lmtp::{Outcome, Refusal};
 use skein_store::body::BodyAddr;
 use skein_store::op::NewMessage;
-use skein_store::{AccountError, AccountHandle, StoreError};
+use skein_store::{AccountError, AccountHandle, Actor, StoreError};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ pub(super) struct To {
     pub user: UserName,
     /// What stands behind the delimiter of the address; with the setting, the name of a mailbox.
     pub detail: Option<String>,
+    /// What a source of users says of him.
+    pub fields: Arc<Fields>,
 }
 
 /// A message for users of one shard.
@@ -139,6 +142,33 @@ async fn take_here(host: Host, delivery: Delivery) {
     let _ = outcomes.send(done);
 }
 
+/// Whether the user's mailbox would take a message, as far as that is known before it has come.
+pub(super) async fn would_take(host: &Host, home: ShardId, to: To) -> Result<(), Refusal> {
+    if home == host.id() {
+        return would_take_here(host, &to).await;
+    }
+    let (answer, answered) = flume::bounded(1);
+    let job: Job = Box::new(move |host| {
+        Box::pin(async move {
+            let _nobody_waits_any_more = answer.send(would_take_here(&host, &to).await);
+        })
+    });
+    match host.lanes().send(home, ToShard::Run(job)) {
+        Ok(()) => answered.recv_async().await.unwrap_or_else(|_| Err(busy())),
+        Err(_) => Err(busy()),
+    }
+}
+
+async fn would_take_here(host: &Host, to: &To) -> Result<(), Refusal> {
+    let details = match host.settings().config.lmtp.detail_mailbox {
+        DetailMailbox::Off => DetailMailbox::Off,
+        // Nothing is made before there is a message for it.
+        DetailMailbox::Existing | DetailMailbox::Create => DetailMailbox::Existing,
+    };
+    let (account, mailbox) = open_target(host, to, details).await.map_err(|error| refusal(&error))?;
+    host.extensions().would_take(&account, mailbox, 0).map_err(|no| refusal(&no.into()))
+}
+
 /// A place for each user who has one free, and those users.
 fn admit(host: &Host, users: &[To]) -> (Vec<Option<DeliveryPlace>>, Vec<To>) {
     let places: Vec<_> = users.iter().map(|to| host.admit_delivery(AccountId::of(&to.user))).collect();
@@ -180,7 +210,7 @@ async fn deliver(host: &Host, users: &[To], trace: &[u8], message: Message, seen
     let mut accounts = Vec::with_capacity(users.len());
     let details = host.settings().config.lmtp.detail_mailbox;
     for to in users {
-        accounts.push(open_target(store, to, details).await);
+        accounts.push(open_target(host, to, details).await);
     }
     let refused = |refusal: Refusal| users.iter().map(|_| Err(refusal.clone())).collect();
     let received = match receive(host, trace, message, seen).await {
@@ -218,8 +248,10 @@ async fn deliver(host: &Host, users: &[To], trace: &[u8], message: Message, seen
 /// An account and the mailbox of it that mail goes to.
 type Target = (Rc<AccountHandle>, MailboxId);
 
-async fn open_target(store: &Store, to: &To, details: DetailMailbox) -> Result<Target, StoreError> {
+async fn open_target(host: &Host, to: &To, details: DetailMailbox) -> Result<Target, StoreError> {
+    let store = host.store();
     let account = store.open(&to.user).await?;
+    host.introduce(&account, &to.fields).await?;
     store.load(&account, MailboxId::INBOX).await?;
     let detail = to.detail.as_deref().filter(|detail| !detail.is_empty() && details != DetailMailbox::Off);
     let Some(detail) = detail else { return Ok((account, MailboxId::INBOX)) };
@@ -228,7 +260,7 @@ async fn open_target(store: &Store, to: &To, details: DetailMailbox) -> Result<T
         let made =
             account.read(|state| Ok([state.create(detail, store.now())?, state.subscribe(detail, true)?].concat()));
         match made {
-            Ok(ops) => drop(store.commit(&account, &ops)?),
+            Ok(ops) => drop(store.commit_for(&Actor::Delivery, &account, &ops)?),
             // No mailbox can have this name, or there are too many.
             Err(error) => {
                 let error: AccountError = error;
@@ -296,7 +328,7 @@ fn append(store: &Store, target: Result<Target, StoreError>, addr: &BodyAddr) ->
         body: *addr,
     };
     let (_, ops) = account.read(|state| state.append(mailbox, vec![message]))?;
-    store.commit(&account, &ops)?;
+    store.commit_for(&Actor::Delivery, &account, &ops)?;
     Ok((account, mailbox))
 }
 

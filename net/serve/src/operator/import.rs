@@ -118,7 +118,7 @@ impl Operator {
         let wish = import.uid.filter(|_| keeps);
         let (uid, ops) =
             self.session.account.read(|account| account.import(id, (wish, import.unique_id.as_deref()), message))?;
-        store.commit(&self.session.account, &ops)?;
+        store.commit_for(&self.session.actor, &self.session.account, &ops)?;
         Ok(if wish == Some(uid) { Imported::Kept(uid) } else { Imported::Given(uid) })
     }
 

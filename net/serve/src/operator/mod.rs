@@ -20,7 +20,7 @@ use skein_base::{AccountId, MailboxId, UserName};
 use skein_store::account::Account;
 use skein_store::dictionary::SAMPLE_BYTES_MAX;
 use skein_store::op::Op;
-use skein_store::{AccountError, CheckError, Checked, Inspector, Pinned, Rebuilt, StoreError};
+use skein_store::{AccountError, Actor, CheckError, Checked, Inspector, Pinned, Rebuilt, StoreError};
 
 /// One user's account.
 pub struct Operator {
@@ -66,7 +66,7 @@ impl Operator {
     }
 
     fn of(host: &Host, account: std::rc::Rc<skein_store::AccountHandle>) -> Operator {
-        Operator { session: Session::new(host.store().clone(), account, &host.settings()) }
+        Operator { session: Session::new(host, account, Actor::Operator) }
     }
 
     /// Whose it is.

@@ -166,7 +166,7 @@ impl Opened {
             true => account.move_to(from, uids, to, now),
             false => account.copy(from, uids, to, now),
         })?;
-        session.store.commit(&session.account, &ops)?;
+        session.commit(&ops)?;
         self.operator.settled().await?;
         Ok(copied)
     }

@@ -17,7 +17,8 @@ use crate::metrics;
 use crate::pump::{self, KICKED, Moved, READ_BYTES, STOPPING, start_tls};
 use crate::sessions::Seat;
 use session::{GONE_SECONDS_MAX, Link, Session, refuse};
-use skein_base::{AccountId, Class, UidlFormat, UserName};
+use skein_auth::Accepted;
+use skein_base::{AccountId, Class, UidlFormat};
 use skein_proto::pop3::{Pop3, Pop3Config, Reply, Request, Step, Why};
 use skein_proto::sasl::{Credentials, Question};
 use skein_runtime::metrics::Held;
@@ -60,7 +61,7 @@ enum End {
     /// The connection is closed, or is to be closed.
     Close,
     /// The user lives on another shard.
-    Move(UserName),
+    Move(Accepted),
 }
 
 /// Why a pump wakes.
@@ -124,9 +125,9 @@ fn config(settings: &HostSettings, conn: &Conn) -> Arc<Pop3Config> {
 
 /// Serves a connection that logged in on another shard.
 pub(crate) async fn resume(host: Host, moved: Moved<Pop3>) {
-    let (conn, machine, user, seat) = moved.arrive(&host);
+    let (conn, machine, accepted, seat) = moved.arrive(&host);
     let mut pump = Pump::new(host, conn, machine, seat);
-    let reply = pump.log_in(&user).await;
+    let reply = pump.log_in(&accepted).await;
     pump.machine.answer(reply);
     pump.run().await;
 }
@@ -163,9 +164,9 @@ impl Pump {
                 self.session = None;
                 self.conn.close().await;
             }
-            Ok(End::Move(user)) => {
+            Ok(End::Move(accepted)) => {
                 let unread = self.input.split_off(self.at);
-                pump::hand_over(&self.host, self.conn, unread, self.machine, user, self.seat, ToShard::Pop3);
+                pump::hand_over(&self.host, self.conn, unread, self.machine, accepted, self.seat, ToShard::Pop3);
             }
             Err(error) => tracing::debug!(peer = %self.conn.peer(), %error, "the connection broke"),
         }
@@ -300,9 +301,9 @@ impl Pump {
         command.ends(start);
         let reply = match verdict {
             Verdict::In(accepted) if self.host.home_of(&accepted.user) == self.host.id() => {
-                self.log_in(&accepted.user).await
+                self.log_in(&accepted).await
             }
-            Verdict::In(accepted) => return Some(End::Move(accepted.user)),
+            Verdict::In(accepted) => return Some(End::Move(accepted)),
             Verdict::Keys(answer) => Reply::Keys(answer),
             Verdict::No { class, text } => Reply::refuse(class, text),
         };
@@ -310,7 +311,8 @@ impl Pump {
         None
     }
 
-    async fn log_in(&mut self, user: &UserName) -> Reply {
+    async fn log_in(&mut self, accepted: &Accepted) -> Reply {
+        let user = &accepted.user;
         let id = AccountId::of(user);
         let Some(admitted) = self.host.admit(id, Service::Pop3) else {
             let max = self.host.settings().connections_per_user_max;
@@ -324,7 +326,7 @@ impl Pump {
             },
             false => None,
         };
-        let opened = match self.host.store().open(user).await {
+        let opened = match self.host.open_for(accepted).await {
             Ok(account) => {
                 Session::open(self.host.store(), account, self.host.settings().pop3_sessions.clone(), lock).await
             }

@@ -11,7 +11,7 @@ use skein_proto::pop3::{Pop3, Reply, Request};
 use skein_store::account::StoreRequest;
 use skein_store::mailbox::{Fixed, Mailbox, ViewId};
 use skein_store::op::StoreMode;
-use skein_store::{AccountError, AccountHandle, StoreError};
+use skein_store::{AccountError, AccountHandle, Actor, StoreError};
 use skein_transport::Conn;
 use std::cell::Cell;
 use std::io;
@@ -129,7 +129,9 @@ impl Session {
         let (uids, mode, flags) = (std::mem::take(&mut self.seen), StoreMode::Add, Flags::SEEN);
         let request = StoreRequest { uids, mode, flags, keywords: Vec::new(), unchanged_since: None };
         let ops = self.account.read(|account| account.store(MailboxId::INBOX, request));
-        let committed = ops.map_err(StoreError::from).and_then(|(ops, _)| self.store.commit(&self.account, &ops));
+        let committed = ops
+            .map_err(StoreError::from)
+            .and_then(|(ops, _)| self.store.commit_for(&Actor::Owner, &self.account, &ops));
         if let Err(error) = committed
             && !can_do_without(&error, &self.account)
         {

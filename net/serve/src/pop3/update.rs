@@ -5,9 +5,9 @@ use super::session::{Session, refuse};
 use crate::metrics;
 use skein_base::{Flags, IdSet, MailboxId};
 use skein_proto::pop3::Reply;
-use skein_store::StoreError;
 use skein_store::account::StoreRequest;
 use skein_store::op::{Op, StoreMode};
+use skein_store::{Actor, StoreError};
 
 /// Messages of one change: a record in the log stays far below its bound even when no two of them are neighbours.
 const UPDATE_BATCH: usize = 16 * 1024;
@@ -30,7 +30,7 @@ impl Session {
             removed += batch.len();
             let uids: IdSet = batch.iter().map(|(_, uid)| uid.0).collect();
             let ops = self.removal(uids)?;
-            self.store.commit(&self.account, &ops)?;
+            self.store.commit_for(&Actor::Owner, &self.account, &ops)?;
             skein_runtime::session_yield().await;
         }
         if removed > 0 {

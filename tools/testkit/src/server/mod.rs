@@ -18,7 +18,7 @@ pub use dovecot::use_maildir as use_dovecot_maildir;
 pub(crate) use ports::Block;
 pub use ports::Ports;
 use rustix::process::Signal;
-pub use skein::{binary as skein_binary, set, use_default_log};
+pub use skein::{binary as skein_binary, set, use_default_log, use_program};
 
 use crate::temp::TempDir;
 use crate::wait::{self, PATIENCE};

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{env, fs};
 
@@ -59,11 +60,25 @@ pub fn set(settings: &str, section: &str, key: &str, value: &str) -> String {
     format!("{before}{header}{line}{kept}{rest}")
 }
 
-/// The program that `SKEIN_BIN` names, else the release build.
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on servers of this process are this program, which takes the arguments of `skein`.
+///
+/// # Panics
+/// When it is another one already.
+pub fn use_program(path: impl Into<PathBuf>) {
+    let path = path.into();
+    assert_eq!(PROGRAM.get_or_init(|| path.clone()), &path, "one program in a process");
+}
+
+/// The program of [`use_program`], or the one that `SKEIN_BIN` names, else the release build.
 ///
 /// # Panics
 /// When there is none.
 pub fn binary() -> PathBuf {
+    if let Some(program) = PROGRAM.get() {
+        return program.clone();
+    }
     let built = || program::workspace().join("target/release/skein");
     let path = env::var_os("SKEIN_BIN").map_or_else(built, PathBuf::from);
     assert!(path.is_file(), "no server at {}: cargo build --release, or set SKEIN_BIN", path.display());

@@ -94,7 +94,7 @@ impl Imap {
     pub(super) fn tagged_line(&mut self, reply: &Reply) -> Vec<u8> {
         let Imap { config, running, channel, .. } = self;
         let running = running.as_ref().expect("a command is in flight");
-        let (tag, name) = (&running.tag, running.verb.name());
+        let (tag, name) = (&running.tag, running.name);
         let mut line = Vec::with_capacity(64);
         match reply {
             Reply::No { code, text } => condition(&mut line, tag, "NO", code.as_ref(), text),

@@ -3,7 +3,7 @@
 use super::{Imap, Leftover, Phase, Refusal, Running, State, Waiting};
 use crate::imap::limits::LITERALS_PREAUTH_BYTES_MAX;
 use crate::imap::parse::literal::{self, Literal};
-use crate::imap::parse::{self, AppendHead, Wrong};
+use crate::imap::parse::{self, AppendHead, Said, Wrong};
 use crate::imap::verb::{Verb, When};
 use crate::imap::{Code, Request};
 use skein_base::limits::{
@@ -131,41 +131,42 @@ impl Imap {
         let Some((tag, rest)) = parse::tag(bytes) else {
             return self.refuse(Refusal::untagged("Invalid tag"), Leftover::None);
         };
-        let parsed = self.verb(rest, clean).and_then(|(verb, args)| Ok((verb, parse::arguments(verb, args)?)));
+        let parsed = self.verb(rest, clean).and_then(|(said, args)| Ok((said, parse::arguments(said.verb, args)?)));
         match parsed {
             Err(wrong) => self.refuse(Refusal::of(tag, &wrong), Leftover::None),
-            Ok((verb, command)) => {
-                self.begin(tag, verb);
+            Ok((said, command)) => {
+                self.begin(tag, said);
                 self.run(command);
             }
         }
     }
 
     /// The verb, when it may be said now.
-    fn verb<'a>(&self, after_tag: &'a [u8], clean: bool) -> Result<(Verb, parse::Cursor<'a>), Wrong> {
+    fn verb<'a>(&self, after_tag: &'a [u8], clean: bool) -> Result<(Said, parse::Cursor<'a>), Wrong> {
         if !clean {
             return Err(Wrong::Bad("NUL or lone carriage return in a command"));
         }
-        let (verb, args) = parse::verb(after_tag)?;
-        if verb == Verb::Login && !self.logged_in() && !self.config.allows_login(self.channel.tls) {
+        let (said, args) = parse::verb(after_tag, |name| self.config.command(name))?;
+        if said.verb == Verb::Login && !self.logged_in() && !self.config.allows_login(self.channel.tls) {
             // Said before a literal is asked for, which would be the password.
             return Err(Wrong::No(Code::PrivacyRequired, super::run::NEEDS_TLS));
         }
-        match (verb.when(), self.state) {
+        match (said.when(), self.state) {
             (When::Any, _)
             | (When::BeforeLogin, State::NotAuthenticated)
             | (When::AfterLogin, State::Authenticated | State::Selected)
-            | (When::Selected, State::Selected) => Ok((verb, args)),
+            | (When::Selected, State::Selected) => Ok((said, args)),
             (When::BeforeLogin, _) => Err(Wrong::Bad("You are logged in already")),
             (_, State::NotAuthenticated) => Err(Wrong::Bad("Log in first")),
             (_, _) => Err(Wrong::Bad("Select a mailbox first")),
         }
     }
 
-    fn begin(&mut self, tag: &[u8], verb: Verb) {
+    fn begin(&mut self, tag: &[u8], said: Said) {
         self.running = Some(Box::new(Running {
             tag: tag.to_vec(),
-            verb,
+            verb: said.verb,
+            name: said.name(),
             status: None,
             then: None,
             resync: None,
@@ -179,7 +180,7 @@ impl Imap {
         let Some((tag, rest)) = parse::tag(&bytes) else {
             return self.refuse_literal(Refusal::untagged("Invalid tag"), literal);
         };
-        let head = self.verb(rest, clean).and_then(|(verb, args)| match verb {
+        let head = self.verb(rest, clean).and_then(|(said, args)| match said.verb {
             Verb::Append => parse::append_head(args),
             _ => Ok(AppendHead::NameFollows),
         });
@@ -195,7 +196,7 @@ impl Imap {
             Err(wrong) => self.refuse_literal(Refusal::of(tag, &wrong), literal),
             Ok(AppendHead::NameFollows) => self.expect_literal(bytes.into_owned(), literal),
             Ok(AppendHead::MessageFollows { mailbox, flags, internal_date }) => {
-                self.begin(tag, Verb::Append);
+                self.begin(tag, Said { verb: Verb::Append, extension: None });
                 self.intake = Intake::default();
                 let (size, literal_plus) = (literal.bytes, literal.plus);
                 let request = Request::AppendBegin { mailbox, flags, internal_date, size, literal_plus };
@@ -258,5 +259,5 @@ impl Imap {
 }
 
 fn is_metadata(after_tag: &[u8]) -> bool {
-    matches!(parse::verb(after_tag), Ok((Verb::SetMetadata, _)))
+    matches!(parse::verb(after_tag, |_| None), Ok((said, _)) if said.verb == Verb::SetMetadata)
 }

@@ -137,6 +137,8 @@ enum Waiting {
 struct Running {
     tag: Vec<u8>,
     verb: Verb,
+    /// Of the command, as the tagged line has it.
+    name: &'static str,
     /// For STATUS, whose answer repeats it.
     status: Option<(String, StatusItems)>,
     then: Option<Request>,

@@ -22,6 +22,10 @@ impl Imap {
                 self.conclude(Reply::Done);
             }
             Command::Ask(request) => self.run_request(request),
+            Command::Extension(arguments) => {
+                let command = self.running().name;
+                self.asking(Request::Extension { command, arguments }, Waiting::Command);
+            }
         }
     }
 

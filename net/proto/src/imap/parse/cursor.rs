@@ -193,13 +193,7 @@ impl<'a> Cursor<'a> {
 
     /// `mailbox` in UTF-8; INBOX in capitals.
     pub(crate) fn mailbox(&mut self) -> Result<String, Wrong> {
-        let wire = self.astring()?;
-        let mut name = mailbox_name(&wire)?;
-        if name.is_empty() {
-            return Err(Wrong::No(crate::imap::Code::Cannot, "Mailbox name is empty"));
-        }
-        fold_inbox(&mut name);
-        Ok(name)
+        named_mailbox(&self.astring()?)
     }
 
     /// `mailbox`, or the empty string for the server (RFC 5464 §4.1).
@@ -259,6 +253,16 @@ pub(crate) fn is_atom_char(byte: u8) -> bool {
 
 pub(crate) fn utf8(text: Cow<'_, [u8]>) -> Result<String, Wrong> {
     String::from_utf8(text.into_owned()).map_err(|_| Wrong::Bad("Text is not valid UTF-8"))
+}
+
+/// `mailbox` in UTF-8; INBOX in capitals.
+pub(crate) fn named_mailbox(wire: &[u8]) -> Result<String, Wrong> {
+    let mut name = mailbox_name(wire)?;
+    if name.is_empty() {
+        return Err(Wrong::No(crate::imap::Code::Cannot, "Mailbox name is empty"));
+    }
+    fold_inbox(&mut name);
+    Ok(name)
 }
 
 /// The UTF-8 form of a wire name or pattern.

@@ -22,10 +22,10 @@ mod search;
 mod session;
 
 pub(crate) use append::{AppendHead, append_head};
-pub(crate) use cursor::Cursor;
+pub(crate) use cursor::{Cursor, named_mailbox};
 
-use super::verb::Verb;
-use super::{Code, Request};
+use super::verb::{Verb, When};
+use super::{Argument, Code, ExtensionCommand, Request};
 
 /// What is wrong with a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Separator,
     /// To be asked.
     Ask(Request),
+    /// Of an extension, to be asked.
+    Extension(Vec<Argument>),
 }
 
 /// What ENABLE names.
@@ -78,16 +80,50 @@ pub(crate) fn tag(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     fits.then(|| (tag, rest.strip_prefix(b" ").unwrap_or(rest)))
 }
 
-/// The verb, and the cursor after it.
-pub(crate) fn verb(after_tag: &[u8]) -> Result<(Verb, Cursor<'_>), Wrong> {
+/// A command's name, understood.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Said {
+    pub(crate) verb: Verb,
+    /// Which, when it is an extension's.
+    pub(crate) extension: Option<ExtensionCommand>,
+}
+
+impl Said {
+    /// As clients write it.
+    pub(crate) fn name(self) -> &'static str {
+        self.extension.map_or(self.verb.name(), |extension| extension.name)
+    }
+
+    /// When it is allowed.
+    pub(crate) fn when(self) -> When {
+        match self.extension {
+            Some(extension) if extension.needs_selected => When::Selected,
+            _ => self.verb.when(),
+        }
+    }
+}
+
+/// The verb, and the cursor after it. `extension` knows the commands that are not the machine's own.
+pub(crate) fn verb(
+    after_tag: &[u8],
+    extension: impl FnOnce(&[u8]) -> Option<ExtensionCommand>,
+) -> Result<(Said, Cursor<'_>), Wrong> {
     let mut cursor = Cursor::new(after_tag);
     let name = cursor.atom("Missing command")?;
     if !name.eq_ignore_ascii_case(b"UID") {
-        return Ok((Verb::find(name, false).ok_or(Wrong::Bad("Unknown command"))?, cursor));
+        let said = match Verb::find(name, false) {
+            Some(verb) => Said { verb, extension: None },
+            None => {
+                let extension = Some(extension(name).ok_or(Wrong::Bad("Unknown command"))?);
+                Said { verb: Verb::Extension, extension }
+            }
+        };
+        return Ok((said, cursor));
     }
     cursor.space()?;
     let name = cursor.atom("Missing command after UID")?;
-    Ok((Verb::find(name, true).ok_or(Wrong::Bad("Unknown command after UID"))?, cursor))
+    let verb = Verb::find(name, true).ok_or(Wrong::Bad("Unknown command after UID"))?;
+    Ok((Said { verb, extension: None }, cursor))
 }
 
 /// The arguments, and nothing after them.
@@ -121,6 +157,7 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Search | Verb::UidSearch => search::search(c, verb)?,
         Verb::Sort | Verb::UidSort => search::sort(c, verb)?,
         Verb::Thread | Verb::UidThread => search::thread(c, verb)?,
+        Verb::Extension => Command::Extension(super::argument::arguments(c)?),
     };
     cursor.end()?;
     Ok(command)

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 fn parsed(command: &[u8]) -> String {
     let result = tag(command)
         .ok_or(Wrong::Bad("Invalid tag"))
-        .and_then(|(_, rest)| verb(rest))
-        .and_then(|(verb, cursor)| arguments(verb, cursor));
+        .and_then(|(_, rest)| verb(rest, |_| None))
+        .and_then(|(said, cursor)| arguments(said.verb, cursor));
     match result {
         Ok(Command::Ask(request)) => format!("{request:?}"),
         Ok(other) => format!("{other:?}"),

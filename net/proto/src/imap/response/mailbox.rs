@@ -161,6 +161,7 @@ fn status_value(item: StatusItems, info: &StatusInfo) -> u64 {
         StatusItems::HIGHESTMODSEQ => info.highest_modseq,
         StatusItems::SIZE => info.size,
         StatusItems::DELETED => u64::from(info.deleted),
+        StatusItems::DELETED_STORAGE => info.deleted_bytes,
         StatusItems::APPENDLIMIT => info.append_limit,
         other => unreachable!("{other:?} is no single item"),
     }

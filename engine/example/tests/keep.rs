@@ -1,0 +1,34 @@
+//! The example as a client sees it.
+
+use skein_testkit::{Server, imap};
+
+fn ask(client: &mut imap::Client, command: &str) -> String {
+    let reply = client.command(command).expect(command);
+    let lines = reply.untagged.iter().map(|line| String::from_utf8_lossy(line).into_owned() + "\n");
+    lines.chain([format!("{:?} {}", reply.status, reply.text)]).collect()
+}
+
+#[test]
+fn archives_are_kept() {
+    skein_testkit::server::use_program(env!("CARGO_BIN_EXE_skein-keep"));
+    let server = Server::start();
+    let mut client = server.login(&Server::user(1));
+    assert!(ask(&mut client, "CAPABILITY").contains(" XKEEP"));
+    for mailbox in ["Archive/2026", "Archives"] {
+        client.command(&format!("CREATE {mailbox}")).expect("CREATE").expect_ok();
+        client.append(mailbox, "\\Deleted", b"Subject: x\r\n\r\n").expect("APPEND").expect_ok();
+    }
+    assert!(ask(&mut client, "XKEEP Archive/2026").starts_with("* XKEEP Archive/2026 1 0\nOk XKEEP completed."));
+    assert!(ask(&mut client, "XKEEP Archives").starts_with("* XKEEP Archives 0 0\n"));
+    assert!(ask(&mut client, "XKEEP nowhere").starts_with("No [NONEXISTENT]"));
+    assert!(ask(&mut client, "XKEEP").starts_with("Bad "));
+
+    client.command("SELECT Archive/2026").expect("SELECT").expect_ok();
+    assert!(ask(&mut client, "EXPUNGE").starts_with("No [NOPERM] Mail in the archive is kept"));
+    assert!(ask(&mut client, "MOVE 1 INBOX").starts_with("No [NOPERM]"));
+    client.command("COPY 1 INBOX").expect("COPY").expect_ok();
+    assert!(ask(&mut client, "DELETE Archive/2026").starts_with("No [NOPERM]"));
+    assert!(ask(&mut client, "XKEEP Archive/2026").starts_with("* XKEEP Archive/2026 1 3\n"));
+    client.command("SELECT Archives").expect("SELECT").expect_ok();
+    assert!(ask(&mut client, "EXPUNGE").starts_with("* 1 EXPUNGE\nOk"));
+}

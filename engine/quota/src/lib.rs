@@ -1,0 +1,18 @@
+//! Quota: how much a user may hold, and what happens when it is too much (RFC 9208).
+//!
+//! ```text
+//! limits      from settings and from what a source of users says, for the user and for single mailboxes
+//! extension   asked before each change; counts nothing itself, since the account knows what it holds
+//! command     GETQUOTA, GETQUOTAROOT
+//! ```
+//!
+//! There is no usage to be recalculated: it is the sum of what the mailboxes hold, and changes with them.
+//!
+//! Never here: wire syntax, files.
+
+mod command;
+mod extension;
+mod limits;
+
+pub use extension::Quota;
+pub use limits::Limits;

@@ -1,0 +1,135 @@
+//! Quota against the running server: limits of settings and of users, over IMAP and LMTP, across restarts.
+
+use skein_testkit::{Server, adm, imap, lmtp};
+use std::fs;
+
+const USERS: &str = "anna:{PLAIN}secret::::::userdb_quota_rule=*:bytes=3000:messages=5 userdb_quota_rule2=Trash:bytes=+2000\n\
+    ben:{PLAIN}secret::::::quota_storage_size=unlimited\n\
+    carl:{PLAIN}secret\n";
+
+fn server(quota: &str, lmtp: &str) -> Server {
+    Server::start_changed(|settings, folder| {
+        fs::write(folder.join("users"), USERS).expect("ours");
+        let sources = "sources = [\n{ driver = \"passwd-file\", path = \"users\" },\n";
+        let settings = settings.replace("sources = [\n", sources);
+        let lmtp = format!("[lmtp]\n{lmtp}\n");
+        let settings = match settings.contains("[lmtp]\n") {
+            true => settings.replace("[lmtp]\n", &lmtp),
+            false => format!("{settings}\n{lmtp}"),
+        };
+        format!("{settings}\n[quota]\n{quota}\n")
+    })
+}
+
+fn login(server: &Server, user: &str) -> imap::Client {
+    let mut client = server.imap();
+    client.login(user, "secret").expect("LOGIN").expect_ok();
+    client
+}
+
+fn mail(bytes: usize) -> Vec<u8> {
+    let mut mail = b"Subject: x\r\n\r\n".to_vec();
+    mail.resize(bytes, b'x');
+    mail
+}
+
+fn append(client: &mut imap::Client, mailbox: &str, bytes: usize) -> String {
+    text(&client.append(mailbox, "", &mail(bytes)).expect("APPEND"))
+}
+
+fn text(reply: &imap::Reply) -> String {
+    let lines = reply.untagged.iter().map(|line| String::from_utf8_lossy(line).into_owned() + "\n");
+    lines.chain([format!("{:?} {}", reply.status, reply.text).replace("Ok ", "OK ").replace("No ", "NO ")]).collect()
+}
+
+fn ask(client: &mut imap::Client, command: &str) -> String {
+    text(&client.command(command).expect(command))
+}
+
+fn deliver(server: &Server, user: &str, bytes: usize) -> Vec<u16> {
+    let mut client = lmtp::Client::connect(server.ports().lmtp).expect("LMTP");
+    client.deliver(&[user], &mail(bytes)).expect("answers").iter().map(|answer| answer.code).collect()
+}
+
+#[test]
+fn a_user_holds_so_much_and_no_more() {
+    let mut server = server("storage_grace_bytes = 0", "");
+    let mut anna = login(&server, "anna");
+    let told = ask(&mut anna, "CAPABILITY");
+    assert!(told.contains(" QUOTA ") && told.contains(" QUOTA=RES-STORAGE"), "{told}");
+    let empty = "* QUOTAROOT INBOX \"User quota\"\n* QUOTA \"User quota\" (STORAGE 0 2 MESSAGE 0 5)";
+    assert!(ask(&mut anna, "GETQUOTAROOT INBOX").starts_with(empty));
+
+    assert!(append(&mut anna, "INBOX", 2000).contains("OK "));
+    let full = append(&mut anna, "INBOX", 1001);
+    assert!(full.contains("NO [OVERQUOTA] Quota exceeded (mailbox for user is full)"), "{full}");
+    assert!(append(&mut anna, "INBOX", 1000).contains("OK "));
+    // A copy counts as well, a move does not, and Trash has room of its own.
+    ask(&mut anna, "SELECT INBOX");
+    assert!(ask(&mut anna, "CREATE Trash").contains("OK "));
+    assert!(ask(&mut anna, "COPY 2 INBOX").contains("[OVERQUOTA]"));
+    assert!(ask(&mut anna, "MOVE 2 Trash").contains("COPYUID"));
+    assert!(ask(&mut anna, "COPY 1 Trash").contains("COPYUID"));
+    assert!(append(&mut anna, "INBOX", 100).contains("[OVERQUOTA]"));
+    assert_eq!(
+        ask(&mut anna, "GETQUOTA \"User quota\"").lines().next(),
+        Some("* QUOTA \"User quota\" (STORAGE 5 2 MESSAGE 3 5)")
+    );
+    assert!(ask(&mut anna, "GETQUOTA elsewhere").contains("NO [NONEXISTENT]"));
+    assert!(ask(&mut anna, "GETQUOTA").contains("Bad "));
+
+    // What is used is known after a restart too, before any mailbox has been looked into.
+    drop(anna);
+    server.stop();
+    server.restart();
+    assert_eq!(deliver(&server, "anna", 500), [452]);
+    let mut anna = login(&server, "anna");
+    assert!(append(&mut anna, "INBOX", 100).contains("[OVERQUOTA]"));
+    assert!(
+        ask(&mut anna, "STATUS Trash (MESSAGES DELETED DELETED-STORAGE)")
+            .contains("(MESSAGES 2 DELETED 0 DELETED-STORAGE 0)")
+    );
+    ask(&mut anna, "SELECT Trash");
+    ask(&mut anna, "STORE 1:* +FLAGS.SILENT (\\Deleted)");
+    assert!(ask(&mut anna, "STATUS Trash (DELETED DELETED-STORAGE)").contains("(DELETED 2 DELETED-STORAGE 3000)"));
+    ask(&mut anna, "EXPUNGE");
+    assert!(append(&mut anna, "INBOX", 1000).contains("OK "));
+    assert_eq!(deliver(&server, "anna", 10), [452]);
+}
+
+#[test]
+fn settings_count_for_who_has_nothing_of_his_own() {
+    let quota = "storage_bytes = 2000\nmailboxes = 3\nmailbox_messages = 2\nstorage_grace_bytes = 1000\nrules = \"Junk*:ignore\"\nexceeded_text = \"Voll\"";
+    let mut server = server(quota, "rcpt_quota_check = true");
+    let mut carl = login(&server, "carl");
+    // Mail that arrives may go beyond a little, a client may not.
+    assert!(append(&mut carl, "INBOX", 1500).contains("OK "));
+    assert!(append(&mut carl, "INBOX", 600).contains("NO [OVERQUOTA] Voll"));
+    assert_eq!(deliver(&server, "carl", 900), [250]);
+    assert!(ask(&mut carl, "CREATE Junk/a").contains("OK ") && ask(&mut carl, "CREATE b").contains("OK "));
+    assert!(ask(&mut carl, "CREATE c").contains("NO [OVERQUOTA] You have 3 mailboxes"));
+    assert!(ask(&mut carl, "RENAME b c").contains("OK "));
+    for _ in 0..2 {
+        assert!(append(&mut carl, "Junk/a", 5000).contains("OK "));
+    }
+    assert!(append(&mut carl, "Junk/a", 5).contains("NO [OVERQUOTA] Too many messages"));
+    assert_eq!(ask(&mut carl, "GETQUOTAROOT Junk/a").lines().next(), Some("* QUOTAROOT Junk/a"));
+
+    let mut ben = login(&server, "ben");
+    assert!(append(&mut ben, "INBOX", 9000).contains("OK "));
+    // Over his limit, and over the grace: refused before the message comes.
+    let mut client = lmtp::Client::connect(server.ports().lmtp).expect("LMTP");
+    client.write(b"MAIL FROM:<a@b>\r\nRCPT TO:<carl>\r\nRCPT TO:<ben>\r\n").expect("a write");
+    let codes = [(); 3].map(|()| client.read().expect("an answer").code);
+    assert_eq!(codes, [250, 452, 250]);
+    drop(client);
+
+    server.change_settings(|settings| {
+        settings
+            .replace("mailbox_messages = 2", "mailbox_messages = 9")
+            .replace("storage_bytes = 2000", "storage_bytes = 9000")
+    });
+    adm::run(&server, "reload", b"").expect_ok("reload");
+    assert_eq!(deliver(&server, "carl", 100), [250]);
+    assert!(append(&mut carl, "INBOX", 600).contains("OK "));
+}
