@@ -53,6 +53,32 @@ pub(crate) fn read_date_time(text: &[u8]) -> Option<i64> {
     Some(local - sign * (zone_hour * 3600 + zone_minute * 60))
 }
 
+/// Reads `1996-12-19T16:39:57.52-08:00` (RFC 3339 §5.6 `date-time`) as seconds since 1970; a fraction is passed over.
+pub(crate) fn read_rfc3339(text: &[u8]) -> Option<i64> {
+    let (date, rest) = text.split_at_checked(19)?;
+    let punctuation = [(4, b'-'), (7, b'-'), (10, b't'), (13, b':'), (16, b':')];
+    if punctuation.iter().any(|&(at, byte)| date[at].to_ascii_lowercase() != byte) {
+        return None;
+    }
+    let days = days(digits(&date[..4])?, digits(&date[5..7])?, digits(&date[8..10])?)?;
+    let (hour, minute, second) = (digits(&date[11..13])?, digits(&date[14..16])?, digits(&date[17..])?);
+    let fraction = match rest.strip_prefix(b".") {
+        Some(rest) => 1 + rest.iter().position(|b| !b.is_ascii_digit()).filter(|&digits| digits > 0)?,
+        None => 0,
+    };
+    let (sign, zone_hour, zone_minute) = match &rest[fraction..] {
+        b"Z" | b"z" => (1, 0, 0),
+        [sign @ (b'+' | b'-'), zone @ ..] if zone.len() == 5 && zone[2] == b':' => {
+            (if *sign == b'+' { 1 } else { -1 }, digits(&zone[..2])?, digits(&zone[3..])?)
+        }
+        _ => return None,
+    };
+    if hour > 23 || minute > 59 || second > 60 || zone_hour > 23 || zone_minute > 59 {
+        return None;
+    }
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second - sign * (zone_hour * 3600 + zone_minute * 60))
+}
+
 /// Reads `1-Feb-1994` (RFC 3501 §9 `date-text`).
 pub(crate) fn read_date(text: &[u8]) -> Option<Day> {
     let dash = memchr::memchr(b'-', text)?;
@@ -134,6 +160,26 @@ mod tests {
         }
         for text in ["", "-", "1-Feb", "1-Feb-94", "001-Feb-1994", "1_Feb-1994", "31-Apr-2020", "-Feb-1994"] {
             assert_eq!(read_date(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_of_the_internet() {
+        for (text, seconds) in [
+            ("1985-04-12T23:20:50.52Z", Some(482_196_050)),
+            ("1996-12-19T16:39:57-08:00", Some(851_042_397)),
+            ("1990-12-31t23:59:60z", Some(662_688_000)),
+            ("1937-01-01T12:00:27.87+00:20", Some(-1_041_337_173)),
+            ("1996-12-19T16:39:57", None),
+            ("1996-12-19T16:39:57.Z", None),
+            ("1996-12-19T16:39:57-0800", None),
+            ("1996-12-19T24:39:57Z", None),
+            ("1996-13-19T16:39:57Z", None),
+            ("1996-12-19 16:39:57Z", None),
+            ("1996-12-19T16:39:57.5", None),
+            ("", None),
+        ] {
+            assert_eq!(read_rfc3339(text.as_bytes()), seconds, "{text}");
         }
     }
 

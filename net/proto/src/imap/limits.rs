@@ -33,3 +33,5 @@ const _: () = assert!(COMMAND_LINE_PREAUTH_BYTES_MAX < APPEND_CHUNK_BYTES);
 pub const METADATA_NAMES_MAX: usize = 128;
 /// Patterns of one LIST (RFC 5258 §3).
 pub const LIST_PATTERNS_MAX: usize = 32;
+/// Bytes of an IMAP URL: the longest mailbox name, all of it percent-encoded, and a section with many fields.
+pub const URL_BYTES_MAX: usize = 8 * 1024;

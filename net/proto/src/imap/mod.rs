@@ -8,6 +8,7 @@
 //! response   writers for the lines that the session renders itself
 //! mutf7      mailbox names on the wire        date    INTERNALDATE and search dates
 //! config     what the operator decides        limits  bounds
+//! url        IMAP URLs
 //! ```
 //!
 //! Its extensions: net/docs/imap.md.
@@ -37,6 +38,7 @@ mod reply;
 mod request;
 pub mod response;
 mod set;
+mod url;
 mod verb;
 
 pub use argument::{Argument, Arguments};
@@ -48,3 +50,4 @@ pub use request::{
     Request, Resync, Returns, SearchKey, SectionText, SortBy, SortKey, StatusItems, StoreMode, ThreadBy,
 };
 pub use set::SeqSet;
+pub use url::{BadUrl, ImapUrl, UrlAccess, UrlAuth, UrlServer};

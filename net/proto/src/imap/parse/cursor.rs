@@ -279,7 +279,7 @@ fn mailbox_name(wire: &[u8]) -> Result<String, Wrong> {
 }
 
 /// The first level of a name, when it is INBOX in any case, becomes `INBOX` (RFC 3501 §5.1).
-fn fold_inbox(name: &mut String) {
+pub(crate) fn fold_inbox(name: &mut String) {
     let inbox = name.get(..5).is_some_and(|first| first.eq_ignore_ascii_case("INBOX"));
     if inbox && name[5..].chars().next().is_none_or(|c| c == SEPARATOR) {
         name.replace_range(..5, "INBOX");

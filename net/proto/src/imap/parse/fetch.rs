@@ -145,6 +145,13 @@ fn preview(c: &mut Cursor<'_>, mut form: PreviewForm) -> Result<FetchItem, Wrong
     Ok(FetchItem::Preview { form, lazy })
 }
 
+/// `section-spec` as a URL has it: without brackets, percent-encoding undone. Nothing for what is none.
+pub(crate) fn section_of_url(text: &[u8]) -> Option<BodySection> {
+    let bracketed = [b"[", text, b"]"].concat();
+    let mut c = Cursor::new(&bracketed);
+    section(&mut c, true).ok().filter(|_| c.at_end())
+}
+
 /// `[section]<partial>`, standing on the bracket
 fn section(c: &mut Cursor<'_>, peek: bool) -> Result<BodySection, Wrong> {
     c.need(b'[', "Expected [")?;

@@ -22,7 +22,8 @@ mod search;
 mod session;
 
 pub(crate) use append::{AppendHead, append_head};
-pub(crate) use cursor::{Cursor, named_mailbox};
+pub(crate) use cursor::{Cursor, fold_inbox, named_mailbox};
+pub(crate) use fetch::section_of_url;
 
 use super::verb::{Verb, When};
 use super::{Argument, Code, ExtensionCommand, Request};
