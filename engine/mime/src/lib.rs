@@ -4,6 +4,7 @@
 //! delivery ─▶ normalise ─▶ structure ─▶ render ─▶ cache      once, when the message arrives
 //! FETCH    ─▶ cache (ENVELOPE, BODYSTRUCTURE, PREVIEW, fields)   copied as they are
 //!          ─▶ section (a range of the body to read), binary (ranges, and how to decode them)
+//! literal8 ─▶ unbinary                                   parts that say they are binary, encoded
 //! SEARCH   ─▶ text (decode, fold, find), date (Date: of the header)
 //! THREAD   ─▶ thread (who answers whom)
 //! ```
@@ -25,6 +26,7 @@ mod text;
 mod thread;
 mod token;
 mod transfer;
+mod unbinary;
 
 pub use binary::{Piece, binary_header, pieces};
 pub use cache::{CACHE_BYTES_MAX, CACHED_FIELDS, Cache, CacheError, CacheRef, TooBig, is_cached_field};
@@ -39,3 +41,4 @@ pub use structure::{Kind, Part, PartFields, structure};
 pub use text::{BaseSubject, Needle, PREVIEW_CHARS_MAX, base_subject, first_display, first_mailbox, preview};
 pub use thread::{ThreadBy, ThreadNode, Threads};
 pub use transfer::{Decoder, Transfer};
+pub use unbinary::{StrayNul, without_binary};

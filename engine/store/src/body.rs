@@ -11,7 +11,7 @@
 mod read;
 mod write;
 
-pub use write::BodyWriter;
+pub use write::{BodyWriter, Spilled};
 
 /// Bytes of an encoded [`BodyAddr`].
 pub const BODY_ADDR_BYTES: usize = 24;

@@ -92,6 +92,28 @@ fn message(flags: Flags, keywords: &[&str]) -> NewMessage {
 
 /// The names there are after these requests, all of which are allowed.
 #[test]
+fn a_message_replaces_another_in_one_record() {
+    let mut world = World::new();
+    world.tree("create Drafts").unwrap();
+    let drafts = world.account.find("Drafts").unwrap().id;
+    world.append(INBOX, vec![message(Flags::SEEN, &["old"]), message(Flags::NONE, &[])]).unwrap();
+    let replace =
+        |world: &World, from, uid, to| world.account.replace((from, Uid(uid)), to, message(Flags::DRAFT, &[]));
+
+    let (uid, ops) = replace(&world, INBOX, 1, INBOX).unwrap();
+    assert!(matches!(&ops[..], [Op::Append { .. }, Op::Expunge { .. }]), "{ops:?}");
+    world.apply(ops);
+    assert_eq!((uid, world.rows(INBOX)), (Uid(3), vec!["2 0  2".to_string(), "3 16  3".to_string()]));
+
+    let (uid, ops) = replace(&world, INBOX, 2, drafts).unwrap();
+    world.apply(ops);
+    assert_eq!((uid, world.rows(drafts).len(), world.rows(INBOX).len()), (Uid(1), 1, 1));
+    assert_eq!(replace(&world, INBOX, 2, drafts), Err(NoSuchMessage));
+    assert_eq!(replace(&world, MailboxId(99), 1, drafts), Err(NoSuchMailbox));
+    assert_eq!(replace(&world, INBOX, 3, MailboxId(99)), Err(NoSuchMailbox));
+}
+
+#[test]
 fn trees() {
     let long = "x".repeat(MAILBOX_NAME_BYTES_MAX);
     let cases: &[(&[&str], &str)] = &[

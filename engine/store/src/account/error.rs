@@ -10,6 +10,8 @@ pub enum AccountError {
     NoSuchAccount,
     /// No mailbox has this name.
     NoSuchMailbox,
+    /// The message is not in its mailbox any more.
+    NoSuchMessage,
     /// A mailbox has this name already.
     MailboxExists,
     /// INBOX can neither be deleted nor take another name.
@@ -67,7 +69,7 @@ impl AccountError {
     /// Its class.
     pub fn class(&self) -> Class {
         match self {
-            AccountError::NoSuchAccount | AccountError::NoSuchMailbox => Class::Missing,
+            AccountError::NoSuchAccount | AccountError::NoSuchMailbox | AccountError::NoSuchMessage => Class::Missing,
             AccountError::MailboxExists | AccountError::SpecialUseTaken => Class::Exists,
             AccountError::InboxStays
             | AccountError::HasChildren
@@ -91,6 +93,7 @@ impl fmt::Display for AccountError {
         match self {
             AccountError::NoSuchAccount => f.write_str("No such account"),
             AccountError::NoSuchMailbox => f.write_str("No such mailbox"),
+            AccountError::NoSuchMessage => f.write_str("The message is gone"),
             AccountError::MailboxExists => f.write_str("A mailbox of that name exists already"),
             AccountError::InboxStays => f.write_str("INBOX can not be deleted"),
             AccountError::HasChildren => f.write_str("That name only holds other mailboxes; delete those first"),

@@ -41,6 +41,22 @@ impl Account {
         Ok((first_uid, ops))
     }
 
+    /// A message arrives and another one leaves, in one record (RFC 8508). The new one's UID, and the ops.
+    pub fn replace(
+        &self,
+        (from, uid): (MailboxId, Uid),
+        to: MailboxId,
+        message: NewMessage,
+    ) -> Result<(Uid, Vec<Op>), AccountError> {
+        let gone = self.remove(from, &IdSet::one(uid.0))?;
+        if gone.is_empty() {
+            return Err(AccountError::NoSuchMessage);
+        }
+        let (new, mut ops) = self.append(to, vec![message])?;
+        ops.extend(gone);
+        Ok((new, ops))
+    }
+
     /// A message arrives that had a UID elsewhere: it keeps that one when it is above all that were given here. POP3 clients go on
     /// knowing it by its unique id, if it had one that they can be given. Its UID, and the ops.
     pub fn import(

@@ -24,6 +24,19 @@ pub struct BodyWriter<D: Disk> {
     failures: usize,
 }
 
+/// A message that is in the log, and that no op names yet. The log keeps it for as long as this lives.
+pub struct Spilled<D: Disk> {
+    addr: BodyAddr,
+    _pin: SegmentPin<D>,
+}
+
+impl<D: Disk> Spilled<D> {
+    /// Where it is.
+    pub fn addr(&self) -> BodyAddr {
+        self.addr
+    }
+}
+
 /// Where one chunk is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Extent {
@@ -118,6 +131,27 @@ impl<D: Disk> BodyWriter<D> {
             stored: 0,
             chunked,
         })
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn held_bytes(&self) -> usize {
+        self.chunk.capacity()
+    }
+
+    /// The same as [`BodyWriter::finish`] for a message whose op comes later. That a failure of the log has not lost it
+    /// meanwhile is looked at when the op is committed.
+    ///
+    /// # Errors
+    /// The cache is too big, or the log refuses.
+    pub fn spill(mut self, cache: &[u8]) -> Result<Spilled<D>, LogError> {
+        let (log, first) = (self.log.clone(), self.pin.take());
+        let addr = self.finish(cache)?;
+        let pin = match (first, addr.place) {
+            (Some(pin), _) => pin,
+            (None, Place::Log(segment)) => log.pin(segment),
+            (None, place) => unreachable!("{place:?} is not the log"),
+        };
+        Ok(Spilled { addr, _pin: pin })
     }
 
     /// Whether the chunks in the log are, or may still become, safe.

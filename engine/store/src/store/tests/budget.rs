@@ -1,9 +1,12 @@
 //! The log's budget: messages wait for a drain, and never for themselves.
 
 use super::world::{Perils, SimStore, World};
+use crate::body::BodyWriter;
+use crate::op::NewMessage;
 use crate::sim::block_on;
 use crate::store::DrainLimits;
-use skein_base::UserName;
+use skein_base::limits::BODY_CHUNK_BYTES;
+use skein_base::{Flags, MailboxId, UserName};
 
 const BYTES_MAX: u64 = 1000;
 const ALL: DrainLimits = DrainLimits { keep_bytes: 0, keep_seconds: i64::MAX };
@@ -68,4 +71,55 @@ fn the_segment_that_takes_records_does_not_hold_them_back() {
     assert!(store.log_bytes() > BYTES_MAX);
     assert!(!store.hold_back_over(BYTES_MAX));
     block_on(store.log().room()).unwrap();
+}
+
+/// The messages of one command wait in the log for the last of them; a drain meanwhile must not take them.
+#[test]
+fn a_drain_leaves_what_is_still_to_be_named() {
+    for bytes in [3, BODY_CHUNK_BYTES + 3] {
+        let mut world = World::new(3);
+        world.segment_bytes = 1500;
+        let store = start(&world);
+        let (writing, drained) = (store.clone(), store.clone());
+        let spilled = std::rc::Rc::new(std::cell::RefCell::new(None));
+        let slot = spilled.clone();
+        world.executor.spawn(async move {
+            let mut writer = BodyWriter::new(writing.log());
+            writer.push(&vec![b'x'; bytes]).await.unwrap();
+            assert!(writer.held_bytes() >= 3);
+            *slot.borrow_mut() = Some(writer.spill(b"rendered").unwrap());
+        });
+        world.executor.run_until_stalled();
+        fill(&world, &store, 60);
+        world.executor.spawn(async move { drained.drain(&ALL).await.unwrap() });
+        world.executor.run_until_stalled();
+
+        let kept = spilled.borrow_mut().take().expect("it was written");
+        let body = kept.addr();
+        assert_eq!(block_on(store.log().read_body(&body, 0..u64::MAX)).unwrap(), vec![b'x'; bytes]);
+        let handle = block_on(store.open(&UserName::new("user1@example.org").unwrap())).unwrap();
+        block_on(store.load(&handle, MailboxId::INBOX)).unwrap();
+        let message = NewMessage {
+            flags: Flags::NONE,
+            keywords: Vec::new(),
+            internal_date: 0,
+            save_date: 0,
+            size: body.bytes,
+            guid: store.guid(&body),
+            body,
+        };
+        let (_, ops) = handle.read(|account| account.append(MailboxId::INBOX, vec![message])).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        drop(kept);
+        fill(&world, &store, 60);
+        let drained = store.clone();
+        world.executor.spawn(async move { drained.drain(&ALL).await.unwrap() });
+        world.executor.run_until_stalled();
+        assert!(block_on(store.log().read_body(&body, 0..1)).is_err(), "nothing holds the log any more");
+        let fixed = handle.read(|account| {
+            let inbox = account.mailbox(MailboxId::INBOX).unwrap();
+            inbox.fixed(inbox.rows().from_rank(0).next().unwrap())
+        });
+        assert_eq!(block_on(store.read_body(&handle, &fixed, 0..u64::MAX)).unwrap(), vec![b'x'; bytes]);
+    }
 }
