@@ -226,6 +226,9 @@ settings! {
         /// How to reach whoever runs the server, as a URI: "mailto:help@example.org". Clients read it as /shared/admin of the
         /// server (RFC 5464). Empty: they are not told.
         admin: String = Kind::Text { bytes_max: 1000 }, "\"\"", Live;
+        /// True: LITERAL- is offered in place of LITERAL+ (RFC 7888): clients wait before they send a literal of more than 4096
+        /// bytes, so that one that is refused is not sent at all.
+        literal_minus: bool = Kind::Bool, "false", Live;
     }
     /// POP3 sessions. Their maildrop is the inbox.
     pop3: Pop3 {

@@ -197,6 +197,7 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
     let imap = ImapConfig {
         plaintext_login: plaintext != PlaintextWithoutTls::Never,
         mechanisms: users::mechanisms(&config.auth),
+        literal_minus: config.imap.literal_minus,
         message_bytes_max: config.limits.message_bytes_max,
         ..ImapConfig::default()
     };

@@ -6,7 +6,7 @@
 //! Q: Fetch { set: 1  the next question starts so
 //! U: * 1 EXISTS      the session writes this line before it answers, or while the client idles
 //! R: Done            the session answers; R lines are consumed one per question, in order
-//! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login, all-mechanisms,
+//! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login, all-mechanisms, literal-minus,
 //!                    extension (in TLS, with commands that are not the machine's own)
 //! # comment
 //! ```
@@ -14,7 +14,7 @@
 //! A `Sync` that the dialog does not speak of is answered `Done`.
 
 use skein_base::scram::ScramKeys;
-use skein_base::{Class, Flags, IdSet, ModSeq, Uid, UidValidity};
+use skein_base::{Class, Flags, IdSet, ModSeq, UidValidity};
 use skein_proto::imap::{Code, ExtensionCommand, Imap, ImapConfig, Reply, Request, SelectedInfo, StatusInfo, Step};
 use skein_proto::sasl::{Mechanism, Question, ScramAnswer};
 use std::collections::VecDeque;
@@ -24,6 +24,7 @@ use std::sync::Arc;
 #[rustfmt::skip]
 const AFTER_LOGIN: &[&str] = &[
     "BINARY",
+    "CATENATE",
     "CHILDREN",
     "CONDSTORE",
     "CREATE-SPECIAL-USE",
@@ -36,11 +37,13 @@ const AFTER_LOGIN: &[&str] = &[
     "METADATA",
     "METADATA-SERVER",
     "MOVE",
+    "MULTIAPPEND",
     "NAMESPACE",
     "OBJECTID",
     "PREVIEW",
     "PREVIEW=FUZZY",
     "QRESYNC",
+    "REPLACE",
     "SAVEDATE",
     "SEARCHRES",
     "SNIPPET=FUZZY",
@@ -53,6 +56,7 @@ const AFTER_LOGIN: &[&str] = &[
     "THREAD=REFS",
     "UIDPLUS",
     "UNSELECT",
+    "URL-PARTIAL",
     "WITHIN",
     "APPENDLIMIT=104857600",
 ];
@@ -123,6 +127,10 @@ fn reply(text: &str) -> Reply {
             Reply::no(class_named(class), text.to_string())
         }
         "TooMany" => Reply::No { code: Some(Code::MetadataTooMany), text: rest.to_string().into() },
+        "BadUrl" => {
+            let (url, text) = rest.split_once(' ').unwrap();
+            Reply::No { code: Some(Code::BadUrl(url.to_string())), text: text.to_string().into() }
+        }
         "TryCreate" => Reply::No { code: Some(Code::TryCreate), text: rest.to_string().into() },
         "UnknownCte" => Reply::No { code: Some(Code::UnknownCte), text: rest.to_string().into() },
         "Bad" => Reply::bad(rest.to_string()),
@@ -197,9 +205,7 @@ fn code(text: &str) -> Code {
         IdSet::from_ranges(text.split(',').map(range)).unwrap()
     };
     match words[0] {
-        "APPENDUID" => {
-            Code::AppendUid { validity: UidValidity(words[1].parse().unwrap()), uid: Uid(words[2].parse().unwrap()) }
-        }
+        "APPENDUID" => Code::AppendUid { validity: UidValidity(words[1].parse().unwrap()), uids: set(words[2]) },
         "COPYUID" => {
             let validity = UidValidity(words[1].parse().unwrap());
             Code::CopyUid { validity, from: set(words[2]), to: set(words[3]) }
@@ -214,7 +220,7 @@ fn code(text: &str) -> Code {
 
 /// Plays the dialog with the client's bytes in these pieces; returns all output and whether it closed.
 fn play(dialog: &Dialog, pieces: &[&[u8]]) -> (String, bool) {
-    let tls = matches!(&*dialog.start, "tls" | "extension");
+    let tls = matches!(&*dialog.start, "tls" | "extension" | "literal-minus");
     let mut config = ImapConfig { plaintext_login: dialog.start == "plain-login", ..ImapConfig::default() };
     if dialog.start == "all-mechanisms" {
         config.mechanisms = Mechanism::ALL.to_vec();
@@ -224,6 +230,7 @@ fn play(dialog: &Dialog, pieces: &[&[u8]]) -> (String, bool) {
         config.commands = vec![command("GETQUOTA", false), command("GETQUOTAROOT", false), command("WATCH", true)];
         config.capabilities = vec!["QUOTA".into(), "QUOTA=RES-STORAGE".into()];
     }
+    config.literal_minus = dialog.start == "literal-minus";
     let mut imap = Imap::new(Arc::new(config), tls);
     let mut answers = dialog.answers.clone();
     let mut output = Vec::new();

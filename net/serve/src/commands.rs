@@ -64,7 +64,8 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::Status { .. } => command!("imap", "STATUS"),
         Request::GetMetadata { .. } => command!("imap", "GETMETADATA"),
         Request::SetMetadata { .. } => command!("imap", "SETMETADATA"),
-        Request::AppendBegin { .. } | Request::AppendChunk(_) | Request::AppendAbort => None,
+        Request::AppendBegin(_) | Request::AppendMessage { .. } | Request::AppendUrl(_) => None,
+        Request::AppendLiteral { .. } | Request::AppendChunk(_) | Request::AppendAbort => None,
         Request::AppendEnd => command!("imap", "APPEND"),
         // The rest of SELECT.
         Request::Resync(_) => None,

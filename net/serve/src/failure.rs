@@ -21,6 +21,8 @@ pub(crate) fn refuse(error: &StoreError) -> Reply {
 /// The same for a target mailbox: when it is missing, the client may create it and try again (RFC 3501 §7.1).
 pub(crate) fn refuse_target(error: &StoreError) -> Reply {
     match error.class() {
+        // What REPLACE was to replace; no creating brings it back.
+        _ if matches!(error, StoreError::Account(AccountError::NoSuchMessage)) => refuse(error),
         Class::Missing => Reply::No { code: Some(Code::TryCreate), text: error.client_text().into() },
         _ => refuse(error),
     }

@@ -6,10 +6,10 @@
 use crate::Store;
 use crate::metrics;
 use skein_base::limits::BODY_CHUNK_BYTES;
-use skein_mime::{Cache, Crlf};
+use skein_mime::{Cache, Crlf, StrayNul, without_binary};
 use skein_runtime::{RealDisk, spawn_blocking};
 use skein_store::StoreError;
-use skein_store::body::{BodyAddr, BodyWriter};
+use skein_store::body::{BodyAddr, BodyWriter, Spilled};
 use skein_store::log::LogError;
 
 /// Messages above this are rendered off the shard: a megabyte takes about a millisecond.
@@ -22,6 +22,20 @@ pub(crate) struct Ingest {
     /// Line ends made CRLF; reused from chunk to chunk.
     normal: Vec<u8>,
     bytes_max: u64,
+    /// Some of it came as it is, and may be binary.
+    binary: bool,
+}
+
+/// Why a message that may be binary is not taken.
+pub(crate) enum Unencodable {
+    Store(StoreError),
+    StrayNul,
+}
+
+impl<E: Into<StoreError>> From<E> for Unencodable {
+    fn from(error: E) -> Unencodable {
+        Unencodable::Store(error.into())
+    }
 }
 
 /// A message that is all there, with its cache; one call from the log.
@@ -32,7 +46,13 @@ pub(crate) struct Received {
 
 impl Ingest {
     pub fn new(store: &Store, bytes_max: u64) -> Ingest {
-        Ingest { writer: BodyWriter::new(store.log()), crlf: Crlf::new(), normal: Vec::new(), bytes_max }
+        let writer = BodyWriter::new(store.log());
+        Ingest { writer, crlf: Crlf::new(), normal: Vec::new(), bytes_max, binary: false }
+    }
+
+    /// Bytes taken so far.
+    pub fn bytes(&self) -> u64 {
+        self.writer.bytes()
     }
 
     /// Takes the next bytes.
@@ -42,16 +62,54 @@ impl Ingest {
     pub async fn push(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.normal.clear();
         self.crlf.push(bytes, &mut self.normal);
-        let total = self.writer.bytes() + self.normal.len() as u64;
-        // Bare line feeds may double a message; the limit speaks of what the sender sent.
-        if total > self.bytes_max.saturating_mul(2).min(skein_base::limits::MESSAGE_BYTES_MAX_CEILING) {
-            return Err(LogError::TooBig { bytes: total as usize, max: self.bytes_max as usize }.into());
-        }
+        self.fits(self.normal.len())?;
         self.writer.push(&self.normal).await?;
         if self.normal.capacity() > BODY_CHUNK_BYTES {
             self.normal = Vec::new();
         }
         Ok(())
+    }
+
+    /// Takes the next bytes as they are: those of a literal8. [`Ingest::encoded`] comes before the end then.
+    ///
+    /// # Errors
+    /// As [`Ingest::push`].
+    pub async fn push_binary(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.binary = true;
+        self.fits(bytes.len())?;
+        Ok(self.writer.push(bytes).await?)
+    }
+
+    /// Bare line feeds may double a message, and base64 adds a third; the limit speaks of what the sender sent.
+    fn fits(&self, more: usize) -> Result<(), StoreError> {
+        let total = self.writer.bytes() + more as u64;
+        match total > self.bytes_max.saturating_mul(2).min(skein_base::limits::MESSAGE_BYTES_MAX_CEILING) {
+            true => Err(LogError::TooBig { bytes: total as usize, max: self.bytes_max as usize }.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// The message with its binary parts encoded, when it may have any.
+    ///
+    /// # Errors
+    /// It has a NUL elsewhere, or the log refuses.
+    pub async fn encoded(self, store: &Store) -> Result<Ingest, Unencodable> {
+        if !self.binary {
+            return Ok(self);
+        }
+        let (whole, _permit) = self.writer.read_back().await?;
+        let encode = move || without_binary(&whole).map(std::borrow::Cow::into_owned);
+        let encoded = match self.writer.bytes() <= RENDER_HERE_BYTES_MAX {
+            true => encode(),
+            // One that no reader survives is kept out.
+            false => spawn_blocking(encode).await.unwrap_or(Err(StrayNul)),
+        };
+        let encoded = encoded.map_err(|StrayNul| Unencodable::StrayNul)?;
+        let mut ingest = Ingest::new(store, self.bytes_max);
+        for piece in encoded.chunks(BODY_CHUNK_BYTES) {
+            ingest.push(piece).await?;
+        }
+        Ok(ingest)
     }
 
     /// All bytes have come: renders the cache and waits for the log's room.
@@ -80,8 +138,27 @@ impl Received {
     /// The log refuses.
     pub fn log(self, _store: &Store) -> Result<BodyAddr, StoreError> {
         let addr = self.writer.finish(&self.cache)?;
-        metrics::MESSAGES_TAKEN.add(1);
-        metrics::MESSAGES_TAKEN_BYTES.add(u64::from(addr.bytes));
+        count(addr);
         Ok(addr)
     }
+
+    /// Bytes of memory that it takes.
+    pub fn held_bytes(&self) -> usize {
+        self.writer.held_bytes() + self.cache.capacity()
+    }
+
+    /// Puts it into the log, where it is kept until the op that names it follows.
+    ///
+    /// # Errors
+    /// The log refuses.
+    pub fn spill(self) -> Result<Spilled<RealDisk>, StoreError> {
+        let spilled = self.writer.spill(&self.cache)?;
+        count(spilled.addr());
+        Ok(spilled)
+    }
+}
+
+fn count(addr: BodyAddr) {
+    metrics::MESSAGES_TAKEN.add(1);
+    metrics::MESSAGES_TAKEN_BYTES.add(u64::from(addr.bytes));
 }

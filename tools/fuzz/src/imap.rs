@@ -3,10 +3,10 @@
 use crate::script::{Script, check_lines};
 use skein_base::limits::{COMMAND_DEPTH_MAX, KEYWORD_BYTES_MAX, SEARCH_KEYS_MAX};
 use skein_base::scram::ScramKeys;
-use skein_base::{Flags, IdSet, ModSeq, Uid, UidValidity};
-use skein_proto::imap::limits::APPEND_CHUNK_BYTES;
+use skein_base::{Flags, IdSet, ModSeq, UidValidity};
+use skein_proto::imap::limits::{APPEND_CHUNK_BYTES, APPEND_MESSAGES_MAX};
 use skein_proto::imap::{
-    BodySection, Code, FetchItem, FlagList, Imap, ImapConfig, Reply, Request, SearchKey, SectionText, SelectedInfo,
+    AppendTo, BodySection, Code, FetchItem, FlagList, Imap, ImapConfig, ImapUrl, Reply, Request, SearchKey, SectionText, SelectedInfo,
     SeqSet, StatusInfo, Step,
 };
 use skein_proto::sasl::{Mechanism, Question, ScramAnswer};
@@ -33,12 +33,13 @@ fn play<'i>(mut script: Script, pieces: impl Iterator<Item = &'i [u8]>) -> Vec<u
     let start = script.next();
     let config = ImapConfig {
         plaintext_login: start & 2 == 0,
+        literal_minus: start & 4 != 0,
         mechanisms: Mechanism::ALL.to_vec(),
         message_bytes_max: MESSAGE_BYTES_MAX,
         ..ImapConfig::default()
     };
     let mut imap = Imap::new(Arc::new(config), start & 1 == 0);
-    let mut session = Session { script, append_left: None };
+    let mut session = Session { script, append: None };
     let (mut output, mut fed) = (Vec::new(), 0);
     for mut rest in pieces {
         fed += rest.len();
@@ -57,8 +58,18 @@ fn play<'i>(mut script: Script, pieces: impl Iterator<Item = &'i [u8]>) -> Vec<u
 
 struct Session<'a> {
     script: Script<'a>,
-    /// Bytes that the APPEND under way still owes.
-    append_left: Option<u64>,
+    append: Option<Append>,
+}
+
+/// An APPEND under way.
+#[derive(Default)]
+struct Append {
+    replaces: bool,
+    messages: usize,
+    /// Parts of the last message.
+    parts: usize,
+    /// Bytes that the last part still owes.
+    left: u64,
 }
 
 impl Session<'_> {
@@ -83,34 +94,72 @@ impl Session<'_> {
         self.follow_append(request);
         // How a message is cut into chunks may depend on the input's cuts, so chunks take no turn in the script.
         let choice = if matches!(request, Request::AppendChunk(_)) { 0 } else { self.script.next() % 16 };
-        match choice {
+        let reply = match choice {
             15 => Reply::Bye { text: "enough".into() },
-            14 => self.refuse(Reply::bad("not so")),
-            13 => self.refuse(Reply::no(skein_base::Class::Missing, "not there")),
+            14 => Reply::bad("not so"),
+            13 => Reply::no(skein_base::Class::Missing, "not there"),
             _ => good(request, choice),
+        };
+        if matches!(reply, Reply::No { .. } | Reply::Bad { .. }) {
+            self.append = None;
         }
-    }
-
-    fn refuse(&mut self, reply: Reply) -> Reply {
-        self.append_left = None;
         reply
     }
 
+    /// Holds the questions of an APPEND against their order.
     fn follow_append(&mut self, request: &Request) {
+        if let Request::AppendBegin(AppendTo { replaces, .. }) = request {
+            let append = Append { replaces: replaces.is_some(), ..Append::default() };
+            assert!(self.append.replace(append).is_none(), "a message in a message");
+            return;
+        }
+        let Some(append) = &mut self.append else {
+            assert!(!is_append(request), "{request:?} of no APPEND");
+            return;
+        };
         match request {
-            Request::AppendBegin { size, .. } => {
-                assert_eq!(self.append_left.replace(*size), None, "a message in a message");
-            }
             Request::AppendChunk(chunk) => {
                 assert!((1..=APPEND_CHUNK_BYTES).contains(&chunk.len()));
-                let left = self.append_left.as_mut().expect("a chunk of no message");
-                *left = left.checked_sub(chunk.len() as u64).expect("more than was said");
+                append.left = append.left.checked_sub(chunk.len() as u64).expect("more than was said");
+                return;
             }
-            Request::AppendEnd => assert_eq!(self.append_left.take(), Some(0)),
-            Request::AppendAbort => assert!(self.append_left.take().is_some()),
-            _ => assert_eq!(self.append_left, None, "{request:?} in a message"),
+            Request::AppendAbort => {
+                self.append = None;
+                return;
+            }
+            _ => assert_eq!(append.left, 0, "{request:?} in a literal"),
+        }
+        match request {
+            Request::AppendMessage { .. } => {
+                assert!(append.messages == 0 || (append.parts > 0 && !append.replaces));
+                append.messages += 1;
+                append.parts = 0;
+                assert!(append.messages <= APPEND_MESSAGES_MAX);
+            }
+            Request::AppendUrl(_) => append.parts += 1,
+            Request::AppendLiteral { size, .. } => {
+                append.parts += 1;
+                append.left = *size;
+            }
+            Request::AppendEnd => {
+                assert!(append.messages > 0 && append.parts > 0);
+                self.append = None;
+            }
+            _ => panic!("{request:?} in an APPEND"),
         }
     }
+}
+
+fn is_append(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::AppendMessage { .. }
+            | Request::AppendUrl(_)
+            | Request::AppendLiteral { .. }
+            | Request::AppendChunk(_)
+            | Request::AppendEnd
+            | Request::AppendAbort
+    )
 }
 
 /// The reply that the request names.
@@ -136,8 +185,12 @@ fn good(request: &Request, choice: u8) -> Reply {
         Request::Status { .. } => {
             Reply::Status(StatusInfo { messages: number, highest_modseq: 1, ..StatusInfo::default() })
         }
-        Request::AppendBegin { .. } | Request::AppendChunk(_) | Request::Idle => Reply::Continue,
-        Request::AppendEnd => Reply::DoneCode(Code::AppendUid { validity: UidValidity(7), uid: Uid(number) }),
+        Request::AppendUrl(url) if choice & 3 == 3 => {
+            Reply::No { code: Some(Code::BadUrl(url.text.clone())), text: "not there".into() }
+        }
+        Request::AppendBegin(_) | Request::AppendMessage { .. } | Request::AppendUrl(_) => Reply::Continue,
+        Request::AppendLiteral { .. } | Request::AppendChunk(_) | Request::Idle => Reply::Continue,
+        Request::AppendEnd => Reply::DoneCode(Code::AppendUid { validity: UidValidity(7), uids: IdSet::one(number) }),
         Request::Copy { .. } | Request::Move { .. } if choice & 1 == 0 => Reply::DoneCode(Code::CopyUid {
             validity: UidValidity(7),
             from: IdSet::one(number),
@@ -169,10 +222,10 @@ fn check_state(imap: &Imap, request: &Request) {
 /// What [`Request`] says of its fields.
 fn check_request(request: &Request) {
     match request {
-        Request::AppendBegin { flags, size, .. } => {
-            check_flags(flags);
-            assert!(*size <= MESSAGE_BYTES_MAX);
-        }
+        Request::AppendBegin(AppendTo { replaces: Some(replaced), .. }) => check_set(&replaced.set),
+        Request::AppendMessage { flags, .. } => check_flags(flags),
+        Request::AppendLiteral { size, .. } => assert!(*size <= MESSAGE_BYTES_MAX),
+        Request::AppendUrl(url) => check_url(url),
         Request::Store { flags, set, .. } => {
             check_flags(flags);
             check_set(set);
@@ -202,6 +255,13 @@ fn check_flags(flags: &FlagList) {
         assert!((1..=KEYWORD_BYTES_MAX).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic()));
         assert!(!flags.keywords[..i].iter().any(|other| other.eq_ignore_ascii_case(name)), "{name} twice");
     }
+}
+
+/// A URL is what its text says, and names its message by numbers that can be.
+fn check_url(url: &ImapUrl) {
+    assert_eq!(ImapUrl::parse(&url.text).as_ref(), Ok(url));
+    assert!(url.uid != Some(0) && url.validity != Some(0));
+    check_section(&url.section);
 }
 
 fn check_section(section: &BodySection) {

@@ -8,6 +8,7 @@ use skein_base::limits::MESSAGE_BYTES_MAX_DEFAULT;
 #[rustfmt::skip]
 const CAPABILITIES: &[&str] = &[
     "BINARY",
+    "CATENATE",
     "CHILDREN",
     "CONDSTORE",
     "CREATE-SPECIAL-USE",
@@ -20,11 +21,13 @@ const CAPABILITIES: &[&str] = &[
     "METADATA",
     "METADATA-SERVER",
     "MOVE",
+    "MULTIAPPEND",
     "NAMESPACE",
     "OBJECTID",
     "PREVIEW",
     "PREVIEW=FUZZY",
     "QRESYNC",
+    "REPLACE",
     "SAVEDATE",
     "SEARCHRES",
     "SNIPPET=FUZZY",
@@ -37,6 +40,7 @@ const CAPABILITIES: &[&str] = &[
     "THREAD=REFS",
     "UIDPLUS",
     "UNSELECT",
+    "URL-PARTIAL",
     "WITHIN",
 ];
 
@@ -60,6 +64,8 @@ pub struct ImapConfig {
     pub plaintext_login: bool,
     /// SASL mechanisms that may be used.
     pub mechanisms: Vec<Mechanism>,
+    /// `LITERAL-` in place of `LITERAL+`: of literals that are not waited for only small ones are taken (RFC 7888).
+    pub literal_minus: bool,
     /// Largest message APPEND takes, in bytes.
     pub message_bytes_max: u64,
     /// Fields of the ID answer (RFC 2971), at most 30; none is answered as NIL.
@@ -77,6 +83,7 @@ impl Default for ImapConfig {
             starttls: true,
             plaintext_login: false,
             mechanisms: vec![Mechanism::Plain],
+            literal_minus: false,
             message_bytes_max: MESSAGE_BYTES_MAX_DEFAULT,
             id: vec![("name".to_string(), "Skein".to_string())],
             commands: Vec::new(),
@@ -103,7 +110,8 @@ impl ImapConfig {
 
     /// The capabilities before login, or after it; without the word CAPABILITY.
     pub(crate) fn write_capabilities(&self, out: &mut Vec<u8>, channel: &Channel, logged_in: bool) {
-        out.extend_from_slice(b"IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
+        out.extend_from_slice(if self.literal_minus { b"IMAP4rev1 LITERAL-" } else { b"IMAP4rev1 LITERAL+" });
+        out.extend_from_slice(b" SASL-IR ID ENABLE");
         if logged_in {
             for name in CAPABILITIES {
                 out.push(b' ');

@@ -6,6 +6,11 @@ use skein_base::limits::{BODY_CHUNK_BYTES, COMMAND_LINE_PREAUTH_BYTES_MAX, LITER
 /// enough that a thousand slow uploads do not matter.
 pub const APPEND_CHUNK_BYTES: usize = 64 * 1024;
 
+/// Messages of one APPEND (RFC 3502): all of them become one record of the log.
+pub const APPEND_MESSAGES_MAX: usize = 1000;
+/// Bytes of a literal with which a client need not wait where `LITERAL-` is offered (RFC 7888 §5).
+pub const LITERAL_MINUS_BYTES_MAX: u64 = 4096;
+
 /// Fields of a client's ID (RFC 2971 §3.3).
 pub const ID_FIELDS_MAX: usize = 30;
 /// Items of one FETCH: each is looked up in the list before it is added, and answered for every message.

@@ -46,8 +46,9 @@ pub use config::{ExtensionCommand, ImapConfig};
 pub use machine::{Imap, Step, Why};
 pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
 pub use request::{
-    BinarySection, BodySection, Day, Depth, FetchItem, FetchItems, FlagList, ListOptions, Mode, Partial, PreviewForm,
-    Request, Resync, Returns, SearchKey, SectionText, SortBy, SortKey, StatusItems, StoreMode, ThreadBy,
+    AppendTo, BinarySection, BodySection, Day, Depth, FetchItem, FetchItems, FlagList, ListOptions, Mode, Partial,
+    PreviewForm, Replaced, Request, Resync, Returns, SearchKey, SectionText, SortBy, SortKey, StatusItems, StoreMode,
+    ThreadBy,
 };
 pub use set::SeqSet;
 pub use url::{BadUrl, ImapUrl, UrlAccess, UrlAuth, UrlServer};

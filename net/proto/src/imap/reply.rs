@@ -1,6 +1,6 @@
 //! What the session answers, and the response codes that go with it.
 
-use skein_base::{Class, Flags, IdSet, ModSeq, Uid, UidValidity};
+use skein_base::{Class, Flags, IdSet, ModSeq, UidValidity};
 use std::borrow::Cow;
 
 /// The answer to one [`Request`](super::Request).
@@ -59,13 +59,15 @@ impl Reply {
 pub enum Code {
     /// `ALERT`: clients must show the text.
     Alert,
-    /// `APPENDUID validity uid` (RFC 4315)
+    /// `APPENDUID validity uids` (RFC 4315)
     AppendUid {
         /// Of the target.
         validity: UidValidity,
-        /// Of the new message.
-        uid: Uid,
+        /// Of the new messages, in their order.
+        uids: IdSet,
     },
+    /// `BADURL "url"` (RFC 4469 §4)
+    BadUrl(String),
     /// `COPYUID validity from to` (RFC 4315). Both sets have the same count and are in the order of copying.
     CopyUid {
         /// Of the target.
@@ -135,10 +137,10 @@ pub enum Code {
     Limit,
     /// `TOOBIG` (RFC 7888 §4, RFC 4469)
     TooBig,
+    /// `UNKNOWN-CTE` (RFC 3516 §4.4): a part is encoded in a way that can not be undone, or not done.
+    UnknownCte,
     /// `OVERQUOTA`
     OverQuota,
-    /// `UNKNOWN-CTE` (RFC 3516 §4.3): a transfer encoding that can not be taken off
-    UnknownCte,
     /// `ALREADYEXISTS`
     AlreadyExists,
     /// `NONEXISTENT`

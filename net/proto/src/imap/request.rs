@@ -12,7 +12,7 @@
 //! Mailbox names are UTF-8 with `/` between levels; the wire's modified UTF-7 never gets here. INBOX arrives as
 //! `INBOX` in whatever case the client wrote it, also as the first level (`INBOX/x`); only LIST's reference and pattern keep the client's case.
 
-use super::{Argument, SeqSet};
+use super::{Argument, ImapUrl, SeqSet};
 use crate::sasl::Question;
 use skein_base::{Flags, ModSeq, Secret, SpecialUse};
 
@@ -126,26 +126,33 @@ pub enum Request {
         /// Those of mailboxes too.
         mailboxes: bool,
     },
-    /// APPEND has reached its literal. Reply: `Continue` to receive the message, or a refusal; then nothing
-    /// more is asked of this APPEND.
-    AppendBegin {
-        /// The target.
-        mailbox: String,
+    /// APPEND or REPLACE begins. Reply: `Continue`, or a refusal. A refusal of this or of any further question of the
+    /// command ends it: nothing more is asked of it, and what the client still sends of it is dropped by the machine.
+    AppendBegin(AppendTo),
+    /// A message begins, and one before it is complete; at most
+    /// [`APPEND_MESSAGES_MAX`](super::limits::APPEND_MESSAGES_MAX) of one command (RFC 3502). Its parts follow in
+    /// order: literals and URLs, one or more. Reply: `Continue`.
+    AppendMessage {
         /// Flags and keywords of the new message.
         flags: FlagList,
         /// INTERNALDATE in seconds since 1970, when the client gave one.
         internal_date: Option<i64>,
-        /// Bytes of the message; the chunks add up to exactly this.
-        size: u64,
-        /// The client does not wait for `+` (RFC 7888): a refused message is read and dropped by the machine.
-        literal_plus: bool,
     },
-    /// The next bytes of the message, at most [`APPEND_CHUNK_BYTES`](super::limits::APPEND_CHUNK_BYTES).
-    /// Reply: `Continue`, or a refusal: the rest is dropped by the machine and nothing more is asked.
+    /// The next part of the message is what this names (RFC 4469). Reply: `Continue`, or a refusal with `BadUrl`.
+    AppendUrl(Box<ImapUrl>),
+    /// The next part of the message is on its way. Reply: `Continue` to receive it.
+    AppendLiteral {
+        /// Bytes; the chunks add up to exactly this. Within APPENDLIMIT, but for several parts together.
+        size: u64,
+        /// It is a literal8: its bytes are any, and parts of the message may say that they are binary (RFC 3516 §4.4).
+        binary: bool,
+    },
+    /// The next bytes of that part, at most [`APPEND_CHUNK_BYTES`](super::limits::APPEND_CHUNK_BYTES). Reply: `Continue`.
     AppendChunk(Vec<u8>),
-    /// The message is complete and the command is well-formed. Reply: `Done` or `DoneCode(AppendUid)`.
+    /// The last message is complete and the command is well-formed. All its messages are taken, or none. Reply:
+    /// `DoneCode(AppendUid)`; the EXPUNGE line of a message that was replaced comes with the `Sync` that follows.
     AppendEnd,
-    /// What followed the literal was wrong: forget the message. Reply: `Done`; the machine answers BAD.
+    /// The rest of the command is wrong: forget all of it. Reply: `Done`; the machine answers the client.
     AppendAbort,
     /// FETCH or UID FETCH. The session writes the lines with [`response`](super::response). UID FETCH has
     /// [`FetchItem::Uid`] among its items, CHANGEDSINCE has [`FetchItem::ModSeq`]. Reply: `Done`.
@@ -261,6 +268,24 @@ pub enum Request {
     },
     /// LOGOUT: let go of everything. Reply: `Done`.
     Logout,
+}
+
+/// Where messages are appended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AppendTo {
+    /// The target.
+    pub mailbox: String,
+    /// REPLACE: what leaves the selected mailbox for it (RFC 8508).
+    pub replaces: Option<Replaced>,
+}
+
+/// The message that REPLACE names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replaced {
+    /// One number, or `*`.
+    pub set: SeqSet,
+    /// It is a UID.
+    pub uid: bool,
 }
 
 /// How a mailbox is opened.

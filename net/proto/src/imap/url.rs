@@ -230,10 +230,11 @@ impl Path {
             match level {
                 "." => {}
                 "" if levels.is_empty() || levels == "/" => {}
-                ".." => match (names.pop(), &mut above) {
-                    (None, Some(above)) => *above += 1,
-                    _ => {}
-                },
+                ".." => {
+                    if let (None, Some(above)) = (names.pop(), &mut above) {
+                        *above += 1;
+                    }
+                }
                 _ => names.push(decode(level, is_bchar)?),
             }
         }

@@ -38,6 +38,7 @@ pub(crate) enum Verb {
     Store,
     Copy,
     Move,
+    Replace,
     UidExpunge,
     UidSearch,
     UidSort,
@@ -46,6 +47,7 @@ pub(crate) enum Verb {
     UidStore,
     UidCopy,
     UidMove,
+    UidReplace,
     Extension,
 }
 
@@ -108,6 +110,7 @@ const ROWS: &[Row] = &[
     Row(Verb::Store,        "STORE",        When::Selected,    News::NoExpunge),
     Row(Verb::Copy,         "COPY",         When::Selected,    News::All),
     Row(Verb::Move,         "MOVE",         When::Selected,    News::All),
+    Row(Verb::Replace,      "REPLACE",      When::Selected,    News::All),
     Row(Verb::UidExpunge,   "UID EXPUNGE",  When::Selected,    News::All),
     Row(Verb::UidSearch,    "UID SEARCH",   When::Selected,    News::All),
     Row(Verb::UidSort,      "UID SORT",     When::Selected,    News::All),
@@ -116,6 +119,7 @@ const ROWS: &[Row] = &[
     Row(Verb::UidStore,     "UID STORE",    When::Selected,    News::All),
     Row(Verb::UidCopy,      "UID COPY",     When::Selected,    News::All),
     Row(Verb::UidMove,      "UID MOVE",     When::Selected,    News::All),
+    Row(Verb::UidReplace,   "UID REPLACE",  When::Selected,    News::All),
     Row(Verb::Extension,    "",             When::AfterLogin,  News::All), // its name is the extension's
 ];
 
@@ -150,6 +154,11 @@ impl Verb {
     /// What may be told before its tagged line.
     pub(crate) fn news(self) -> News {
         self.row().3
+    }
+
+    /// It brings messages, which come as literals within the command.
+    pub(crate) fn appends(self) -> bool {
+        matches!(self, Verb::Append | Verb::Replace | Verb::UidReplace)
     }
 
     /// It is one of the `UID` commands.

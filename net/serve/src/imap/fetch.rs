@@ -355,7 +355,10 @@ async fn render(
 }
 
 /// HEADER.FIELDS and its negation, which are picked from a header rather than cut from the message.
-async fn filtered_header(message: &mut Message<'_>, section: &Section) -> Result<Option<Vec<u8>>, StoreError> {
+pub(super) async fn filtered_header(
+    message: &mut Message<'_>,
+    section: &Section,
+) -> Result<Option<Vec<u8>>, StoreError> {
     let (names, not) = match &section.what {
         What::HeaderFields(names) => (names, false),
         What::HeaderFieldsNot(names) => (names, true),
@@ -372,7 +375,7 @@ async fn filtered_header(message: &mut Message<'_>, section: &Section) -> Result
 }
 
 /// The part of a range that `<origin.bytes>` names.
-fn cut(range: std::ops::Range<u64>, partial: Option<Partial>) -> std::ops::Range<u64> {
+pub(super) fn cut(range: std::ops::Range<u64>, partial: Option<Partial>) -> std::ops::Range<u64> {
     let Some(partial) = partial else { return range };
     let start = range.start.saturating_add(partial.origin).min(range.end);
     start..start.saturating_add(partial.bytes).min(range.end)
@@ -382,7 +385,7 @@ fn whole(what: What) -> Section {
     Section { path: Vec::new(), what }
 }
 
-fn section_of(asked: &BodySection) -> Section {
+pub(super) fn section_of(asked: &BodySection) -> Section {
     let what = match &asked.text {
         SectionText::All => What::Whole,
         SectionText::Header => What::Header,

@@ -105,15 +105,13 @@ impl Session {
                 self.watch_metadata(mailboxes);
                 Reply::Done
             }
-            Request::AppendBegin { mailbox, flags, internal_date, size, .. } => {
-                self.append_begin(&mailbox, flags, internal_date, size).await
-            }
-            Request::AppendChunk(bytes) => self.append_chunk(&bytes).await,
-            Request::AppendEnd => self.append_end().await,
-            Request::AppendAbort => {
-                self.append = None;
-                Reply::Done
-            }
+            Request::AppendBegin(_)
+            | Request::AppendMessage { .. }
+            | Request::AppendUrl(_)
+            | Request::AppendLiteral { .. }
+            | Request::AppendChunk(_)
+            | Request::AppendAbort => Box::pin(self.append(request)).await,
+            Request::AppendEnd => Box::pin(self.append_end()).await,
             Request::Resync(resync) => Box::pin(self.resync(&resync, link)).await?,
             Request::Fetch { set, uid, items, changed_since, vanished } => {
                 if let Some(since) = changed_since.filter(|_| vanished)

@@ -200,6 +200,6 @@ pub(super) fn read_only() -> Reply {
     Reply::No { code: Some(Code::ReadOnly), text: "The mailbox is open read-only".into() }
 }
 
-fn expunge_issued() -> Reply {
+pub(super) fn expunge_issued() -> Reply {
     Reply::No { code: Some(Code::ExpungeIssued), text: "Some of the messages have been expunged".into() }
 }

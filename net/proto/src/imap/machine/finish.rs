@@ -18,8 +18,8 @@ impl Imap {
             Waiting::Command => self.conclude(reply),
             Waiting::Sasl => self.sasl_answered(reply),
             Waiting::Sync => self.finish(),
-            Waiting::AppendBegin { size, plus } => self.append_begun(size, plus, reply),
-            Waiting::AppendChunk { left } => self.append_went_on(left, reply),
+            Waiting::Append => self.append_went_on(reply),
+            Waiting::AppendChunk { left } => self.append_chunk_taken(left, reply),
             Waiting::IdleEnd(None) => self.conclude(Reply::Done),
             Waiting::AppendAbort(leftover) | Waiting::IdleEnd(Some(leftover)) => {
                 let line = std::mem::take(&mut self.running().tagged);
@@ -82,6 +82,10 @@ impl Imap {
             (Verb::Move | Verb::UidMove, Reply::DoneCode(code)) => {
                 condition(&mut self.out, b"*", "OK", Some(code), "Moved.");
             }
+            // The same of RFC 8508 §3.2.
+            (Verb::Replace | Verb::UidReplace, Reply::DoneCode(code)) => {
+                condition(&mut self.out, b"*", "OK", Some(code), "Replacement message ready.");
+            }
             (Verb::Login | Verb::Authenticate | Verb::Select | Verb::Examine | Verb::Status, _)
             | (_, Reply::LoggedIn { .. } | Reply::Keys(_) | Reply::Selected(_) | Reply::Status(_)) => {
                 panic!("{} answered with {reply:?}", verb.name())
@@ -112,7 +116,7 @@ impl Imap {
                 let code = match other {
                     Reply::Selected(info) if info.read_only => Some(&Code::ReadOnly),
                     Reply::Selected(_) => Some(&Code::ReadWrite),
-                    Reply::DoneCode(_) if matches!(running.verb, Verb::Move | Verb::UidMove) => None,
+                    Reply::DoneCode(_) if tells_code_before(running.verb) => None,
                     Reply::DoneCode(code) => Some(code),
                     _ => None,
                 };
@@ -134,4 +138,9 @@ impl Imap {
             _ => Phase::Command,
         };
     }
+}
+
+/// The code was told on a line of its own.
+fn tells_code_before(verb: Verb) -> bool {
+    matches!(verb, Verb::Move | Verb::UidMove | Verb::Replace | Verb::UidReplace)
 }

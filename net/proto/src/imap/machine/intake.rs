@@ -1,11 +1,11 @@
 //! Gathering: bytes into lines, lines and literals into commands.
 
-use super::{Imap, Leftover, Phase, Refusal, Running, State, Waiting};
-use crate::imap::limits::LITERALS_PREAUTH_BYTES_MAX;
+use super::{Appending, Imap, Leftover, Phase, Refusal, Running, State, Tail};
+use crate::imap::Code;
+use crate::imap::limits::{LITERAL_MINUS_BYTES_MAX, LITERALS_PREAUTH_BYTES_MAX};
 use crate::imap::parse::literal::{self, Literal};
-use crate::imap::parse::{self, AppendHead, Said, Wrong};
+use crate::imap::parse::{self, Said, Wrong};
 use crate::imap::verb::{Verb, When};
-use crate::imap::{Code, Request};
 use skein_base::limits::{
     COMMAND_LINE_BYTES_MAX, COMMAND_LINE_PREAUTH_BYTES_MAX, COMMAND_LITERALS_BYTES_MAX, LITERAL_BYTES_MAX,
     METADATA_VALUE_BYTES_MAX,
@@ -30,11 +30,11 @@ impl Intake {
 }
 
 /// A line that has just become complete.
-struct Line<'a> {
+pub(super) struct Line<'a> {
     /// All of the command so far.
-    bytes: Cow<'a, [u8]>,
+    pub(super) bytes: Cow<'a, [u8]>,
     /// Where this line starts in it.
-    start: usize,
+    pub(super) start: usize,
 }
 
 enum Taken<'a> {
@@ -46,24 +46,33 @@ enum Taken<'a> {
     },
 }
 
+impl Tail {
+    fn phase(self) -> Phase {
+        match self {
+            Tail::Command => Phase::Command,
+            Tail::Append => Phase::AppendLine,
+        }
+    }
+}
+
 impl Imap {
     /// Feeds the present phase; takes at least one byte.
     pub(super) fn feed_phase(&mut self, input: &[u8]) -> usize {
         match &mut self.phase {
-            Phase::Literal(left) => {
+            Phase::Literal { left, tail } => {
                 let take = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                 self.intake.bytes.extend_from_slice(&input[..take]);
                 *left -= take as u64;
                 if *left == 0 {
                     self.intake.line_start = self.intake.bytes.len();
-                    self.phase = Phase::Command;
+                    self.phase = tail.phase();
                 }
                 take
             }
             Phase::Body { .. } => self.feed_body(input),
             Phase::DropLiteral(..) => self.feed_drop_literal(input),
             Phase::DropLine(_) => self.feed_drop_line(input),
-            Phase::Command | Phase::Sasl | Phase::Idle | Phase::BodyTail => self.feed_line(input),
+            Phase::Command | Phase::Sasl | Phase::Idle | Phase::AppendLine => self.feed_line(input),
             Phase::Asked(_) | Phase::StartTls | Phase::Close(_) => unreachable!("takes no input"),
         }
     }
@@ -77,7 +86,7 @@ impl Imap {
             (Taken::Line(line), Phase::Command) => self.command_line(line),
             (Taken::Line(line), Phase::Sasl) => self.sasl_line(literal::line_text(&line.bytes)),
             (Taken::Line(line), Phase::Idle) => self.idle_line(literal::line_text(&line.bytes)),
-            (Taken::Line(line), _) => self.body_tail(&line.bytes),
+            (Taken::Line(line), _) => self.append_more(&line),
             (Taken::TooLong { ended }, _) => self.line_too_long(&input[..take], ended),
         }
         take
@@ -131,7 +140,11 @@ impl Imap {
         let Some((tag, rest)) = parse::tag(bytes) else {
             return self.refuse(Refusal::untagged("Invalid tag"), Leftover::None);
         };
-        let parsed = self.verb(rest, clean).and_then(|(said, args)| Ok((said, parse::arguments(said.verb, args)?)));
+        let parsed = match self.verb(rest, clean) {
+            Ok((said, args)) if said.verb.appends() => return self.append_first(tag, said.verb, args.rest(), None),
+            Ok((said, args)) => parse::arguments(said.verb, args).map(|command| (said, command)),
+            Err(wrong) => Err(wrong),
+        };
         match parsed {
             Err(wrong) => self.refuse(Refusal::of(tag, &wrong), Leftover::None),
             Ok((said, command)) => {
@@ -162,7 +175,8 @@ impl Imap {
         }
     }
 
-    fn begin(&mut self, tag: &[u8], said: Said) {
+    pub(super) fn begin(&mut self, tag: &[u8], said: impl Into<Said>) {
+        let said = said.into();
         self.running = Some(Box::new(Running {
             tag: tag.to_vec(),
             verb: said.verb,
@@ -170,6 +184,7 @@ impl Imap {
             status: None,
             then: None,
             resync: None,
+            append: Appending::default(),
             sasl: None,
             tagged: Vec::new(),
         }));
@@ -180,44 +195,45 @@ impl Imap {
         let Some((tag, rest)) = parse::tag(&bytes) else {
             return self.refuse_literal(Refusal::untagged("Invalid tag"), literal);
         };
-        let head = self.verb(rest, clean).and_then(|(said, args)| match said.verb {
-            Verb::Append => parse::append_head(args),
-            _ => Ok(AppendHead::NameFollows),
-        });
-        let head = match head {
-            Ok(AppendHead::NameFollows) if literal.bytes > METADATA_VALUE_BYTES_MAX as u64 && is_metadata(rest) => {
+        let wanted = match self.verb(rest, clean) {
+            Ok((said, args)) if said.verb.appends() => {
+                return self.append_first(tag, said.verb, literal::line_text(args.rest()), Some(literal));
+            }
+            Ok((said, _)) if said.verb == Verb::SetMetadata && literal.bytes > METADATA_VALUE_BYTES_MAX as u64 => {
                 Err(Wrong::No(Code::MetadataMaxSize(METADATA_VALUE_BYTES_MAX as u64), "The value is too long"))
             }
-            Ok(AppendHead::NameFollows) => self.check_literal(literal).map(|()| AppendHead::NameFollows),
-            Ok(message) => self.check_message(literal).map(|()| message),
-            wrong => wrong,
+            Ok(_) => self.check_plus(literal).and_then(|()| self.check_literal(literal)),
+            Err(wrong) => Err(wrong),
         };
-        match head {
+        match wanted {
             Err(wrong) => self.refuse_literal(Refusal::of(tag, &wrong), literal),
-            Ok(AppendHead::NameFollows) => self.expect_literal(bytes.into_owned(), literal),
-            Ok(AppendHead::MessageFollows { mailbox, flags, internal_date }) => {
-                self.begin(tag, Said { verb: Verb::Append, extension: None });
-                self.intake = Intake::default();
-                let (size, literal_plus) = (literal.bytes, literal.plus);
-                let request = Request::AppendBegin { mailbox, flags, internal_date, size, literal_plus };
-                self.asking(request, Waiting::AppendBegin { size, plus: literal_plus });
-            }
+            Ok(()) => self.expect_literal(bytes.into_owned(), literal, Tail::Command),
         }
     }
 
-    fn expect_literal(&mut self, bytes: Vec<u8>, literal: Literal) {
+    /// Takes a literal that is one of the words of `bytes`.
+    pub(super) fn expect_literal(&mut self, bytes: Vec<u8>, literal: Literal, tail: Tail) {
         self.intake.literal_bytes += literal.bytes as usize;
         self.intake.bytes = bytes;
         self.intake.line_start = self.intake.bytes.len();
         if !literal.plus {
             self.out.extend_from_slice(b"+ OK\r\n");
         }
-        if literal.bytes > 0 {
-            self.phase = Phase::Literal(literal.bytes);
+        self.phase = match literal.bytes {
+            0 => tail.phase(),
+            left => Phase::Literal { left, tail },
+        };
+    }
+
+    /// Whether a client may send this literal without waiting (RFC 7888 §5).
+    pub(super) fn check_plus(&self, literal: Literal) -> Result<(), Wrong> {
+        match self.config.literal_minus && literal.plus && literal.bytes > LITERAL_MINUS_BYTES_MAX {
+            true => Err(Wrong::Bad("A literal of more than 4096 bytes must be waited with")),
+            false => Ok(()),
         }
     }
 
-    fn check_literal(&self, literal: Literal) -> Result<(), Wrong> {
+    pub(super) fn check_literal(&self, literal: Literal) -> Result<(), Wrong> {
         let (one, all) = match self.state {
             State::NotAuthenticated => (LITERALS_PREAUTH_BYTES_MAX, LITERALS_PREAUTH_BYTES_MAX),
             _ => (LITERAL_BYTES_MAX, COMMAND_LITERALS_BYTES_MAX),
@@ -229,11 +245,10 @@ impl Imap {
         }
     }
 
-    fn check_message(&self, literal: Literal) -> Result<(), Wrong> {
-        match literal.bytes {
-            0 => Err(Wrong::No(Code::Cannot, "A message has at least one byte")),
-            bytes if bytes > self.config.message_bytes_max => Err(Wrong::No(Code::TooBig, "Message is too large")),
-            _ => Ok(()),
+    pub(super) fn check_message(&self, literal: Literal) -> Result<(), Wrong> {
+        match literal.bytes > self.config.message_bytes_max {
+            true => Err(Wrong::No(Code::TooBig, "Message is too large")),
+            false => Ok(()),
         }
     }
 
@@ -245,7 +260,7 @@ impl Imap {
         let text = "Line is too long";
         match self.phase {
             Phase::Idle => self.end_idle(Some(leftover)),
-            Phase::BodyTail => self.abort_append(text, leftover),
+            Phase::AppendLine => self.fail_append(&Wrong::Bad(text), leftover),
             _ => {
                 let refusal = match (&self.running, parse::tag(&start)) {
                     (Some(running), _) => Refusal::of(&running.tag, &Wrong::Bad(text)),
@@ -256,8 +271,4 @@ impl Imap {
             }
         }
     }
-}
-
-fn is_metadata(after_tag: &[u8]) -> bool {
-    matches!(parse::verb(after_tag, |_| None), Ok((said, _)) if said.verb == Verb::SetMetadata)
 }

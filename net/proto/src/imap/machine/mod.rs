@@ -6,7 +6,7 @@
 //!            │ literals │      └─────────┘           │
 //!            └──────────┘      ┌─ finish ┐ ◀─answer──┘
 //!  out  ◀───────────────────── │ replies │
-//!                              └─────────┘     append: APPEND's message    refuse: what is wrong is skipped
+//!                              └─────────┘     append: APPEND, REPLACE    refuse: what is wrong is skipped
 //! ```
 
 mod append;
@@ -18,6 +18,7 @@ mod sasl;
 #[cfg(test)]
 mod tests;
 
+use self::append::Appending;
 use self::intake::Intake;
 use self::refuse::{Leftover, Refusal};
 use super::limits::{IDLE_SECONDS_MAX, LOGIN_SECONDS_MAX};
@@ -89,16 +90,16 @@ enum State {
 enum Phase {
     /// Part of a command's line.
     Command,
-    /// Part of a command's literal; so many bytes are missing.
-    Literal(u64),
+    /// Part of a literal that belongs to a command's words; so many bytes are missing.
+    Literal { left: u64, tail: Tail },
     /// Part of the client's SASL response.
     Sasl,
     /// Part of the line that ends IDLE.
     Idle,
     /// Part of APPEND's message.
     Body { left: u64, chunk: Vec<u8> },
-    /// Part of the line after APPEND's message.
-    BodyTail,
+    /// Part of a line of APPEND, after a literal.
+    AppendLine,
     /// Part of a literal to be skipped, then of a line.
     DropLiteral(u64, Refusal),
     /// Part of a line to be skipped.
@@ -109,6 +110,15 @@ enum Phase {
     StartTls,
     /// Nothing ever.
     Close(Why),
+}
+
+/// What follows a literal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Tail {
+    /// [`Phase::Command`]
+    Command,
+    /// [`Phase::AppendLine`]
+    Append,
 }
 
 /// What is being asked.
@@ -122,11 +132,11 @@ enum Waiting {
     Sasl,
     /// The news before the tagged line, which stands in [`Running::tagged`].
     Sync,
-    /// May the message come?
-    AppendBegin { size: u64, plus: bool },
-    /// A piece of it; so many bytes are missing.
+    /// Something of an APPEND; what comes then is in [`Running::append`].
+    Append,
+    /// A piece of its message; so many bytes are missing.
     AppendChunk { left: u64 },
-    /// To forget it; the BAD stands in [`Running::tagged`].
+    /// To forget it; the refusal stands in [`Running::tagged`].
     AppendAbort(Leftover),
     /// To stop telling news. Without leftover the client said DONE, else the BAD stands in [`Running::tagged`].
     IdleEnd(Option<Leftover>),
@@ -144,6 +154,8 @@ struct Running {
     then: Option<Request>,
     /// For SELECT with QRESYNC.
     resync: Option<Resync>,
+    /// For APPEND and REPLACE.
+    append: Appending,
     /// For AUTHENTICATE.
     sasl: Option<Box<Exchange>>,
     tagged: Vec<u8>,

@@ -36,6 +36,11 @@ impl Refusal {
         Refusal::of(b"*", &Wrong::Bad(text))
     }
 
+    /// The status line alone.
+    pub(super) fn into_line(self) -> Vec<u8> {
+        self.line
+    }
+
     /// A status line that is written already. The client has done nothing wrong.
     pub(super) fn rendered(line: Vec<u8>, counts: bool) -> Refusal {
         Refusal { line, counts }

@@ -1,11 +1,14 @@
 //! Bounds, memory, and whatever bytes may come. Conversations are in `tests/imap_dialogs.rs`.
 
 use super::*;
+use crate::imap::limits::APPEND_MESSAGES_MAX;
 use crate::imap::{Code, StatusInfo};
 use crate::sasl::Question;
 use proptest::prelude::*;
 use skein_base::Class;
-use skein_base::limits::{COMMAND_LINE_BYTES_MAX, COMMAND_LINE_PREAUTH_BYTES_MAX, LITERAL_BYTES_MAX};
+use skein_base::limits::{
+    COMMAND_LINE_BYTES_MAX, COMMAND_LINE_PREAUTH_BYTES_MAX, COMMAND_LITERALS_BYTES_MAX, LITERAL_BYTES_MAX,
+};
 
 /// A session that says yes to everything, or no to everything.
 fn obey(request: &Request, yes: bool) -> Reply {
@@ -22,7 +25,8 @@ fn obey(request: &Request, yes: bool) -> Reply {
         Request::Sasl(_) => Reply::LoggedIn { user: "x".to_string() },
         Request::Select { .. } => Reply::Selected(Box::default()),
         Request::Status { .. } => Reply::Status(StatusInfo::default()),
-        Request::AppendBegin { .. } | Request::AppendChunk(_) | Request::Idle => Reply::Continue,
+        Request::AppendBegin(_) | Request::AppendMessage { .. } | Request::AppendUrl(_) => Reply::Continue,
+        Request::AppendLiteral { .. } | Request::AppendChunk(_) | Request::Idle => Reply::Continue,
         _ => Reply::Done,
     }
 }
@@ -127,6 +131,26 @@ fn literals_are_bounded_one_by_one_and_together() {
 }
 
 #[test]
+fn where_literal_minus_is_offered_large_literals_are_waited_with() {
+    let careful = || {
+        let config = ImapConfig { literal_minus: true, ..ImapConfig::default() };
+        let mut imap = Imap::new(Arc::new(config), true);
+        imap.out().clear();
+        talk(&mut imap, b"a0 LOGIN tim x\r\n");
+        imap
+    };
+    let literal = |bytes: usize| format!("{{{bytes}+}}\r\n{}", "x".repeat(bytes));
+    let bad = "a1 BAD A literal of more than 4096 bytes must be waited with\r\na2 OK NOOP completed.\r\n";
+    check(careful, format!("a1 APPEND x {}\r\n", literal(4096)).as_bytes(), "a1 OK APPEND completed.\r\n");
+    check(careful, format!("a1 APPEND x {}\r\na2 NOOP\r\n", literal(4097)).as_bytes(), bad);
+    check(careful, format!("a1 APPEND x ~{}\r\na2 NOOP\r\n", literal(4097)).as_bytes(), bad);
+    check(careful, format!("a1 APPEND x {{1+}}\r\ny {}\r\na2 NOOP\r\n", literal(4097)).as_bytes(), bad);
+    check(careful, format!("a1 LIST {{1+}}\r\nx {}\r\na2 NOOP\r\n", literal(4097)).as_bytes(), bad);
+    let waited = format!("a1 APPEND x {{4097}}\r\n{}\r\n", "x".repeat(4097));
+    check(careful, waited.as_bytes(), "+ OK\r\na1 OK APPEND completed.\r\n");
+}
+
+#[test]
 fn twenty_wrong_commands_in_a_row_close_the_connection() {
     let mut imap = logged_in();
     for _ in 0..19 {
@@ -181,6 +205,40 @@ fn a_message_comes_in_chunks() {
     }
     assert_eq!(chunks, [65_536, 65_536, 10]);
     assert_eq!(imap.out(), b"a1 OK APPEND completed.\r\n");
+}
+
+#[test]
+fn one_command_brings_so_many_messages_and_no_more() {
+    let append = |messages: usize| format!("a1 APPEND x{}\r\na2 NOOP\r\n", " {1+}\r\ny".repeat(messages));
+    let fine = "a1 OK APPEND completed.\r\na2 OK NOOP completed.\r\n";
+    assert_eq!(talk(&mut logged_in(), append(APPEND_MESSAGES_MAX).as_bytes()), fine);
+    let many = "a1 NO [LIMIT] Too many messages in one command\r\na2 OK NOOP completed.\r\n";
+    assert_eq!(talk(&mut logged_in(), append(APPEND_MESSAGES_MAX + 1).as_bytes()), many);
+}
+
+/// What is gathered between two messages has the bounds of any command; a message begins them anew.
+#[test]
+fn words_of_an_append_are_bounded_between_its_messages() {
+    let said = |parts: String| {
+        let input = format!("a1 APPEND x CATENATE ({parts})\r\na2 NOOP\r\n");
+        talk(&mut logged_in(), input.as_bytes())
+    };
+    let urls = |bytes: usize, count: usize| {
+        let url = format!("{}/;UID=1", "/x".repeat(bytes / 2));
+        vec![format!("URL {{{}+}}\r\n{url}", url.len()); count].join(" ")
+    };
+    let fine = "a1 OK APPEND completed.\r\na2 OK NOOP completed.\r\n";
+    let fits = COMMAND_LITERALS_BYTES_MAX / (1000 + 7);
+    assert_eq!(said(urls(1000, fits)), fine);
+    assert_eq!(said(urls(1000, fits + 1)), "a1 NO [TOOBIG] Literal is too large\r\na2 OK NOOP completed.\r\n");
+    let lines = COMMAND_LINE_BYTES_MAX / "URL {9+}\r\n ".len();
+    assert_eq!(said(urls(2, lines - 2)), fine);
+    assert_eq!(said(urls(2, lines + 1)), "a1 BAD Line is too long\r\na2 OK NOOP completed.\r\n");
+    let anew = format!("{} TEXT {{3+}}\r\nabc", urls(1000, fits));
+    assert_eq!(said(vec![anew; 3].join(" ")), fine);
+    let one = |bytes: usize| format!("URL {{{bytes}+}}\r\n{}", "x".repeat(bytes));
+    assert!(said(one(LITERAL_BYTES_MAX)).starts_with("a1 NO [BADURL"));
+    assert!(said(one(LITERAL_BYTES_MAX + 1)).starts_with("a1 NO [TOOBIG]"));
 }
 
 #[test]
@@ -288,6 +346,13 @@ fn trouble() -> impl Strategy<Value = Vec<u8>> {
         b"a0 LOGIN tim x\r\n",
         b"a0 SELECT x\r\n",
         b"a0 APPEND x {3+}\r\nabc\r\n",
+        b"a0 APPEND x {3+}\r\nabc (\\Seen) ~{3+}\r\nabc",
+        b" CATENATE (",
+        b"URL ",
+        b"/x/;UID=1/;SECTION=TEXT",
+        b" TEXT {3+}\r\nabc",
+        b" UTF8 (~{3+}\r\nabc)",
+        b"REPLACE 1 ",
         b"a0 IDLE\r\n",
     ];
     let piece = prop_oneof![

@@ -23,7 +23,7 @@ pub(super) fn set(c: &mut Cursor<'_>) -> Result<SeqSet, Wrong> {
     }
 }
 
-fn set_number(c: &mut Cursor<'_>) -> Result<u32, Wrong> {
+pub(super) fn set_number(c: &mut Cursor<'_>) -> Result<u32, Wrong> {
     if c.eat(b'*') {
         return Ok(0);
     }

@@ -5,7 +5,7 @@
 //! literal    {310} at the end of a line
 //! session    LOGIN AUTHENTICATE ID ENABLE
 //! mailbox    SELECT CREATE RENAME LIST STATUS ...
-//! append     APPEND up to its literal
+//! append     APPEND and REPLACE, line by line
 //! message    COPY MOVE STORE EXPUNGE, sets and flags
 //! metadata   GETMETADATA SETMETADATA
 //! fetch      FETCH    search     SEARCH
@@ -21,12 +21,13 @@ mod metadata;
 mod search;
 mod session;
 
-pub(crate) use append::{AppendHead, append_head};
+pub(crate) use append::{AppendAt, AppendLine, AppendSoFar, AppendThen, append_line};
 pub(crate) use cursor::{Cursor, fold_inbox, named_mailbox};
 pub(crate) use fetch::section_of_url;
 
 use super::verb::{Verb, When};
 use super::{Argument, Code, ExtensionCommand, Request};
+use std::borrow::Cow;
 
 /// What is wrong with a command.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,6 +90,12 @@ pub(crate) struct Said {
     pub(crate) extension: Option<ExtensionCommand>,
 }
 
+impl From<Verb> for Said {
+    fn from(verb: Verb) -> Said {
+        Said { verb, extension: None }
+    }
+}
+
 impl Said {
     /// As clients write it.
     pub(crate) fn name(self) -> &'static str {
@@ -149,7 +156,7 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Status => mailbox::status(c)?,
         Verb::GetMetadata => metadata::get(c)?,
         Verb::SetMetadata => metadata::set(c)?,
-        Verb::Append => return Err(Wrong::Bad("APPEND needs a mailbox and a literal")),
+        Verb::Append | Verb::Replace | Verb::UidReplace => unreachable!("read line by line"),
         Verb::Expunge => Command::Ask(Request::Expunge { uids: None }),
         Verb::UidExpunge => message::uid_expunge(c)?,
         Verb::Copy | Verb::UidCopy | Verb::Move | Verb::UidMove => message::copy(c, verb)?,
@@ -162,6 +169,11 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
     };
     cursor.end()?;
     Ok(command)
+}
+
+/// Text that is to be told again, whatever it is.
+fn utf8_lossy(text: Cow<'_, [u8]>) -> String {
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Every verb and every complaint: a command in, what is made of it out.
 
 use super::*;
+use crate::imap::AppendTo;
 use crate::imap::limits::METADATA_NAMES_MAX;
 use proptest::prelude::*;
 
@@ -174,32 +175,115 @@ fn lists_and_status() {
     check("a STATUS x (MESSAGES", "BAD Expected a space or a closing parenthesis");
 }
 
+/// What becomes of a line of APPEND, or REPLACE: what is asked, and how it ends.
+fn appended(verb: Verb, at: AppendAt, messages: usize, text: &str) -> String {
+    let literal = literal::header_outside_quotes(text.as_bytes());
+    match append_line(text.as_bytes(), AppendSoFar { verb, at, messages }, literal) {
+        Err(wrong) => format!("{wrong:?}"),
+        Ok(AppendLine { ask, then }) => {
+            let told = |request: &Request| match request {
+                Request::AppendBegin(AppendTo { mailbox, replaces: None }) => format!("to {mailbox}"),
+                Request::AppendBegin(to) => format!("{to:?}"),
+                Request::AppendMessage { flags, internal_date } => {
+                    format!("message {} {:?} {internal_date:?}", flags.system.0, flags.keywords)
+                }
+                Request::AppendUrl(url) => format!("url {}", url.text),
+                Request::AppendLiteral { size, binary } => format!("{}{size}", if *binary { "~" } else { "" }),
+                other => format!("{other:?}"),
+            };
+            let ask: Vec<String> = ask.iter().map(told).collect();
+            format!("{} > {then:?}", ask.join(", "))
+        }
+    }
+}
+
 #[test]
-fn append_is_read_up_to_its_message() {
-    let check = |text: &str, expect: &str| {
-        let got = match append_head(Cursor::new(text.as_bytes())) {
-            Ok(head) => format!("{head:?}"),
-            Err(wrong) => format!("{wrong:?}"),
-        };
-        assert_eq!(got, expect, "{text}");
+fn lines_of_append() {
+    let check =
+        |text: &str, expect: &str| assert_eq!(appended(Verb::Append, AppendAt::Head, 0, text), expect, "{text}");
+    check(" INBOX {310}", "to INBOX, message 0 [] None, 310 > Message { at: Message }");
+    check(" x () {310+}", "to x, message 0 [] None, 310 > Message { at: Message }");
+    check(" {3}", " > Word { from: 0, at: Head }");
+    check(" {3}\r\nx y {310}", "to x y, message 0 [] None, 310 > Message { at: Message }");
+    let date = "\" 7-Feb-1994 21:52:25 -0800\"";
+    let told = "to x, message 8 [\"work\"] Some(760686745), ~3 > Message { at: Message }";
+    check(&format!(" x (\\Seen work) {date} ~{{3}}"), told);
+    check(" x UTF8 (~{3+}", "to x, message 0 [] None, ~3 > Message { at: Utf8 }");
+    check(" x catenate (text {3}", "to x, message 0 [] None, 3 > Message { at: Part }");
+    check(" x CATENATE (UTF8 (~{3}", "to x, message 0 [] None, ~3 > Message { at: Utf8Part }");
+    check(" x CATENATE (URL /a/;UID=1)", "to x, message 0 [] None, url /a/;UID=1 > End");
+    check(
+        " x CATENATE (URL \"/a/;UID=1\" TEXT {0+}",
+        "to x, message 0 [] None, url /a/;UID=1, 0 > Message { at: Part }",
+    );
+    check(" x CATENATE (URL {9}", "to x, message 0 [] None > Word { from: 13, at: FirstPart }");
+    check(" x CATENATE (URL /;UID=1 URL {9}", "to x, message 0 [] None, url /;UID=1 > Word { from: 24, at: Part }");
+    let two = "to x, message 0 [] None, url /;UID=1, message 8 [] None, 3 > Message { at: Message }";
+    check(" x CATENATE (URL /;UID=1) (\\Seen) {3}", two);
+    check(" x", "Bad(\"A mailbox and a message are needed\")");
+    check(" x ", "Bad(\"A mailbox and a message are needed\")");
+    check(" x \"7-Feb-1994\" {3}", "Bad(\"Invalid date\")");
+    check(" x (\\Foo) {3}", "Bad(\"Unknown system flag\")");
+    check(" x y {3}", "Bad(\"Expected the message as a literal\")");
+    check(" x {y {3}", "Bad(\"Expected the message as a literal\")");
+    check(" x ~ {3}", "Bad(\"Expected the message as a literal\")");
+    check(" x {0}", "No(Cannot, \"A message has at least one byte\")");
+    check(" x~{3}", "Bad(\"Missing argument\")");
+    check("{3}", "Bad(\"Missing argument\")");
+    check(" x UTF8 ({3}", "Bad(\"Expected a literal that begins with ~\")");
+    check(" x UTF8 ~{3}", "Bad(\"Expected the literal in parentheses\")");
+    check(" x CATENATE TEXT {3}", "Bad(\"Expected the parts in parentheses\")");
+    check(" x CATENATE ()", "Bad(\"Expected URL or TEXT\")");
+    check(" x CATENATE (URL /;UID=1 )", "Bad(\"Expected URL or TEXT\")");
+    check(" x CATENATE (URL /;UID=1", "Bad(\"Expected a space or a closing parenthesis\")");
+    check(" x CATENATE (TEXT \"a\" {3}", "Bad(\"Expected the message as a literal\")");
+    check(
+        " x CATENATE (URL \"/a b\")",
+        "No(BadUrl(\"/a b\"), \"The URL holds a character that must be percent-encoded\")",
+    );
+}
+
+#[test]
+fn lines_of_append_after_a_literal() {
+    let check = |at: AppendAt, text: &str, expect: &str| {
+        assert_eq!(appended(Verb::Append, at, 1, text), expect, "{text}");
     };
-    let head = |name: &str, flags: &str, date: &str| {
-        format!("MessageFollows {{ mailbox: {name:?}, flags: {flags}, internal_date: {date} }}")
+    check(AppendAt::Message, "", " > End");
+    check(AppendAt::Message, "  ", " > End");
+    check(AppendAt::Message, " (\\Seen) {3}", "message 8 [] None, 3 > Message { at: Message }");
+    check(AppendAt::Message, "x", "Bad(\"Unexpected argument after the message\")");
+    check(AppendAt::Message, " x", "Bad(\"Expected the message as a literal\")");
+    check(AppendAt::Utf8, ")", " > End");
+    check(AppendAt::Utf8, ") {3}", "message 0 [] None, 3 > Message { at: Message }");
+    check(AppendAt::Utf8, "", "Bad(\"Expected a closing parenthesis after the literal\")");
+    check(AppendAt::Utf8Part, ") TEXT {3}", "3 > Message { at: Part }");
+    check(AppendAt::Utf8Part, "))", " > End");
+    check(AppendAt::Part, ")", " > End");
+    check(AppendAt::Part, " URL /;UID=1)", "url /;UID=1 > End");
+    check(AppendAt::Part, "TEXT {3}", "Bad(\"Expected a space or a closing parenthesis\")");
+    check(AppendAt::Part, "", "Bad(\"Expected a space or a closing parenthesis\")");
+    check(AppendAt::FirstPart, "URL {9}\r\n/x/;UID=1 TEXT {3}", "url /x/;UID=1, 3 > Message { at: Part }");
+}
+
+#[test]
+fn replaces() {
+    let check = |verb: Verb, messages: usize, text: &str, expect: &str| {
+        let at = if messages == 0 { AppendAt::Head } else { AppendAt::Message };
+        assert_eq!(appended(verb, at, messages, text), expect, "{text}");
     };
-    let none = "FlagList { system: Flags(0), keywords: [] }";
-    check(" INBOX {310}\r\n", &head("INBOX", none, "None"));
-    check(" x () {310+}\r\n", &head("x", none, "None"));
-    check(" {3}\r\n", "NameFollows");
-    check(" {3}\r\nx y {310}\r\n", &head("x y", none, "None"));
-    let flags = "FlagList { system: Flags(8), keywords: [\"work\"] }";
-    check(" x (\\Seen work) \" 7-Feb-1994 21:52:25 -0800\" {3}\r\n", &head("x", flags, "Some(760686745)"));
-    check(" x \"7-Feb-1994\" {3}\r\n", "Bad(\"Invalid date\")");
-    check(" x (\\Foo) {3}\r\n", "Bad(\"Unknown system flag\")");
-    check(" x y {3}\r\n", "Bad(\"Expected the message as a literal\")");
-    check(" x {y {3}\r\n", "Bad(\"Expected the message as a literal\")");
-    check(" x~{3}\r\n", "Bad(\"Missing argument\")");
-    check("{3}\r\n", "Bad(\"Missing argument\")");
-    super::tests::check("a APPEND x", "BAD APPEND needs a mailbox and a literal");
+    let to = |set: &str, uid: bool| {
+        let replaced = format!("Some(Replaced {{ set: {set}, uid: {uid} }})");
+        format!("AppendTo {{ mailbox: \"x\", replaces: {replaced} }}, message 8 [] None, 3 > Message {{ at: Message }}")
+    };
+    check(Verb::Replace, 0, " 4 x (\\Seen) {3}", &to("4", false));
+    check(Verb::UidReplace, 0, " 4 x (\\Seen) {3}", &to("4", true));
+    check(Verb::Replace, 0, " * x (\\Seen) {3}", &to("*", false));
+    check(Verb::Replace, 0, " 4 {1}", " > Word { from: 0, at: Head }");
+    check(Verb::Replace, 1, "", " > End");
+    check(Verb::Replace, 1, " {3}", "Bad(\"One message replaces one\")");
+    check(Verb::Replace, 0, " 4,5 x {3}", "Bad(\"Missing argument\")");
+    check(Verb::Replace, 0, " 0 x {3}", "Bad(\"Invalid message set\")");
+    check(Verb::Replace, 0, " x {3}", "Bad(\"Invalid message set\")");
 }
 
 #[test]

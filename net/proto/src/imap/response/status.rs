@@ -1,7 +1,8 @@
 //! Status responses: OK, NO, BAD, BYE and their codes (RFC 3501 §7.1).
 
-use super::text::number;
+use super::text::{hex, number};
 use crate::imap::Code;
+use crate::imap::limits::URL_BYTES_MAX;
 use skein_base::ModSeq;
 
 /// `* OK text`
@@ -33,10 +34,12 @@ pub fn code(out: &mut Vec<u8>, code: &Code) {
     out.push(b'[');
     out.extend_from_slice(name(code).as_bytes());
     match code {
-        Code::AppendUid { validity, uid } => {
+        Code::AppendUid { validity, uids } => {
             spaced(out, u64::from(validity.0));
-            spaced(out, u64::from(uid.0));
+            out.push(b' ');
+            uids.write_to(out);
         }
+        Code::BadUrl(url) => bad_url(out, url),
         Code::CopyUid { validity, from, to } => {
             spaced(out, u64::from(validity.0));
             out.push(b' ');
@@ -60,6 +63,21 @@ pub fn code(out: &mut Vec<u8>, code: &Code) {
     out.push(b']');
 }
 
+/// The URL in quotes, as in RFC 4469's examples. What its grammar has no place for is percent-encoded.
+fn bad_url(out: &mut Vec<u8>, url: &str) {
+    out.extend_from_slice(b" \"");
+    for byte in url.bytes().take(URL_BYTES_MAX) {
+        match byte {
+            0x20..=0x7e if !matches!(byte, b'"' | b'\\' | b']') => out.push(byte),
+            _ => {
+                out.push(b'%');
+                hex(out, byte);
+            }
+        }
+    }
+    out.push(b'"');
+}
+
 fn spaced(out: &mut Vec<u8>, n: u64) {
     out.push(b' ');
     number(out, n);
@@ -69,6 +87,7 @@ fn name(code: &Code) -> &'static str {
     match code {
         Code::Alert => "ALERT",
         Code::AppendUid { .. } => "APPENDUID",
+        Code::BadUrl(_) => "BADURL",
         Code::CopyUid { .. } => "COPYUID",
         Code::Modified(_) => "MODIFIED",
         Code::HighestModSeq(_) => "HIGHESTMODSEQ",
@@ -100,8 +119,8 @@ fn name(code: &Code) -> &'static str {
         Code::Cannot => "CANNOT",
         Code::Limit => "LIMIT",
         Code::TooBig => "TOOBIG",
-        Code::OverQuota => "OVERQUOTA",
         Code::UnknownCte => "UNKNOWN-CTE",
+        Code::OverQuota => "OVERQUOTA",
         Code::AlreadyExists => "ALREADYEXISTS",
         Code::NonExistent => "NONEXISTENT",
     }
@@ -110,7 +129,7 @@ fn name(code: &Code) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skein_base::{IdSet, Uid, UidValidity};
+    use skein_base::{IdSet, UidValidity};
 
     #[test]
     fn codes() {
@@ -120,7 +139,11 @@ mod tests {
             assert_eq!(String::from_utf8(out).unwrap(), want);
         };
         let validity = UidValidity(38505);
-        check(Code::AppendUid { validity, uid: Uid(3955) }, "[APPENDUID 38505 3955]");
+        check(Code::AppendUid { validity, uids: IdSet::one(3955) }, "[APPENDUID 38505 3955]");
+        check(Code::AppendUid { validity, uids: IdSet::range(3955, 3957) }, "[APPENDUID 38505 3955:3957]");
+        check(Code::BadUrl("/x/;UID=1".into()), "[BADURL \"/x/;UID=1\"]");
+        check(Code::BadUrl("a\"]\\\r\nü".into()), "[BADURL \"a%22%5d%5c%0d%0a%c3%bc\"]");
+        check(Code::UnknownCte, "[UNKNOWN-CTE]");
         let (from, to) = (IdSet::from_iter([304, 319, 320]), IdSet::range(3956, 3958));
         check(Code::CopyUid { validity, from, to }, "[COPYUID 38505 304,319:320 3956:3958]");
         check(Code::Modified(IdSet::from_iter([7, 9])), "[MODIFIED 7,9]");
