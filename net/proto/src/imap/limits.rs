@@ -15,6 +15,8 @@ pub const LITERAL_MINUS_BYTES_MAX: u64 = 4096;
 pub const ID_FIELDS_MAX: usize = 30;
 /// Items of one FETCH: each is looked up in the list before it is added, and answered for every message.
 pub const FETCH_ITEMS_MAX: usize = 256;
+/// Names in one `subtree` or `mailboxes`; with their spaces they are far from filling a command line.
+pub const FILTER_MAILBOXES_MAX: usize = 1024;
 /// Names in one HEADER.FIELDS.
 pub const FETCH_FIELDS_MAX: usize = 1024;
 /// Wrong commands in a row before login after which the connection closes (Dovecot: 3).

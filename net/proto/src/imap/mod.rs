@@ -44,6 +44,7 @@ mod verb;
 pub use argument::{Argument, Arguments};
 pub use config::{ExtensionCommand, ImapConfig};
 pub use machine::{Imap, Step, Why};
+pub use parse::MailboxFilter;
 pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
 pub use request::{
     AppendTo, BinarySection, BodySection, Day, Depth, FetchItem, FetchItems, FlagList, ListOptions, Mode, Partial,

@@ -8,12 +8,13 @@
 //! append     APPEND and REPLACE, line by line
 //! message    COPY MOVE STORE EXPUNGE, sets and flags
 //! metadata   GETMETADATA SETMETADATA
-//! fetch      FETCH    search     SEARCH
+//! fetch      FETCH    search     SEARCH    filter     which mailboxes
 //! ```
 
 mod append;
 mod cursor;
 mod fetch;
+mod filter;
 pub(crate) mod literal;
 mod mailbox;
 mod message;
@@ -24,6 +25,7 @@ mod session;
 pub(crate) use append::{AppendAt, AppendLine, AppendSoFar, AppendThen, append_line};
 pub(crate) use cursor::{Cursor, fold_inbox, named_mailbox};
 pub(crate) use fetch::section_of_url;
+pub use filter::MailboxFilter;
 
 use super::verb::{Verb, When};
 use super::{Argument, Code, ExtensionCommand, Request};
