@@ -1,7 +1,7 @@
 //! Sets of numbers as sorted, disjoint ranges: the currency of every batch.
 
 use crate::limits::SET_RANGES_MAX;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// A set of `u32` (UIDs, or sequence numbers) as sorted, disjoint, non-adjacent ranges.
 ///
@@ -108,6 +108,20 @@ impl IdSet {
     /// How many members are below `n`, O(ranges).
     pub fn count_below(&self, n: u32) -> u64 {
         self.ranges.iter().take_while(|r| r.0 < n).map(|r| u64::from(r.1.min(n - 1) - r.0) + 1).sum()
+    }
+
+    /// The members at these places from 0, ascending. O(ranges).
+    pub fn places(&self, places: Range<u64>) -> IdSet {
+        let (mut out, mut before) = (IdSet::new(), 0);
+        for &(first, last) in &self.ranges {
+            let count = u64::from(last - first) + 1;
+            let (from, to) = (places.start.max(before), places.end.min(before + count));
+            if from < to {
+                out.push_range(first + (from - before) as u32, first + (to - 1 - before) as u32);
+            }
+            before += count;
+        }
+        out
     }
 
     /// True when nothing is in it.
@@ -279,6 +293,9 @@ mod tests {
             prop_assert_eq!(sa.contains(n), ma.contains(&n));
             prop_assert_eq!(sa.count_below(n), ma.range(..n).count() as u64);
             prop_assert_eq!(sa.count(), ma.len() as u64);
+            let (from, to) = (u64::from(n) / 3, u64::from(n));
+            let at = ma.iter().copied().enumerate().filter(|(i, _)| (from..to).contains(&(*i as u64)));
+            prop_assert_eq!(sa.places(from..to).iter().collect::<Vec<_>>(), at.map(|(_, n)| n).collect::<Vec<_>>());
             let canonical = sa.ranges.windows(2).all(|w| w[0].1 + 1 < w[1].0);
             prop_assert!(canonical);
             prop_assert_eq!(sa.remove(n), ma.remove(&n));

@@ -74,6 +74,8 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::Search { .. } => command!("imap", "SEARCH"),
         Request::Sort { .. } => command!("imap", "SORT"),
         Request::Thread { .. } => command!("imap", "THREAD"),
+        Request::MultiSearch { .. } => command!("imap", "ESEARCH"),
+        Request::CancelUpdate { .. } => command!("imap", "CANCELUPDATE"),
         Request::Copy { .. } => command!("imap", "COPY"),
         Request::Move { .. } => command!("imap", "MOVE"),
         Request::Expunge { .. } => command!("imap", "EXPUNGE"),

@@ -212,6 +212,9 @@ fn check_state(imap: &Imap, request: &Request) {
         | Request::Fetch { .. }
         | Request::Store { .. }
         | Request::Search { .. }
+        | Request::Sort { .. }
+        | Request::Thread { .. }
+        | Request::CancelUpdate { .. }
         | Request::Copy { .. }
         | Request::Move { .. }
         | Request::Expunge { .. } => assert!(imap.selected(), "{request:?} without a mailbox"),
@@ -240,7 +243,10 @@ fn check_request(request: &Request) {
                 }
             }
         }
-        Request::Search { key, .. } => {
+        Request::Search { key, .. }
+        | Request::Sort { key, .. }
+        | Request::Thread { key, .. }
+        | Request::MultiSearch { key, .. } => {
             let mut keys = 0;
             check_key(key, 0, &mut keys);
             assert!(keys <= SEARCH_KEYS_MAX);

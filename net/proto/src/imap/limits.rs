@@ -38,6 +38,8 @@ const _: () = assert!(APPEND_CHUNK_BYTES <= BODY_CHUNK_BYTES);
 const _: () = assert!(COMMAND_LINE_PREAUTH_BYTES_MAX < APPEND_CHUNK_BYTES);
 /// Names of annotations in one GETMETADATA, SETMETADATA or LIST: each is answered with all below it, for every mailbox listed.
 pub const METADATA_NAMES_MAX: usize = 128;
+/// Sources of one ESEARCH, each of which is held against every mailbox.
+pub const SEARCH_SOURCES_MAX: usize = 32;
 /// Patterns of one LIST (RFC 5258 §3).
 pub const LIST_PATTERNS_MAX: usize = 32;
 /// Bytes of an IMAP URL: the longest mailbox name, all of it percent-encoded, and a section with many fields.

@@ -3,7 +3,7 @@
 //! ```text
 //! machine    Imap: feed, next, answer, out
 //! request    what is asked of the session     reply   what it answers, response codes
-//! set        sequence sets with their *
+//! set        sequence sets with their *            returns  what SEARCH is to tell, what it found
 //! parse      one complete command             verb    the table of commands
 //! response   writers for the lines that the session renders itself
 //! mutf7      mailbox names on the wire        date    INTERNALDATE and search dates
@@ -37,6 +37,7 @@ mod parse;
 mod reply;
 mod request;
 pub mod response;
+mod returns;
 mod set;
 mod url;
 mod verb;
@@ -48,8 +49,9 @@ pub use parse::MailboxFilter;
 pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
 pub use request::{
     AppendTo, BinarySection, BodySection, Day, Depth, FetchItem, FetchItems, FlagList, ListOptions, Mode, Partial,
-    PreviewForm, Replaced, Request, Resync, Returns, SearchKey, SectionText, SortBy, SortKey, StatusItems, StoreMode,
+    PreviewForm, Replaced, Request, Resync, SearchKey, SectionText, SortBy, SortKey, StatusItems, StoreMode,
     ThreadBy,
 };
+pub use returns::{ResultRange, Results, Returns, Update};
 pub use set::SeqSet;
 pub use url::{BadUrl, ImapUrl, UrlAccess, UrlAuth, UrlServer};

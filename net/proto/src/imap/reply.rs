@@ -95,6 +95,8 @@ pub enum Code {
     MetadataNoPrivate,
     /// `USEATTR` (RFC 6154 §3): a use that no mailbox can have, or another one has.
     UseAttr,
+    /// `NOUPDATE "tag"` (RFC 5267 §4.3.1): what the command with this tag finds is not kept up.
+    NoUpdate(String),
     /// `NOTSAVED` (RFC 5182 §2.1): nothing is saved for `$`.
     NotSaved,
     /// `TRYCREATE`: the target is missing and could be created.

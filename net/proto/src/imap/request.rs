@@ -3,8 +3,8 @@
 //! ```text
 //! not logged in   Login Sasl
 //! logged in       Select Create Delete Rename Subscribe Unsubscribe List Namespace Status Append* Idle Enable Sync
-//!                 GetMetadata SetMetadata EnableMetadata
-//! selected        Unselect Close Fetch Store Search Sort Thread Copy Move Expunge
+//!                 GetMetadata SetMetadata EnableMetadata MultiSearch
+//! selected        Unselect Close Fetch Store Search Sort Thread CancelUpdate Copy Move Expunge
 //! either          Extension
 //! any             Logout
 //! ```
@@ -12,7 +12,7 @@
 //! Mailbox names are UTF-8 with `/` between levels; the wire's modified UTF-7 never gets here. INBOX arrives as
 //! `INBOX` in whatever case the client wrote it, also as the first level (`INBOX/x`); only LIST's reference and pattern keep the client's case.
 
-use super::{Argument, ImapUrl, SeqSet};
+use super::{Argument, ImapUrl, MailboxFilter, ResultRange, Returns, SeqSet};
 use crate::sasl::Question;
 use skein_base::{Flags, ModSeq, Secret, SpecialUse};
 
@@ -167,6 +167,8 @@ pub enum Request {
         changed_since: Option<ModSeq>,
         /// First tell which of the set have vanished since then (RFC 7162 §3.2.6).
         vanished: bool,
+        /// Only the messages at these places of the set, before `changed_since` is looked at (RFC 9394 §3.3).
+        partial: Option<ResultRange>,
     },
     /// STORE or UID STORE. Reply: `Done` or `DoneCode(Modified)`.
     Store {
@@ -205,6 +207,25 @@ pub enum Request {
         key: SearchKey,
         /// A MODSEQ key is among them.
         needs_modseq: bool,
+        /// RETURN was given (RFC 5267): the line is [`response::esearch`](super::response::esearch).
+        returns: Option<Returns>,
+    },
+    /// ESEARCH (RFC 7377), which answers with UIDs: a line for each mailbox where something is found, with
+    /// [`response::esearch`](super::response::esearch). Reply: `Done`.
+    MultiSearch {
+        /// In which mailboxes; empty for the selected one. `SelectedDelayed` is not among them.
+        sources: Vec<MailboxFilter>,
+        /// What to look for.
+        key: SearchKey,
+        /// A MODSEQ key is among them.
+        needs_modseq: bool,
+        /// What to tell. `save` is asked of the selected mailbox alone.
+        returns: Returns,
+    },
+    /// CANCELUPDATE (RFC 5267 §4.3.5). Reply: `Done`.
+    CancelUpdate {
+        /// Tags of the commands with UPDATE.
+        tags: Vec<String>,
     },
     /// THREAD or UID THREAD (RFC 5256). The line is [`response::thread`](super::response::thread). Reply: `Done`.
     Thread {
@@ -379,23 +400,6 @@ pub enum ThreadBy {
     References,
     /// `REFS` (draft-ietf-morg-inthread)
     Refs,
-}
-
-/// What SEARCH is to tell of what it finds (RFC 4731 §3.1, RFC 5182).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Returns {
-    /// The command's tag, which the line names.
-    pub tag: String,
-    /// The lowest number.
-    pub min: bool,
-    /// The highest number.
-    pub max: bool,
-    /// All of them.
-    pub all: bool,
-    /// How many.
-    pub count: bool,
-    /// Remember them for `$`.
-    pub save: bool,
 }
 
 /// What STORE does with its flags.

@@ -9,7 +9,7 @@ use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid};
 use skein_mime::{Section, What, filter_header};
 use skein_proto::imap::response::FetchLine;
-use skein_proto::imap::{BodySection, Code, FetchItem, FetchItems, Partial, Reply, SectionText, SeqSet};
+use skein_proto::imap::{BodySection, Code, FetchItem, FetchItems, Partial, Reply, SectionText};
 use skein_store::StoreError;
 use skein_store::account::StoreRequest;
 use skein_store::mailbox::{CacheAt, Fixed, Mailbox, ViewId, Visible};
@@ -55,24 +55,32 @@ impl From<StoreError> for Failure {
 impl Session {
     pub(super) async fn fetch(
         &mut self,
-        set: &SeqSet,
-        uid: bool,
+        (mailbox, view, uids): (MailboxId, ViewId, IdSet),
         items: &FetchItems,
         changed_since: Option<ModSeq>,
         link: &mut Link<'_>,
     ) -> io::Result<Reply> {
-        let (mailbox, view, uids) = match self.resolve(set, uid) {
-            Ok(resolved) => resolved,
-            Err(reply) => return Ok(reply),
-        };
-        if items.list.iter().all(is_column) {
-            return self.fetch_columns(mailbox, view, &uids, items, changed_since, link).await;
-        }
         let marks_seen = items.sets_seen() && self.selected.as_ref().is_some_and(|s| !s.read_only);
+        self.fetch_found((mailbox, view), &uids, items, changed_since, marks_seen, link).await
+    }
+
+    /// What `items` asks of these messages; they become seen only with `marks_seen`.
+    pub(super) async fn fetch_found(
+        &mut self,
+        (mailbox, view): (MailboxId, ViewId),
+        uids: &IdSet,
+        items: &FetchItems,
+        changed_since: Option<ModSeq>,
+        marks_seen: bool,
+        link: &mut Link<'_>,
+    ) -> io::Result<Reply> {
+        if items.list.iter().all(is_column) {
+            return self.fetch_columns(mailbox, view, uids, items, changed_since, link).await;
+        }
         let (mut from, mut failed) = (Uid(1), Failed::default());
         loop {
             self.tell_keywords(link);
-            let mut batch = self.take(mailbox, view, &uids, from);
+            let mut batch = self.take(mailbox, view, uids, from);
             let Some(last) = batch.last() else { break };
             from = Uid(last.seen.row.uid.0 + 1);
             batch.retain(|wanted| changed_since.is_none_or(|since| wanted.seen.row.modseq > since));

@@ -165,7 +165,7 @@ impl Pump {
                     }
                     self.refresh();
                 }
-                Wake::News => self.tell_news(),
+                Wake::News => self.tell_news().await?,
                 Wake::Stop => {
                     self.farewell = Some("the server stops");
                     self.machine.bye(STOPPING);
@@ -311,9 +311,10 @@ impl Pump {
         self.at = 0;
     }
 
-    fn tell_news(&mut self) {
-        if let Some((session, _)) = &mut self.session {
-            session.sync(true, &mut Link::new(&mut self.machine, &mut self.conn));
+    async fn tell_news(&mut self) -> io::Result<()> {
+        match &mut self.session {
+            Some((session, _)) => session.tell_news(true, &mut Link::new(&mut self.machine, &mut self.conn)).await,
+            None => Ok(()),
         }
     }
 

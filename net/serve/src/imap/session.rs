@@ -4,6 +4,7 @@ use super::append::Append;
 use super::link::Link;
 use super::list;
 use super::metadata;
+use super::search::Context;
 use super::watch::Watch;
 use crate::Store;
 use crate::failure::refuse;
@@ -28,6 +29,8 @@ pub(crate) struct Selected {
     pub keywords_told: usize,
     /// UIDs that `$` means (RFC 5182).
     pub saved: IdSet,
+    /// Results that are kept up (RFC 5267).
+    pub contexts: Vec<Context>,
 }
 
 /// One user's session on the user's own shard.
@@ -113,13 +116,18 @@ impl Session {
             | Request::AppendAbort => Box::pin(self.append(request)).await,
             Request::AppendEnd => Box::pin(self.append_end()).await,
             Request::Resync(resync) => Box::pin(self.resync(&resync, link)).await?,
-            Request::Fetch { set, uid, items, changed_since, vanished } => {
-                if let Some(since) = changed_since.filter(|_| vanished)
-                    && let Ok((_, _, uids)) = self.resolve(&set, uid)
-                {
+            Request::Fetch { set, uid, items, changed_since, vanished, partial } => {
+                let (mailbox, view, mut uids) = match self.resolve(&set, uid) {
+                    Ok(resolved) => resolved,
+                    Err(reply) => return Ok(reply),
+                };
+                if let Some(since) = changed_since.filter(|_| vanished) {
                     self.tell_vanished(since, &uids, link);
                 }
-                Box::pin(self.fetch(&set, uid, &items, changed_since, link)).await?
+                if let Some(range) = partial {
+                    uids = self.places(mailbox, view, &uids, range);
+                }
+                Box::pin(self.fetch((mailbox, view, uids), &items, changed_since, link)).await?
             }
             Request::Store { set, uid, mode, silent, flags, unchanged_since } => {
                 let wish = super::store::Wish { mode, silent, flags, unchanged_since };
@@ -128,19 +136,23 @@ impl Session {
             Request::Search { uid, key, needs_modseq, returns } => {
                 Box::pin(self.search(uid, key, needs_modseq, returns, link)).await?
             }
-            Request::Sort { uid, by, key, needs_modseq } => {
-                Box::pin(self.sort(uid, &by, key, needs_modseq, link)).await?
+            Request::Sort { uid, by, key, needs_modseq, returns } => {
+                Box::pin(self.sort(uid, by, key, needs_modseq, returns, link)).await?
             }
+            Request::MultiSearch { sources, key, needs_modseq, returns } => {
+                Box::pin(self.multi_search(&sources, key, needs_modseq, &returns, link)).await?
+            }
+            Request::CancelUpdate { tags } => self.cancel_update(&tags),
             Request::Thread { uid, by, key, .. } => Box::pin(self.thread(uid, by, key, link)).await?,
             Request::Copy { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, false)).await,
             Request::Move { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, true)).await,
             Request::Expunge { uids } => self.expunge(uids.as_ref(), link),
             Request::Sync { expunges, .. } => {
-                self.sync(expunges, link);
+                self.tell_news(expunges, link).await?;
                 Reply::Done
             }
             Request::Idle => {
-                self.sync(true, link);
+                self.tell_news(true, link).await?;
                 Reply::Continue
             }
             Request::IdleEnd => Reply::Done,
@@ -160,6 +172,15 @@ impl Session {
     pub async fn news(&self) {
         while !self.is_behind() && !self.has_events() {
             self.account.changed().notified().await;
+        }
+    }
+
+    /// Tells what has changed in the selected mailbox, and in the results that are kept up.
+    pub async fn tell_news(&mut self, expunges: bool, link: &mut Link<'_>) -> io::Result<()> {
+        self.sync(expunges, link);
+        match self.selected.as_ref().is_some_and(|selected| !selected.contexts.is_empty()) {
+            true => Box::pin(self.tell_contexts(link)).await,
+            false => Ok(()),
         }
     }
 

@@ -1,14 +1,14 @@
 //! SORT (RFC 5256): what is found, by what the columns and the cached header fields say of it.
 
 use super::link::Link;
-use super::search::sent_of;
+use super::search::{Found, searched, sent_of};
 use super::session::Session;
 use crate::message::Message;
-use skein_base::{IdSet, Seq, Uid};
+use skein_base::{IdSet, MailboxId, Seq, Uid};
 use skein_mime::{base_subject, fields, first_display, first_mailbox};
-use skein_proto::imap::{Code, Reply, SearchKey, SortBy, SortKey, response};
+use skein_proto::imap::{Reply, Results, Returns, SearchKey, SortBy, SortKey, response};
 use skein_store::StoreError;
-use skein_store::mailbox::{CacheAt, Fixed};
+use skein_store::mailbox::{CacheAt, Fixed, ViewId};
 use std::cmp::{Ordering, Reverse};
 use std::io;
 
@@ -35,24 +35,71 @@ impl Session {
     pub(super) async fn sort(
         &mut self,
         uid: bool,
-        by: &[SortBy],
+        by: Vec<SortBy>,
         key: SearchKey,
         needs_modseq: bool,
+        returns: Option<Returns>,
         link: &mut Link<'_>,
     ) -> io::Result<Reply> {
         if self.selected.is_none() {
             return Ok(Reply::bad("No mailbox is selected"));
         }
-        let (uids, mut failed, highest) = self.found(key).await;
-        let mut all = self.values(&uids, by, &mut failed).await;
-        all.sort_by(|a, b| compare(a, b, by));
+        let draft = match self.draft(&key, returns.as_ref()) {
+            Ok(draft) => draft,
+            Err(reply) => return Ok(reply),
+        };
+        let Found { numbers, mut failed, highest, .. } = self.found(key).await;
+        let mut all = self.values(&numbers, &by, &mut failed).await;
+        all.sort_by(|a, b| compare(a, b, &by));
         let numbers: Vec<u32> = all.iter().map(|one| if uid { one.uid.0 } else { one.seq.0 }).collect();
-        response::sort(link.out(), &numbers, highest.filter(|_| needs_modseq));
-        if failed > 0 {
-            let text = format!("{failed} messages can not be read; the operator has been told");
-            return Ok(Reply::No { code: Some(Code::ServerBug), text: text.into() });
+        let highest = highest.filter(|_| needs_modseq);
+        match returns {
+            None => response::sort(link.out(), &numbers, highest),
+            Some(returns) => {
+                let results = Results::Sorted(numbers);
+                self.tell(&returns, uid, &results, highest, failed, link.out());
+                if let Some(draft) = draft {
+                    self.keep(draft, returns, uid, &results, Some(by), link.out());
+                }
+            }
         }
-        Ok(Reply::Done)
+        Ok(searched(failed))
+    }
+
+    /// Where a message belongs among others that are in order.
+    pub(super) async fn place(
+        &self,
+        (mailbox, view): (MailboxId, ViewId),
+        by: &[SortBy],
+        order: &[u32],
+        uid: u32,
+    ) -> Result<usize, StoreError> {
+        let new = self.sorted((mailbox, view), by, uid).await?;
+        let (mut low, mut high) = (0, order.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match (&new, self.sorted((mailbox, view), by, order[middle]).await?) {
+                (Some(new), Some(known)) if compare(&known, new, by).is_gt() => high = middle,
+                _ => low = middle + 1,
+            }
+        }
+        Ok(low)
+    }
+
+    /// One message with its values, when the view has it.
+    async fn sorted(
+        &self,
+        (mailbox, view): (MailboxId, ViewId),
+        by: &[SortBy],
+        uid: u32,
+    ) -> Result<Option<Sorted>, StoreError> {
+        let found = self.look(mailbox, |m| {
+            let mut seen = Vec::new();
+            m.visible(view, &IdSet::one(uid), Uid(uid), 1, &mut seen);
+            seen.first().map(|seen| (seen.seq, m.fixed(seen.row), m.cache(seen.row)))
+        });
+        let Some((seq, fixed, cache)) = found else { return Ok(None) };
+        Ok(Some(Sorted { seq, uid: Uid(uid), values: self.values_of(fixed, cache, by).await? }))
     }
 
     async fn values(&self, uids: &IdSet, by: &[SortBy], failed: &mut u32) -> Vec<Sorted> {

@@ -6,7 +6,7 @@ use super::session::Session;
 use super::store::read_only;
 use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid};
 use skein_proto::imap::response::{self, FetchLine, Permanent};
-use skein_proto::imap::{Reply, Resync, SeqSet};
+use skein_proto::imap::{Reply, ResultRange, Resync, SeqSet};
 use skein_store::mailbox::{Mailbox, ViewId, Visible};
 use std::io;
 
@@ -23,6 +23,7 @@ impl Session {
 
     fn tell_selected(&mut self, expunges: bool, link: &mut Link<'_>) {
         self.tell_keywords(link);
+        self.tell_lost(link.out());
         let Some(selected) = &self.selected else { return };
         let (id, view) = (selected.mailbox, selected.view);
         let changes = self.account.with_mut(|account| account.mailbox_mut(id).map(|m| m.sync(view, expunges)));
@@ -126,6 +127,22 @@ impl Session {
             Some(uids) => Ok((id, view, uids)),
             None => Err(Reply::bad("The set names messages that do not exist")),
         }
+    }
+
+    /// Those at these places among the messages of the view that a set of UIDs means (RFC 9394 §3.3).
+    pub(super) fn places(&self, mailbox: MailboxId, view: ViewId, uids: &IdSet, range: ResultRange) -> IdSet {
+        self.look(mailbox, |m| {
+            let mut seqs = IdSet::new();
+            for uids in uids.ranges() {
+                let (first, next) = (m.seq_of(view, Uid(*uids.start())).0, uids.end().saturating_add(1));
+                let next = m.seq_of(view, Uid(next)).0;
+                if first < next {
+                    seqs.push_range(first, next - 1);
+                }
+            }
+            let places = range.places(seqs.count() as usize);
+            m.uids_of(view, &seqs.places(places.start as u64..places.end as u64))
+        })
     }
 
     pub(super) fn resolve_writable(&self, set: &SeqSet, uid: bool) -> Result<(MailboxId, ViewId, IdSet), Reply> {

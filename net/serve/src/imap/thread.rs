@@ -1,6 +1,7 @@
 //! THREAD (RFC 5256): what is found, as threads by subject or by what messages refer to.
 
 use super::link::Link;
+use super::search::{Found, searched};
 use super::session::Session;
 use super::sort::sent_or_received;
 use crate::message::Message;
@@ -27,8 +28,8 @@ impl Session {
         if self.selected.is_none() {
             return Ok(Reply::bad("No mailbox is selected"));
         }
-        let (uids, mut failed, _) = self.found(key).await;
-        let threads = self.linked(&uids, uid, by, &mut failed).await;
+        let Found { numbers, mut failed, .. } = self.found(key).await;
+        let threads = self.linked(&numbers, uid, by, &mut failed).await;
         // Making the forest of a large mailbox takes milliseconds.
         let nodes = match skein_runtime::spawn_blocking(move || threads.finish()).await {
             Ok(nodes) => nodes,
@@ -38,11 +39,7 @@ impl Session {
             }
         };
         response::thread(link.out(), nodes.iter().map(|ThreadNode { number, children }| (*number, *children)));
-        if failed > 0 {
-            let text = format!("{failed} messages can not be read; the operator has been told");
-            return Ok(Reply::No { code: Some(Code::ServerBug), text: text.into() });
-        }
-        Ok(Reply::Done)
+        Ok(searched(failed))
     }
 
     /// The messages with what they refer to; how many can not be read is added to `failed`.

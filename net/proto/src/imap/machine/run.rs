@@ -109,7 +109,9 @@ impl Imap {
                 response::condition(&mut self.out, b"*", "OK", Some(&Code::Closed), "Previous mailbox is closed.");
                 self.state = State::Authenticated;
             }
-            Request::Search { returns: Some(returns), .. } => {
+            Request::Search { returns: Some(returns), .. }
+            | Request::Sort { returns: Some(returns), .. }
+            | Request::MultiSearch { returns, .. } => {
                 returns.tag = String::from_utf8_lossy(&self.running().tag).into_owned();
             }
             Request::Status { mailbox, items } => self.running().status = Some((mailbox.clone(), *items)),
@@ -153,7 +155,8 @@ fn implies_condstore(request: &Request) -> bool {
         Request::Store { unchanged_since, .. } => unchanged_since.is_some(),
         Request::Search { needs_modseq, .. }
         | Request::Sort { needs_modseq, .. }
-        | Request::Thread { needs_modseq, .. } => *needs_modseq,
+        | Request::Thread { needs_modseq, .. }
+        | Request::MultiSearch { needs_modseq, .. } => *needs_modseq,
         _ => false,
     }
 }

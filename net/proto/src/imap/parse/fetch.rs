@@ -2,14 +2,17 @@
 
 use super::cursor::Cursor;
 use super::message::set;
+use super::returns::range;
 use super::{Command, Wrong};
 use crate::imap::limits::{FETCH_FIELDS_MAX, FETCH_ITEMS_MAX};
 use crate::imap::verb::Verb;
-use crate::imap::{BinarySection, BodySection, FetchItem, FetchItems, Partial, PreviewForm, Request, SectionText};
+use crate::imap::{
+    BinarySection, BodySection, FetchItem, FetchItems, Partial, PreviewForm, Request, ResultRange, SectionText,
+};
 use skein_base::ModSeq;
 use skein_base::limits::MIME_DEPTH_MAX;
 
-/// `FETCH set items [(CHANGEDSINCE n)]`
+/// `FETCH set items [(CHANGEDSINCE n PARTIAL range)]`
 pub(super) fn fetch(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     c.space()?;
     let set = set(c)?;
@@ -22,36 +25,68 @@ pub(super) fn fetch(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
         Some(b'(') => c.list(|c| item(c, &mut list, false))?,
         _ => item(c, &mut list, true)?,
     }
-    let (changed_since, vanished) = match c.rest().starts_with(b" (") {
+    let Modifiers { changed_since, vanished, partial } = match c.rest().starts_with(b" (") {
         true => modifiers(c)?,
-        false => (None, false),
+        false => Modifiers::default(),
     };
     if vanished && (changed_since.is_none() || !verb.is_uid()) {
         return Err(Wrong::Bad("VANISHED goes with UID FETCH and CHANGEDSINCE"));
     }
+    if partial.is_some() && !verb.is_uid() {
+        return Err(Wrong::Bad("PARTIAL goes with UID FETCH"));
+    }
     if changed_since.is_some() {
         add(&mut list, FetchItem::ModSeq)?;
     }
-    Ok(Command::Ask(Request::Fetch { set, uid: verb.is_uid(), items: FetchItems { list }, changed_since, vanished }))
+    let (uid, items) = (verb.is_uid(), FetchItems { list });
+    Ok(Command::Ask(Request::Fetch { set, uid, items, changed_since, vanished, partial }))
 }
 
-/// `(CHANGEDSINCE n VANISHED)` (RFC 7162 §3.1.4.1, §3.2.6)
-fn modifiers(c: &mut Cursor<'_>) -> Result<(Option<ModSeq>, bool), Wrong> {
+/// ` (item ..)`: what is to be fetched of messages that are still to come (RFC 5465 §8). None of them sets `\Seen`: nobody has asked for the
+/// message.
+pub(super) fn items_to_come(c: &mut Cursor<'_>) -> Result<FetchItems, Wrong> {
     c.space()?;
-    let (mut since, mut vanished) = (None, false);
-    c.list(|c| match c.keyword().as_str() {
-        "CHANGEDSINCE" => {
-            c.space()?;
-            since = Some(ModSeq(c.number64()?));
-            Ok(())
+    let (mut asked, mut list) = (Vec::new(), Vec::new());
+    c.list(|c| item(c, &mut asked, false))?;
+    for item in asked {
+        add(
+            &mut list,
+            match item {
+                FetchItem::Section(section) => FetchItem::Section(BodySection { peek: true, ..section }),
+                other => other,
+            },
+        )?;
+    }
+    Ok(FetchItems { list })
+}
+
+#[derive(Default)]
+struct Modifiers {
+    changed_since: Option<ModSeq>,
+    vanished: bool,
+    partial: Option<ResultRange>,
+}
+
+/// `(CHANGEDSINCE n VANISHED PARTIAL range)` (RFC 7162 §3.1.4.1, §3.2.6, RFC 9394 §3.3)
+fn modifiers(c: &mut Cursor<'_>) -> Result<Modifiers, Wrong> {
+    c.space()?;
+    let mut modifiers = Modifiers::default();
+    c.list(|c| {
+        match c.keyword().as_str() {
+            "CHANGEDSINCE" => {
+                c.space()?;
+                modifiers.changed_since = Some(ModSeq(c.number64()?));
+            }
+            "VANISHED" => modifiers.vanished = true,
+            "PARTIAL" if modifiers.partial.is_none() => {
+                c.space()?;
+                modifiers.partial = Some(range(c)?);
+            }
+            _ => return Err(Wrong::Bad("Unknown FETCH modifier")),
         }
-        "VANISHED" => {
-            vanished = true;
-            Ok(())
-        }
-        _ => Err(Wrong::Bad("Unknown FETCH modifier")),
+        Ok(())
     })?;
-    Ok((since, vanished))
+    Ok(modifiers)
 }
 
 fn add(list: &mut Vec<FetchItem>, item: FetchItem) -> Result<(), Wrong> {

@@ -9,6 +9,7 @@
 //! message    COPY MOVE STORE EXPUNGE, sets and flags
 //! metadata   GETMETADATA SETMETADATA
 //! fetch      FETCH    search     SEARCH    filter     which mailboxes
+//! returns    RETURN
 //! ```
 
 mod append;
@@ -19,6 +20,7 @@ pub(crate) mod literal;
 mod mailbox;
 mod message;
 mod metadata;
+mod returns;
 mod search;
 mod session;
 
@@ -166,6 +168,8 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Fetch | Verb::UidFetch => fetch::fetch(c, verb)?,
         Verb::Search | Verb::UidSearch => search::search(c, verb)?,
         Verb::Sort | Verb::UidSort => search::sort(c, verb)?,
+        Verb::MultiSearch => search::multi_search(c)?,
+        Verb::CancelUpdate => returns::cancel_update(c)?,
         Verb::Thread | Verb::UidThread => search::thread(c, verb)?,
         Verb::Extension => Command::Extension(super::argument::arguments(c)?),
     };

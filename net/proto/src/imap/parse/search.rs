@@ -1,10 +1,14 @@
-//! SEARCH (RFC 3501 §6.4.4) with MODSEQ (RFC 7162 §3.1.5), RETURN (RFC 4731), `$` (RFC 5182), OLDER and YOUNGER (RFC 5032), SAVED..
-//! (RFC 8514), EMAILID and THREADID (RFC 8474). SORT and THREAD (RFC 5256) look for the same.
+//! SEARCH (RFC 3501 §6.4.4) with MODSEQ (RFC 7162 §3.1.5), `$` (RFC 5182), OLDER and YOUNGER (RFC 5032), SAVED..
+//! (RFC 8514), EMAILID and THREADID (RFC 8474). SORT, THREAD (RFC 5256) and ESEARCH (RFC 7377)
+//! look for the same.
 
 use super::cursor::{Cursor, utf8};
 use super::fetch::field_name;
+use super::filter::{MailboxFilter, mailbox_filter};
 use super::message::set;
+use super::returns::maybe_returns;
 use super::{Command, Wrong};
+use crate::imap::limits::SEARCH_SOURCES_MAX;
 use crate::imap::verb::Verb;
 use crate::imap::{Code, Day, Request, Returns, SearchKey, SortBy, SortKey, ThreadBy, date};
 use skein_base::limits::SEARCH_KEYS_MAX;
@@ -13,18 +17,53 @@ use skein_base::{Flags, ModSeq};
 /// `SEARCH [RETURN (option ..)] [CHARSET name] key ..`
 pub(super) fn search(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     c.space()?;
-    let returns = match c.rest().get(..7).is_some_and(|word| word.eq_ignore_ascii_case(b"RETURN ")) {
-        true => Some(returns(c)?),
-        false => None,
-    };
+    let returns = maybe_returns(c)?;
+    let (key, needs_modseq) = program(c)?;
+    Ok(Command::Ask(Request::Search { uid: verb.is_uid(), key, needs_modseq, returns }))
+}
+
+/// `ESEARCH [IN (filter ..)] [RETURN (option ..)] [CHARSET name] key ..` (RFC 7377 §4)
+pub(super) fn multi_search(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    c.space()?;
+    let sources = sources(c)?;
+    let returns = maybe_returns(c)?.unwrap_or(Returns { all: true, ..Returns::default() });
+    if returns.save && sources.iter().any(|source| *source != MailboxFilter::Selected) {
+        return Err(Wrong::Bad("SAVE goes with the selected mailbox alone"));
+    }
+    let (key, needs_modseq) = program(c)?;
+    Ok(Command::Ask(Request::MultiSearch { sources, key, needs_modseq, returns }))
+}
+
+/// `IN (filter ..)` when it is there.
+fn sources(c: &mut Cursor<'_>) -> Result<Vec<MailboxFilter>, Wrong> {
+    let mut sources = Vec::new();
+    if !c.rest().get(..3).is_some_and(|word| word.eq_ignore_ascii_case(b"IN ")) {
+        return Ok(sources);
+    }
+    c.keyword();
+    c.space()?;
+    c.list(|c| match mailbox_filter(c)? {
+        MailboxFilter::SelectedDelayed => Err(Wrong::Bad("selected-delayed is for NOTIFY")),
+        filter if sources.contains(&filter) => Ok(()),
+        _ if sources.len() == SEARCH_SOURCES_MAX => Err(Wrong::Bad("Too many sources")),
+        filter => {
+            sources.push(filter);
+            Ok(())
+        }
+    })?;
+    c.space()?;
+    Ok(sources)
+}
+
+/// `[CHARSET name] key ..`
+fn program(c: &mut Cursor<'_>) -> Result<(SearchKey, bool), Wrong> {
     if c.rest().get(..8).is_some_and(|word| word.eq_ignore_ascii_case(b"CHARSET ")) {
         c.keyword();
         c.space()?;
         charset(c)?;
         c.space()?;
     }
-    let (key, needs_modseq) = search_keys(c)?;
-    Ok(Command::Ask(Request::Search { uid: verb.is_uid(), key, needs_modseq, returns }))
+    search_keys(c)
 }
 
 /// The keys up to the end, and whether MODSEQ is among them.
@@ -38,9 +77,10 @@ fn search_keys(c: &mut Cursor<'_>) -> Result<(SearchKey, bool), Wrong> {
     Ok((all_of(keys), reader.needs_modseq))
 }
 
-/// `SORT (criterion ..) charset key ..` (RFC 5256 §3)
+/// `SORT [RETURN (option ..)] (criterion ..) charset key ..` (RFC 5256 §3, RFC 5267 §3)
 pub(super) fn sort(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     c.space()?;
+    let returns = maybe_returns(c)?;
     let (mut by, mut reverse) = (Vec::new(), false);
     c.list(|c| {
         let key = match c.keyword().as_str() {
@@ -73,7 +113,7 @@ pub(super) fn sort(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     charset(c)?;
     c.space()?;
     let (key, needs_modseq) = search_keys(c)?;
-    Ok(Command::Ask(Request::Sort { uid: verb.is_uid(), by, key, needs_modseq }))
+    Ok(Command::Ask(Request::Sort { uid: verb.is_uid(), by, key, needs_modseq, returns }))
 }
 
 /// `THREAD algorithm charset key ..` (RFC 5256 §3)
@@ -90,32 +130,6 @@ pub(super) fn thread(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     c.space()?;
     let (key, needs_modseq) = search_keys(c)?;
     Ok(Command::Ask(Request::Thread { uid: verb.is_uid(), by, key, needs_modseq }))
-}
-
-/// `RETURN (MIN MAX ALL COUNT SAVE)`; nothing in the list means ALL (RFC 4731 §3.1).
-fn returns(c: &mut Cursor<'_>) -> Result<Returns, Wrong> {
-    c.keyword();
-    c.space()?;
-    let mut returns = Returns { tag: String::new(), min: false, max: false, all: false, count: false, save: false };
-    if c.rest().starts_with(b"()") {
-        c.eat(b'(');
-        c.eat(b')');
-        returns.all = true;
-    } else {
-        c.list(|c| {
-            match c.keyword().as_str() {
-                "MIN" => returns.min = true,
-                "MAX" => returns.max = true,
-                "ALL" => returns.all = true,
-                "COUNT" => returns.count = true,
-                "SAVE" => returns.save = true,
-                _ => return Err(Wrong::Bad("Unknown SEARCH RETURN option")),
-            }
-            Ok(())
-        })?;
-    }
-    c.space()?;
-    Ok(returns)
 }
 
 fn charset(c: &mut Cursor<'_>) -> Result<(), Wrong> {

@@ -29,6 +29,23 @@ fn holds(command: &str, expect: &str) {
     assert!(got.contains(expect), "{command}: {got}");
 }
 
+/// `BODY[]` and `BODY.PEEK[]` are one when neither makes anything seen.
+#[test]
+fn what_is_fetched_of_messages_to_come_is_asked_once() {
+    let section = "Section(BodySection { path: [], text: All, partial: None, peek: true })";
+    holds("a SEARCH RETURN (UPDATE (BODY[] BODY.PEEK[] UID)) ALL", &format!("list: [{section}, Uid]"));
+}
+
+#[test]
+fn so_many_sources_and_no_more() {
+    let sources = |count: usize| (0..count).map(|n| format!("mailboxes m{n}")).collect::<Vec<_>>().join(" ");
+    let max = crate::imap::limits::SEARCH_SOURCES_MAX;
+    holds(&format!("a ESEARCH IN ({}) ALL", sources(max)), "MultiSearch");
+    check(&format!("a ESEARCH IN ({}) ALL", sources(max + 1)), "BAD Too many sources");
+    // The same source again is none more.
+    holds(&format!("a ESEARCH IN ({} mailboxes m0) ALL", sources(max)), "MultiSearch");
+}
+
 #[test]
 fn tags_and_verbs() {
     check("a1 NOOP", "Plain");
@@ -337,7 +354,7 @@ fn stores() {
 fn fetches() {
     let check_items = |items: &str, expect: &str| {
         let want = format!(
-            "Fetch {{ set: 1, uid: false, items: FetchItems {{ list: [{expect}] }}, changed_since: None, vanished: false }}"
+            "Fetch {{ set: 1, uid: false, items: FetchItems {{ list: [{expect}] }}, changed_since: None, vanished: false, partial: None }}"
         );
         check(&format!("a FETCH 1 {items}"), &want);
     };
@@ -368,7 +385,7 @@ fn fetches() {
 fn fetches_by_uid_and_modseq() {
     check(
         "a UID FETCH 3:* (FLAGS) (CHANGEDSINCE 12345)",
-        "Fetch { set: 3:*, uid: true, items: FetchItems { list: [Uid, Flags, ModSeq] }, changed_since: Some(ModSeq(12345)), vanished: false }",
+        "Fetch { set: 3:*, uid: true, items: FetchItems { list: [Uid, Flags, ModSeq] }, changed_since: Some(ModSeq(12345)), vanished: false, partial: None }",
     );
     holds("a UID FETCH 1 (FLAGS UID)", "[Uid, Flags]");
     check("a FETCH 1 FLAGS (VANISHED)", "BAD VANISHED goes with UID FETCH and CHANGEDSINCE");

@@ -1,7 +1,7 @@
-//! Untagged lines about mailboxes: sizes, lists, status, search results.
+//! Untagged lines about mailboxes: sizes, lists, status.
 
 use super::{status::code, text};
-use crate::imap::{Code, Returns, SelectedInfo, StatusInfo, StatusItems};
+use crate::imap::{Code, SelectedInfo, StatusInfo, StatusItems};
 use skein_base::{Flags, IdSet, ModSeq, Seq, SpecialUse};
 
 /// What stands between the levels of a mailbox name.
@@ -167,115 +167,11 @@ fn status_value(item: StatusItems, info: &StatusInfo) -> u64 {
     }
 }
 
-/// `* SEARCH 2 84 882 (MODSEQ 917162500)`, with MODSEQ when it was asked and something was found
-/// (RFC 7162 §3.1.5).
-pub fn search(out: &mut Vec<u8>, found: &IdSet, highest: Option<ModSeq>) {
-    out.extend_from_slice(b"* SEARCH");
-    for n in found.iter() {
-        out.push(b' ');
-        text::number(out, u64::from(n));
-    }
-    if let Some(highest) = highest.filter(|_| !found.is_empty()) {
-        out.extend_from_slice(b" (MODSEQ ");
-        text::number(out, highest.0);
-        out.push(b')');
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-/// `* SORT 84 2 882 (MODSEQ 917162500)`, in the order of the numbers (RFC 5256 §4, RFC 7162 §3.1.6).
-pub fn sort(out: &mut Vec<u8>, numbers: &[u32], highest: Option<ModSeq>) {
-    out.extend_from_slice(b"* SORT");
-    for n in numbers {
-        out.push(b' ');
-        text::number(out, u64::from(*n));
-    }
-    if let Some(highest) = highest.filter(|_| !numbers.is_empty()) {
-        out.extend_from_slice(b" (MODSEQ ");
-        text::number(out, highest.0);
-        out.push(b')');
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-/// `* THREAD (2)(3 6 (4 23)(44 7 96))`, of places with their number, if a message is there, and how many children follow: parents before
-/// children (RFC 5256 §4).
-pub fn thread(out: &mut Vec<u8>, places: impl IntoIterator<Item = (Option<u32>, u32)>) {
-    out.extend_from_slice(b"* THREAD");
-    // Children still to come, of each place with more than one.
-    let mut open: Vec<u32> = Vec::new();
-    let mut begins = true;
-    for (i, (number, children)) in places.into_iter().enumerate() {
-        if i == 0 {
-            out.push(b' ');
-        }
-        if begins {
-            out.push(b'(');
-        }
-        if let Some(number) = number {
-            text::number(out, u64::from(number));
-        }
-        begins = children != 1;
-        match (children, number) {
-            (0, _) => end_lists(out, &mut open),
-            (1, Some(_)) => out.push(b' '),
-            (1, None) => {}
-            (_, Some(_)) => {
-                out.push(b' ');
-                open.push(children);
-            }
-            (_, None) => open.push(children),
-        }
-    }
-    out.extend_from_slice(b"\r\n");
-}
-
-/// A list ends, and with it those of which it was the last.
-fn end_lists(out: &mut Vec<u8>, open: &mut Vec<u32>) {
-    out.push(b')');
-    while let Some(left) = open.last_mut() {
-        *left -= 1;
-        if *left > 0 {
-            return;
-        }
-        open.pop();
-        out.push(b')');
-    }
-}
-
 /// `(F0000000100000002)` (RFC 8474 §4)
 pub(crate) fn mailbox_id(out: &mut Vec<u8>, id: u64) {
     out.extend_from_slice(b"(F");
     id.to_be_bytes().iter().for_each(|byte| text::hex(out, *byte));
     out.push(b')');
-}
-
-/// `* ESEARCH (TAG "A285") UID MIN 7 MAX 3800 COUNT 15 ALL 1:3,5 MODSEQ 1236` with what was asked; of nothing found only COUNT is
-/// told (RFC 4731 §3.1, RFC 7162 §3.1.5).
-pub fn esearch(out: &mut Vec<u8>, returns: &Returns, uid: bool, found: &IdSet, highest: Option<ModSeq>) {
-    out.extend_from_slice(b"* ESEARCH (TAG ");
-    text::string(out, returns.tag.as_bytes());
-    out.extend_from_slice(if uid { b") UID" } else { b")" });
-    let number = |out: &mut Vec<u8>, name: &str, n: u64| {
-        out.extend_from_slice(name.as_bytes());
-        text::number(out, n);
-    };
-    for (asked, name, n) in [(returns.min, " MIN ", found.first()), (returns.max, " MAX ", found.last())] {
-        if let Some(n) = n.filter(|_| asked) {
-            number(out, name, u64::from(n));
-        }
-    }
-    if returns.count {
-        number(out, " COUNT ", found.count());
-    }
-    if returns.all && !found.is_empty() {
-        out.extend_from_slice(b" ALL ");
-        found.write_to(out);
-    }
-    if let Some(highest) = highest.filter(|_| !found.is_empty()) {
-        number(out, " MODSEQ ", highest.0);
-    }
-    out.extend_from_slice(b"\r\n");
 }
 
 /// The untagged lines of SELECT and EXAMINE (RFC 3501 §6.3.1, RFC 7162 §3.1.2.1).
@@ -369,29 +265,6 @@ mod tests {
         let line =
             "* LIST (\\Subscribed \\Sent \\Important) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\"))\r\n";
         check(|out| list(out, &listing, "x"), line);
-        let found = IdSet::from_iter([2, 3, 84]);
-        check(|out| search(out, &found, None), "* SEARCH 2 3 84\r\n");
-        check(|out| search(out, &found, Some(ModSeq(9))), "* SEARCH 2 3 84 (MODSEQ 9)\r\n");
-        check(|out| search(out, &IdSet::new(), Some(ModSeq(9))), "* SEARCH\r\n");
-    }
-
-    /// RFC 5256 §4, and the depth of a mailbox.
-    #[test]
-    fn threads() {
-        let some = |number, children| (Some(number), children);
-        let example =
-            [some(2, 0), some(3, 1), some(6, 2), some(4, 1), some(23, 0), some(44, 1), some(7, 1), some(96, 0)];
-        check(|out| thread(out, example), "* THREAD (2)(3 6 (4 23)(44 7 96))\r\n");
-        check(|out| thread(out, [(None, 2), some(3, 0), some(5, 0)]), "* THREAD ((3)(5))\r\n");
-        let nested = [(None, 2), some(1, 2), some(2, 0), some(3, 0), some(4, 0), some(5, 0)];
-        check(|out| thread(out, nested), "* THREAD ((1 (2)(3))(4))(5)\r\n");
-        check(|out| thread(out, []), "* THREAD\r\n");
-        let mut out = Vec::new();
-        let deep = (1..=100_000).flat_map(|n| [some(n, 2), some(n, 0)]).chain([some(0, 0)]);
-        thread(&mut out, deep);
-        assert!(
-            out.starts_with(b"* THREAD (1 (1)(2 (2)(3 ") && out.ends_with(&[&[b')'; 100_000][..], b"\r\n"].concat())
-        );
     }
 
     #[test]

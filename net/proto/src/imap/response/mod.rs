@@ -4,23 +4,26 @@
 //! text      number string astring nstring literal_head mailbox flags internal_date
 //! fetch     FetchLine: * 12 FETCH (UID 7 FLAGS (\Seen) BODY[] {3}..)
 //! metadata  MetadataLine: * METADATA INBOX (/private/comment "..")
-//! mailbox   exists recent expunge list status search namespace
+//! mailbox   exists recent expunge list status namespace
+//! search    search sort thread esearch context_moved
 //! status    ok untagged, code: [UIDNEXT 4]
 //! ```
 
 mod fetch;
 mod mailbox;
 mod metadata;
+mod search;
 mod status;
 mod text;
 
 pub use fetch::FetchLine;
 pub use mailbox::{
-    ListAttributes, Listing, Permanent, SEPARATOR, esearch, exists, expunge, flags_in_use, list, namespace, recent,
-    search, selected, sort, status, thread, vanished,
+    ListAttributes, Listing, Permanent, SEPARATOR, exists, expunge, flags_in_use, list, namespace, recent, selected,
+    status, vanished,
 };
 pub use metadata::{MetadataLine, metadata_changed};
+pub use search::{Correlator, Moved, context_moved, esearch, search, sort, thread};
 pub(crate) use status::condition;
-pub use status::{code, highest_modseq, ok};
+pub use status::{code, highest_modseq, no_update, ok};
 pub(crate) use text::is_astring_char;
 pub use text::{astring, flags, internal_date, literal_head, mailbox, nstring, number, string};

@@ -15,6 +15,11 @@ pub fn highest_modseq(out: &mut Vec<u8>, modseq: ModSeq) {
     condition(out, b"*", "OK", Some(&Code::HighestModSeq(modseq)), "Highest.");
 }
 
+/// `* NO [NOUPDATE "B02"] Too many contexts`
+pub fn no_update(out: &mut Vec<u8>, tag: &str, text: &str) {
+    condition(out, b"*", "NO", Some(&Code::NoUpdate(tag.to_string())), text);
+}
+
 /// One status line. Text from elsewhere loses its line breaks, so that it can not forge a response.
 pub(crate) fn condition(out: &mut Vec<u8>, tag: &[u8], word: &str, with: Option<&Code>, text: &str) {
     out.extend_from_slice(tag);
@@ -57,6 +62,10 @@ pub fn code(out: &mut Vec<u8>, code: &Code) {
             out.push(b' ');
             super::mailbox::mailbox_id(out, *id);
         }
+        Code::NoUpdate(tag) => {
+            out.push(b' ');
+            super::text::string(out, tag.as_bytes());
+        }
         Code::BadCharset => out.extend_from_slice(b" (US-ASCII UTF-8)"),
         _ => {}
     }
@@ -98,6 +107,7 @@ fn name(code: &Code) -> &'static str {
         Code::MetadataTooMany => "METADATA TOOMANY",
         Code::MetadataNoPrivate => "METADATA NOPRIVATE",
         Code::UseAttr => "USEATTR",
+        Code::NoUpdate(_) => "NOUPDATE",
         Code::NotSaved => "NOTSAVED",
         Code::TryCreate => "TRYCREATE",
         Code::ReadOnly => "READ-ONLY",

@@ -1,0 +1,286 @@
+//! What is looked for, with names and sets resolved against the mailbox: a test that a message passes or not.
+
+use skein_base::{Flags, Guid, IdSet, KeywordMask, ModSeq, Uid};
+use skein_mime::{Needle, SentDate, is_cached_field};
+use skein_proto::imap::{Day, SearchKey};
+use skein_store::mailbox::{Fixed, Mailbox, ViewId, Visible};
+
+const DAY_SECONDS: i64 = 86_400;
+
+/// A search key with names and sets resolved against the mailbox.
+pub(in crate::imap) enum Test {
+    Always(bool),
+    Uids(IdSet),
+    With(Flags),
+    Without(Flags),
+    Recent,
+    Keyword(Box<str>, KeywordMask),
+    InternalDay(Compare, i64),
+    SavedDay(Compare, i64),
+    SentDay(Compare, i64),
+    Size(Compare, u64),
+    ModSeq(ModSeq),
+    Received(Compare, i64),
+    Saved(Compare, i64),
+    Guid(Guid),
+    Header { name: String, needle: Needle },
+    Text { needle: Needle, headers: bool },
+    Not(Box<Test>),
+    Or(Box<Test>, Box<Test>),
+    And(Vec<Test>),
+}
+
+/// How a value is held against a bound.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Compare {
+    /// `<`
+    Below,
+    /// `=`
+    Same,
+    /// `>=`
+    NotBelow,
+    /// `>`
+    Above,
+}
+
+/// What an operator looks for: all that IMAP's SEARCH knows, and what only the columns tell.
+#[derive(Clone, Debug)]
+pub enum Criterion {
+    /// A key of IMAP's.
+    Imap(SearchKey),
+    /// Internal date, Unix seconds.
+    Received(Compare, i64),
+    /// When it came into its mailbox, Unix seconds.
+    Saved(Compare, i64),
+    /// Has this identity.
+    Guid(Guid),
+    /// Not this.
+    Not(Box<Criterion>),
+    /// One or both.
+    Or(Box<Criterion>, Box<Criterion>),
+    /// All of them.
+    And(Vec<Criterion>),
+}
+
+impl Compare {
+    fn holds<T: Ord>(self, value: T, bound: T) -> bool {
+        match self {
+            Compare::Below => value < bound,
+            Compare::Same => value == bound,
+            Compare::NotBelow => value >= bound,
+            Compare::Above => value > bound,
+        }
+    }
+}
+
+/// How far into a message a test must look.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Depth {
+    Columns,
+    CachedFields,
+    Header,
+    Whole,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Columns {
+    uid: Uid,
+    flags: Flags,
+    keywords: KeywordMask,
+    modseq: ModSeq,
+    recent: bool,
+    internal_date: i64,
+    save_date: i64,
+    guid: Guid,
+    size: u32,
+}
+
+/// What was read of a message.
+pub(super) struct Content<'a> {
+    pub sent: Option<SentDate>,
+    pub header: &'a [u8],
+    pub whole: &'a [u8],
+}
+
+/// What a test is resolved with beside the mailbox.
+pub(super) struct Known<'a> {
+    /// Unix seconds.
+    pub now: i64,
+    /// UIDs that `$` means.
+    pub saved: &'a IdSet,
+    /// `*` among UIDs is also what is still to come: the test is for a result that is kept up.
+    pub grows: bool,
+}
+
+impl Columns {
+    pub fn of(m: &Mailbox, view: ViewId, seen: &Visible, fixed: &Fixed) -> Columns {
+        Columns {
+            uid: seen.row.uid,
+            flags: seen.row.flags,
+            keywords: seen.row.keywords,
+            modseq: seen.row.modseq,
+            recent: m.view(view).is_recent(seen.row.uid),
+            internal_date: fixed.internal_date,
+            save_date: fixed.save_date,
+            guid: fixed.guid,
+            size: fixed.size,
+        }
+    }
+}
+
+impl Test {
+    pub fn depth(&self) -> Depth {
+        match self {
+            Test::SentDay(..) => Depth::CachedFields,
+            Test::Header { name, .. } if is_cached_field(name.as_bytes()) => Depth::CachedFields,
+            Test::Header { .. } => Depth::Header,
+            Test::Text { .. } => Depth::Whole,
+            Test::Not(test) => test.depth(),
+            Test::Or(a, b) => a.depth().max(b.depth()),
+            Test::And(tests) => tests.iter().map(Test::depth).max().unwrap_or(Depth::Columns),
+            _ => Depth::Columns,
+        }
+    }
+
+    /// Looks names up again that the mailbox may have learnt meanwhile.
+    pub fn refresh(&mut self, m: &Mailbox) {
+        match self {
+            Test::Keyword(name, mask) => *mask = m.mask(std::slice::from_ref(name)),
+            Test::Not(test) => test.refresh(m),
+            Test::Or(a, b) => {
+                a.refresh(m);
+                b.refresh(m);
+            }
+            Test::And(tests) => tests.iter_mut().for_each(|test| test.refresh(m)),
+            _ => {}
+        }
+    }
+
+    /// The answer, when the columns are enough for one.
+    pub fn by_columns(&self, c: &Columns) -> Option<bool> {
+        Some(match self {
+            Test::Always(answer) => *answer,
+            Test::Uids(uids) => uids.contains(c.uid.0),
+            Test::With(flags) => c.flags.contains(*flags),
+            Test::Without(flags) => (c.flags & *flags).is_empty(),
+            Test::Recent => c.recent,
+            Test::Keyword(_, mask) => c.keywords.0 & mask.0 != 0,
+            Test::InternalDay(compare, day) => compare.holds(c.internal_date.div_euclid(DAY_SECONDS), *day),
+            Test::SavedDay(compare, day) => compare.holds(c.save_date.div_euclid(DAY_SECONDS), *day),
+            Test::Size(compare, bytes) => compare.holds(u64::from(c.size), *bytes),
+            Test::ModSeq(least) => c.modseq >= *least,
+            Test::Received(compare, time) => compare.holds(c.internal_date, *time),
+            Test::Saved(compare, time) => compare.holds(c.save_date, *time),
+            Test::Guid(guid) => c.guid == *guid,
+            Test::SentDay(..) | Test::Header { .. } | Test::Text { .. } => return None,
+            Test::Not(test) => !test.by_columns(c)?,
+            Test::Or(a, b) => match (a.by_columns(c), b.by_columns(c)) {
+                (Some(true), _) | (_, Some(true)) => true,
+                (Some(false), Some(false)) => false,
+                _ => return None,
+            },
+            Test::And(tests) => {
+                let mut decided = true;
+                for test in tests {
+                    match test.by_columns(c) {
+                        Some(false) => return Some(false),
+                        Some(true) => {}
+                        None => decided = false,
+                    }
+                }
+                if !decided {
+                    return None;
+                }
+                true
+            }
+        })
+    }
+
+    pub fn holds(&self, c: &Columns, content: &Content<'_>) -> bool {
+        if let Some(decided) = self.by_columns(c) {
+            return decided;
+        }
+        match self {
+            Test::SentDay(compare, day) => content.sent.is_some_and(|sent| compare.holds(sent.day(), *day)),
+            Test::Header { name, needle } => needle.matches_header_block(content.header, Some(name)),
+            Test::Text { needle, headers } => needle.matches_message(content.whole, *headers),
+            Test::Not(test) => !test.holds(c, content),
+            Test::Or(a, b) => a.holds(c, content) || b.holds(c, content),
+            Test::And(tests) => tests.iter().all(|test| test.holds(c, content)),
+            _ => unreachable!("the columns decide these"),
+        }
+    }
+}
+
+/// The identity in an EMAILID, as [`response::FetchLine::email_id`] writes it.
+fn guid_of(id: &str) -> Option<Guid> {
+    let id = skein_base::AccountId::from_hex(id.strip_prefix('M')?)?;
+    Some(Guid(id.0))
+}
+
+pub(in crate::imap) fn sent_of(message: &[u8]) -> Option<SentDate> {
+    let header = &message[..skein_mime::header_len(message)];
+    skein_mime::fields(header).find(|field| field.is("Date")).and_then(|field| skein_mime::parse_date(field.value))
+}
+
+pub(super) fn resolve_criterion(criterion: Criterion, of: (&Mailbox, ViewId), known: &Known<'_>) -> Test {
+    let inner = |criterion: Box<Criterion>| Box::new(resolve_criterion(*criterion, of, known));
+    match criterion {
+        Criterion::Imap(key) => resolve(key, of, known),
+        Criterion::Received(compare, time) => Test::Received(compare, time),
+        Criterion::Saved(compare, time) => Test::Saved(compare, time),
+        Criterion::Guid(guid) => Test::Guid(guid),
+        Criterion::Not(criterion) => Test::Not(inner(criterion)),
+        Criterion::Or(a, b) => Test::Or(inner(a), inner(b)),
+        Criterion::And(all) => Test::And(all.into_iter().map(|one| resolve_criterion(one, of, known)).collect()),
+    }
+}
+
+/// The test of a key in a mailbox as a view shows it.
+pub(super) fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Known<'_>) -> Test {
+    let day = |day: Day| i64::from(day.0);
+    let inner = |key: Box<SearchKey>| Box::new(resolve(*key, (m, view), known));
+    match key {
+        SearchKey::All => Test::Always(true),
+        SearchKey::Set(set) | SearchKey::Uid(set) if set.is_saved() => Test::Uids(known.saved.clone()),
+        SearchKey::Set(set) => {
+            // A number that no message has is looked for in vain, as with Dovecot: the client may have asked before it was told.
+            let exists = m.exists(view);
+            let seqs = set.resolve(exists).intersection(&IdSet::range(1, exists));
+            Test::Uids(m.uids_of(view, &seqs))
+        }
+        SearchKey::Uid(set) if known.grows => Test::Uids(set.resolve(u32::MAX)),
+        SearchKey::Uid(set) => Test::Uids(set.resolve(m.last_visible(view).map_or(0, |uid| uid.0))),
+        SearchKey::With(flags) => Test::With(flags),
+        SearchKey::Without(flags) => Test::Without(flags),
+        SearchKey::Recent => Test::Recent,
+        SearchKey::Keyword(name) => {
+            let name = name.into_boxed_str();
+            let mask = m.mask(std::slice::from_ref(&name));
+            Test::Keyword(name, mask)
+        }
+        SearchKey::Before(d) => Test::InternalDay(Compare::Below, day(d)),
+        SearchKey::On(d) => Test::InternalDay(Compare::Same, day(d)),
+        SearchKey::Since(d) => Test::InternalDay(Compare::NotBelow, day(d)),
+        SearchKey::SentBefore(d) => Test::SentDay(Compare::Below, day(d)),
+        SearchKey::SentOn(d) => Test::SentDay(Compare::Same, day(d)),
+        SearchKey::SentSince(d) => Test::SentDay(Compare::NotBelow, day(d)),
+        SearchKey::SavedBefore(d) => Test::SavedDay(Compare::Below, day(d)),
+        SearchKey::SavedOn(d) => Test::SavedDay(Compare::Same, day(d)),
+        SearchKey::SavedSince(d) => Test::SavedDay(Compare::NotBelow, day(d)),
+        // At the very second both hold (RFC 5032 §3).
+        SearchKey::Older(seconds) => Test::Received(Compare::Below, known.now - i64::from(seconds) + 1),
+        SearchKey::Younger(seconds) => Test::Received(Compare::NotBelow, known.now - i64::from(seconds)),
+        SearchKey::EmailId(id) => guid_of(&id).map_or(Test::Always(false), Test::Guid),
+        SearchKey::ThreadId(_) => Test::Always(false),
+        SearchKey::Larger(bytes) => Test::Size(Compare::Above, bytes),
+        SearchKey::Smaller(bytes) => Test::Size(Compare::Below, bytes),
+        SearchKey::Header { name, value } => Test::Header { name, needle: Needle::new(&value) },
+        SearchKey::Body(text) => Test::Text { needle: Needle::new(&text), headers: false },
+        SearchKey::Text(text) => Test::Text { needle: Needle::new(&text), headers: true },
+        SearchKey::ModSeq(least) => Test::ModSeq(least),
+        SearchKey::Not(key) => Test::Not(inner(key)),
+        SearchKey::Or(a, b) => Test::Or(inner(a), inner(b)),
+        SearchKey::And(keys) => Test::And(keys.into_iter().map(|key| resolve(key, (m, view), known)).collect()),
+    }
+}

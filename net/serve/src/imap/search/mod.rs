@@ -1,0 +1,209 @@
+//! SEARCH: what the columns decide is decided there; what is left is looked up in header or text, message by message.
+//!
+//! ```text
+//! criteria   what a message must be        returns   what is told of those found, what `$` means
+//! contexts   results that are kept up      multi     ESEARCH: many mailboxes
+//! ```
+
+mod contexts;
+mod criteria;
+mod multi;
+mod returns;
+
+use super::link::Link;
+use super::session::Session;
+use crate::message::Message;
+pub(crate) use contexts::Context;
+pub(super) use criteria::sent_of;
+use criteria::{Columns, Content, Depth, Known, Test, resolve, resolve_criterion};
+pub use criteria::{Compare, Criterion};
+use skein_base::{IdSet, MailboxId, ModSeq, Uid};
+use skein_proto::imap::{Code, Reply, Results, Returns, SearchKey, response};
+use skein_store::mailbox::{CacheAt, Fixed, ViewId, Visible};
+use std::io;
+
+/// Messages decided by their columns at a time.
+const BATCH: usize = 512;
+/// Messages looked into before others get the shard: some hundred microseconds of decoding.
+const LOOKED_INTO_BATCH: usize = 8;
+
+/// A message that its columns did not decide.
+struct Open {
+    seen: Visible,
+    columns: Columns,
+    cache: CacheAt,
+    fixed: Fixed,
+}
+
+/// What a search finds.
+pub(super) struct Found {
+    uid: bool,
+    /// UIDs or message numbers.
+    pub numbers: IdSet,
+    pub highest: Option<ModSeq>,
+    /// How many messages could not be read.
+    pub failed: u32,
+}
+
+impl Session {
+    pub(super) async fn search(
+        &mut self,
+        uid: bool,
+        key: SearchKey,
+        needs_modseq: bool,
+        returns: Option<Returns>,
+        link: &mut Link<'_>,
+    ) -> io::Result<Reply> {
+        let Some(selected) = &self.selected else { return Ok(Reply::bad("No mailbox is selected")) };
+        let (mailbox, view) = (selected.mailbox, selected.view);
+        let draft = match self.draft(&key, returns.as_ref()) {
+            Ok(draft) => draft,
+            Err(reply) => return Ok(reply),
+        };
+        let test = self.test(mailbox, view, key);
+        let mut found = Found::none(uid);
+        self.find(mailbox, view, &test, &all(), &mut found).await;
+        let Found { numbers, highest, failed, .. } = found;
+        let highest = highest.filter(|_| needs_modseq);
+        match returns {
+            None => response::search(link.out(), &numbers, highest),
+            Some(returns) => {
+                let results = Results::Mailbox(numbers);
+                self.tell(&returns, uid, &results, highest, failed, link.out());
+                if let Some(draft) = draft {
+                    self.keep(draft, returns, uid, &results, None, link.out());
+                }
+            }
+        }
+        Ok(searched(failed))
+    }
+
+    /// What a key looks for in a mailbox that the session looks into.
+    fn test(&self, mailbox: MailboxId, view: ViewId, key: SearchKey) -> Test {
+        let nothing = IdSet::new();
+        let saved = self.selected.as_ref().filter(|s| s.view == view && s.mailbox == mailbox).map(|s| &s.saved);
+        let known = Known { now: self.store.now(), saved: saved.unwrap_or(&nothing), grows: false };
+        self.look(mailbox, |m| resolve(key, (m, view), &known))
+    }
+
+    /// Adds what passes the test among these UIDs.
+    async fn find(&self, mailbox: MailboxId, view: ViewId, test: &Test, among: &IdSet, found: &mut Found) {
+        let mut from = Uid(1);
+        loop {
+            let mut open = Vec::new();
+            let Some(last) = self.search_columns((mailbox, view), test, (among, from), found, &mut open) else {
+                return;
+            };
+            from = Uid(last.0 + 1);
+            skein_runtime::session_yield().await;
+            for (i, message) in open.iter().enumerate() {
+                match self.look_into(message, test).await {
+                    Ok(true) => found.add(&message.seen),
+                    Ok(false) => {}
+                    Err(error) => {
+                        crate::failure::log(&error);
+                        found.failed += 1;
+                    }
+                }
+                if i % LOOKED_INTO_BATCH == LOOKED_INTO_BATCH - 1 {
+                    skein_runtime::session_yield().await;
+                }
+            }
+        }
+    }
+
+    /// What a key finds in the open mailbox, as UIDs.
+    pub(super) async fn found(&self, key: SearchKey) -> Found {
+        let mut found = Found::none(true);
+        if let Some(selected) = &self.selected {
+            let test = self.test(selected.mailbox, selected.view, key);
+            self.find(selected.mailbox, selected.view, &test, &all(), &mut found).await;
+        }
+        found
+    }
+
+    /// UIDs in the open mailbox that an operator looks for, and how many messages could not be read.
+    pub(crate) async fn find_uids(&self, criterion: Criterion) -> Result<(IdSet, u32), Reply> {
+        let Some(selected) = &self.selected else { return Err(Reply::bad("No mailbox is selected")) };
+        let (mailbox, view) = (selected.mailbox, selected.view);
+        let known = Known { now: self.store.now(), saved: &selected.saved, grows: false };
+        let test = self.look(mailbox, |m| resolve_criterion(criterion, (m, view), &known));
+        let mut found = Found::none(true);
+        self.find(mailbox, view, &test, &all(), &mut found).await;
+        Ok((found.numbers, found.failed))
+    }
+
+    /// Decides a batch by its columns; the undecided go to `open`. Gives the last UID it saw.
+    fn search_columns(
+        &self,
+        (mailbox, view): (MailboxId, ViewId),
+        test: &Test,
+        (among, from): (&IdSet, Uid),
+        found: &mut Found,
+        open: &mut Vec<Open>,
+    ) -> Option<Uid> {
+        self.look(mailbox, |m| {
+            let mut batch = Vec::with_capacity(BATCH);
+            m.visible(view, among, from, BATCH, &mut batch);
+            for seen in &batch {
+                let fixed = m.fixed(seen.row);
+                let columns = Columns::of(m, view, seen, &fixed);
+                match test.by_columns(&columns) {
+                    Some(true) => found.add(seen),
+                    Some(false) => {}
+                    None => open.push(Open { seen: *seen, columns, cache: m.cache(seen.row), fixed }),
+                }
+            }
+            batch.last().map(|seen| seen.row.uid)
+        })
+    }
+
+    async fn look_into(&self, open: &Open, test: &Test) -> Result<bool, skein_store::StoreError> {
+        let mut message = Message::new(&self.store, &self.account, open.fixed, open.cache.clone());
+        let depth = test.depth();
+        let sent = match message.cache().await {
+            Some(cache) => cache.sent_date(),
+            None => sent_of(message.whole().await?),
+        };
+        if depth == Depth::Whole {
+            let whole = message.whole().await?;
+            let header = &whole[..skein_mime::header_len(whole)];
+            return Ok(test.holds(&open.columns, &Content { sent, header, whole }));
+        }
+        let header = message.header(depth <= Depth::CachedFields).await?;
+        Ok(test.holds(&open.columns, &Content { sent, header: &header, whole: b"" }))
+    }
+}
+
+/// Every message there can be.
+fn all() -> IdSet {
+    IdSet::range(1, u32::MAX)
+}
+
+/// The outcome of a search that could not read so many messages.
+pub(super) fn searched(failed: u32) -> Reply {
+    match failed {
+        0 => Reply::Done,
+        _ => Reply::No {
+            code: Some(Code::ServerBug),
+            text: format!("{failed} messages can not be read; the operator has been told").into(),
+        },
+    }
+}
+
+impl Found {
+    fn none(uid: bool) -> Found {
+        Found { uid, numbers: IdSet::new(), highest: None, failed: 0 }
+    }
+
+    fn add(&mut self, seen: &Visible) {
+        // Batches are decided in two passes, so a number may come after a higher one.
+        let number = if self.uid { seen.row.uid.0 } else { seen.seq.0 };
+        if self.numbers.last().is_none_or(|last| last < number) {
+            self.numbers.push(number);
+        } else {
+            self.numbers.insert(number);
+        }
+        self.highest = self.highest.max(Some(seen.row.modseq));
+    }
+}
