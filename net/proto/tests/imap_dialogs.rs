@@ -26,6 +26,7 @@ const AFTER_LOGIN: &[&str] = &[
     "BINARY",
     "CATENATE",
     "CHILDREN",
+    "COMPRESS=DEFLATE",
     "CONDSTORE",
     "CONTEXT=SEARCH",
     "CONTEXT=SORT",
@@ -60,6 +61,7 @@ const AFTER_LOGIN: &[&str] = &[
     "THREAD=REFERENCES",
     "THREAD=REFS",
     "UIDPLUS",
+    "UNAUTHENTICATE",
     "UNSELECT",
     "URL-PARTIAL",
     "WITHIN",
@@ -262,6 +264,7 @@ fn step(imap: &mut Imap, answers: &mut VecDeque<Answer>) -> bool {
             Step::More => return false,
             Step::Close(_) => return true,
             Step::StartTls => imap.tls_started(true),
+            Step::StartDeflate => imap.deflate_started(),
             Step::Ask(request) => answer(imap, request, answers),
         }
     }

@@ -85,6 +85,7 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::IdleEnd => None,
         Request::Enable | Request::EnableMetadata { .. } => command!("imap", "ENABLE"),
         Request::Extension { .. } => command!("imap", "EXTENSION"),
+        Request::Unauthenticate => command!("imap", "UNAUTHENTICATE"),
         Request::Logout => command!("imap", "LOGOUT"),
     }
 }

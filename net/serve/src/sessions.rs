@@ -231,6 +231,14 @@ impl Seat {
         info.doing = Doing::Waiting;
     }
 
+    /// Notes that the user has left, and the connection has not.
+    pub fn logged_out(&self) {
+        let mut info = self.entry.info.borrow_mut();
+        (info.user, info.mailbox) = (None, None);
+        self.logged_in.set(None);
+        info.doing = Doing::LoggingIn;
+    }
+
     /// Notes that a command begins.
     pub fn begins(&self, command: &'static str) {
         let mut info = self.entry.info.borrow_mut();

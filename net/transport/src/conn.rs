@@ -1,8 +1,8 @@
-//! One connection, plain or TLS.
+//! One connection, plain or TLS, compressed or not.
 //!
 //! ```text
-//! socket ──recv──▶ scratch (one per shard) ──▶ rustls? ──▶ input (only while unread) ──▶ read_into
-//! write_all ──▶ rustls? (at most 64 KiB sealed ahead) ──send──▶ socket
+//! socket ──recv──▶ scratch (one per shard) ──▶ rustls? ──▶ inflate? ──▶ input (only while unread) ──▶ read_into
+//! write_all ──▶ deflate? ──▶ rustls? (at most 64 KiB sealed ahead) ──send──▶ socket
 //! ```
 
 use std::cell::RefCell;
@@ -19,9 +19,10 @@ use futures_lite::{AsyncRead, AsyncWrite, Future};
 use glommio::net::TcpStream;
 use rustls::{ServerConfig, ServerConnection};
 use skein_base::limits::OUTPUT_BYTES_WATERMARK;
-use skein_runtime::{Deadline, Sleep, sleep};
+use skein_runtime::{Deadline, Sleep, session_yield, sleep};
 
 use crate::address::AddressSlot;
+use crate::deflate::Deflate;
 use crate::endpoint::{Door, Endpoint, ForwardedTls};
 use crate::frozen::Frozen;
 use crate::limit::ConnectionSlot;
@@ -31,6 +32,8 @@ use crate::tls::{ChannelBindings, ClientNames, Shown};
 const SCRATCH_BYTES: usize = 64 * 1024;
 /// Bytes taken from the socket before anyone asked for them, so that waiting connections stay small: a TLS record.
 const EAGER_BYTES: usize = 16 * 1024;
+/// Bytes that are compressed before they are sent, and before others have their turn: well below a millisecond's work.
+const PACKED_BYTES: usize = 16 * 1024;
 /// A client that takes nothing for this long is gone, unless the settings say otherwise.
 const WRITE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// How long, and how much of what a client still sends, a closed connection listens to: closing with unread input
@@ -47,6 +50,7 @@ thread_local! {
 pub struct Conn {
     stream: TcpStream,
     tls: Option<Box<ServerConnection>>,
+    deflate: Option<Box<Deflate>>,
     /// Received and not read: bytes from `given` on.
     input: Vec<u8>,
     given: usize,
@@ -66,7 +70,7 @@ pub struct Conn {
     tap: Option<Box<dyn Tap>>,
 }
 
-/// Sees all that goes over a connection, TLS taken off. It must not wait.
+/// Sees all that goes over a connection, TLS and compression taken off. It must not wait.
 pub trait Tap {
     /// What the session reads.
     fn input(&mut self, bytes: &[u8]);
@@ -85,6 +89,7 @@ impl Conn {
         Conn {
             stream,
             tls: None,
+            deflate: None,
             input: Vec::new(),
             given: 0,
             bytes_in: 0,
@@ -102,12 +107,12 @@ impl Conn {
         }
     }
 
-    /// Bytes read from it so far, TLS taken off, wherever it was.
+    /// Bytes read from it so far, TLS and compression taken off, wherever it was.
     pub fn bytes_in(&self) -> u64 {
         self.bytes_in
     }
 
-    /// Bytes written to it so far, before TLS, wherever it was.
+    /// Bytes written to it so far, before compression and TLS, wherever it was.
     pub fn bytes_out(&self) -> u64 {
         self.bytes_out
     }
@@ -168,6 +173,11 @@ impl Conn {
         chain.first().map(ClientNames::of)
     }
 
+    /// Nothing sees what is read and written any more.
+    pub fn clear_tap(&mut self) {
+        self.tap = None;
+    }
+
     /// Lets `tap` see what is read and written from now on, until the connection moves.
     pub fn set_tap(&mut self, tap: Box<dyn Tap>) {
         self.tap = Some(tap);
@@ -189,13 +199,7 @@ impl Conn {
     /// # Errors
     /// When the connection broke or the TLS peer sent nonsense.
     pub async fn readable(&mut self) -> io::Result<()> {
-        poll_fn(|context| {
-            while self.unread() == 0 && !self.ended {
-                ready!(self.poll_receive(context, EAGER_BYTES))?;
-            }
-            Poll::Ready(Ok(()))
-        })
-        .await
+        self.fill(EAGER_BYTES).await
     }
 
     /// Waits for input and appends at most `max` bytes of it; 0 means the client will send no more. Cancel-safe.
@@ -206,14 +210,25 @@ impl Conn {
         if max == 0 {
             return Ok(0);
         }
-        poll_fn(|context| {
-            while self.unread() == 0 && !self.ended {
-                ready!(self.poll_receive(context, max.min(SCRATCH_BYTES)))?;
-            }
-            Poll::Ready(Ok(()) as io::Result<()>)
-        })
-        .await?;
+        self.fill(max.min(SCRATCH_BYTES)).await?;
         Ok(self.give(buffer, max))
+    }
+
+    /// Waits until something is unread, or nothing more will come; receives at most `want` bytes at once.
+    async fn fill(&mut self, want: usize) -> io::Result<()> {
+        while self.unread() == 0 {
+            if let Some(deflate) = self.deflate.as_deref_mut().filter(|deflate| deflate.has_received()) {
+                // No system call makes the client wait for its turn: a little, compressed, may be very much.
+                session_yield().await;
+                deflate.unpack(&mut self.input, want.min(EAGER_BYTES))?;
+                continue;
+            }
+            if self.ended {
+                return Ok(());
+            }
+            poll_fn(|context| self.poll_receive(context, want)).await?;
+        }
+        Ok(())
     }
 
     fn unread(&self) -> usize {
@@ -243,15 +258,20 @@ impl Conn {
                 self.ended = true;
                 return Poll::Ready(Ok(()));
             }
+            let mut plain = Vec::new();
+            let input = if self.deflate.is_some() { &mut plain } else { &mut self.input };
             match &mut self.tls {
-                None => self.input.extend_from_slice(&scratch[..count]),
-                Some(tls) => match decrypt(tls, &scratch[..count], &mut self.input) {
+                None => input.extend_from_slice(&scratch[..count]),
+                Some(tls) => match decrypt(tls, &scratch[..count], input) {
                     Ok(ended) => self.ended |= ended,
                     Err(error) => {
                         self.send_alert(context);
                         return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
                     }
                 },
+            }
+            if let Some(deflate) = &mut self.deflate {
+                deflate.received(&plain);
             }
             Poll::Ready(Ok(()))
         })
@@ -265,6 +285,37 @@ impl Conn {
         if let Some(tap) = &mut self.tap {
             tap.output(bytes);
         }
+        match self.deflate.is_some() {
+            true => self.pack_all(bytes).await?,
+            false => self.send_all(bytes).await?,
+        }
+        self.bytes_out += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Sends `bytes` compressed, all of them: what a client waits for must not stay in a window.
+    async fn pack_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let (mut packed, mut filled, mut at) = (vec![0; PACKED_BYTES], 0, 0);
+        while let Some(deflate) = self.deflate.as_deref_mut().filter(|_| !bytes.is_empty()) {
+            let piece = &bytes[at..bytes.len().min(at + PACKED_BYTES)];
+            let last = at + piece.len() == bytes.len();
+            let room = packed.len() - filled;
+            let (taken, made) = deflate.pack(piece, last, &mut packed[filled..])?;
+            (at, filled) = (at + taken, filled + made);
+            let is_done = at == bytes.len() && made < room;
+            if is_done || filled > packed.len() / 2 {
+                self.send_all(&packed[..filled]).await?;
+                filled = 0;
+            }
+            if is_done {
+                return Ok(());
+            }
+            session_yield().await;
+        }
+        Ok(())
+    }
+
+    async fn send_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let count = match &mut self.tls {
@@ -278,7 +329,6 @@ impl Conn {
             if count == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }
-            self.bytes_out += count as u64;
             rest = &rest[count..];
         }
         Ok(())
@@ -339,7 +389,8 @@ impl Conn {
         deadline: Deadline,
     ) -> Result<(), StartTlsError> {
         assert!(self.tls.is_none(), "TLS inside of TLS");
-        let pipelined = unread + self.unread();
+        let packed = self.deflate.as_ref().map_or(0, |deflate| deflate.received_bytes());
+        let pipelined = unread + self.unread() + packed;
         if pipelined > 0 {
             return Err(StartTlsError::PipelinedPlaintext { bytes: pipelined });
         }
@@ -349,6 +400,33 @@ impl Conn {
         tls.set_buffer_limit(Some(OUTPUT_BYTES_WATERMARK));
         self.tls = Some(Box::new(tls));
         deadline.limit(self.handshake()).await.unwrap_or(Err(StartTlsError::TooSlow))
+    }
+
+    /// Speaks compressed from here on, after the reply to COMPRESS was written. `unread` is what the caller has read and not
+    /// consumed: it came behind the command, so it is compressed already.
+    ///
+    /// # Panics
+    /// When the connection is compressed already.
+    pub fn start_deflate(&mut self, unread: &[u8]) {
+        assert!(self.deflate.is_none(), "compressed twice");
+        let mut deflate = Box::<Deflate>::default();
+        deflate.received(unread);
+        deflate.received(&self.input[self.given..]);
+        self.bytes_in -= unread.len() as u64;
+        (self.input, self.given) = (Vec::new(), 0);
+        self.deflate = Some(deflate);
+    }
+
+    /// Compression holds memory that [`Conn::rest`] would give back.
+    pub fn is_warm(&self) -> bool {
+        self.deflate.as_ref().is_some_and(|deflate| deflate.is_warm())
+    }
+
+    /// The client is silent, and has been sent all: gives back what compression can do without.
+    pub fn rest(&mut self) {
+        if let Some(deflate) = &mut self.deflate {
+            deflate.rest();
+        }
     }
 
     async fn handshake(&mut self) -> Result<(), StartTlsError> {
@@ -405,6 +483,7 @@ impl Conn {
             bytes_out: self.bytes_out,
             descriptor: into_descriptor(self.stream),
             tls: self.tls,
+            deflate: self.deflate,
             input: leftover,
             ended: self.ended,
             door: self.door,
@@ -421,6 +500,7 @@ impl Conn {
         Conn {
             stream: TcpStream::from(socket2::Socket::from(frozen.descriptor)),
             tls: frozen.tls,
+            deflate: frozen.deflate,
             input: frozen.input,
             given: 0,
             bytes_in: frozen.bytes_in,

@@ -8,14 +8,16 @@ use rustls::ServerConnection;
 
 use crate::address::AddressSlot;
 use crate::conn::Conn;
+use crate::deflate::Deflate;
 use crate::endpoint::{Door, Endpoint, ForwardedTls};
 use crate::limit::ConnectionSlot;
 
-/// A connection that no shard drives: descriptor, TLS state and unread input. `Send`, so that a lane may carry it.
+/// A connection that no shard drives: descriptor, TLS and compression state, and unread input. `Send`, so that a lane may carry it.
 /// Dropped, the connection is closed.
 pub struct Frozen {
     pub(crate) descriptor: OwnedFd,
     pub(crate) tls: Option<Box<ServerConnection>>,
+    pub(crate) deflate: Option<Box<Deflate>>,
     pub(crate) input: Vec<u8>,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,

@@ -11,6 +11,7 @@
 //! ```text
 //! listen    binding, accepting, the limit on connections       limit   how many there may be
 //! conn      reading, writing, STARTTLS, closing                frozen  moving to another shard
+//! deflate   between session and TLS, when both agreed on it
 //! endpoint  who is at either end, what a listener is like   unix   Unix sockets
 //! tls       certificates: files, self-signed default, reload; those of clients; channel bindings
 //! handover  messages with descriptors, between processes
@@ -22,6 +23,7 @@
 
 mod address;
 mod conn;
+mod deflate;
 mod endpoint;
 mod frozen;
 pub mod handover;

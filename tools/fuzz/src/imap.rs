@@ -80,6 +80,7 @@ impl Session<'_> {
                 Step::More => return true,
                 Step::Close(_) => return false,
                 Step::StartTls => imap.tls_started(true),
+                Step::StartDeflate => imap.deflate_started(),
                 Step::Ask(request) => {
                     check_state(imap, &request);
                     check_request(&request);

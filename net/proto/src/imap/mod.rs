@@ -20,6 +20,7 @@
 //!     match imap.next() {
 //!         Step::Ask(request) => imap.answer(session.ask(request, imap.out()).await),
 //!         Step::StartTls     => { send(imap.out()); input.clear(); handshake(); imap.tls_started() }
+//!         Step::StartDeflate => { send(imap.out()); deflate_from_here(); imap.deflate_started() }
 //!         Step::Close(_)     => { send(imap.out()); break }
 //!         Step::More         => if input.is_empty() { send(imap.out()); imap.rest(); read(&mut input) }
 //!     }
@@ -49,8 +50,7 @@ pub use parse::MailboxFilter;
 pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
 pub use request::{
     AppendTo, BinarySection, BodySection, Day, Depth, FetchItem, FetchItems, FlagList, ListOptions, Mode, Partial,
-    PreviewForm, Replaced, Request, Resync, SearchKey, SectionText, SortBy, SortKey, StatusItems, StoreMode,
-    ThreadBy,
+    PreviewForm, Replaced, Request, Resync, SearchKey, SectionText, SortBy, SortKey, StatusItems, StoreMode, ThreadBy,
 };
 pub use returns::{ResultRange, Results, Returns, Update};
 pub use set::SeqSet;

@@ -107,6 +107,8 @@ pub enum Code {
     ReadWrite,
     /// `BADCHARSET (US-ASCII UTF-8)`
     BadCharset,
+    /// `COMPRESSIONACTIVE` (RFC 4978 §3)
+    CompressionActive,
     /// `CLOSED` (RFC 7162 §3.2.11)
     Closed,
     /// `UNAVAILABLE`

@@ -3,7 +3,7 @@
 //! ```text
 //! not logged in   Login Sasl
 //! logged in       Select Create Delete Rename Subscribe Unsubscribe List Namespace Status Append* Idle Enable Sync
-//!                 GetMetadata SetMetadata EnableMetadata MultiSearch
+//!                 GetMetadata SetMetadata EnableMetadata MultiSearch Unauthenticate
 //! selected        Unselect Close Fetch Store Search Sort Thread CancelUpdate Copy Move Expunge
 //! either          Extension
 //! any             Logout
@@ -287,6 +287,8 @@ pub enum Request {
         /// Its arguments, by the general grammar.
         arguments: Vec<Argument>,
     },
+    /// UNAUTHENTICATE (RFC 8437): let go of everything; who comes next may be somebody else. Reply: `Done`.
+    Unauthenticate,
     /// LOGOUT: let go of everything. Reply: `Done`.
     Logout,
 }

@@ -50,12 +50,18 @@ enum End {
 enum Wake {
     Input,
     News,
+    /// Nothing has been said for a while: what is only kept for what is said next goes.
+    Rest,
     Stop,
     Kicked,
     Silence,
     /// The log lost changes that the session's account shows.
     Lost(StoreError),
 }
+
+/// Silence after which the compressor's window is given back: what is said later is packed without looking back to it. Longer
+/// than a client's pause between two commands.
+const REST_SECONDS: u64 = 3;
 
 struct Pump {
     host: Host,
@@ -166,6 +172,7 @@ impl Pump {
                     self.refresh();
                 }
                 Wake::News => self.tell_news().await?,
+                Wake::Rest => self.conn.rest(),
                 Wake::Stop => {
                     self.farewell = Some("the server stops");
                     self.machine.bye(STOPPING);
@@ -203,7 +210,15 @@ impl Pump {
                         return Ok(Some(end));
                     }
                 }
+                Step::Ask(Request::Unauthenticate) => self.log_out().await?,
                 Step::Ask(request) => self.ask(request).await?,
+                Step::StartDeflate => {
+                    flush(&mut self.machine, &mut self.conn, self.session.as_ref().map(|s| &s.0)).await?;
+                    let unread = self.input.split_off(self.at);
+                    self.forget_input();
+                    self.conn.start_deflate(&unread);
+                    self.machine.deflate_started();
+                }
                 Step::StartTls => {
                     flush(&mut self.machine, &mut self.conn, None).await?;
                     let unread = self.input.len() - self.at;
@@ -293,6 +308,17 @@ impl Pump {
         }
     }
 
+    /// The user leaves and the connection stays: nothing of the one is left for the next.
+    async fn log_out(&mut self) -> io::Result<()> {
+        flush(&mut self.machine, &mut self.conn, self.session.as_ref().map(|s| &s.0)).await?;
+        self.session = None;
+        self.conn.clear_tap();
+        self.seat.logged_out();
+        self.login_by = Deadline::after(Duration::from_secs(u64::from(self.settings.login_seconds_max)));
+        self.machine.answer(Reply::Done);
+        Ok(())
+    }
+
     /// Tells machine and session of settings that are new.
     fn refresh(&mut self) {
         let settings = self.host.settings();
@@ -331,6 +357,14 @@ impl Pump {
             Some(_) => Duration::from_secs(u64::from(self.host.settings().idle_seconds_max)),
             None => self.login_by.left(),
         };
+        let is_warm = self.conn.is_warm();
+        let rest = async move {
+            match is_warm {
+                true => sleep(Duration::from_secs(REST_SECONDS)).await,
+                false => std::future::pending().await,
+            }
+            Wake::Rest
+        };
         let input = async {
             // Whatever is wrong with the connection, reading tells.
             let _ = self.conn.readable().await;
@@ -365,7 +399,8 @@ impl Pump {
             }
         };
         let told = futures_lite::future::or(stop, kicked);
-        let ends = futures_lite::future::or(told, futures_lite::future::or(lost, silence));
+        let quiet = futures_lite::future::or(rest, silence);
+        let ends = futures_lite::future::or(told, futures_lite::future::or(lost, quiet));
         futures_lite::future::or(input, futures_lite::future::or(news, ends)).await
     }
 }

@@ -79,7 +79,7 @@ impl Session {
     pub async fn execute(&mut self, request: Request, link: &mut Link<'_>) -> io::Result<Reply> {
         Ok(match request {
             Request::Select { mailbox, mode, .. } => self.select(&mailbox, mode).await,
-            Request::Unselect | Request::Logout => {
+            Request::Unselect | Request::Logout | Request::Unauthenticate => {
                 self.unselect();
                 Reply::Done
             }

@@ -25,7 +25,8 @@ const READ_BYTES: usize = 4096;
 
 /// `ECHO x` answers `0 x` with the shard's number, `HOP` moves the connection to the other shard and answers nothing,
 /// `TLS` starts TLS, `RUSH` starts it with no patience, `FLOOD` sends 64 MB with little patience, `INFO` says what TLS agreed on,
-/// `BIND` what a login could be bound to, `BIG` sends a megabyte, `QUIT` closes.
+/// `BIND` what a login could be bound to, `BIG` sends a megabyte, `DEFLATE` compresses from there on, `REST` gives back what that
+/// holds, `QUIT` closes.
 pub struct Server {
     pub addr: SocketAddr,
     pub limit: ConnectionLimit,
@@ -175,6 +176,14 @@ async fn lines(home: Home, mut conn: Conn) -> Result<(), Box<dyn std::error::Err
                 b"TLS\n" => {
                     conn.write_all(b"go\n").await?;
                     start_tls(&home, &mut conn, input.len()).await?;
+                }
+                b"DEFLATE\n" => {
+                    conn.write_all(b"go\n").await?;
+                    conn.start_deflate(&std::mem::take(&mut input));
+                }
+                b"REST\n" => {
+                    conn.rest();
+                    assert!(!conn.is_warm());
                 }
                 b"BIG\n" => conn.write_all(&vec![b'x'; 1 << 20]).await?,
                 b"RUSH\n" => conn.start_tls(home.tls.clone(), 0, Deadline::after(Duration::from_millis(20))).await?,

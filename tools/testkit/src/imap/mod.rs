@@ -2,6 +2,7 @@
 
 mod reply;
 mod value;
+mod wire;
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,6 +11,7 @@ pub use reply::{Fetched, Reply, Status, copied_pairs, expand_set};
 pub use value::Value;
 
 use crate::wait::PATIENCE;
+use wire::Wire;
 
 /// Longest literal the client takes, so that a broken server can not eat the machine's memory.
 const LITERAL_BYTES_MAX: usize = 256 << 20;
@@ -17,7 +19,7 @@ const LITERAL_BYTES_MAX: usize = 256 << 20;
 /// One connection.
 #[derive(Debug)]
 pub struct Client {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Wire>,
     last_tag: u32,
 }
 
@@ -44,12 +46,25 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Client { stream: BufReader::new(stream), last_tag: 0 })
+        Ok(Client { stream: BufReader::new(Wire::new(stream)), last_tag: 0 })
     }
 
     /// The socket, for what the client does not do.
     pub fn socket(&self) -> &TcpStream {
-        self.stream.get_ref()
+        &self.stream.get_ref().socket
+    }
+
+    /// Compresses from here on (RFC 4978).
+    ///
+    /// # Errors
+    /// The connection's, and `InvalidData` when the server refuses.
+    pub fn compress(&mut self) -> io::Result<()> {
+        let reply = self.command("COMPRESS DEFLATE")?;
+        if !reply.is_ok() || !self.stream.buffer().is_empty() {
+            return Err(bad("COMPRESS", format!("{reply:?}").as_bytes()));
+        }
+        self.stream.get_mut().compress();
+        Ok(())
     }
 
     /// Logs in.

@@ -78,6 +78,7 @@ impl Imap {
                 response::status(&mut self.out, &name, items, info);
             }
             (Verb::Close | Verb::Unselect, Reply::Done | Reply::DoneCode(_)) => self.state = State::Authenticated,
+            (Verb::Unauthenticate, Reply::Done) => self.unauthenticated(),
             // The client must know the new UIDs before the EXPUNGE lines of the old ones (RFC 6851 §4.3).
             (Verb::Move | Verb::UidMove, Reply::DoneCode(code)) => {
                 condition(&mut self.out, b"*", "OK", Some(code), "Moved.");

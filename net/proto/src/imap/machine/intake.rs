@@ -73,7 +73,7 @@ impl Imap {
             Phase::DropLiteral(..) => self.feed_drop_literal(input),
             Phase::DropLine(_) => self.feed_drop_line(input),
             Phase::Command | Phase::Sasl | Phase::Idle | Phase::AppendLine => self.feed_line(input),
-            Phase::Asked(_) | Phase::StartTls | Phase::Close(_) => unreachable!("takes no input"),
+            Phase::Asked(_) | Phase::StartTls | Phase::StartDeflate | Phase::Close(_) => unreachable!("takes no input"),
         }
     }
 

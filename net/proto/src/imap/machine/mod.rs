@@ -39,6 +39,8 @@ pub enum Step {
     /// Send `out`, throw away what else has come in plain text (RFC 3501 §6.2.1), start TLS, say
     /// [`Imap::tls_started`].
     StartTls,
+    /// Send `out`, then compress both ways (RFC 4978), say [`Imap::deflate_started`].
+    StartDeflate,
     /// Send `out` and close.
     Close(Why),
 }
@@ -74,6 +76,7 @@ pub struct Imap {
     channel: Channel,
     /// What the client has enabled.
     enabled: Enabling,
+    compressed: bool,
     bad_commands: u8,
 }
 
@@ -108,6 +111,8 @@ enum Phase {
     Asked(Waiting),
     /// Nothing: TLS is about to start.
     StartTls,
+    /// Nothing: compression is about to start.
+    StartDeflate,
     /// Nothing ever.
     Close(Why),
 }
@@ -186,6 +191,7 @@ impl Imap {
             state: State::NotAuthenticated,
             channel,
             enabled: Enabling::default(),
+            compressed: false,
             bad_commands: 0,
         }
     }
@@ -203,7 +209,7 @@ impl Imap {
     }
 
     fn takes_input(&self) -> bool {
-        !matches!(self.phase, Phase::Asked(_) | Phase::StartTls | Phase::Close(_))
+        !matches!(self.phase, Phase::Asked(_) | Phase::StartTls | Phase::StartDeflate | Phase::Close(_))
     }
 
     /// What to do now.
@@ -214,6 +220,7 @@ impl Imap {
         }
         match self.phase {
             Phase::StartTls => Step::StartTls,
+            Phase::StartDeflate => Step::StartDeflate,
             Phase::Close(why) => Step::Close(why),
             _ => Step::More,
         }
@@ -248,6 +255,20 @@ impl Imap {
         self.phase = Phase::Command;
     }
 
+    /// What is fed from now on was compressed, and what is in `out` will be, after [`Step::StartDeflate`].
+    pub fn deflate_started(&mut self) {
+        assert!(matches!(self.phase, Phase::StartDeflate), "compression was not asked for");
+        self.compressed = true;
+        self.phase = Phase::Command;
+    }
+
+    /// The user has left: whoever logs in next finds nothing of what the one before has set up (RFC 8437 §2). TLS and compression
+    /// are the connection's, and stay.
+    fn unauthenticated(&mut self) {
+        self.state = State::NotAuthenticated;
+        self.enabled = Enabling::default();
+    }
+
     /// Ends the connection from the server's side, at any time: stopping, timeout, overload.
     pub fn bye(&mut self, text: &str) {
         self.close(Why::Bye, None, text);
@@ -279,7 +300,7 @@ impl Imap {
     pub fn in_command(&self) -> bool {
         match self.phase {
             Phase::Command => !self.intake.is_fresh(),
-            Phase::Idle | Phase::StartTls | Phase::Close(_) => false,
+            Phase::Idle | Phase::StartTls | Phase::StartDeflate | Phase::Close(_) => false,
             _ => true,
         }
     }

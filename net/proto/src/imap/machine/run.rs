@@ -15,6 +15,7 @@ impl Imap {
             Command::Plain => self.run_plain(),
             Command::Authenticate { mechanism, initial } => self.authenticate(&mechanism, initial),
             Command::Enable(named) => self.enable(named),
+            Command::Compress { deflate } => self.compress(deflate),
             Command::Separator => {
                 let lsub = self.running().verb == Verb::Lsub;
                 let listing = Listing { lsub, attributes: ListAttributes::NO_SELECT, ..Listing::default() };
@@ -51,6 +52,18 @@ impl Imap {
         }
         self.conclude(Reply::Done);
         self.phase = Phase::StartTls;
+    }
+
+    fn compress(&mut self, deflate: bool) {
+        if self.compressed {
+            let (code, text) = (Some(Code::CompressionActive), "DEFLATE is active already".into());
+            return self.conclude(Reply::No { code, text });
+        }
+        if !deflate {
+            return self.conclude(Reply::No { code: None, text: "Only DEFLATE is spoken here".into() });
+        }
+        self.conclude(Reply::Done);
+        self.phase = Phase::StartDeflate;
     }
 
     /// QRESYNC enables CONDSTORE as well (RFC 7162 §3.2.3).

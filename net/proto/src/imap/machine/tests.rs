@@ -39,6 +39,7 @@ fn talk(imap: &mut Imap, input: &[u8]) -> String {
         match imap.next() {
             Step::Ask(request) => imap.answer(obey(&request, true)),
             Step::StartTls => imap.tls_started(true),
+            Step::StartDeflate => imap.deflate_started(),
             Step::Close(_) => break,
             Step::More if rest.is_empty() => break,
             Step::More => {
@@ -382,6 +383,7 @@ proptest! {
                 }
                 Step::More => prop_assert!(used > 0, "stuck"),
                 Step::StartTls => imap.tls_started(true),
+                Step::StartDeflate => imap.deflate_started(),
                 Step::Close(_) => break,
             }
             // One command's own words, the greeting and BYE included.

@@ -3,7 +3,7 @@
 //! ```text
 //! cursor     words of the grammar: atoms, strings, numbers, names
 //! literal    {310} at the end of a line
-//! session    LOGIN AUTHENTICATE ID ENABLE
+//! session    LOGIN AUTHENTICATE ID ENABLE COMPRESS
 //! mailbox    SELECT CREATE RENAME LIST STATUS ...
 //! append     APPEND and REPLACE, line by line
 //! message    COPY MOVE STORE EXPUNGE, sets and flags
@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Authenticate { mechanism: String, initial: Option<Vec<u8>> },
     /// ENABLE, and which were among the names.
     Enable(Enabling),
+    /// COMPRESS, and whether it is by DEFLATE.
+    Compress { deflate: bool },
     /// `LIST "" ""`: which separator?
     Separator,
     /// To be asked.
@@ -153,6 +155,8 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Authenticate => session::authenticate(c)?,
         Verb::Login => session::login(c)?,
         Verb::Enable => session::enable(c)?,
+        Verb::Compress => session::compress(c)?,
+        Verb::Unauthenticate => Command::Ask(Request::Unauthenticate),
         Verb::Select | Verb::Examine => mailbox::select(c, verb)?,
         Verb::Create | Verb::Delete | Verb::Subscribe | Verb::Unsubscribe => mailbox::one_name(c, verb)?,
         Verb::Rename => mailbox::rename(c)?,

@@ -1,4 +1,4 @@
-//! LOGIN, AUTHENTICATE, ID, ENABLE.
+//! LOGIN, AUTHENTICATE, ID, ENABLE, COMPRESS.
 
 use super::cursor::{Cursor, utf8};
 use super::{Command, Enabling, Wrong};
@@ -67,6 +67,13 @@ pub(super) fn id(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
         c.nstring().map(drop)
     })?;
     Ok(Command::Plain)
+}
+
+/// `COMPRESS algorithm` (RFC 4978 §4)
+pub(super) fn compress(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    c.space()?;
+    let algorithm = c.atom("Missing algorithm")?;
+    Ok(Command::Compress { deflate: algorithm.eq_ignore_ascii_case(b"DEFLATE") })
 }
 
 /// `ENABLE 1*(SP capability)` (RFC 5161 §3.1); names that can not be enabled are passed over.

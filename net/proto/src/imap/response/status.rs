@@ -113,6 +113,7 @@ fn name(code: &Code) -> &'static str {
         Code::ReadOnly => "READ-ONLY",
         Code::ReadWrite => "READ-WRITE",
         Code::BadCharset => "BADCHARSET",
+        Code::CompressionActive => "COMPRESSIONACTIVE",
         Code::Closed => "CLOSED",
         Code::Unavailable => "UNAVAILABLE",
         Code::AuthenticationFailed => "AUTHENTICATIONFAILED",
