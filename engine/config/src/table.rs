@@ -79,6 +79,16 @@ choice! {
 }
 
 choice! {
+    /// What a delivered message says of where it came from.
+    ReturnPath {
+        /// Our Return-Path stands first, and what it came with stays.
+        Add = "add",
+        /// Our Return-Path stands in place of those it came with.
+        Replace = "replace",
+    }
+}
+
+choice! {
     /// Which address Delivered-To names.
     DeliveredTo {
         /// The user whose mail it became.
@@ -266,8 +276,13 @@ settings! {
         delivered_to: DeliveredTo = Kind::Choice(DeliveredTo::WORDS), "\"final\"", Live;
         /// True: a recipient whose quota is used up is refused at RCPT, before the message comes.
         rcpt_quota_check: bool = Kind::Bool, "false", Live;
+        /// What becomes of a Return-Path that a message comes with.
+        return_path: ReturnPath = Kind::Choice(ReturnPath::WORDS), "\"add\"", Live;
         /// Deliveries to one user at a time; more are put off with 451. 0 is no limit.
-        user_deliveries_max: u32 = count(0, 100_000, "deliveries"), "0", Live;
+        user_deliveries_max: u32 = count(0, 100_000, "deliveries"), "10", Live;
+        /// Proxies there may say who their client is (XCLIENT) and what they know of a recipient (XRCPTFORWARD). Empty: none
+        /// may. With any, whoever reaches a Unix socket may too.
+        xclient_networks: Vec<IpNet> = Kind::Networks, "[]", Live;
     }
     /// How much a user may hold. A source of users may say otherwise for one: quota_rule=*:storage=1G, quota_rule2=Trash:storage=+100M,
     /// or quota_storage_size, quota_message_count and quota_mailbox_count.

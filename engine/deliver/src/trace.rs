@@ -71,7 +71,7 @@ pub struct Trace<'a> {
 /// ```
 ///
 /// A copy that several recipients share has no Delivered-To and no `for`. A Return-Path the message came with stays below
-/// ours: taking it out is the transfer agent's part, and readers go by the first.
+/// ours, unless [`DropField`](crate::DropField) takes it out: readers go by the first.
 pub fn write_trace(out: &mut Vec<u8>, trace: &Trace<'_>) {
     out.extend_from_slice(b"Return-Path: ");
     write_path(out, trace.sender);

@@ -215,6 +215,8 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
             recipients_max: config.lmtp.recipients_max,
             idle_ms_max: u64::from(config.lmtp.idle_seconds_max) * 1000,
             starttls: true,
+            // Each connection's own.
+            trusts: false,
         },
         recipients: skein_deliver::Rules {
             strip_domain: config.lmtp.strip_domain,

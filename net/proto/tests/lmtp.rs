@@ -14,6 +14,7 @@ fn settings() -> Settings {
         recipients_max: 3,
         idle_ms_max: 300_000,
         starttls: true,
+        trusts: false,
     }
 }
 
@@ -53,6 +54,7 @@ impl Dialog {
         let (name, value) = text.split_once('=').expect("name=value");
         match name {
             "message_bytes_max" => self.settings.message_bytes_max = value.parse().unwrap(),
+            "trusts" => self.settings.trusts = value.parse().unwrap(),
             "recipients_max" => self.settings.recipients_max = value.parse().unwrap(),
             _ => panic!("no such setting: {name}"),
         }
@@ -186,7 +188,9 @@ fn write_request(request: &Request) -> String {
             let sender = sender.as_ref().map(ToString::to_string).unwrap_or_default();
             format!("Sender {client} <{sender}> {size} {body:?}{}", if *utf8 { " SMTPUTF8" } else { "" })
         }
-        Request::Recipient { address } => format!("Recipient <{address}>"),
+        Request::Forwarded(told) => format!("Forwarded {:?} {:?} {:?}", told.address, told.client, told.session),
+        Request::Recipient { address, fields } if fields.is_empty() => format!("Recipient <{address}>"),
+        Request::Recipient { address, fields } => format!("Recipient <{address}> {fields:?}"),
         Request::Chunk(bytes) => format!("Chunk {}", bytes.escape_ascii()),
         Request::End { bytes } => format!("End {bytes}"),
         Request::Abort => "Abort".to_owned(),

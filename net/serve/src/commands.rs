@@ -111,6 +111,7 @@ pub(crate) fn pop3(request: &pop3::Request) -> Option<Command> {
 pub(crate) fn lmtp(request: &lmtp::Request) -> Option<Command> {
     use lmtp::Request;
     match request {
+        Request::Forwarded(_) => command!("lmtp", "XCLIENT"),
         Request::Sender { .. } => command!("lmtp", "MAIL"),
         Request::Recipient { .. } => command!("lmtp", "RCPT"),
         // From the last byte of the message to the outcomes.

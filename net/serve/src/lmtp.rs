@@ -15,6 +15,7 @@ pub(crate) use delivery::take;
 
 use crate::commands;
 use crate::host::{Host, Live, ToShard};
+use crate::login::is_trusted;
 use crate::metrics;
 use crate::pump::start_tls;
 use crate::sessions::Seat;
@@ -24,11 +25,12 @@ use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::seam::Clock;
 use skein_base::{Class, ShardId, UserName};
 use skein_deliver::{Trace, write_trace};
-use skein_proto::lmtp::{Address, Close, Lmtp, Outcome, Refusal, Reply, Request, Step};
+use skein_proto::lmtp::{Address, Close, Forwarded, Lmtp, Outcome, Refusal, Reply, Request, Step};
 use skein_runtime::metrics::Held;
 use skein_runtime::{RealClock, sleep};
-use skein_transport::Conn;
+use skein_transport::{Conn, Endpoint};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,6 +44,8 @@ struct Pump {
     input: Vec<u8>,
     at: usize,
     message: Option<Incoming>,
+    /// The client behind a proxy came over TLS.
+    forwarded_tls: bool,
     /// The machine has been told that the server stops.
     told_to_stop: bool,
     seat: Seat,
@@ -88,6 +92,7 @@ pub(crate) async fn serve(host: Host, mut conn: Conn, seat: Seat) {
     }
     let mut settings = host.settings().lmtp.clone();
     settings.starttls = conn.door().offers_tls();
+    settings.trusts = trusts(&host, &conn);
     let machine = Lmtp::new(settings, conn.is_secure());
     let (live, counted) = (host.enter(), metrics::connections("lmtp").hold());
     let mut pump = Pump {
@@ -97,6 +102,7 @@ pub(crate) async fn serve(host: Host, mut conn: Conn, seat: Seat) {
         input: Vec::new(),
         at: 0,
         message: None,
+        forwarded_tls: false,
         told_to_stop: false,
         seat,
         _live: live,
@@ -108,6 +114,13 @@ pub(crate) async fn serve(host: Host, mut conn: Conn, seat: Seat) {
         Ok(()) => pump.conn.close().await,
         Err(error) => tracing::debug!(peer = %pump.conn.peer(), %error, "the connection broke"),
     }
+}
+
+/// Whether what it says of others counts. Who may use a Unix socket is trusted as its permissions have it, where anybody is.
+fn trusts(host: &Host, conn: &Conn) -> bool {
+    let settings = host.settings();
+    let networks = &settings.config.lmtp.xclient_networks;
+    !networks.is_empty() && conn.peer().ip().is_none_or(|ip| is_trusted(networks, ip))
 }
 
 impl Pump {
@@ -217,7 +230,16 @@ impl Pump {
                 self.message = Some(Incoming { id, client, sender, utf8, recipients, kept, open });
                 Reply::Accept
             }
-            Request::Recipient { address } => self.recipient(address).await,
+            Request::Forwarded(told) => {
+                self.forwarded(&told);
+                Reply::Accept
+            }
+            Request::Recipient { address, fields } => {
+                if !fields.is_empty() {
+                    tracing::debug!(%address, ?fields, "what a proxy knows of a recipient");
+                }
+                self.recipient(address).await
+            }
             Request::Chunk(bytes) => self.chunk(bytes).await,
             Request::End { .. } => Reply::Outcomes(self.end().await),
             Request::Abort => {
@@ -225,6 +247,22 @@ impl Pump {
                 Reply::Accept
             }
         }
+    }
+
+    /// The client is another one from here on, for the log and for the Received line.
+    fn forwarded(&mut self, told: &Forwarded) {
+        let proxy = self.conn.peer();
+        let end = |old: Endpoint, ip: Option<IpAddr>, port: Option<u16>| match ip {
+            Some(ip) => SocketAddr::new(ip, port.unwrap_or_default()).into(),
+            None => old,
+        };
+        let peer = end(proxy, told.address, told.port);
+        self.conn.set_ends(peer, end(self.conn.local(), told.to_address, told.to_port));
+        self.forwarded_tls = told.tls;
+        self.seat.comes_from(&self.conn);
+        let Forwarded { client, login, session, .. } = told;
+        let (client, login, session) = (client.as_deref(), login.as_deref(), session.as_deref());
+        tracing::info!(service = "lmtp", %proxy, %peer, client, login, proxy_session = session, "a proxy names its client");
     }
 
     async fn recipient(&mut self, address: Address) -> Reply {
@@ -278,7 +316,7 @@ impl Pump {
         }
         if message.open.is_empty() {
             let origin = Origin { id: message.id.as_str().into(), session: self.seat.id() };
-            message.open = open_all(&self.host, origin, &self.conn, message);
+            message.open = open_all(&self.host, origin, (&self.conn, self.forwarded_tls), message);
         }
         let chunk: Bytes = std::mem::take(&mut message.kept).into();
         for open in &mut message.open {
@@ -294,7 +332,7 @@ impl Pump {
         let mut results: Vec<(ShardId, Vec<Outcome>)> = Vec::new();
         if message.open.is_empty() {
             let origin = Origin { id: message.id.as_str().into(), session: self.seat.id() };
-            let waiting = send_whole(&self.host, origin, &self.conn, &message, whole);
+            let waiting = send_whole(&self.host, origin, (&self.conn, self.forwarded_tls), &message, whole);
             for (home, delivery) in waiting {
                 results.push((home, delivery.outcomes().await));
             }
@@ -348,7 +386,7 @@ fn by_home(recipients: &[Recipient]) -> Vec<(ShardId, Vec<To>)> {
     homes
 }
 
-fn trace(host: &Host, conn: &Conn, message: &Incoming) -> Arc<[u8]> {
+fn trace(host: &Host, (conn, forwarded_tls): (&Conn, bool), message: &Incoming) -> Arc<[u8]> {
     // Recipients of one message share its bytes; only a single one is named in them.
     let to = match &message.recipients[..] {
         [one] => Some((&one.address, &one.user)),
@@ -361,7 +399,7 @@ fn trace(host: &Host, conn: &Conn, message: &Incoming) -> Arc<[u8]> {
         to,
         client: &message.client,
         client_ip: conn.peer().ip(),
-        tls: conn.is_secure(),
+        tls: conn.is_secure() || forwarded_tls,
         utf8: message.utf8,
         hostname: &settings.hostname,
         id: &message.id,
@@ -375,7 +413,7 @@ fn trace(host: &Host, conn: &Conn, message: &Incoming) -> Arc<[u8]> {
 fn send_whole(
     host: &Host,
     origin: Origin,
-    conn: &Conn,
+    conn: (&Conn, bool),
     message: &Incoming,
     whole: Bytes,
 ) -> Vec<(ShardId, delivery::Waiting)> {
@@ -388,7 +426,7 @@ fn send_whole(
     by_home(&message.recipients).into_iter().map(send).collect()
 }
 
-fn open_all(host: &Host, origin: Origin, conn: &Conn, message: &Incoming) -> Vec<Open> {
+fn open_all(host: &Host, origin: Origin, conn: (&Conn, bool), message: &Incoming) -> Vec<Open> {
     let trace = trace(host, conn, message);
     let open = |(home, users): (ShardId, Vec<To>)| {
         let (delivery, open) = Open::new(origin.clone(), home, users, trace.clone());

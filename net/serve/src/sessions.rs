@@ -231,6 +231,12 @@ impl Seat {
         info.doing = Doing::Waiting;
     }
 
+    /// Notes that the client is another one.
+    pub fn comes_from(&self, conn: &Conn) {
+        let mut info = self.entry.info.borrow_mut();
+        (info.peer, info.local) = (conn.peer(), conn.local());
+    }
+
     /// Notes that the user has left, and the connection has not.
     pub fn logged_out(&self) {
         let mut info = self.entry.info.borrow_mut();

@@ -30,6 +30,7 @@ fn play<'i>(mut script: Script, pieces: impl Iterator<Item = &'i [u8]>) -> (Vec<
         recipients_max: 3,
         idle_ms_max: 1000,
         starttls: true,
+        trusts: true,
     };
     let mut lmtp = Lmtp::new(settings, false);
     let mut session = Session { script, accepted: 0, message: Vec::new(), complete: Vec::new() };
@@ -83,6 +84,7 @@ impl Session<'_> {
                 (self.accepted, self.message) = (0, Vec::new());
                 self.accept_or_not()
             }
+            Request::Forwarded(_) => Reply::Accept,
             Request::Recipient { .. } => {
                 let reply = self.accept_or_not();
                 self.accepted += usize::from(reply == Reply::Accept);

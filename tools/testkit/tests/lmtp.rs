@@ -231,3 +231,57 @@ fn details_name_mailboxes() {
         assert_eq!(log.contains("mailbox=Lists/one"), listed == 1, "{how}: {log}");
     }
 }
+
+/// A proxy on a trusted network says who its client is: that one is in the Received line. From elsewhere it is refused.
+#[test]
+fn a_trusted_proxy_names_its_client() {
+    let mail = b"Subject: forwarded\r\n\r\nx\r\n";
+    for (networks, trusted) in [("[\"127.0.0.0/8\"]", true), ("[\"10.0.0.0/8\"]", false), ("[]", false)] {
+        let server = Server::start_changed(|settings, _| set(&settings, "lmtp", "xclient_networks", networks));
+        if server.kind() != Kind::Skein {
+            return;
+        }
+        let user = Server::user(1);
+        let mut client = server.lmtp();
+        let xclient = b"XCLIENT ADDR=192.0.2.7 PORT=4711 HELO=relay.example.net CLIENT-TRANSPORT=TLS SESSION=s1\r\n";
+        say(&mut client, xclient, if trusted { 220 } else { 550 });
+        say(&mut client, b"LHLO proxy\r\n", 250);
+        say(&mut client, b"MAIL FROM:<a@b>\r\n", 250);
+        let recipient = format!("RCPT TO:<{user}> XRCPTFORWARD=YT0x\r\n");
+        say(&mut client, recipient.as_bytes(), if trusted { 250 } else { 550 });
+        if !trusted {
+            say(&mut client, format!("RCPT TO:<{user}>\r\n").as_bytes(), 250);
+        }
+        say(&mut client, b"DATA\r\n", 354);
+        say(&mut client, &[&mail[..], b".\r\n"].concat(), 250);
+        let got = String::from_utf8_lossy(&inbox(&server, &user)[0]).into_owned();
+        let expect = ["Received: from proxy ([127.0.0.1])\r\n", "Received: from relay.example.net ([192.0.2.7])\r\n"];
+        assert!(got.contains(expect[usize::from(trusted)]), "{networks}: {got}");
+        assert_eq!(got.contains(" with LMTPS id "), trusted, "{got}");
+        assert_eq!(server.log().contains("a proxy names its client"), trusted);
+    }
+}
+
+/// A Return-Path that mail comes with stays below ours, or goes.
+#[test]
+fn a_return_path_stays_or_goes() {
+    for policy in ["add", "replace"] {
+        let server =
+            Server::start_changed(|settings, _| set(&settings, "lmtp", "return_path", &format!("\"{policy}\"")));
+        if server.kind() != Kind::Skein {
+            return;
+        }
+        let user = Server::user(1);
+        let text = "Return-Path: not a header\r\n".repeat(MIB / 10);
+        let mail = format!("Return-Path:\r\n <other@example.org>\r\nSubject: x\r\nreturn-path: <b@c>\r\n\r\n{text}");
+        assert!(server.lmtp().deliver(&[&user], mail.as_bytes()).expect("a delivery")[0].is_ok());
+        let got = String::from_utf8_lossy(&inbox(&server, &user)[0]).into_owned();
+        assert!(got.starts_with("Return-Path: <sender@example.org>\r\n"), "{policy}");
+        let kept = match policy {
+            "add" => mail.clone(),
+            _ => format!("Subject: x\r\n\r\n{text}"),
+        };
+        assert!(got.ends_with(&kept), "{policy}");
+        assert_eq!(got.contains("other@example.org"), policy == "add");
+    }
+}

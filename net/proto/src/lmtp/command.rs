@@ -1,6 +1,7 @@
 //! One command line taken apart.
 
 use super::address::{Address, AddressError};
+use super::forwarded::{Forwarded, recipient_fields};
 use super::limits::CLIENT_NAME_BYTES_MAX;
 use super::reply::*;
 use super::request::Body;
@@ -11,7 +12,8 @@ pub(crate) enum Command {
     Lhlo { client: String },
     StartTls,
     Mail { sender: Option<Address>, size: u64, body: Body, utf8: bool },
-    Rcpt { address: Address },
+    Rcpt { address: Address, fields: Option<Vec<String>> },
+    Xclient(Box<Forwarded>),
     Data,
     Bdat { bytes: u64, last: bool },
     Rset,
@@ -34,6 +36,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Command, &'static [u8]> {
         b"LHLO" => lhlo(rest),
         b"MAIL" => mail(argument(rest, b"FROM:").ok_or(MAIL_SYNTAX)?),
         b"RCPT" => rcpt(argument(rest, b"TO:").ok_or(RCPT_SYNTAX)?),
+        b"XCLIENT" => Forwarded::parse(rest).map(|told| Command::Xclient(Box::new(told))),
         b"DATA" => bare(Command::Data),
         b"BDAT" => bdat(rest),
         b"STARTTLS" => bare(Command::StartTls),
@@ -85,10 +88,15 @@ fn mail(rest: &[u8]) -> Result<Command, &'static [u8]> {
 
 fn rcpt(rest: &[u8]) -> Result<Command, &'static [u8]> {
     let (address, rest) = Address::parse_path(rest).map_err(|e| address_error(e, RECIPIENT_SYNTAX))?;
-    if parameters(rest).ok_or(RCPT_SYNTAX)?.next().is_some() {
-        return Err(UNKNOWN_PARAMETER);
+    let mut fields = None;
+    for parameter in parameters(rest).ok_or(RCPT_SYNTAX)? {
+        let (name, value) = split_parameter(parameter);
+        if !name.eq_ignore_ascii_case(b"XRCPTFORWARD") {
+            return Err(UNKNOWN_PARAMETER);
+        }
+        fields = Some(recipient_fields(value).ok_or(FORWARD_SYNTAX)?);
     }
-    address.map(|address| Command::Rcpt { address }).ok_or(RECIPIENT_SYNTAX)
+    address.map(|address| Command::Rcpt { address, fields }).ok_or(RECIPIENT_SYNTAX)
 }
 
 /// ` bytes [LAST]`
@@ -155,8 +163,10 @@ mod tests {
         check("LHLO [IPv6:::1]", Ok(Command::Lhlo { client: "[IPv6:::1]".into() }));
         check("NOOP what ever", Ok(Command::Noop));
         check("Data", Ok(Command::Data));
-        check("RCPT TO:<a@b>", Ok(Command::Rcpt { address: address("a@b") }));
-        check("rcpt to: <a@b> ", Ok(Command::Rcpt { address: address("a@b") }));
+        check("RCPT TO:<a@b>", Ok(Command::Rcpt { address: address("a@b"), fields: None }));
+        check("rcpt to: <a@b> ", Ok(Command::Rcpt { address: address("a@b"), fields: None }));
+        let fields = Some(vec!["a=1".to_string()]);
+        check("RCPT TO:<a@b> xrcptforward=YT0x", Ok(Command::Rcpt { address: address("a@b"), fields }));
     }
 
     #[test]
@@ -211,6 +221,9 @@ mod tests {
             ("MAIL FROM:<a@b> RET=HDRS", UNKNOWN_PARAMETER),
             ("RCPT TO:<>", RECIPIENT_SYNTAX),
             ("RCPT TO:<a@b> NOTIFY=NEVER", UNKNOWN_PARAMETER),
+            ("RCPT TO:<a@b> XRCPTFORWARD=?", FORWARD_SYNTAX),
+            ("XCLIENT", XCLIENT_SYNTAX),
+            ("XCLIENT ADDR", XCLIENT_SYNTAX),
             ("RCPT FROM:<a@b>", RCPT_SYNTAX),
         ] {
             check(line, Err(expect));

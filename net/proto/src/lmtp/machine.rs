@@ -2,6 +2,7 @@
 
 use super::address::Address;
 use super::command::{Command, parse};
+use super::forwarded::{ATTRIBUTES, Forwarded};
 use super::limits::BAD_COMMANDS_MAX;
 use super::message::Message;
 use super::reply;
@@ -21,6 +22,8 @@ pub struct Settings {
     pub idle_ms_max: u64,
     /// There is a certificate, so STARTTLS can be offered.
     pub starttls: bool,
+    /// The client is a proxy whose word of its own clients counts: XCLIENT and XRCPTFORWARD are taken.
+    pub trusts: bool,
 }
 
 /// Which question an answer belongs to.
@@ -65,6 +68,8 @@ pub struct Lmtp {
     pub(super) input: Input,
     tls: Tls,
     client: Option<String>,
+    /// What the client behind a proxy called itself: it counts in place of what the proxy says in LHLO.
+    forwarded_client: Option<String>,
     /// Accepted recipients; `Some` from an accepted MAIL on.
     pub(super) recipients: Option<Vec<Address>>,
     /// MAIL said SMTPUTF8 (RFC 6531).
@@ -111,6 +116,7 @@ enum Question {
 /// What the answer is about.
 pub(super) enum About {
     Sender,
+    Forwarded(Option<String>),
     Recipient(Address),
     Chunk,
     End,
@@ -120,17 +126,14 @@ pub(super) enum About {
 impl Lmtp {
     /// A connection just accepted, over TLS already or not: the greeting is in [`Lmtp::out`].
     pub fn new(settings: Settings, tls: bool) -> Lmtp {
-        let mut out = Vec::with_capacity(256);
-        out.extend_from_slice(b"220 ");
-        out.extend_from_slice(settings.hostname.as_bytes());
-        out.extend_from_slice(b" LMTP Skein\r\n");
-        Lmtp {
+        let mut lmtp = Lmtp {
             settings,
-            out,
+            out: Vec::with_capacity(256),
             line: Vec::new(),
             input: Input::Commands,
             tls: if tls { Tls::On } else { Tls::Off },
             client: None,
+            forwarded_client: None,
             recipients: None,
             utf8: false,
             message: None,
@@ -140,7 +143,15 @@ impl Lmtp {
             silent_since_ms: None,
             stopping: false,
             close: None,
-        }
+        };
+        lmtp.greet();
+        lmtp
+    }
+
+    fn greet(&mut self) {
+        self.out.extend_from_slice(b"220 ");
+        self.out.extend_from_slice(self.settings.hostname.as_bytes());
+        self.out.extend_from_slice(b" LMTP Skein\r\n");
     }
 
     /// Takes input and returns how much. It stops short at a question, when [`Lmtp::out`] is full and when closing; feed the
@@ -191,6 +202,10 @@ impl Lmtp {
                 self.recipients = Some(Vec::new());
                 self.say(reply::SENDER_OK);
             }
+            (About::Forwarded(client), Reply::Accept) => {
+                (self.client, self.forwarded_client) = (None, client);
+                self.greet();
+            }
             (About::Recipient(address), Reply::Accept) => {
                 self.recipients.as_mut().expect("RCPT comes after MAIL").push(address);
                 self.say(reply::RECIPIENT_OK);
@@ -211,7 +226,7 @@ impl Lmtp {
     pub fn tls_started(&mut self) {
         assert!(self.tls == Tls::Due, "TLS was not asked for");
         self.tls = Tls::On;
-        (self.client, self.recipients, self.message) = (None, None, None);
+        (self.client, self.recipients, self.message, self.forwarded_client) = (None, None, None, None);
         self.line.clear();
         self.stop_between_messages();
     }
@@ -296,7 +311,9 @@ impl Lmtp {
         match command {
             Command::Lhlo { client } => self.lhlo(client),
             Command::Mail { sender, size, body, utf8 } => self.mail(sender, size, body, utf8),
-            Command::Rcpt { address } => self.rcpt(address),
+            Command::Xclient(told) => self.xclient(told),
+            Command::Rcpt { fields: Some(_), .. } if !self.settings.trusts => self.bad_command(reply::NOT_TRUSTED),
+            Command::Rcpt { address, fields } => self.rcpt(address, fields.unwrap_or_default()),
             Command::Data => self.start_data(),
             Command::Bdat { bytes, last } => self.start_bdat(bytes, last),
             Command::StartTls => self.start_tls(),
@@ -319,10 +336,27 @@ impl Lmtp {
         if self.settings.starttls && self.tls == Tls::Off {
             self.say(b"250-STARTTLS\r\n");
         }
+        if self.settings.trusts {
+            self.say(b"250-XCLIENT ");
+            self.say(ATTRIBUTES);
+            self.say(b"\r\n250-XRCPTFORWARD\r\n");
+        }
         self.say(b"250 SIZE ");
         self.out.extend_from_slice(self.settings.message_bytes_max.to_string().as_bytes());
         self.say(b"\r\n");
         self.abort();
+    }
+
+    /// A proxy tells of its client: as Postfix has it, not within a message, and all starts over.
+    fn xclient(&mut self, told: Box<Forwarded>) {
+        if !self.settings.trusts {
+            return self.bad_command(reply::NOT_TRUSTED);
+        }
+        if self.recipients.is_some() {
+            return self.bad_command(reply::XCLIENT_IN_MAIL);
+        }
+        let client = told.client.clone();
+        self.ask(Request::Forwarded(told), About::Forwarded(client));
     }
 
     fn start_tls(&mut self) {
@@ -343,18 +377,19 @@ impl Lmtp {
             self.say(reply::NEEDS_SMTPUTF8);
         } else {
             self.utf8 = utf8;
-            self.ask(Request::Sender { client: client.clone(), sender, size, body, utf8 }, About::Sender);
+            let client = self.forwarded_client.as_ref().unwrap_or(client).clone();
+            self.ask(Request::Sender { client, sender, size, body, utf8 }, About::Sender);
         }
     }
 
-    fn rcpt(&mut self, address: Address) {
+    fn rcpt(&mut self, address: Address, fields: Vec<String>) {
         match &self.recipients {
             None => self.bad_command(reply::MAIL_FIRST),
             // RFC 3030 §2: the text has begun.
             Some(_) if self.message.is_some() => self.bad_command(reply::BDAT_BEGUN),
             Some(accepted) if accepted.len() >= self.settings.recipients_max => self.say(reply::TOO_MANY_RECIPIENTS),
             Some(_) if !self.utf8 && !address.is_ascii() => self.say(reply::NEEDS_SMTPUTF8),
-            Some(_) => self.ask(Request::Recipient { address: address.clone() }, About::Recipient(address)),
+            Some(_) => self.ask(Request::Recipient { address: address.clone(), fields }, About::Recipient(address)),
         }
     }
 

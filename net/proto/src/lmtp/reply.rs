@@ -32,6 +32,8 @@ lines! {
     LHLO_SYNTAX = "501 5.5.4 Syntax: LHLO your.name";
     MAIL_SYNTAX = "501 5.5.4 Syntax: MAIL FROM:<address> [SIZE=bytes] [BODY=8BITMIME] [SMTPUTF8]";
     RCPT_SYNTAX = "501 5.5.4 Syntax: RCPT TO:<address>";
+    XCLIENT_SYNTAX = "501 5.5.4 Syntax: XCLIENT ADDR=address PORT=port HELO=name ...";
+    FORWARD_SYNTAX = "501 5.5.4 XRCPTFORWARD is not base64 of fields";
     SIZE_SYNTAX = "501 5.5.4 SIZE is not a number";
     NO_PARAMETERS = "501 5.5.4 This command takes no parameters";
     SENDER_SYNTAX = "501 5.1.7 Bad sender address syntax";
@@ -43,6 +45,8 @@ lines! {
     NO_TLS_NOW = "503 5.5.1 TLS is on already, or not offered";
     MAIL_GIVEN = "503 5.5.1 MAIL was given already";
     NO_RECIPIENTS = "503 5.5.1 No valid recipients";
+    XCLIENT_IN_MAIL = "503 5.5.0 XCLIENT is not possible while a message is under way";
+    NOT_TRUSTED = "550 5.7.14 Your network is not trusted";
     BDAT_SYNTAX = "521 5.5.4 Syntax: BDAT bytes [LAST]";
     TOO_BIG = "552 5.3.4 Message too big";
     NEEDS_SMTPUTF8 = "553 5.6.7 Non-ASCII address needs SMTPUTF8";

@@ -1,6 +1,6 @@
 //! What the machine asks and what it is answered.
 
-use super::Address;
+use super::{Address, Forwarded};
 use skein_base::Class;
 
 /// A question to the session. Each is answered once, by the [`Reply`] its last line names.
@@ -19,10 +19,14 @@ pub enum Request {
         /// SMTPUTF8 was said: addresses and headers may be UTF-8 (RFC 6531).
         utf8: bool,
     },
+    /// XCLIENT: the client is another one. The connection starts over. Reply: `Accept`.
+    Forwarded(Box<Forwarded>),
     /// RCPT: can this address get the message? Reply: `Accept` or `Refuse`.
     Recipient {
         /// The address as it came, detail and all.
         address: Address,
+        /// What a proxy in front knows of the user, as `name=value`.
+        fields: Vec<String>,
     },
     /// More of the message, 1 to [`BODY_CHUNK_BYTES`](skein_base::limits::BODY_CHUNK_BYTES) bytes: dots taken out, every LF
     /// after a CR. Reply: `Accept`, or `Refuse`, which then is the outcome for every recipient and no `End` follows.

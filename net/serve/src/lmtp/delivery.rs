@@ -7,8 +7,8 @@ use crate::metrics;
 use crate::sessions::{SessionId, within};
 use skein_auth::Fields;
 use skein_base::{AccountId, Class, Flags, MailboxId, ShardId, UserName};
-use skein_config::DetailMailbox;
-use skein_deliver::message_id;
+use skein_config::{DetailMailbox, ReturnPath};
+use skein_deliver::{DropField, message_id};
 use skein_proto::lmtp::{Outcome, Refusal};
 use skein_store::body::BodyAddr;
 use skein_store::op::NewMessage;
@@ -293,11 +293,13 @@ fn name_of(account: &AccountHandle, mailbox: MailboxId) -> String {
 async fn receive(host: &Host, trace: &[u8], message: Message, seen: &mut Seen) -> Result<Received, Refusal> {
     let mut ingest = Ingest::new(host.store(), host.settings().message_bytes_max.saturating_add(trace.len() as u64));
     ingest.push(trace).await.map_err(|error| refusal(&error))?;
+    let replaces = host.settings().config.lmtp.return_path == ReturnPath::Replace;
+    let mut filter = replaces.then(|| DropField::new(b"return-path:"));
     let mut first = true;
     match message {
         Message::Whole(bytes) => {
             seen.message_id = message_id(&bytes);
-            ingest.push(&bytes).await.map_err(|error| refusal(&error))?;
+            take_in(&mut ingest, filter.as_mut(), &bytes).await?;
         }
         Message::Stream(pieces) => loop {
             match pieces.recv_async().await {
@@ -305,14 +307,29 @@ async fn receive(host: &Host, trace: &[u8], message: Message, seen: &mut Seen) -
                     if std::mem::take(&mut first) {
                         seen.message_id = message_id(&bytes);
                     }
-                    ingest.push(&bytes).await.map_err(|error| refusal(&error))?;
+                    take_in(&mut ingest, filter.as_mut(), &bytes).await?;
                 }
                 Ok(Piece::End) => break,
                 Err(_) => return Err(busy()),
             }
         },
     }
+    if let Some(filter) = &mut filter {
+        let mut held = Vec::new();
+        filter.finish(&mut held);
+        ingest.push(&held).await.map_err(|error| refusal(&error))?;
+    }
     ingest.finish().await.map_err(|error| refusal(&error))
+}
+
+/// The next bytes of the message, without the fields that are taken out of its header.
+async fn take_in(ingest: &mut Ingest, filter: Option<&mut DropField>, bytes: &[u8]) -> Result<(), Refusal> {
+    let mut header = Vec::new();
+    let body = filter.map_or(0, |filter| filter.push(bytes, &mut header));
+    if !header.is_empty() {
+        ingest.push(&header).await.map_err(|error| refusal(&error))?;
+    }
+    ingest.push(&bytes[body..]).await.map_err(|error| refusal(&error))
 }
 
 fn append(store: &Store, target: Result<Target, StoreError>, addr: &BodyAddr) -> Result<Target, StoreError> {
