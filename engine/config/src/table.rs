@@ -252,11 +252,16 @@ settings! {
         delete_type: Pop3Delete = Kind::Choice(Pop3Delete::WORDS), "\"expunge\"", Live;
         /// Keyword of messages that are deleted for POP3 only, with delete_type = "flag".
         deleted_flag: String = Kind::Text { bytes_max: limits::KEYWORD_BYTES_MAX }, "\"$POP3Deleted\"", Live;
+        /// True: LAST tells the highest message that was retrieved, as POP3 had it before RFC 1725.
+        last: bool = Kind::Bool, "false", Live;
         /// True: RETR leaves messages unseen, and they stay recent for IMAP clients.
         no_flag_updates: bool = Kind::Bool, "false", Live;
         /// How UIDL's ids are made: %u UID, %v UIDVALIDITY, %g GUID, as Dovecot writes it; X is hexadecimal, 08 the width.
         /// Clients fetch all mail again when their ids change. Dovecot: %08Xu%08Xv. Cyrus: %v.%u, or %u. UW: %08Xv%08Xu.
         uidl_format: String = Kind::Text { bytes_max: 200 }, "\"%08Xu%08Xv\"", Live;
+        /// True: a message with an X-UIDL header has that for its id, as other servers wrote it into their mbox files. Senders
+        /// can write one too: turn it on for mail that was moved here, not for good.
+        reuse_xuidl: bool = Kind::Bool, "false", Live;
     }
     /// Delivery over LMTP.
     lmtp: Lmtp {

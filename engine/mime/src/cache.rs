@@ -55,10 +55,13 @@ pub const CACHED_FIELDS: [&str; 32] = [
     "X-Mailer",
 ];
 
+/// Another one whose lines are kept, from version 2 on: POP3's id of a message that came from another server.
+const UNIQUE_ID_FIELD: &str = "X-UIDL";
+
 const MAGIC: [u8; 4] = *b"SKMC";
 const VERSION: u16 = 2;
-/// It has no PREVIEW, and is otherwise the same.
-const VERSION_WITHOUT_PREVIEW: u16 = 1;
+/// It has neither PREVIEW nor X-UIDL, and is otherwise the same.
+const VERSION_BEFORE: u16 = 1;
 const HEADER_BYTES: usize = 48;
 const PART_BYTES: usize = 20;
 const TOO_BIG: u16 = 1;
@@ -96,7 +99,8 @@ impl Cache {
         ends[2] = out.len();
         bodystructure(message, &parts, out);
         ends[3] = out.len();
-        filter_header(header, &CACHED_FIELDS, false, out);
+        let kept = [&CACHED_FIELDS[..], &[UNIQUE_ID_FIELD]].concat();
+        filter_header(header, &kept, false, out);
         ends[4] = out.len();
         out.extend_from_slice(preview(message, &parts).as_bytes());
         let preview_bytes = (out.len() - ends[4]) as u16;
@@ -124,6 +128,11 @@ struct Lengths {
 /// True when the lines of this header field are in every blob.
 pub fn is_cached_field(name: &[u8]) -> bool {
     CACHED_FIELDS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// The id in a header's first X-UIDL field: what other servers' mbox files and copies of mail from them call a message.
+pub fn unique_id(header: &[u8]) -> Option<&[u8]> {
+    fields(header).find(|field| field.is(UNIQUE_ID_FIELD)).map(|field| field.value.trim_ascii())
 }
 
 /// The first Date field, as Dovecot takes it.
@@ -231,7 +240,7 @@ impl<'a> CacheRef<'a> {
             return Err(CacheError::NotACache);
         }
         let found = u16::from_le_bytes([head[4], head[5]]);
-        if !matches!(found, VERSION | VERSION_WITHOUT_PREVIEW) {
+        if !matches!(found, VERSION | VERSION_BEFORE) {
             return Err(CacheError::Version { found });
         }
         let preview = (found == VERSION).then_some(&b""[..]);
@@ -337,6 +346,12 @@ impl<'a> CacheRef<'a> {
         Some(())
     }
 
+    /// The X-UIDL field, when there is one; `None` when the blob can not tell, because it is too big or of the version before.
+    pub fn unique_id(&self) -> Option<Option<&'a [u8]>> {
+        self.preview()?;
+        Some(unique_id(self.lines))
+    }
+
     /// PREVIEW; `None` when the blob has none, because it is too big or of the version before.
     pub fn preview(&self) -> Option<&'a [u8]> {
         self.preview.filter(|_| !self.is_too_big())
@@ -415,13 +430,16 @@ mod tests {
     #[test]
     fn blobs_of_the_version_before_are_read() {
         let mut blob = Cache::build(MESSAGE);
-        assert_eq!(CacheRef::new(&blob).unwrap().preview(), Some(&b"one"[..]));
+        let new = CacheRef::new(&blob).unwrap();
+        assert_eq!((new.preview(), new.unique_id()), (Some(&b"one"[..]), Some(None)));
         blob[4] = 1;
         assert_eq!(CacheRef::new(&blob).unwrap_err(), CacheError::Lengths);
         blob[26..28].fill(0);
         blob.truncate(blob.len() - 3);
         let old = CacheRef::new(&blob).unwrap();
-        assert_eq!((old.preview(), old.header_lines().is_ok()), (None, true));
+        assert_eq!((old.preview(), old.unique_id(), old.header_lines().is_ok()), (None, None, true));
+        let with_id = Cache::build(b"X-UIDL:  a1\r\nSubject: x\r\n\r\n");
+        assert_eq!(CacheRef::new(&with_id).unwrap().unique_id(), Some(Some(&b"a1"[..])));
         blob[4] = 3;
         assert_eq!(CacheRef::new(&blob).unwrap_err(), CacheError::Version { found: 3 });
     }

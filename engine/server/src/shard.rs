@@ -206,6 +206,7 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
         pop3: Arc::new(Pop3Config {
             plaintext_login: plaintext != PlaintextWithoutTls::Never,
             mechanisms: users::mechanisms(&config.auth),
+            last: config.pop3.last,
             ..Pop3Config::default()
         }),
         pop3_sessions: Arc::new(pop3_settings(&config)),
@@ -257,6 +258,7 @@ fn pop3_settings(config: &Config) -> Pop3Settings {
             skein_config::Pop3Delete::Flag => Pop3Delete::Flag(pop3.deleted_flag.as_str().into()),
         },
         no_flag_updates: pop3.no_flag_updates,
+        reuse_xuidl: pop3.reuse_xuidl,
         uidl: UidlFormat::parse(&pop3.uidl_format).expect("checked with the settings"),
     }
 }

@@ -6,7 +6,7 @@
 //! Q: Retr(1)         the next question starts so
 //! R: Message 12      the session answers; R lines are consumed one per question, in order
 //! G: scan 1 120      and gives this behind its answer: scan, uid, body; the end comes by itself
-//! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login, all-mechanisms
+//! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login, all-mechanisms; last: LAST is on
 //! # comment
 //! ```
 
@@ -80,6 +80,7 @@ fn reply(text: &str) -> Reply {
         "Totals" => Reply::Totals { messages: first.parse().unwrap(), bytes: second.parse().unwrap() },
         "Scan" => Reply::Scan { bytes: first.parse().unwrap() },
         "UniqueId" => Reply::UniqueId { id: first.into() },
+        "Last" => Reply::Last { number: first.parse().unwrap() },
         "Message" => Reply::Message { bytes: first.parse().unwrap() },
         "Refuse" => Reply::refuse(class(first), second.to_string()),
         _ => panic!("{text}"),
@@ -111,11 +112,12 @@ fn give(pop3: &mut Pop3, given: &str) -> bool {
 
 /// Plays the dialog with the client's bytes in these pieces; returns all output and how it closed.
 fn play(dialog: &Dialog, pieces: &[&[u8]]) -> (String, Option<Why>) {
-    let mut config = Pop3Config { plaintext_login: dialog.start == "plain-login", ..Pop3Config::default() };
+    let (plaintext_login, last) = (dialog.start == "plain-login", dialog.start == "last");
+    let mut config = Pop3Config { plaintext_login, last, ..Pop3Config::default() };
     if dialog.start == "all-mechanisms" {
         config.mechanisms = Mechanism::ALL.to_vec();
     }
-    let mut pop3 = Pop3::new(Arc::new(config), dialog.start == "tls");
+    let mut pop3 = Pop3::new(Arc::new(config), matches!(&*dialog.start, "tls" | "last"));
     let mut answers = dialog.answers.clone();
     let mut output = Vec::new();
     let mut closed = step(&mut pop3, &mut answers);

@@ -101,6 +101,7 @@ pub(crate) fn pop3(request: &pop3::Request) -> Option<Command> {
         Request::Uidl(_) => command!("pop3", "UIDL"),
         Request::Retr(_) => command!("pop3", "RETR"),
         Request::Top { .. } => command!("pop3", "TOP"),
+        Request::Last => command!("pop3", "LAST"),
         Request::Dele(_) => command!("pop3", "DELE"),
         Request::Rset => command!("pop3", "RSET"),
         Request::Quit => command!("pop3", "QUIT"),

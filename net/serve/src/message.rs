@@ -138,6 +138,14 @@ impl<'a> Message<'a> {
         Ok(Some(Cow::Owned(skein_mime::preview(whole, &structure(whole)).into_bytes())))
     }
 
+    /// The id that its X-UIDL field names.
+    pub async fn unique_id(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(told) = self.cache().await.and_then(|cache| cache.unique_id()) {
+            return Ok(told.map(<[u8]>::to_vec));
+        }
+        Ok(skein_mime::unique_id(&self.header(false).await?).map(<[u8]>::to_vec))
+    }
+
     /// Header fields by name of the message itself, when the cache has them all.
     pub async fn cached_fields(&mut self, names: &[String], out: &mut Vec<u8>) -> Option<()> {
         self.cache().await?.header_fields(names, out)

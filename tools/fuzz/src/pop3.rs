@@ -71,6 +71,7 @@ fn answer(pop3: &mut Pop3, request: &Request, choice: u8) {
             pop3.answer(Reply::Keys(Box::new(ScramAnswer { keys, nonce: [choice; 18] })));
         }
         Request::Login { .. } | Request::Sasl(_) | Request::Stat | Request::Rset => pop3.answer(totals()),
+        Request::Last => pop3.answer(Reply::Last { number: 1 }),
         Request::Dele(_) | Request::Quit => pop3.answer(Reply::Done),
         Request::List(Some(_)) => pop3.answer(Reply::Scan { bytes: 9 }),
         Request::Uidl(Some(_)) => pop3.answer(Reply::UniqueId { id: b"x".to_vec() }),

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
 
-use skein_testkit::server::{Kind, PASSWORD};
+use skein_testkit::server::{Kind, PASSWORD, set};
 use skein_testkit::wait::{self, PATIENCE};
-use skein_testkit::{Server, mail, process};
+use skein_testkit::{Server, mail, pop3, process};
 
 /// Delivers `count` marked messages to test user `number`.
 fn deliver(server: &Server, number: usize, count: usize) -> Vec<Vec<u8>> {
@@ -211,6 +211,67 @@ fn ids_follow_the_format() {
 }
 
 /// All commands in one packet; the answers come in order.
+/// LAST is there when the settings say so: the highest message that was retrieved, in this session or one before.
+#[test]
+fn last_tells_how_far_the_client_is() {
+    let server = Server::start_changed(|settings, _| set(&settings, "pop3", "last", "true"));
+    if server.kind() != Kind::Skein {
+        return;
+    }
+    deliver(&server, 1, 5);
+    let last = |client: &mut pop3::Client| client.command("LAST").expect("LAST").expect_ok().0;
+    let mut client = server.pop3_login(&Server::user(1));
+    assert_eq!(last(&mut client), "+OK 0");
+    client.retrieve("TOP 5 0").expect("TOP");
+    client.retrieve("RETR 3").expect("RETR");
+    client.retrieve("RETR 2").expect("RETR");
+    assert_eq!(last(&mut client), "+OK 3");
+    client.command("RSET").expect("RSET").expect_ok();
+    assert_eq!(last(&mut client), "+OK 0");
+    client.command("QUIT").expect("QUIT").expect_ok();
+    let mut client = server.pop3_login(&Server::user(1));
+    assert_eq!(last(&mut client), "+OK 3");
+    client.retrieve("RETR 4").expect("RETR");
+    assert_eq!(last(&mut client), "+OK 4");
+    client.command("RSET").expect("RSET").expect_ok();
+    assert_eq!(last(&mut client), "+OK 3");
+    let without = Server::start();
+    let mut client = without.pop3_login(&Server::user(1));
+    assert!(!client.command("LAST").expect("an answer").is_ok());
+}
+
+/// With the setting a message's X-UIDL is its id, also after a drain; without, and where it is none, ids are made.
+#[test]
+fn ids_of_another_server_are_reused() {
+    for reuse in [false, true] {
+        let mut server = Server::start_changed(|settings, _| set(&settings, "pop3", "reuse_xuidl", &reuse.to_string()));
+        if server.kind() != Kind::Skein {
+            return;
+        }
+        let mut client = server.login(&Server::user(1));
+        let long = "x".repeat(71);
+        for header in
+            ["X-UIDL: old-1\r\n", "", "x-uidl:\r\n two words\r\n", &format!("X-UIDL: {long}\r\n"), "X-UIDL: old-5 \r\n"]
+        {
+            let mail = format!("Subject: x\r\n{header}\r\ntext\r\n");
+            client.append("INBOX", "", mail.as_bytes()).expect("APPEND").expect_ok();
+        }
+        for _ in 0..2 {
+            let mut client = server.pop3_login(&Server::user(1));
+            let ids = client.listing("UIDL").expect("UIDL");
+            assert_eq!(ids.len(), 5);
+            for (number, id) in (1..).zip(&ids) {
+                assert_eq!(client.command(&format!("UIDL {number}")).expect("UIDL").0, format!("+OK {id}"));
+            }
+            let old: Vec<&str> = ids.iter().map(String::as_str).filter(|id| id.contains("old")).collect();
+            assert_eq!(old, if reuse { vec!["1 old-1", "5 old-5"] } else { vec![] });
+            drop(client);
+            server.stop();
+            server.restart();
+        }
+    }
+}
+
 #[test]
 fn everything_may_be_pipelined() {
     let server = Server::start();

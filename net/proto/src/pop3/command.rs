@@ -11,6 +11,7 @@ pub(super) enum Command {
     Capa,
     Dele(u32),
     Lang(Option<Vec<u8>>),
+    Last,
     List(Option<u32>),
     Noop,
     Pass(Secret),
@@ -75,12 +76,13 @@ pub(super) fn parse(line: &[u8]) -> Result<Command, &'static str> {
     }
 }
 
-const UNKNOWN: &str = "Unknown command";
+pub(super) const UNKNOWN: &str = "Unknown command";
 
 fn with_numbers(verb: &[u8; 4], mut words: Words<'_>) -> Result<Command, &'static str> {
     let command = match verb {
         b"CAPA" => Command::Capa,
         b"DELE" => Command::Dele(words.number()?),
+        b"LAST" => Command::Last,
         b"LIST" => Command::List(words.maybe_number()?),
         b"NOOP" => Command::Noop,
         b"QUIT" => Command::Quit,
@@ -177,6 +179,7 @@ mod tests {
         check("USER a b", "User(\"a b\")");
         check("PASS  a b ", "Pass( a b )");
         check("AUTH", "Mechanisms");
+        check("last", "Last");
         check("LANG *", "Lang(Some([42]))");
         check("DELE 0", "Dele(0)");
     }

@@ -13,6 +13,8 @@ pub struct Pop3Config {
     pub plaintext_login: bool,
     /// SASL mechanisms that may be used.
     pub mechanisms: Vec<Mechanism>,
+    /// LAST is a command (RFC 1460); RFC 1725 took it away.
+    pub last: bool,
     /// What IMPLEMENTATION tells; nothing is told when it is empty.
     pub implementation: String,
 }
@@ -24,6 +26,7 @@ impl Default for Pop3Config {
             starttls: true,
             plaintext_login: false,
             mechanisms: vec![Mechanism::Plain, Mechanism::Login],
+            last: false,
             implementation: "Skein".to_string(),
         }
     }

@@ -36,6 +36,8 @@ pub enum Request {
         /// Lines of its body.
         lines: u32,
     },
+    /// LAST: [`Reply::Last`].
+    Last,
     /// DELE: mark it deleted. Answer: [`Reply::Done`].
     Dele(u32),
     /// RSET: unmark all. Answer: [`Reply::Totals`].
@@ -62,6 +64,11 @@ pub enum Reply {
     Scan {
         /// Bytes, line breaks as two.
         bytes: u64,
+    },
+    /// The highest number among the messages that have been retrieved; 0 for none.
+    Last {
+        /// Its number.
+        number: u32,
     },
     /// The unique id of the one message that UIDL asked for.
     UniqueId {

@@ -22,6 +22,9 @@ impl Session {
     }
 
     pub(super) async fn uidl_all(&self, link: &mut Link<'_>) -> io::Result<()> {
+        if self.settings.reuse_xuidl {
+            return Box::pin(self.uidl_all_reused(link)).await;
+        }
         let (validity, mut id) = (self.look(|inbox| inbox.validity()), Vec::new());
         link.machine.answer(Reply::Done);
         self.each(link, |pop3, listed| {
@@ -33,6 +36,23 @@ impl Session {
             pop3.unique_id(listed.number, &id);
         })
         .await
+    }
+
+    /// The same with a look into each message that has no id of its own yet.
+    async fn uidl_all_reused(&self, link: &mut Link<'_>) -> io::Result<()> {
+        link.machine.answer(Reply::Done);
+        for number in 1.. {
+            let Some(uid) = self.maildrop.uid_of(number) else { break };
+            if self.maildrop.is_marked(number) || self.maildrop.is_lost(number) {
+                continue;
+            }
+            let id = self.unique_id(uid).await;
+            link.machine.unique_id(number, &id);
+            link.drain_if_full(self).await?;
+            skein_runtime::session_yield().await;
+        }
+        link.machine.end();
+        Ok(())
     }
 
     /// Writes a line for each message that is not marked deleted, and the end. Never more than a batch is in memory.

@@ -43,6 +43,8 @@ pub struct Pop3Settings {
     pub delete: Pop3Delete,
     /// RETR leaves messages unseen.
     pub no_flag_updates: bool,
+    /// What a message's X-UIDL field names is its unique id.
+    pub reuse_xuidl: bool,
     /// How unique ids are made.
     pub uidl: UidlFormat,
 }

@@ -53,7 +53,7 @@ impl Session {
         link.machine.end();
         if lines.is_none() {
             metrics::POP3_RETRIEVED.add(1);
-            self.retrieved(uid);
+            self.retrieved(number, uid);
         }
         link.drain_if_full(self).await
     }

@@ -5,11 +5,12 @@ use super::{Pop3Delete, Pop3Settings};
 use crate::Store;
 use crate::failure::{can_do_without, log};
 use crate::host::MaildropLock;
+use crate::message::Message;
 use skein_base::limits::OUTPUT_BYTES_WATERMARK;
-use skein_base::{Class, Flags, IdSet, LogPos, MailboxId, Uid};
+use skein_base::{Class, Flags, IdSet, LogPos, MailboxId, Uid, is_unique_id};
 use skein_proto::pop3::{Pop3, Reply, Request};
 use skein_store::account::StoreRequest;
-use skein_store::mailbox::{Fixed, Mailbox, ViewId};
+use skein_store::mailbox::{Fixed, Mailbox, Row, ViewId};
 use skein_store::op::StoreMode;
 use skein_store::{AccountError, AccountHandle, Actor, StoreError};
 use skein_transport::Conn;
@@ -36,6 +37,9 @@ pub(super) struct Session {
     pub settings: Arc<Pop3Settings>,
     /// What the client has been shown must be durable up to here: all that was in the inbox at login.
     shown: Cell<LogPos>,
+    /// The highest number of a retrieved message, 0 for none; and what it was at login (RFC 1460).
+    last: u32,
+    last_at_login: u32,
     /// Retrieved, and not yet marked seen.
     seen: IdSet,
     /// Since when the view shows what another session expunged, Unix seconds.
@@ -70,6 +74,8 @@ impl Session {
             maildrop,
             settings,
             shown,
+            last: 0,
+            last_at_login: 0,
             seen,
             gone_since: None,
             _lock: lock,
@@ -90,10 +96,18 @@ impl Session {
             Request::Stat => self.totals(),
             Request::Rset => {
                 self.maildrop.unmark_all();
+                self.last = self.last_at_login;
                 self.totals()
             }
-            Request::List(Some(number)) => self.with(number, |_, fixed| Reply::Scan { bytes: fixed.size.into() }),
-            Request::Uidl(Some(number)) => self.with(number, |id, _| Reply::UniqueId { id }),
+            Request::List(Some(number)) => match self.find(number) {
+                Ok((_, fixed)) => Reply::Scan { bytes: fixed.size.into() },
+                Err(refusal) => refusal,
+            },
+            Request::Last => Reply::Last { number: self.last },
+            Request::Uidl(Some(number)) => match self.find(number) {
+                Ok((uid, _)) => Reply::UniqueId { id: self.unique_id(uid).await },
+                Err(refusal) => refusal,
+            },
             Request::List(None) => return self.list_all(link).await,
             Request::Uidl(None) => return self.uidl_all(link).await,
             Request::Retr(number) => return Box::pin(self.retrieve(number, None, link)).await,
@@ -112,7 +126,8 @@ impl Session {
     }
 
     /// Notes that a message was retrieved.
-    pub fn retrieved(&mut self, uid: Uid) {
+    pub fn retrieved(&mut self, number: u32, uid: Uid) {
+        self.last = self.last.max(number);
         if !self.settings.no_flag_updates {
             self.seen.insert(uid.0);
             if self.seen.count() >= SEEN_MAX {
@@ -212,7 +227,7 @@ impl Session {
             Pop3Delete::Flag(keyword) => vec![keyword.clone()],
         };
         let hidden = self.look(|inbox| inbox.mask(&hidden));
-        let (mut from, mut batch) = (Uid(1), Vec::with_capacity(BATCH));
+        let (mut from, mut batch, mut last) = (Uid(1), Vec::with_capacity(BATCH), 0);
         loop {
             batch.clear();
             self.account.read(|account| {
@@ -220,28 +235,37 @@ impl Session {
                 inbox.visible(self.view, &IdSet::range(1, u32::MAX), from, BATCH, &mut batch);
                 for seen in batch.iter().filter(|seen| seen.row.keywords.0 & hidden.0 == 0) {
                     self.maildrop.push(seen.row.uid, inbox.fixed(seen.row).size);
+                    if seen.row.flags.contains(Flags::SEEN) {
+                        last = self.maildrop.left();
+                    }
                 }
             });
             match batch.last().and_then(|last| last.row.uid.next()) {
                 Some(next) => from = next,
-                None => return,
+                None => break,
             }
             skein_runtime::session_yield().await;
         }
+        (self.last, self.last_at_login) = (last, last);
     }
 
-    fn with(&self, number: u32, reply: impl FnOnce(Vec<u8>, Fixed) -> Reply) -> Reply {
-        match self.find(number) {
-            Ok((uid, fixed)) => {
-                let mut id = Vec::new();
-                self.look(|inbox| match inbox.unique_id(uid) {
-                    Some(known) => id.extend_from_slice(known.as_bytes()),
-                    None => self.settings.uidl.write(uid, inbox.validity(), fixed.guid, &mut id),
-                });
-                reply(id, fixed)
-            }
-            Err(refusal) => refusal,
+    /// The id of a message of the view: one it came with, with the setting that of its X-UIDL field, else one that is made.
+    pub async fn unique_id(&self, uid: Uid) -> Vec<u8> {
+        if let Some(known) = self.look(|inbox| inbox.unique_id(uid).map(|id| id.as_bytes().to_vec())) {
+            return known;
         }
+        let (row, validity) = self.look(|inbox| (row(inbox, self.view, uid), inbox.validity()));
+        let (fixed, cache) = self.look(|inbox| (inbox.fixed(row), inbox.cache(row)));
+        if self.settings.reuse_xuidl {
+            // A message that can not be read has the id that it would have without the field.
+            let found = Message::new(&self.store, &self.account, fixed, cache).unique_id().await.unwrap_or_default();
+            if let Some(id) = found.filter(|id| std::str::from_utf8(id).is_ok_and(is_unique_id)) {
+                return id;
+            }
+        }
+        let mut id = Vec::new();
+        self.settings.uidl.write(uid, validity, fixed.guid, &mut id);
+        id
     }
 
     fn delete(&mut self, number: u32) -> Reply {
@@ -275,12 +299,16 @@ pub(super) fn refuse(error: &StoreError) -> Reply {
 
 /// The fixed columns of a message of the view, also when it was expunged since.
 pub(super) fn fixed(inbox: &Mailbox, view: ViewId, uid: Uid) -> Fixed {
+    inbox.fixed(row(inbox, view, uid))
+}
+
+fn row(inbox: &Mailbox, view: ViewId, uid: Uid) -> Row {
     if let Some(row) = inbox.rows().find(uid) {
-        return inbox.fixed(row);
+        return row;
     }
     let mut found = Vec::new();
     inbox.visible(view, &IdSet::one(uid.0), uid, 1, &mut found);
-    inbox.fixed(found.first().expect("a view keeps what it numbers").row)
+    found.first().expect("a view keeps what it numbers").row
 }
 
 /// Machine and socket, lent to a session for one request.

@@ -45,6 +45,11 @@ impl Pop3 {
             }
             (About::Retr, Reply::Message { bytes }) => self.message(bytes, Body::whole()),
             (About::Top { lines }, Reply::Message { bytes }) => self.message(bytes, Body::top(lines)),
+            (About::Last, Reply::Last { number: last }) => {
+                self.out.extend_from_slice(b"+OK ");
+                number(&mut self.out, u64::from(last));
+                self.out.extend_from_slice(b"\r\n");
+            }
             (About::Dele(message), Reply::Done) => {
                 self.out.extend_from_slice(b"+OK Message ");
                 number(&mut self.out, u64::from(message));

@@ -95,6 +95,7 @@ enum About {
     Top {
         lines: u32,
     },
+    Last,
     Dele(u32),
     Rset,
     Quit,
@@ -283,6 +284,8 @@ impl Pop3 {
             Command::Uidl(Some(number)) => self.ask(Request::Uidl(Some(number)), About::UidlOne(number)),
             Command::Retr(number) => self.ask(Request::Retr(number), About::Retr),
             Command::Top { number, lines } => self.ask(Request::Top { number, lines }, About::Top { lines }),
+            Command::Last if self.config.last => self.ask(Request::Last, About::Last),
+            Command::Last => self.bad(super::command::UNKNOWN),
             Command::Dele(number) => self.ask(Request::Dele(number), About::Dele(number)),
             Command::Rset => self.ask(Request::Rset, About::Rset),
             Command::Quit if self.logged_in => self.ask(Request::Quit, About::Quit),
