@@ -13,6 +13,7 @@ pub(crate) fn check(reader: &mut Reader<'_>) {
     log_can_be_filtered(reader);
     pop3_can_work(reader);
     quota_rules_read(reader);
+    shared_prefix_fits(reader);
     group_with_user(reader);
     http_without_root(reader);
 }
@@ -30,6 +31,18 @@ fn certificate_and_key(reader: &mut Reader<'_>) {
         given,
         format!("needs {lacking} beside it: write both, or neither for a self-signed certificate"),
     );
+}
+
+fn shared_prefix_fits(reader: &mut Reader<'_>) {
+    let prefix = &reader.config.namespaces.shared_prefix;
+    let level = prefix.strip_suffix('/').unwrap_or_default();
+    let fits = !level.is_empty()
+        && level.split('/').all(|l| !l.is_empty() && !l.chars().any(|c| c.is_control() || "%*".contains(c)));
+    if !prefix.is_empty() && (!fits || level.eq_ignore_ascii_case("INBOX")) {
+        let place = reader.place("namespaces.shared_prefix");
+        let text = "is no prefix: write a name with a slash behind it, as \"shared/\"".to_owned();
+        reader.problem(place, "namespaces.shared_prefix", text);
+    }
 }
 
 fn quota_rules_read(reader: &mut Reader<'_>) {

@@ -289,6 +289,12 @@ settings! {
         /// may. With any, whoever reaches a Unix socket may too.
         xclient_networks: Vec<IpNet> = Kind::Networks, "[]", Live;
     }
+    /// Which mailboxes a user sees beside his own.
+    namespaces: Namespaces {
+        /// What stands before the names of other users and of what they share: with "shared/", anna's mailbox Lists is shared/anna/Lists to those who
+        /// have a right to it (SETACL). Mailboxes of a user's own that begin so can not be reached. Empty: nothing can be shared.
+        shared_prefix: String = Kind::Text { bytes_max: 100 }, "\"\"", Live;
+    }
     /// How much a user may hold. A source of users may say otherwise for one: quota_rule=*:storage=1G, quota_rule2=Trash:storage=+100M,
     /// or quota_storage_size, quota_message_count and quota_mailbox_count.
     quota: Quota {

@@ -244,7 +244,7 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
 
 /// The extensions that every server has.
 pub(crate) fn built_in() -> Vec<Maker> {
-    vec![Arc::new(|| Rc::new(skein_quota::Quota::default()))]
+    vec![Arc::new(|| Rc::new(skein_quota::Quota::default())), Arc::new(|| Rc::new(skein_acl::Acl::default()))]
 }
 
 fn pop3_settings(config: &Config) -> Pop3Settings {

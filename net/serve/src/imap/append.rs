@@ -13,7 +13,7 @@ use crate::failure::{refuse, refuse_target};
 use crate::ingest::{Ingest, Received, Unencodable};
 use crate::message::Message;
 use skein_base::limits::{BODY_CHUNK_BYTES, KEYWORD_BYTES_MAX, KEYWORDS_PER_MAILBOX_MAX, MESSAGE_BYTES_MAX_CEILING};
-use skein_base::{Class, Flags, IdSet, KeywordMask, MailboxId, Uid, UidValidity};
+use skein_base::{Class, Flags, IdSet, KeywordMask, MailboxId, Rights, Uid, UidValidity};
 use skein_proto::imap::limits::APPEND_MESSAGES_MAX;
 use skein_proto::imap::{AppendTo, Code, FlagList, ImapUrl, Replaced, Reply, Request};
 use skein_runtime::RealDisk;
@@ -107,7 +107,7 @@ impl Session {
 
     async fn begin(&self, to: AppendTo) -> Result<Append, Reply> {
         let replaces = to.replaces.map(|replaced| self.replaced(&replaced)).transpose()?;
-        self.find_loaded(&to.mailbox).await.map_err(|error| refuse_target(&error))?;
+        self.find_for(&to.mailbox, Rights::INSERT).await.map_err(|error| refuse_target(&error))?;
         self.store.log().takes_messages().map_err(|error| refuse(&error.into()))?;
         Ok(Append {
             mailbox: to.mailbox,
@@ -123,6 +123,7 @@ impl Session {
     /// The message that is to leave.
     fn replaced(&self, replaced: &Replaced) -> Result<(MailboxId, Uid), Reply> {
         let (mailbox, view, uids) = self.resolve_writable(&replaced.set, replaced.uid)?;
+        self.needs(mailbox, Rights::EXPUNGE | Rights::DELETE).map_err(|error| refuse(&error))?;
         let known = self.look(mailbox, |m| m.last_visible(view)).unwrap_or_default();
         let Some(uid) = uids.first().map(Uid).filter(|uid| *uid <= known) else {
             return Err(Reply::no(Class::Missing, "There is no such message"));
@@ -186,7 +187,7 @@ impl Session {
         }
         let name = url.mailbox(self.selected_name().as_deref()).ok_or_else(|| bad("The URL names no mailbox"))?;
         let uid = url.uid.map(Uid).ok_or_else(|| bad("The URL names no message"))?;
-        let id = self.find_loaded(&name).await.map_err(read)?;
+        let id = self.find_for(&name, Rights::READ).await.map_err(read)?;
         let found = self.look(id, |m| match url.validity {
             Some(validity) if m.validity() != UidValidity(validity) => None,
             _ => m.rows().find(uid).map(|row| (m.fixed(row), m.cache(row))),
@@ -260,7 +261,7 @@ impl Session {
 
     async fn commit_append(&self, append: Append) -> Result<(UidValidity, IdSet), StoreError> {
         self.store.log().room().await?;
-        let id = self.find_loaded(&append.mailbox).await?;
+        let id = self.find_for(&append.mailbox, Rights::INSERT).await?;
         // From here on nothing waits: the bodies, their ops and the UIDs told belong together.
         let now = self.store.now();
         let (mut messages, mut spilled) = (Vec::with_capacity(append.taken.len()), Vec::new());
@@ -273,9 +274,10 @@ impl Session {
                     addr
                 }
             };
+            let mut keywords = head.keywords.indexes().map(|at| append.keywords[at].clone()).collect();
             messages.push(NewMessage {
-                flags: head.flags,
-                keywords: head.keywords.indexes().map(|at| append.keywords[at].clone()).collect(),
+                flags: self.flags_for(id, head.flags, &mut keywords),
+                keywords,
                 internal_date: head.internal_date.unwrap_or(now),
                 save_date: now,
                 size: addr.bytes,

@@ -6,7 +6,7 @@ use super::session::Session;
 use crate::failure::can_do_without;
 use crate::message::{Message, Rendered};
 use skein_base::limits::BODY_CHUNK_BYTES;
-use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid};
+use skein_base::{Flags, IdSet, MailboxId, ModSeq, Rights, Uid};
 use skein_mime::{Section, What, filter_header};
 use skein_proto::imap::response::FetchLine;
 use skein_proto::imap::{BodySection, Code, FetchItem, FetchItems, Partial, Reply, SectionText};
@@ -165,7 +165,8 @@ impl Session {
     ) -> Result<(), StoreError> {
         let unseen = |wanted: &&mut Wanted| !wanted.seen.gone && !wanted.seen.row.flags.contains(Flags::SEEN);
         let uids: IdSet = batch.iter_mut().filter(unseen).map(|wanted| wanted.seen.row.uid.0).collect();
-        if uids.is_empty() || !self.account.read(|account| account.exists(mailbox)) {
+        let may = || self.rights(mailbox).contains(Rights::SEEN);
+        if uids.is_empty() || !self.account.read(|account| account.exists(mailbox)) || !may() {
             return Ok(());
         }
         self.sync(false, link);

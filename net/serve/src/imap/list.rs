@@ -7,7 +7,7 @@ use skein_base::{MailboxId, SpecialUse};
 use skein_proto::imap::response::{self, ListAttributes, Listing};
 use skein_proto::imap::{Depth, ListOptions, Reply};
 use skein_store::account::{Account, Named};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 /// Names looked at before the output is.
@@ -25,7 +25,9 @@ pub(super) struct Wanted {
 #[derive(Clone, Copy, Default)]
 struct Known {
     /// The mailbox, when there is one.
-    real: Option<MailboxId>,
+    real: bool,
+    /// Its identity, when it is the user's own.
+    id: Option<MailboxId>,
     /// Mailboxes below it exist.
     children: bool,
     subscribed: bool,
@@ -37,29 +39,43 @@ struct Known {
 /// A line to be written.
 struct Line {
     name: String,
-    real: Option<MailboxId>,
+    real: bool,
+    /// Its identity, when it is the user's own.
+    id: Option<MailboxId>,
     attributes: ListAttributes,
     uses: SpecialUse,
     below: Vec<&'static str>,
 }
 
 impl Session {
-    pub(super) async fn list(&self, wanted: &Wanted, is_extended: bool, link: &mut Link<'_>) -> io::Result<Reply> {
-        let lines = self.account.read(|account| lines(account, wanted, is_extended));
+    pub(super) async fn list(&mut self, wanted: &Wanted, is_extended: bool, link: &mut Link<'_>) -> io::Result<Reply> {
+        let shared = self.shared_names().await;
+        let known = self.account.read(|account| {
+            let mut known = names(account);
+            for (name, uses) in shared {
+                add(&mut known, &name).uses = uses;
+            }
+            let mut shown = known.keys().cloned().collect();
+            self.extensions.listing(&self.actor, account, &mut shown);
+            let shown: BTreeSet<String> = shown.into_iter().collect();
+            known.retain(|name, _| name == "INBOX" || shown.contains(name));
+            known
+        });
+        let lines = lines(&known, wanted, is_extended);
         let entries = wanted.options.metadata.clone();
         let annotations = metadata::Wanted { entries, max_bytes: None, depth: Depth::Zero };
         for (i, line) in lines.iter().enumerate() {
-            let Line { name, real, attributes, uses, below } = line;
+            let Line { name, real, id, attributes, uses, below } = line;
             let xlist = wanted.options.xlist;
             let listing = Listing { lsub: wanted.lsub, xlist, attributes: *attributes, uses: *uses, below };
             response::list(link.out(), &listing, name);
             // Of a mailbox that went meanwhile, or can not be read, nothing is said (RFC 5819 §2).
-            if let Some(items) = wanted.options.status.filter(|_| real.is_some())
-                && let Reply::Status(info) = self.status(name, items).await
+            if let Some(items) = wanted.options.status.filter(|_| *real)
+                && let Reply::Status(info) = self.status_anywhere(name, items, link).await?
             {
                 response::status(link.out(), name, items, &info);
             }
-            if let Some(id) = real.filter(|_| !annotations.entries.is_empty()) {
+            if let Some(id) = id.filter(|_| !annotations.entries.is_empty()) {
                 self.tell_metadata(Some(id), &annotations, link).await?;
             }
             if wanted.options.status.is_some() || i % BATCH == BATCH - 1 {
@@ -75,18 +91,17 @@ impl Session {
 ///
 /// The interpretation is reference and pattern joined (RFC 3501 §6.3.8). Names that only hold others are listed with
 /// `\Noselect`, or in the extended form `\NonExistent`. LSUB shows a parent of a subscribed name when `%` stops at it (RFC 3501 §6.3.9).
-fn lines(account: &Account, wanted: &Wanted, is_extended: bool) -> Vec<Line> {
+fn lines(known: &BTreeMap<String, Known>, wanted: &Wanted, is_extended: bool) -> Vec<Line> {
     let texts: Vec<String> = wanted.patterns.iter().map(|pattern| format!("{}{pattern}", wanted.reference)).collect();
     let patterns: Vec<Pattern<'_>> = texts.iter().map(|text| Pattern::new(text)).collect();
     let matches = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
-    let known = names(account);
     let options = &wanted.options;
     let is_selected = |known: &Known| match wanted.lsub {
         true => known.subscribed || known.subscribed_below && patterns[0].stops_at_level(),
         false if options.subscribed || options.special_use => {
             (known.subscribed || !options.subscribed) && (!known.uses.is_none() || !options.special_use)
         }
-        false => known.real.is_some() || known.children,
+        false => known.real || known.children,
     };
     // Those that are selected and that no pattern shows, for the names above them.
     let mut hidden: Vec<&str> = Vec::new();
@@ -102,8 +117,15 @@ fn lines(account: &Account, wanted: &Wanted, is_extended: bool) -> Vec<Line> {
         }
         let told = [(options.subscribed, "SUBSCRIBED"), (options.special_use, "SPECIAL-USE")];
         let below = told.into_iter().filter(|(asked, _)| *asked && has_hidden).map(|(_, word)| word).collect();
-        let (real, uses) = (one.real, if wanted.lsub { SpecialUse::NONE } else { one.uses });
-        lines.push(Line { name: name.clone(), real, attributes: attributes(one, wanted, is_extended), uses, below });
+        let (real, id, uses) = (one.real, one.id, if wanted.lsub { SpecialUse::NONE } else { one.uses });
+        lines.push(Line {
+            name: name.clone(),
+            real,
+            id,
+            attributes: attributes(one, wanted, is_extended),
+            uses,
+            below,
+        });
     }
     // INBOX first, as clients expect.
     lines.sort_by_key(|line| line.name != "INBOX");
@@ -118,7 +140,7 @@ fn attributes(known: &Known, wanted: &Wanted, is_extended: bool) -> ListAttribut
     }
     let is_told = wanted.options.tell_subscribed && known.subscribed;
     let subscribed = if is_told { ListAttributes::SUBSCRIBED } else { ListAttributes::NONE };
-    let existence = match (known.real.is_some(), is_extended) {
+    let existence = match (known.real, is_extended) {
         (true, _) => ListAttributes::NONE,
         (false, true) => ListAttributes::NON_EXISTENT,
         (false, false) => ListAttributes::NO_SELECT,
@@ -153,11 +175,8 @@ fn names(account: &Account) -> BTreeMap<String, Known> {
     let mut all: BTreeMap<String, Known> = BTreeMap::new();
     let uses = Uses::new(account);
     for mailbox in account.mailboxes() {
-        for (at, _) in mailbox.name.match_indices('/') {
-            all.entry(mailbox.name[..at].to_owned()).or_default().children = true;
-        }
-        let known = all.entry(mailbox.name.to_owned()).or_default();
-        known.real = Some(mailbox.id);
+        let known = add(&mut all, mailbox.name);
+        known.id = Some(mailbox.id);
         known.uses = uses.of(&mailbox);
     }
     for name in account.subscriptions() {
@@ -167,6 +186,16 @@ fn names(account: &Account) -> BTreeMap<String, Known> {
         all.entry(name.to_owned()).or_default().subscribed = true;
     }
     all
+}
+
+/// A mailbox, and what is above it.
+fn add<'a>(all: &'a mut BTreeMap<String, Known>, name: &str) -> &'a mut Known {
+    for (at, _) in name.match_indices('/') {
+        all.entry(name[..at].to_owned()).or_default().children = true;
+    }
+    let known = all.entry(name.to_owned()).or_default();
+    known.real = true;
+    known
 }
 
 /// A LIST pattern: `*` is anything, `%` anything within a level.

@@ -1,11 +1,14 @@
 //! The IMAP pump: socket, machine and session, from the greeting to the end.
 
+mod across;
 mod append;
 mod binary;
 mod fetch;
+mod guest;
 mod link;
 mod list;
 mod metadata;
+mod rights;
 mod search;
 mod select;
 mod session;
@@ -13,6 +16,7 @@ mod sort;
 mod store;
 mod sync;
 mod thread;
+mod visit;
 mod watch;
 
 use crate::commands;
@@ -254,7 +258,7 @@ impl Pump {
         }
         let selecting = selecting(&request);
         let mut link = Link::new(&mut self.machine, &mut self.conn);
-        let reply = session.execute(request, &mut link).await?;
+        let reply = session.serve(request, &mut link).await?;
         if let Some(command) = command {
             command.ends(start);
         }
@@ -295,7 +299,8 @@ impl Pump {
         };
         match self.host.open_for(accepted).await {
             Ok(account) => {
-                let session = Session::new(&self.host, account, Actor::Owner);
+                let mut session = Session::new(&self.host, account, Actor::Owner);
+                session.may_visit(accepted);
                 self.session = Some((session, admitted));
                 self.seat.logged_in(user);
                 if let Some(tap) = self.host.rawlog(user, self.seat.id(), &self.input[self.at..]).await {
@@ -338,9 +343,11 @@ impl Pump {
     }
 
     async fn tell_news(&mut self) -> io::Result<()> {
-        match &mut self.session {
-            Some((session, _)) => session.tell_news(true, &mut Link::new(&mut self.machine, &mut self.conn)).await,
-            None => Ok(()),
+        let Some((session, _)) = &mut self.session else { return Ok(()) };
+        let mut link = Link::new(&mut self.machine, &mut self.conn);
+        match session.is_elsewhere() {
+            true => Box::pin(session.serve(Request::Sync { expunges: true, check: false }, &mut link)).await.map(drop),
+            false => session.tell_news(true, &mut link).await,
         }
     }
 

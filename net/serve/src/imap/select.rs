@@ -1,8 +1,9 @@
 //! SELECT, EXAMINE, STATUS, and leaving a mailbox.
 
+use super::rights::{CHANGES, changeable};
 use super::session::{Selected, Session, mailbox_id};
 use crate::failure::{can_do_without, refuse};
-use skein_base::{Flags, IdSet, MailboxId, Seq};
+use skein_base::{Flags, IdSet, MailboxId, Rights, Seq};
 use skein_proto::imap::{Mode, Reply, SelectedInfo, StatusInfo, StatusItems};
 use skein_store::mailbox::{Mailbox, ViewId};
 use skein_store::{AccountError, StoreError};
@@ -30,6 +31,7 @@ impl Session {
         let mailbox = selected.mailbox;
         let expunged = match selected.read_only {
             true => Ok(()),
+            false if self.needs(mailbox, Rights::EXPUNGE).is_err() => Ok(()),
             false => self.expunge_deleted(mailbox, None),
         };
         self.unselect();
@@ -40,7 +42,7 @@ impl Session {
     }
 
     pub(super) async fn status(&self, name: &str, items: StatusItems) -> Reply {
-        let found = self.find_loaded(name).await.map(|id| self.look(id, |m| status_of(m, items)));
+        let found = self.find_for(name, Rights::READ).await.map(|id| self.look(id, |m| status_of(m, items)));
         match found {
             Ok(info) => Reply::Status(StatusInfo { append_limit: self.message_bytes_max, ..info }),
             Err(error) => refuse(&error),
@@ -65,8 +67,10 @@ impl Session {
     }
 
     pub(crate) async fn open_view(&mut self, name: &str, mode: Mode) -> Result<SelectedInfo, StoreError> {
-        let mailbox = self.find_loaded(name).await?;
-        let read_only = mode == Mode::ReadOnly;
+        let mailbox = self.find_for(name, Rights::READ).await?;
+        self.extensions.opening(&self.actor, &self.account, mailbox)?;
+        let rights = self.rights(mailbox);
+        let read_only = mode == Mode::ReadOnly || !rights.shares(CHANGES);
         let view = self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.open_view(read_only)));
         let view = view.ok_or(AccountError::NoSuchMailbox)?;
         let keywords_told = self.look(mailbox, |m| m.keywords().len());
@@ -78,7 +82,7 @@ impl Session {
         {
             return Err(error);
         }
-        Ok(self.look(mailbox, |m| describe(m, view, read_only)))
+        Ok(self.look(mailbox, |m| describe(m, view, (read_only, rights))))
     }
 
     /// What is unclaimed becomes `\Recent` in this session alone. The reply does not wait for it: lost, the same
@@ -94,11 +98,11 @@ pub(super) fn takes_keywords(mailbox: &Mailbox) -> bool {
     mailbox.keywords().len() < skein_base::limits::KEYWORDS_PER_MAILBOX_MAX
 }
 
-fn describe(mailbox: &Mailbox, view: ViewId, read_only: bool) -> SelectedInfo {
+fn describe(mailbox: &Mailbox, view: ViewId, (read_only, rights): (bool, Rights)) -> SelectedInfo {
     SelectedInfo {
         keywords: mailbox.keywords().iter().map(|k| k.to_string()).collect(),
-        permanent: if read_only { Flags::NONE } else { Flags::ALL },
-        new_keywords: !read_only && takes_keywords(mailbox),
+        permanent: if read_only { Flags::NONE } else { changeable(rights) },
+        new_keywords: !read_only && rights.contains(Rights::WRITE) && takes_keywords(mailbox),
         exists: mailbox.exists(view),
         recent: mailbox.recent(view),
         first_unseen: mailbox.rows().first_unseen().map(|rank| Seq(rank + 1).0),

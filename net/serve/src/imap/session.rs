@@ -5,11 +5,13 @@ use super::link::Link;
 use super::list;
 use super::metadata;
 use super::search::Context;
+use super::visit::Visits;
 use super::watch::Watch;
 use crate::Store;
 use crate::failure::refuse;
 use crate::host::{Host, HostSettings};
-use skein_base::{IdSet, MailboxId, SpecialUse, UidValidity};
+use skein_auth::Accepted;
+use skein_base::{IdSet, MailboxId, Rights, SpecialUse, UidValidity};
 use skein_hooks::{Call, Extensions, Outcome};
 use skein_proto::imap::{Argument, Code, Reply, Request, response};
 use skein_store::account::Account;
@@ -44,8 +46,13 @@ pub(crate) struct Session {
     pub admin: Box<str>,
     /// Present once the client asked to be told what others do.
     pub watch: RefCell<Option<Box<Watch>>>,
+    pub host: Host,
     /// Who it is that asks.
     pub actor: Actor,
+    /// What stands before the account's mailbox names as the client knows them: nothing in his own account.
+    pub prefix: String,
+    /// Where other users' mailboxes are, when that is somewhere.
+    pub visits: Option<Box<Visits>>,
     pub extensions: Extensions,
 }
 
@@ -59,7 +66,10 @@ impl Session {
             message_bytes_max: 0,
             admin: "".into(),
             watch: RefCell::new(None),
+            host: host.clone(),
             actor,
+            prefix: String::new(),
+            visits: None,
             extensions: host.extensions().clone(),
         };
         session.configure(&host.settings());
@@ -70,6 +80,14 @@ impl Session {
     pub fn configure(&mut self, settings: &HostSettings) {
         self.message_bytes_max = settings.message_bytes_max;
         self.admin = settings.config.imap.admin.as_str().into();
+    }
+
+    /// Other users' mailboxes may be reached, where the settings say how.
+    pub fn may_visit(&mut self, accepted: &Accepted) {
+        let settings = self.host.settings();
+        let prefix = &settings.config.namespaces.shared_prefix;
+        let groups = accepted.fields.other("acl_groups").unwrap_or_default();
+        self.visits = (!prefix.is_empty()).then(|| Box::new(Visits::new(prefix, &accepted.user, groups)));
     }
 
     /// Does what is asked. Untagged lines go into the link's buffer, which is drained to the client when it is full.
@@ -85,7 +103,7 @@ impl Session {
             }
             Request::Close => self.close(),
             Request::Create { mailbox, uses } => self.create(&mailbox, uses),
-            Request::Delete { mailbox } => self.change_tree(|account, _| account.delete(&mailbox)),
+            Request::Delete { mailbox } => self.delete(&mailbox),
             Request::Rename { from, to } => self.rename(&from, &to).await,
             Request::Subscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, true)),
             Request::Unsubscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, false)),
@@ -95,7 +113,8 @@ impl Session {
                 Box::pin(self.list(&wanted, is_extended, link)).await?
             }
             Request::Namespace => {
-                response::namespace(link.out());
+                let others = self.visits.as_ref().map(|visits| visits.prefix());
+                response::namespace(link.out(), others);
                 Reply::Done
             }
             Request::Status { mailbox, items } => self.status(&mailbox, items).await,
@@ -170,6 +189,9 @@ impl Session {
 
     /// Resolves when there may be news that the session has not been told.
     pub async fn news(&self) {
+        if self.is_elsewhere() {
+            return self.news_elsewhere().await;
+        }
         while !self.is_behind() && !self.has_events() {
             self.account.changed().notified().await;
         }
@@ -199,7 +221,18 @@ impl Session {
 
     /// Tells the new mailbox's identity (RFC 8474 §4.1).
     fn create(&self, mailbox: &str, uses: SpecialUse) -> Reply {
-        match self.change_tree(|account, now| account.create_for(mailbox, uses, now)) {
+        if let Err(error) = self.needs_above(mailbox) {
+            return refuse(&error);
+        }
+        let made = |account: &Account, now| {
+            let mut ops = account.create_for(mailbox, uses, now)?;
+            if let Some(Op::CreateMailbox { mailbox: id, name, .. }) = ops.first() {
+                let more = self.extensions.creating(account, name, *id);
+                ops.extend(more);
+            }
+            Ok(ops)
+        };
+        match self.change_tree(made) {
             Reply::Done => {
                 let made = |account: &Account| account.find(mailbox).map(|made| mailbox_id(made.id, made.validity));
                 self.account.read(made).map_or(Reply::Done, |id| Reply::DoneCode(Code::MailboxId(id)))
@@ -208,7 +241,18 @@ impl Session {
         }
     }
 
+    fn delete(&self, mailbox: &str) -> Reply {
+        match self.needs_named(mailbox, Rights::DELETE_MAILBOX) {
+            Ok(()) => self.change_tree(|account, _| account.delete(mailbox)),
+            Err(error) => refuse(&error),
+        }
+    }
+
     async fn rename(&self, from: &str, to: &str) -> Reply {
+        let may = self.needs_named(from, Rights::DELETE_MAILBOX).and_then(|()| self.needs_above(to));
+        if let Err(error) = may {
+            return refuse(&error);
+        }
         if !from.eq_ignore_ascii_case("INBOX") {
             return self.change_tree(|account, _| account.rename(from, to));
         }
@@ -234,13 +278,16 @@ impl Session {
             arguments,
             actor: &self.actor,
             account: &self.account,
-            prefix: "",
+            prefix: &self.prefix,
             selected: self.selected.as_ref().map(|selected| selected.mailbox),
             store: &self.store,
             extensions: &self.extensions,
         };
         let Outcome { lines, reply } = self.extensions.run(call).await;
         link.out().extend_from_slice(&lines);
+        if matches!(command, "SETACL" | "DELETEACL") && reply == Reply::Done {
+            self.tell_grantees().await;
+        }
         reply
     }
 }

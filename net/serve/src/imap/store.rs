@@ -4,7 +4,7 @@ use super::link::Link;
 use super::session::Session;
 use super::sync::flags_line;
 use crate::failure::{refuse, refuse_target};
-use skein_base::{IdSet, MailboxId, ModSeq, Uid};
+use skein_base::{IdSet, MailboxId, ModSeq, Rights, Uid};
 use skein_proto::imap::{Code, FlagList, Reply, SeqSet, StoreMode};
 use skein_store::account::{Copied, StoreRequest};
 use skein_store::mailbox::{Mailbox, ViewId};
@@ -38,8 +38,12 @@ impl Session {
         // What others changed is told first: after our own change it could no longer be told apart.
         self.sync(false, link);
         let silent = wish.silent;
-        let request = request(&uids, &wish);
-        let modified = match self.commit_store(mailbox, request.clone()) {
+        let allowed = match self.allowed(mailbox, request(&uids, &wish)) {
+            Ok(allowed) => allowed,
+            Err(error) => return Ok(refuse(&error)),
+        };
+        let request = allowed[0].clone();
+        let modified = match self.commit_store(mailbox, allowed) {
             Ok(modified) => modified,
             Err(error) => return Ok(refuse(&error)),
         };
@@ -59,8 +63,14 @@ impl Session {
         Ok(self.stored(mailbox, view, modified, uid))
     }
 
-    fn commit_store(&self, mailbox: MailboxId, request: StoreRequest) -> Result<IdSet, StoreError> {
-        let (ops, modified) = self.account.read(|account| account.store(mailbox, request))?;
+    /// In one record, so that nobody sees a part of it.
+    fn commit_store(&self, mailbox: MailboxId, requests: Vec<StoreRequest>) -> Result<IdSet, StoreError> {
+        let (mut ops, mut modified) = (Vec::new(), IdSet::new());
+        for request in requests {
+            let (more, left) = self.account.read(|account| account.store(mailbox, request))?;
+            ops.extend(more);
+            modified = left;
+        }
         self.commit(&ops)?;
         Ok(modified)
     }
@@ -117,6 +127,9 @@ impl Session {
         // Only what the session has been told of: a message it does not know can not be meant.
         let known = self.known_uids();
         let uids = uids.map_or(known.clone(), |uids| uids.intersection(&known));
+        if let Err(error) = self.needs(selected.mailbox, Rights::EXPUNGE) {
+            return refuse(&error);
+        }
         let before = self.look(selected.mailbox, |m| m.modseq());
         match self.expunge_deleted(selected.mailbox, Some(&uids)) {
             // What others changed until now is told before this is (RFC 7162 §3.2.7).
@@ -139,7 +152,10 @@ impl Session {
             Ok(resolved) => resolved,
             Err(reply) => return reply,
         };
-        let target = match self.find_loaded(target).await {
+        if moving && let Err(error) = self.needs(mailbox, Rights::EXPUNGE) {
+            return refuse(&error);
+        }
+        let target = match self.find_for(target, Rights::INSERT).await {
             Ok(target) => target,
             Err(error) => return refuse_target(&error),
         };

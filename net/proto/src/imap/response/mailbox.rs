@@ -125,10 +125,21 @@ pub fn list(out: &mut Vec<u8>, listing: &Listing<'_>, name: &str) {
 }
 
 /// `* NAMESPACE (("" "/")) NIL NIL`: one personal namespace without a prefix (RFC 2342 §5).
-pub fn namespace(out: &mut Vec<u8>) {
+pub fn namespace(out: &mut Vec<u8>, others: Option<&str>) {
     out.extend_from_slice(b"* NAMESPACE ((\"\" \"");
     out.push(SEPARATOR as u8);
-    out.extend_from_slice(b"\")) NIL NIL\r\n");
+    out.extend_from_slice(b"\")) ");
+    match others {
+        Some(prefix) => {
+            out.extend_from_slice(b"((");
+            text::mailbox(out, prefix);
+            out.extend_from_slice(b" \"");
+            out.push(SEPARATOR as u8);
+            out.extend_from_slice(b"\"))");
+        }
+        None => out.extend_from_slice(b"NIL"),
+    }
+    out.extend_from_slice(b" NIL\r\n");
 }
 
 /// `* STATUS name (MESSAGES 231 UIDNEXT 44292)` with the items that were asked.
@@ -252,7 +263,8 @@ mod tests {
         check(|out| exists(out, 172), "* 172 EXISTS\r\n");
         check(|out| recent(out, 0), "* 0 RECENT\r\n");
         check(|out| expunge(out, Seq(44)), "* 44 EXPUNGE\r\n");
-        check(namespace, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+        check(|out| namespace(out, Some("shared/")), "* NAMESPACE ((\"\" \"/\")) ((shared/ \"/\")) NIL\r\n");
+        check(|out| namespace(out, None), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
         let attributes = ListAttributes::NO_SELECT | ListAttributes::HAS_CHILDREN;
         let listing = Listing { attributes, ..Listing::default() };
         check(|out| list(out, &listing, "a b"), "* LIST (\\Noselect \\HasChildren) \"/\" \"a b\"\r\n");

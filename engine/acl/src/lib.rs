@@ -1,0 +1,19 @@
+//! Access control lists: who may do what with a mailbox (RFC 4314).
+//!
+//! ```text
+//! list        entries of a mailbox, and what they come to for somebody
+//! extension   asked for the rights of guests; new mailboxes inherit
+//! command     SETACL DELETEACL GETACL LISTRIGHTS MYRIGHTS
+//! ```
+//!
+//! A mailbox's list is one of its annotations, so it follows RENAME, goes with DELETE, and is in backups. The owner of an account may always do everything
+//! with it.
+//!
+//! Never here: which mailboxes somebody sees, how another user's mailbox is reached.
+
+mod command;
+mod extension;
+mod list;
+
+pub use extension::{Acl, list_of};
+pub use list::{Identifier, List, ListError};

@@ -1,0 +1,197 @@
+//! ACL against the running server: what is given to whom, and mailboxes of others, also of those who live on another shard.
+
+use skein_testkit::{Server, adm, imap};
+
+fn server() -> Server {
+    Server::start_changed(|settings, _| format!("{settings}[namespaces]\nshared_prefix = \"shared/\"\n"))
+}
+
+fn text(reply: &imap::Reply) -> String {
+    let lines = reply.untagged.iter().map(|line| String::from_utf8_lossy(line).into_owned() + "\n");
+    lines.chain([format!("{:?} {}", reply.status, reply.text)]).collect()
+}
+
+fn ask(client: &mut imap::Client, command: &str) -> String {
+    text(&client.command(command).expect(command))
+}
+
+#[track_caller]
+fn check(client: &mut imap::Client, command: &str, expect: &str) {
+    let told = ask(client, command);
+    assert!(told.starts_with(expect), "{command}: {told}");
+}
+
+const MISSING: &str = "No [NONEXISTENT]";
+const DENIED: &str = "No [NOPERM]";
+
+#[test]
+fn rights_are_given_listed_and_taken() {
+    let server = server();
+    let mut anna = server.login("test1");
+    assert!(ask(&mut anna, "CAPABILITY").contains(" ACL "));
+    check(&mut anna, "NAMESPACE", "* NAMESPACE ((\"\" \"/\")) ((shared/ \"/\")) NIL\n");
+    check(&mut anna, "CREATE Lists", "Ok");
+    check(&mut anna, "MYRIGHTS Lists", "* MYRIGHTS Lists lrswipkxteacd\nOk");
+    check(&mut anna, "GETACL Lists", "* ACL Lists test1 lrswipkxteacd\nOk");
+    check(&mut anna, "SETACL Lists test2 lrs", "Ok");
+    check(&mut anna, "SETACL Lists test2 +wi", "Ok");
+    check(&mut anna, "SETACL Lists -test2 w", "Ok");
+    check(&mut anna, "SETACL Lists $staff lr", "Ok");
+    check(&mut anna, "GETACL Lists", "* ACL Lists test1 lrswipkxteacd $staff lr test2 lrswi -test2 w\nOk");
+    check(&mut anna, "SETACL Lists test2 -i", "Ok");
+    check(&mut anna, "DELETEACL Lists $staff", "Ok");
+    check(&mut anna, "GETACL Lists", "* ACL Lists test1 lrswipkxteacd test2 lrsw -test2 w\nOk");
+    check(&mut anna, "LISTRIGHTS Lists test2", "* LISTRIGHTS Lists test2 \"\" l r s w i p k x t e a c d\nOk");
+    check(&mut anna, "LISTRIGHTS Lists test1", "* LISTRIGHTS Lists test1 lrswipkxteacd\nOk");
+    for wrong in ["SETACL Lists test2 lq", "SETACL Lists test2", "GETACL", "GETACL Lists x", "SETACL Lists (a) l"] {
+        check(&mut anna, wrong, "Bad ");
+    }
+    check(&mut anna, "SETACL Lists test1 l", "No [CANNOT] The owner keeps all rights");
+    check(&mut anna, "SETACL nowhere test2 l", MISSING);
+    // A new mailbox below has the same list; it is its own, and follows the mailbox.
+    check(&mut anna, "CREATE Lists/new", "Ok");
+    check(&mut anna, "DELETEACL Lists test2", "Ok");
+    check(&mut anna, "RENAME Lists/new other", "Ok");
+    check(&mut anna, "GETACL other", "* ACL other test1 lrswipkxteacd test2 lrsw -test2 w\nOk");
+}
+
+/// Owner and guest, one on each shard or on the same.
+fn share_between(server: &Server, owner: &str, guest: &str) {
+    let mut anna = server.login(owner);
+    let mut ben = server.login(guest);
+    let at = |name: &str| format!("shared/{owner}/{name}");
+    for mailbox in ["Team", "Team/Own", "Secret"] {
+        check(&mut anna, &format!("CREATE {mailbox}"), "Ok");
+    }
+    for n in 0..3 {
+        anna.append("Team", "", format!("Subject: {n}\r\n\r\ntext {n}\r\n").as_bytes()).expect("APPEND").expect_ok();
+    }
+    for command in ["SELECT", "STATUS", "GETACL", "MYRIGHTS", "DELETE"] {
+        let more = if command == "STATUS" { " (MESSAGES)" } else { "" };
+        check(&mut ben, &format!("{command} {}{more}", at("Team")), MISSING);
+    }
+    assert!(!ask(&mut ben, "LIST \"\" *").contains("shared"));
+
+    check(&mut anna, &format!("SETACL Team {guest} lr"), "Ok");
+    let listed = ask(&mut ben, "LIST \"\" *");
+    assert!(listed.contains(&at("Team\n")) && !listed.contains("Own") && !listed.contains("Secret"), "{listed}");
+    assert!(ask(&mut ben, "LIST \"\" shared/%/%").contains(&at("Team")));
+    let listed = ask(&mut ben, "LIST \"\" shared/* RETURN (STATUS (MESSAGES))");
+    assert!(listed.contains(&format!("* STATUS {} (MESSAGES 3)", at("Team"))), "{listed}");
+    check(&mut ben, &format!("MYRIGHTS {}", at("Team")), &format!("* MYRIGHTS {} lr\nOk", at("Team")));
+    check(&mut ben, &format!("GETACL {}", at("Team")), DENIED);
+    check(
+        &mut ben,
+        &format!("STATUS {} (MESSAGES UNSEEN)", at("Team")),
+        &format!("* STATUS {} (MESSAGES 3 UNSEEN 3)\nOk", at("Team")),
+    );
+    let opened = ask(&mut ben, &format!("SELECT {}", at("Team")));
+    assert!(opened.contains("3 EXISTS") && opened.contains("[READ-ONLY]"), "{opened}");
+    let read = ask(&mut ben, "FETCH 1:* (FLAGS BODY[TEXT])");
+    assert!(read.contains("text 2") && !read.contains("Seen"), "{read}");
+    check(&mut ben, "STORE 1 +FLAGS (\\Flagged)", "No [READ-ONLY]");
+    check(&mut ben, "SEARCH SUBJECT 1", "* SEARCH 2\nOk");
+    assert!(append(&mut ben, &at("Team")).starts_with(DENIED));
+    assert!(append(&mut ben, &at("Secret")).contains("No [TRYCREATE]"));
+
+    // With some rights some flags change, and who may add may not take away.
+    check(&mut anna, &format!("SETACL Team {guest} lrsi"), "Ok");
+    let opened = ask(&mut ben, &format!("SELECT {}", at("Team")));
+    assert!(opened.contains("[PERMANENTFLAGS (\\Seen)]") && opened.contains("[READ-WRITE]"), "{opened}");
+    for change in ["FLAGS (\\Seen \\Flagged \\Deleted word)", "+FLAGS (\\Deleted)"] {
+        let told = ask(&mut ben, &format!("STORE 1 {change}"));
+        let others = ["Flagged", "Deleted", "word"].iter().any(|flag| told.contains(flag));
+        assert!(told.contains("\\Seen") && !others && told.contains("Ok "), "{change}: {told}");
+    }
+    check(&mut ben, "EXPUNGE", DENIED);
+    let added = append(&mut ben, &at("Team"));
+    assert!(added.contains("* 4 EXISTS") && added.contains("Ok [APPENDUID"), "{added}");
+    check(&mut ben, &format!("CREATE {}", at("Team/Bens")), DENIED);
+    check(&mut ben, &format!("CREATE {}", at("Bens")), DENIED);
+
+    // What changes there is told at once, in both directions.
+    let tag = ben.idle().expect("IDLE");
+    anna.append("Team", "", b"Subject: new\r\n\r\nnew\r\n").expect("APPEND").expect_ok();
+    assert_eq!(ben.read_response().expect("news"), b"* 5 EXISTS");
+    ben.done(&tag).expect("DONE").expect_ok();
+    check(&mut anna, "SELECT Team", "");
+    let tag = anna.idle().expect("IDLE");
+    check(&mut ben, "STORE 5 +FLAGS.SILENT (\\Seen)", "Ok");
+    let news = String::from_utf8(anna.read_response().expect("news")).expect("ASCII");
+    assert!(news.starts_with("* 5 FETCH (") && news.contains("\\Seen"), "{news}");
+    anna.done(&tag).expect("DONE").expect_ok();
+
+    // All rights but those of the owner.
+    check(&mut anna, &format!("SETACL Team {guest} lrswipkxtea"), "Ok");
+    check(&mut ben, &format!("SELECT {}", at("Team")), "");
+    check(&mut ben, "STORE 5 +FLAGS.SILENT (\\Deleted)", "Ok");
+    check(&mut ben, "EXPUNGE", "* 5 EXPUNGE\nOk");
+    check(&mut ben, &format!("CREATE {}", at("Team/Bens")), "Ok");
+    check(&mut ben, &format!("COPY 1 {}", at("Team/Bens")), "Ok [COPYUID");
+    // Into his own account, and from there.
+    check(&mut ben, "CREATE mine", "Ok");
+    ben.command("STORE 2 +FLAGS.SILENT (\\Flagged word)").expect("STORE").expect_ok();
+    check(&mut ben, "COPY 1:2 mine", "Ok [COPYUID");
+    check(&mut ben, "MOVE 3 mine", "* OK [COPYUID");
+    assert!(ask(&mut ben, "STATUS mine (MESSAGES)").contains("MESSAGES 3"));
+    check(&mut ben, &format!("STATUS {} (MESSAGES)", at("Team")), &format!("* STATUS {} (MESSAGES 3)", at("Team")));
+    check(&mut ben, "SELECT mine", "");
+    let read = ask(&mut ben, "FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])");
+    assert!(read.contains("text 0") && read.contains("text 2") && read.contains("\\Flagged word"), "{read}");
+    check(&mut ben, &format!("MOVE 1:2 {}", at("Team/Bens")), "* OK [COPYUID");
+    check(&mut ben, &format!("COPY 1:* {}", at("Secret")), "No [TRYCREATE]");
+    check(&mut ben, "COPY 1:* shared/nobody/INBOX", "No [NONEXISTENT]");
+    assert!(ask(&mut ben, "STATUS mine (MESSAGES)").contains("MESSAGES 1"));
+    let bens = format!("STATUS {} (MESSAGES)", at("Team/Bens"));
+    assert!(ask(&mut ben, &bens).contains("MESSAGES 3"));
+    check(&mut ben, &format!("RENAME {} {}", at("Team/Bens"), at("Team/Other")), "Ok");
+    check(&mut ben, &format!("RENAME {} mine", at("Team/Other")), "No [CANNOT]");
+    check(&mut ben, &format!("DELETE {}", at("Team/Other")), "Ok");
+    check(&mut ben, &format!("SUBSCRIBE {}", at("Team")), "Ok");
+    assert!(ask(&mut ben, "LSUB \"\" *").contains(&at("Team")));
+    // It is left like any other.
+    check(&mut ben, &format!("SELECT {}", at("Team")), "* OK [CLOSED]");
+    check(&mut ben, "SELECT INBOX", "* OK [CLOSED]");
+    check(&mut ben, "FETCH 1 FLAGS", "Bad ");
+    check(&mut anna, &format!("DELETEACL Team {guest}"), "Ok");
+    check(&mut ben, &format!("SELECT {}", at("Team")), "* OK [CLOSED] Previous mailbox is closed.\nNo [NONEXISTENT]");
+    assert!(!ask(&mut ben, "LIST \"\" *").contains("Team"));
+    for nobody in ["shared/nobody-at-all/INBOX", "shared/x", "shared/", "shared/a b/c"] {
+        check(&mut ben, &format!("STATUS \"{nobody}\" (MESSAGES)"), MISSING);
+    }
+}
+
+fn append(client: &mut imap::Client, mailbox: &str) -> String {
+    text(&client.append(mailbox, "\\Flagged", b"Subject: of a guest\r\n\r\n").expect("APPEND"))
+}
+
+#[test]
+fn mailboxes_of_others() {
+    let server = server();
+    // Two shards: among four users two live on the same one, and two do not.
+    for (owner, guest) in [("test11", "test12"), ("test13", "test14"), ("test15", "test16"), ("test17", "test11")] {
+        share_between(&server, owner, guest);
+    }
+    let _sessions_and_guests_end = adm::run(&server, "who", b"");
+}
+
+/// The owner's account goes while a guest is in it.
+#[test]
+fn guests_of_who_is_gone() {
+    let server = server();
+    let mut anna = server.login("test21");
+    check(&mut anna, "SETACL INBOX test22 lrs", "Ok");
+    let mut guests: Vec<imap::Client> = (0..3).map(|_| server.login("test22")).collect();
+    for guest in &mut guests {
+        let opened = ask(guest, "SELECT shared/test21/INBOX");
+        assert!(opened.contains("0 EXISTS"), "{opened}");
+    }
+    drop(anna);
+    adm::run(&server, "user delete --mail test21", b"").text();
+    for guest in &mut guests {
+        let told = ask(guest, "NOOP");
+        assert!(told.starts_with("Ok") || told.contains("No "), "{told}");
+        check(guest, "SELECT INBOX", "* ");
+        check(guest, "STATUS shared/test21/INBOX (MESSAGES)", "");
+    }
+}
