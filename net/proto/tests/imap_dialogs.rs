@@ -6,6 +6,7 @@
 //! Q: Fetch { set: 1  the next question starts so
 //! U: * 1 EXISTS      the session writes this line before it answers, or while the client idles
 //! R: Done            the session answers; R lines are consumed one per question, in order
+//! N: * 1 EXISTS      the session writes this line before the client's next, between commands
 //! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login, all-mechanisms, literal-minus,
 //!                    extension (in TLS, with commands that are not the machine's own)
 //! # comment
@@ -44,6 +45,7 @@ const AFTER_LOGIN: &[&str] = &[
     "MULTIAPPEND",
     "MULTISEARCH",
     "NAMESPACE",
+    "NOTIFY",
     "OBJECTID",
     "PARTIAL",
     "PREVIEW",
@@ -86,6 +88,14 @@ struct Answer {
     before: String,
     reply: String,
     while_idle: String,
+    between: String,
+}
+
+/// Answers to come, and what the session says once the command is over.
+#[derive(Default)]
+struct Script {
+    answers: VecDeque<Answer>,
+    between: String,
 }
 
 fn read(text: &str) -> Dialog {
@@ -112,6 +122,10 @@ fn read(text: &str) -> Dialog {
                 idle = rest == "Continue" && next.question.as_deref() == Some("Idle");
                 next.reply = rest.to_string();
                 dialog.answers.push_back(std::mem::take(&mut next));
+            }
+            "N: " => {
+                dialog.server += &format!("{rest}\r\n");
+                dialog.answers.back_mut().unwrap().between += &format!("{rest}\r\n");
             }
             "T: " => dialog.start = rest.to_string(),
             _ => assert!(line.is_empty() || line.starts_with('#'), "{line:?}"),
@@ -239,38 +253,42 @@ fn play(dialog: &Dialog, pieces: &[&[u8]]) -> (String, bool) {
     }
     config.literal_minus = dialog.start == "literal-minus";
     let mut imap = Imap::new(Arc::new(config), tls);
-    let mut answers = dialog.answers.clone();
+    let mut script = Script { answers: dialog.answers.clone(), between: String::new() };
     let mut output = Vec::new();
-    let mut closed = step(&mut imap, &mut answers);
+    let mut closed = step(&mut imap, &mut script);
     for piece in pieces {
         let mut rest = *piece;
         while !rest.is_empty() && !closed {
             let used = imap.feed(rest);
-            closed = step(&mut imap, &mut answers);
+            closed = step(&mut imap, &mut script);
+            if !script.between.is_empty() {
+                assert!(imap.may_tell() && !imap.idling(), "{}", script.between);
+                imap.out().extend_from_slice(std::mem::take(&mut script.between).as_bytes());
+            }
             rest = &rest[used..];
             output.append(imap.out());
             imap.rest();
         }
     }
     output.append(imap.out());
-    assert!(answers.is_empty(), "not asked: {:?}", answers.iter().map(|a| &a.reply).collect::<Vec<_>>());
+    assert!(script.answers.is_empty(), "not asked: {:?}", script.answers.iter().map(|a| &a.reply).collect::<Vec<_>>());
     (String::from_utf8(output).unwrap(), closed)
 }
 
 /// Does what the machine wants until it wants input.
-fn step(imap: &mut Imap, answers: &mut VecDeque<Answer>) -> bool {
+fn step(imap: &mut Imap, script: &mut Script) -> bool {
     loop {
         match imap.next() {
             Step::More => return false,
             Step::Close(_) => return true,
             Step::StartTls => imap.tls_started(true),
             Step::StartDeflate => imap.deflate_started(),
-            Step::Ask(request) => answer(imap, request, answers),
+            Step::Ask(request) => answer(imap, request, script),
         }
     }
 }
 
-fn answer(imap: &mut Imap, request: Request, answers: &mut VecDeque<Answer>) {
+fn answer(imap: &mut Imap, request: Request, Script { answers, between }: &mut Script) {
     let question = format!("{request:?}");
     let spoken_of = answers.front().and_then(|a| a.question.as_ref()).is_some_and(|q| q.starts_with("Sync"));
     if matches!(request, Request::Sync { check: false, .. }) && !spoken_of {
@@ -290,6 +308,7 @@ fn answer(imap: &mut Imap, request: Request, answers: &mut VecDeque<Answer>) {
         }
         _ => reply(&answer.reply),
     });
+    *between += &answer.between;
     if !answer.while_idle.is_empty() {
         assert!(imap.idling());
         imap.out().extend_from_slice(answer.while_idle.as_bytes());

@@ -63,6 +63,7 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::Namespace => command!("imap", "NAMESPACE"),
         Request::Status { .. } => command!("imap", "STATUS"),
         Request::GetMetadata { .. } => command!("imap", "GETMETADATA"),
+        Request::Notify(_) => command!("imap", "NOTIFY"),
         Request::SetMetadata { .. } => command!("imap", "SETMETADATA"),
         Request::AppendBegin(_) | Request::AppendMessage { .. } | Request::AppendUrl(_) => None,
         Request::AppendLiteral { .. } | Request::AppendChunk(_) | Request::AppendAbort => None,

@@ -146,6 +146,11 @@ impl Account {
         self.subscriptions.iter().map(|name| &**name)
     }
 
+    /// True when this name is subscribed.
+    pub fn is_subscribed(&self, name: &str) -> bool {
+        self.subscriptions.contains(name)
+    }
+
     /// A mailbox that is in memory, deleted ones with open views included.
     pub fn mailbox(&self, id: MailboxId) -> Option<&Mailbox> {
         self.entries.get(&id).and_then(|e| e.mailbox.as_deref()).or_else(|| self.orphans.get(&id))

@@ -75,6 +75,8 @@ pub struct Changes {
     pub vanished: IdSet,
     /// The new count, when messages arrived.
     pub exists: Option<u32>,
+    /// No message from this UID on was known before, when messages arrived.
+    pub first_new: Option<Uid>,
     /// The new count of `\Recent`, when messages arrived or recent ones left.
     pub recent: Option<u32>,
     /// Messages known before whose flags changed.
@@ -256,8 +258,13 @@ impl Mailbox {
 
     /// Whether [`Mailbox::sync`] would tell anything.
     pub fn is_behind(&self, id: ViewId) -> bool {
+        self.has_news(id, true)
+    }
+
+    /// Whether [`Mailbox::sync`] would tell anything, with or without `expunges`.
+    pub fn has_news(&self, id: ViewId, expunges: bool) -> bool {
         let view = self.view(id);
-        !view.zombies.is_empty() || view.uid_next < self.uid_next || view.told < self.modseq
+        expunges && !view.zombies.is_empty() || view.uid_next < self.uid_next || view.told < self.modseq
     }
 
     /// Catches the view up and says what to tell. Without `expunges` nothing is renumbered: expunged messages stay, and
@@ -297,6 +304,7 @@ impl Mailbox {
             }
             if self.rows.rank(uid_next) > self.rows.rank(known) {
                 changes.exists = Some(self.exists(id));
+                changes.first_new = Some(known);
                 changes.recent = Some(self.recent(id));
             }
         }

@@ -139,6 +139,8 @@ impl World {
             }
         }
         assert!(!self.mailbox.is_behind(client.view) || !expunges);
+        assert!(!self.mailbox.has_news(client.view, expunges));
+        assert_eq!(changes.first_new.is_some(), changes.exists.is_some());
         self.clients[slot] = Some(client);
     }
 

@@ -28,6 +28,7 @@ const CAPABILITIES: &[&str] = &[
     "MULTIAPPEND",
     "MULTISEARCH",
     "NAMESPACE",
+    "NOTIFY",
     "OBJECTID",
     "PARTIAL",
     "PREVIEW",

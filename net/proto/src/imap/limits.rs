@@ -40,6 +40,10 @@ const _: () = assert!(COMMAND_LINE_PREAUTH_BYTES_MAX < APPEND_CHUNK_BYTES);
 pub const METADATA_NAMES_MAX: usize = 128;
 /// Sources of one ESEARCH, each of which is held against every mailbox.
 pub const SEARCH_SOURCES_MAX: usize = 32;
+/// Groups of events in one NOTIFY: each is held against every event.
+pub const NOTIFY_GROUPS_MAX: usize = 32;
+/// Names in the filters of one NOTIFY, for the same reason (Dovecot: 100 in each).
+pub const NOTIFY_MAILBOXES_MAX: usize = 256;
 /// Patterns of one LIST (RFC 5258 §3).
 pub const LIST_PATTERNS_MAX: usize = 32;
 /// Bytes of an IMAP URL: the longest mailbox name, all of it percent-encoded, and a section with many fields.

@@ -49,8 +49,9 @@ pub use machine::{Imap, Step, Why};
 pub use parse::MailboxFilter;
 pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
 pub use request::{
-    AppendTo, BinarySection, BodySection, Day, Depth, FetchItem, FetchItems, FlagList, ListOptions, Mode, Partial,
-    PreviewForm, Replaced, Request, Resync, SearchKey, SectionText, SortBy, SortKey, StatusItems, StoreMode, ThreadBy,
+    AppendTo, BinarySection, BodySection, Day, Depth, FetchItem, FetchItems, FlagList, ListOptions, Mode, NotifyEvents,
+    NotifySelected, NotifySet, Partial, PreviewForm, Replaced, Request, Resync, SearchKey, SectionText, SortBy, SortKey,
+    StatusItems, StoreMode, ThreadBy,
 };
 pub use returns::{ResultRange, Results, Returns, Update};
 pub use set::SeqSet;

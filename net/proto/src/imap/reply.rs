@@ -93,6 +93,10 @@ pub enum Code {
     MetadataTooMany,
     /// `METADATA NOPRIVATE`: this mailbox has no private annotations.
     MetadataNoPrivate,
+    /// `NOTIFICATIONOVERFLOW` (RFC 5465 §5.8): more is asked, or has happened, than can be told.
+    NotificationOverflow,
+    /// `BADEVENT (MessageNew ..)` (RFC 5465 §3.1): only these events are told.
+    BadEvent,
     /// `USEATTR` (RFC 6154 §3): a use that no mailbox can have, or another one has.
     UseAttr,
     /// `NOUPDATE "tag"` (RFC 5267 §4.3.1): what the command with this tag finds is not kept up.

@@ -3,7 +3,7 @@
 //! ```text
 //! not logged in   Login Sasl
 //! logged in       Select Create Delete Rename Subscribe Unsubscribe List Namespace Status Append* Idle Enable Sync
-//!                 GetMetadata SetMetadata EnableMetadata MultiSearch Unauthenticate
+//!                 GetMetadata SetMetadata EnableMetadata MultiSearch Notify Unauthenticate
 //! selected        Unselect Close Fetch Store Search Sort Thread CancelUpdate Copy Move Expunge
 //! either          Extension
 //! any             Logout
@@ -126,6 +126,9 @@ pub enum Request {
         /// Those of mailboxes too.
         mailboxes: bool,
     },
+    /// NOTIFY SET, or NONE without a set (RFC 5465). From now on only what it names is told, and that while [`Imap::may_tell`](super::Imap::may_tell) as well. For
+    /// STATUS the session writes [`response::status`](super::response::status) of the mailboxes whose messages are watched. Reply: `Done`.
+    Notify(Option<Box<NotifySet>>),
     /// APPEND or REPLACE begins. Reply: `Continue`, or a refusal. A refusal of this or of any further question of the
     /// command ends it: nothing more is asked of it, and what the client still sends of it is dropped by the machine.
     AppendBegin(AppendTo),
@@ -340,6 +343,88 @@ pub enum Depth {
     One,
     /// And all below.
     Infinity,
+}
+
+/// What NOTIFY SET asks for (RFC 5465 §3.1).
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct NotifySet {
+    /// STATUS of each mailbox first.
+    pub status: bool,
+    /// Of the selected mailbox; `None` for nothing.
+    pub selected: Option<NotifySelected>,
+    /// Of the others; no filter is of the selected mailbox. More than one may mean a mailbox.
+    pub groups: Vec<(MailboxFilter, NotifyEvents)>,
+}
+
+/// What is told of the selected mailbox: messages that come and go, and more (RFC 5465 §6.1).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NotifySelected {
+    /// SELECTED: what goes is told at once. SELECTED-DELAYED: when a command allows it.
+    pub immediate: bool,
+    /// Flags that change.
+    pub flags: bool,
+    /// What is to be told of messages that come.
+    pub fetch: Option<FetchItems>,
+}
+
+/// Events of NOTIFY as bits (RFC 5465 §5).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct NotifyEvents(pub u8);
+
+impl NotifyEvents {
+    /// None.
+    pub const NONE: NotifyEvents = NotifyEvents(0);
+    /// `MessageNew`
+    pub const MESSAGE_NEW: NotifyEvents = NotifyEvents(1);
+    /// `MessageExpunge`
+    pub const MESSAGE_EXPUNGE: NotifyEvents = NotifyEvents(2);
+    /// `FlagChange`
+    pub const FLAG_CHANGE: NotifyEvents = NotifyEvents(4);
+    /// `MailboxName`
+    pub const MAILBOX_NAME: NotifyEvents = NotifyEvents(8);
+    /// `SubscriptionChange`
+    pub const SUBSCRIPTION_CHANGE: NotifyEvents = NotifyEvents(16);
+    /// `MailboxMetadataChange`
+    pub const MAILBOX_METADATA_CHANGE: NotifyEvents = NotifyEvents(32);
+    /// `ServerMetadataChange`
+    pub const SERVER_METADATA_CHANGE: NotifyEvents = NotifyEvents(64);
+    /// Those of messages.
+    pub const OF_MESSAGES: NotifyEvents = NotifyEvents(7);
+    /// All others.
+    pub const OF_MAILBOXES: NotifyEvents = NotifyEvents(120);
+
+    /// Wire names. There are no annotations of messages, so AnnotationChange is not among them.
+    pub const NAMES: [(NotifyEvents, &'static str); 7] = [
+        (NotifyEvents::MESSAGE_NEW, "MessageNew"),
+        (NotifyEvents::MESSAGE_EXPUNGE, "MessageExpunge"),
+        (NotifyEvents::FLAG_CHANGE, "FlagChange"),
+        (NotifyEvents::MAILBOX_NAME, "MailboxName"),
+        (NotifyEvents::SUBSCRIPTION_CHANGE, "SubscriptionChange"),
+        (NotifyEvents::MAILBOX_METADATA_CHANGE, "MailboxMetadataChange"),
+        (NotifyEvents::SERVER_METADATA_CHANGE, "ServerMetadataChange"),
+    ];
+
+    /// Whether any of `other` is among these.
+    pub fn shares(self, other: NotifyEvents) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether all of `other` are among these.
+    pub fn contains(self, other: NotifyEvents) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether there is none.
+    pub fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl std::ops::BitOr for NotifyEvents {
+    type Output = NotifyEvents;
+    fn bitor(self, other: NotifyEvents) -> NotifyEvents {
+        NotifyEvents(self.0 | other.0)
+    }
 }
 
 /// Options of the extended LIST (RFC 5258, RFC 5819, RFC 6154, RFC 9590).
@@ -609,6 +694,13 @@ impl StatusItems {
     /// True when every item of `other` is asked.
     pub fn contains(self, other: StatusItems) -> bool {
         self.0 & other.0 == other.0
+    }
+}
+
+impl std::ops::BitOr for StatusItems {
+    type Output = StatusItems;
+    fn bitor(self, other: StatusItems) -> StatusItems {
+        StatusItems(self.0 | other.0)
     }
 }
 

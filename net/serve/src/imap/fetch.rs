@@ -169,7 +169,7 @@ impl Session {
         if uids.is_empty() || !self.account.read(|account| account.exists(mailbox)) || !may() {
             return Ok(());
         }
-        self.sync(false, link);
+        self.tell_selected(false, link);
         let (mode, flags) = (StoreMode::Add, Flags::SEEN);
         let request = StoreRequest { uids, mode, flags, keywords: Vec::new(), unchanged_since: None };
         let (ops, _) = self.account.read(|account| account.store(mailbox, request))?;

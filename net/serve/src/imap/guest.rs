@@ -89,7 +89,7 @@ pub(super) async fn serve(host: Host, arrival: Arrival) {
         let behind = async {
             match told {
                 true => std::future::pending().await,
-                false => session.news().await,
+                false => session.news(true).await,
             }
             Wake::News
         };

@@ -67,7 +67,7 @@ impl Session {
         for (i, line) in lines.iter().enumerate() {
             let Line { name, real, id, attributes, uses, below } = line;
             let xlist = wanted.options.xlist;
-            let listing = Listing { lsub: wanted.lsub, xlist, attributes: *attributes, uses: *uses, below };
+            let listing = Listing { lsub: wanted.lsub, xlist, attributes: *attributes, uses: *uses, below, old_name: None };
             response::list(link.out(), &listing, name);
             // Of a mailbox that went meanwhile, or can not be read, nothing is said (RFC 5819 §2).
             if let Some(items) = wanted.options.status.filter(|_| *real)
@@ -168,6 +168,22 @@ impl Uses {
     pub(super) fn is_by_name(mailbox: &Named<'_>) -> bool {
         !SpecialUse::by_name(mailbox.name).is_none()
     }
+}
+
+/// What is said of one name in the extended form, with whether it is subscribed; without a look at all others, unless its name speaks of a
+/// use.
+pub(super) fn listed(account: &Account, name: &str) -> (ListAttributes, SpecialUse) {
+    let mailbox = account.find(name);
+    let is = |is: bool, attribute: ListAttributes| if is { attribute } else { ListAttributes::NONE };
+    let has_children = account.has_children(name);
+    let children = is(has_children, ListAttributes::HAS_CHILDREN) | is(!has_children, ListAttributes::HAS_NO_CHILDREN);
+    let existence = is(mailbox.is_none(), ListAttributes::NON_EXISTENT);
+    let subscribed = is(account.is_subscribed(name), ListAttributes::SUBSCRIBED);
+    let uses = mailbox.map_or(SpecialUse::NONE, |mailbox| match Uses::is_by_name(&mailbox) {
+        true => Uses::new(account).of(&mailbox),
+        false => mailbox.special_use,
+    });
+    (children | existence | subscribed, uses)
 }
 
 /// All names: mailboxes, what is subscribed, and what is above them.

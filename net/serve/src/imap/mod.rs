@@ -8,6 +8,7 @@ mod guest;
 mod link;
 mod list;
 mod metadata;
+mod notify;
 mod rights;
 mod search;
 mod select;
@@ -343,11 +344,13 @@ impl Pump {
     }
 
     async fn tell_news(&mut self) -> io::Result<()> {
+        let idling = self.machine.idling();
         let Some((session, _)) = &mut self.session else { return Ok(()) };
         let mut link = Link::new(&mut self.machine, &mut self.conn);
-        match session.is_elsewhere() {
+        // Boxed: most of the time there is none.
+        match session.is_elsewhere() && idling {
             true => Box::pin(session.serve(Request::Sync { expunges: true, check: false }, &mut link)).await.map(drop),
-            false => session.tell_news(true, &mut link).await,
+            false => Box::pin(session.push(idling, &mut link)).await,
         }
     }
 
@@ -394,7 +397,7 @@ impl Pump {
         };
         let news = async {
             match &self.session {
-                Some((session, _)) if self.machine.idling() => session.news().await,
+                Some((session, _)) if self.machine.may_tell() => session.news(self.machine.idling()).await,
                 _ => std::future::pending().await,
             }
             Wake::News

@@ -22,6 +22,10 @@ impl Session {
     pub(crate) fn unselect(&mut self) {
         if let Some(selected) = self.selected.take() {
             self.account.close_view(selected.mailbox, selected.view);
+            self.fresh = IdSet::new();
+            if let Some(watch) = self.watch.get_mut() {
+                watch.take_own_uids();
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use crate::host::{Host, HostSettings};
 use skein_auth::Accepted;
 use skein_base::{IdSet, MailboxId, Rights, SpecialUse, UidValidity};
 use skein_hooks::{Call, Extensions, Outcome};
-use skein_proto::imap::{Argument, Code, Reply, Request, response};
+use skein_proto::imap::{Argument, Code, NotifySet, Reply, Request, response};
 use skein_store::account::Account;
 use skein_store::mailbox::ViewId;
 use skein_store::op::Op;
@@ -46,6 +46,10 @@ pub(crate) struct Session {
     pub admin: Box<str>,
     /// Present once the client asked to be told what others do.
     pub watch: RefCell<Option<Box<Watch>>>,
+    /// What NOTIFY asked for, once it was said; nothing after NOTIFY NONE.
+    pub notify: Option<Rc<NotifySet>>,
+    /// New messages of the selected mailbox that the client is to be told more of.
+    pub fresh: IdSet,
     pub host: Host,
     /// Who it is that asks.
     pub actor: Actor,
@@ -66,6 +70,8 @@ impl Session {
             message_bytes_max: 0,
             admin: "".into(),
             watch: RefCell::new(None),
+            notify: None,
+            fresh: IdSet::new(),
             host: host.clone(),
             actor,
             prefix: String::new(),
@@ -127,6 +133,7 @@ impl Session {
                 self.watch_metadata(mailboxes);
                 Reply::Done
             }
+            Request::Notify(set) => Box::pin(self.set_notify(set, link)).await?,
             Request::AppendBegin(_)
             | Request::AppendMessage { .. }
             | Request::AppendUrl(_)
@@ -168,10 +175,11 @@ impl Session {
             Request::Expunge { uids } => self.expunge(uids.as_ref(), link),
             Request::Sync { expunges, .. } => {
                 self.tell_news(expunges, link).await?;
+                Box::pin(self.tell_others(link)).await?;
                 Reply::Done
             }
             Request::Idle => {
-                self.tell_news(true, link).await?;
+                Box::pin(self.push(true, link)).await?;
                 Reply::Continue
             }
             Request::IdleEnd => Reply::Done,
@@ -188,18 +196,18 @@ impl Session {
     }
 
     /// Resolves when there may be news that the session has not been told.
-    pub async fn news(&self) {
-        if self.is_elsewhere() {
+    pub async fn news(&self, idling: bool) {
+        if self.is_elsewhere() && idling {
             return self.news_elsewhere().await;
         }
-        while !self.is_behind() && !self.has_events() {
+        while !self.has_news(idling) {
             self.account.changed().notified().await;
         }
     }
 
     /// Tells what has changed in the selected mailbox, and in the results that are kept up.
     pub async fn tell_news(&mut self, expunges: bool, link: &mut Link<'_>) -> io::Result<()> {
-        self.sync(expunges, link);
+        self.tell_selected(expunges, link);
         match self.selected.as_ref().is_some_and(|selected| !selected.contexts.is_empty()) {
             true => Box::pin(self.tell_contexts(link)).await,
             false => Ok(()),

@@ -36,7 +36,7 @@ impl Session {
             Err(reply) => return Ok(reply),
         };
         // What others changed is told first: after our own change it could no longer be told apart.
-        self.sync(false, link);
+        self.tell_selected(false, link);
         let silent = wish.silent;
         let allowed = match self.allowed(mailbox, request(&uids, &wish)) {
             Ok(allowed) => allowed,

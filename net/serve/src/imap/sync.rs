@@ -14,19 +14,16 @@ use std::io;
 const BATCH: usize = 256;
 
 impl Session {
-    /// Tells what has changed in the selected mailbox since the last time (RFC 3501 §5.2), and what else the client asked for. What is told becomes durable
+    /// Tells what has changed in the selected mailbox since the last time (RFC 3501 §5.2), of which NOTIFY may leave out what it does not name. What is told becomes durable
     /// before it leaves, like everything in the link's buffer.
-    pub(crate) fn sync(&mut self, expunges: bool, link: &mut Link<'_>) {
-        self.tell_selected(expunges, link);
-        self.tell_events(link);
-    }
-
-    fn tell_selected(&mut self, expunges: bool, link: &mut Link<'_>) {
+    pub(super) fn tell_selected(&mut self, expunges: bool, link: &mut Link<'_>) {
+        let told = self.told();
         self.tell_keywords(link);
         self.tell_lost(link.out());
         let Some(selected) = &self.selected else { return };
         let (id, view) = (selected.mailbox, selected.view);
-        let changes = self.account.with_mut(|account| account.mailbox_mut(id).map(|m| m.sync(view, expunges)));
+        let changes =
+            self.account.with_mut(|account| account.mailbox_mut(id).map(|m| m.sync(view, expunges || told.immediate)));
         let Some(changes) = changes.filter(|changes| !changes.is_empty()) else { return };
         if changes.exists.is_some()
             && !selected.read_only
@@ -42,17 +39,22 @@ impl Session {
             true => response::vanished(out, false, &changes.vanished),
             false => changes.expunged.iter().for_each(|seq| response::expunge(out, *seq)),
         }
-        if let Some(exists) = changes.exists {
+        if let Some(exists) = changes.exists.filter(|_| told.messages) {
             response::exists(out, exists);
         }
-        if let Some(recent) = changes.recent {
+        if let Some(recent) = changes.recent.filter(|_| told.messages) {
             response::recent(out, recent);
         }
         self.look(id, |mailbox| {
             let mut seen = Vec::new();
-            mailbox.visible(view, &changes.flags, Uid(1), usize::MAX / 2, &mut seen);
-            seen.iter().for_each(|seen| flags_line(mailbox, view, seen, qresync, true, condstore, out));
+            let flags = if told.flags { changes.flags } else { IdSet::new() };
+            mailbox.visible(view, &flags, Uid(1), usize::MAX / 2, &mut seen);
+            let uid = qresync || told.uids;
+            seen.iter().for_each(|seen| flags_line(mailbox, view, seen, uid, true, condstore, out));
         });
+        if let Some(first) = changes.first_new {
+            self.note_fresh(IdSet::range(first.0, u32::MAX - 1));
+        }
     }
 
     /// Tells what vanished and changed since a client has seen the mailbox (RFC 7162 §3.2.5.2).
@@ -101,11 +103,6 @@ impl Session {
         if let Some(selected) = &mut self.selected {
             selected.keywords_told = known;
         }
-    }
-
-    /// Whether a sync would tell anything.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.selected.as_ref().is_some_and(|s| self.look(s.mailbox, |m| m.is_behind(s.view)))
     }
 
     /// The messages a set means, as UIDs; numbers beyond the end are the client's error.

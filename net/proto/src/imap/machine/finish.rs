@@ -77,6 +77,7 @@ impl Imap {
                 let (name, items) = self.running().status.take().expect("kept when asked");
                 response::status(&mut self.out, &name, items, info);
             }
+            (Verb::Notify, Reply::Done) => self.notifies = self.running().notifies,
             (Verb::Close | Verb::Unselect, Reply::Done | Reply::DoneCode(_)) => self.state = State::Authenticated,
             (Verb::Unauthenticate, Reply::Done) => self.unauthenticated(),
             // The client must know the new UIDs before the EXPUNGE lines of the old ones (RFC 6851 §4.3).

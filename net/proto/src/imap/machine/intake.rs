@@ -181,6 +181,7 @@ impl Imap {
             tag: tag.to_vec(),
             verb: said.verb,
             name: said.name(),
+            notifies: false,
             status: None,
             then: None,
             resync: None,

@@ -77,6 +77,8 @@ pub struct Imap {
     /// What the client has enabled.
     enabled: Enabling,
     compressed: bool,
+    /// NOTIFY SET is in force: news may be told at any time.
+    notifies: bool,
     bad_commands: u8,
 }
 
@@ -154,6 +156,8 @@ struct Running {
     verb: Verb,
     /// Of the command, as the tagged line has it.
     name: &'static str,
+    /// For NOTIFY: whether it is SET.
+    notifies: bool,
     /// For STATUS, whose answer repeats it.
     status: Option<(String, StatusItems)>,
     then: Option<Request>,
@@ -192,6 +196,7 @@ impl Imap {
             channel,
             enabled: Enabling::default(),
             compressed: false,
+            notifies: false,
             bad_commands: 0,
         }
     }
@@ -242,7 +247,7 @@ impl Imap {
     }
 
     /// Bytes for the client. The pump drains it; the session writes untagged lines here while its request is
-    /// open, or while [`Imap::idling`].
+    /// open, or while it [`Imap::may_tell`].
     pub fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
@@ -291,7 +296,13 @@ impl Imap {
         }
     }
 
-    /// The session may write news into [`Imap::out`] now.
+    /// The session may write news into [`Imap::out`] now: while the client idles, and where NOTIFY is in force whenever no command is
+    /// under way (RFC 5465 §3.1).
+    pub fn may_tell(&self) -> bool {
+        self.idling() || self.notifies && matches!(self.phase, Phase::Command) && self.intake.is_fresh()
+    }
+
+    /// The client idles.
     pub fn idling(&self) -> bool {
         matches!(self.phase, Phase::Idle)
     }
@@ -338,7 +349,7 @@ impl Imap {
 
     /// There may be news without a selected mailbox.
     fn is_watching(&self) -> bool {
-        self.enabled.metadata || self.enabled.metadata_server
+        self.notifies || self.enabled.metadata || self.enabled.metadata_server
     }
 
     fn close(&mut self, why: Why, code: Option<&super::Code>, text: &str) {

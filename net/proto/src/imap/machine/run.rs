@@ -127,6 +127,7 @@ impl Imap {
             | Request::MultiSearch { returns, .. } => {
                 returns.tag = String::from_utf8_lossy(&self.running().tag).into_owned();
             }
+            Request::Notify(set) => self.running().notifies = set.is_some(),
             Request::Status { mailbox, items } => self.running().status = Some((mailbox.clone(), *items)),
             _ => {}
         }

@@ -42,6 +42,13 @@ pub(super) fn fetch(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     Ok(Command::Ask(Request::Fetch { set, uid, items, changed_since, vanished, partial }))
 }
 
+/// `(fetch-att ..)`, for commands that tell of new messages; UID is always among them.
+pub(super) fn fetch_atts(c: &mut Cursor<'_>) -> Result<FetchItems, Wrong> {
+    let mut list = vec![FetchItem::Uid];
+    c.list(|c| item(c, &mut list, false))?;
+    Ok(FetchItems { list })
+}
+
 /// ` (item ..)`: what is to be fetched of messages that are still to come (RFC 5465 §8). None of them sets `\Seen`: nobody has asked for the
 /// message.
 pub(super) fn items_to_come(c: &mut Cursor<'_>) -> Result<FetchItems, Wrong> {

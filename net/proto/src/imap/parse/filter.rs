@@ -27,6 +27,16 @@ pub enum MailboxFilter {
 }
 
 impl MailboxFilter {
+    /// How many names it has.
+    pub(crate) fn names(&self) -> usize {
+        match self {
+            MailboxFilter::Subtree(names) | MailboxFilter::SubtreeOne(names) | MailboxFilter::Mailboxes(names) => {
+                names.len()
+            }
+            _ => 0,
+        }
+    }
+
     /// True when it means this mailbox of the user's own, which may be one that is subscribed to. Which mailbox is selected is not known here:
     /// `selected` and `selected-delayed` mean no name.
     pub fn covers(&self, mailbox: &str, is_subscribed: bool) -> bool {

@@ -7,7 +7,7 @@
 //! mailbox    SELECT CREATE RENAME LIST STATUS ...
 //! append     APPEND and REPLACE, line by line
 //! message    COPY MOVE STORE EXPUNGE, sets and flags
-//! metadata   GETMETADATA SETMETADATA
+//! metadata   GETMETADATA SETMETADATA    notify     NOTIFY
 //! fetch      FETCH    search     SEARCH    filter     which mailboxes
 //! returns    RETURN
 //! ```
@@ -20,6 +20,7 @@ pub(crate) mod literal;
 mod mailbox;
 mod message;
 mod metadata;
+mod notify;
 mod returns;
 mod search;
 mod session;
@@ -164,6 +165,7 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Status => mailbox::status(c)?,
         Verb::GetMetadata => metadata::get(c)?,
         Verb::SetMetadata => metadata::set(c)?,
+        Verb::Notify => notify::notify(c)?,
         Verb::Append | Verb::Replace | Verb::UidReplace => unreachable!("read line by line"),
         Verb::Expunge => Command::Ask(Request::Expunge { uids: None }),
         Verb::UidExpunge => message::uid_expunge(c)?,

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::imap::AppendTo;
-use crate::imap::limits::METADATA_NAMES_MAX;
+use crate::imap::limits::{METADATA_NAMES_MAX, NOTIFY_GROUPS_MAX, NOTIFY_MAILBOXES_MAX};
 use proptest::prelude::*;
 
 /// What becomes of a command: the request, or the complaint.
@@ -548,4 +548,47 @@ fn metadata_is_bounded() {
     );
     check("a GETMETADATA () INBOX /shared/comment", "BAD Unknown GETMETADATA option");
     check("a GETMETADATA (MAXSIZE -1) INBOX /shared/comment", "BAD Expected a number");
+}
+
+#[test]
+fn notify_is_none_or_a_set() {
+    check("a NOTIFY NONE", "Notify(None)");
+    check(
+        "a notify set status (selected (MessageNew (uid flags) messageExpunge)) (personal (MessageNew FlagChange MessageExpunge))",
+        "Notify(Some(NotifySet { status: true, selected: Some(NotifySelected { immediate: true, flags: false, fetch: Some(FetchItems { list: [Uid, Flags] }) }), groups: [(Personal, NotifyEvents(7))] }))",
+    );
+    check(
+        "a NOTIFY SET (mailboxes INBOX (Messagenew messageExpunge)) (subtree (a b) (SubscriptionChange ServerMetadataChange)) (inboxes NONE)",
+        "Notify(Some(NotifySet { status: false, selected: None, groups: [(Mailboxes([\"INBOX\"]), NotifyEvents(3)), (Subtree([\"a\", \"b\"]), NotifyEvents(80))] }))",
+    );
+    holds(
+        "a NOTIFY SET (selected-delayed (MessageNew MessageExpunge FlagChange))",
+        "Some(NotifySelected { immediate: false, flags: true, fetch: None })",
+    );
+    holds("a NOTIFY SET (selected NONE)", "selected: None, groups: [] }");
+    holds("a NOTIFY SET (personal (MailboxName MailboxMetadataChange))", "[(Personal, NotifyEvents(40))]");
+    let both = "BAD MessageNew and MessageExpunge go together, and FlagChange with both";
+    check("a NOTIFY SET (personal (MessageNew))", both);
+    check("a NOTIFY SET (personal (FlagChange))", both);
+    check("a NOTIFY SET (selected (MessageExpunge))", both);
+    check("a NOTIFY SET (selected (MailboxName))", "BAD SELECTED goes with events of messages");
+    check("a NOTIFY SET (selected NONE) (selected-delayed NONE)", "BAD SELECTED or SELECTED-DELAYED may be named once");
+    check("a NOTIFY SET (personal (MessageNew (uid) MessageExpunge))", "BAD FETCH items go with SELECTED");
+    check("a NOTIFY SET (personal (AnnotationChange))", "NO [BadEvent] This event is not told");
+    check("a NOTIFY SET (personal (MessageNew Vendor.Event))", "NO [BadEvent] This event is not told");
+    check("a NOTIFY SET (personal ())", "BAD Expected an event");
+    check("a NOTIFY SET (personal MessageNew)", "BAD Expected NONE or a list of events");
+    check("a NOTIFY SET (everything NONE)", "BAD Unknown mailbox filter");
+    check("a NOTIFY SET (selected (MessageNew (fast) MessageExpunge))", "BAD Unknown FETCH item");
+    check("a NOTIFY SET", "BAD Missing argument");
+    check("a NOTIFY SET STATUS", "BAD Missing argument");
+    check("a NOTIFY SET NONE", "BAD Expected STATUS or a list of events");
+    check("a NOTIFY ALL", "BAD NOTIFY is SET or NONE");
+    let groups = |count: usize| format!("a NOTIFY SET {}", vec!["(personal (MailboxName))"; count].join(" "));
+    holds(&groups(NOTIFY_GROUPS_MAX), "Notify(Some(");
+    check(&groups(NOTIFY_GROUPS_MAX + 1), "NO [NotificationOverflow] Too many groups of events");
+    let names =
+        |count: usize| format!("a NOTIFY SET (subtree x NONE) (mailboxes ({}) NONE)", vec!["a"; count].join(" "));
+    holds(&names(NOTIFY_MAILBOXES_MAX - 1), "Notify(Some(");
+    check(&names(NOTIFY_MAILBOXES_MAX), "NO [NotificationOverflow] Too many mailboxes");
 }

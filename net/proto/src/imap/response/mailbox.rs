@@ -92,11 +92,13 @@ pub struct Listing<'a> {
     pub uses: SpecialUse,
     /// What is true of mailboxes below it that are not listed (`CHILDINFO`, RFC 5258 §3.5).
     pub below: &'a [&'a str],
+    /// What it was called (`OLDNAME`, RFC 5465 §5.4).
+    pub old_name: Option<&'a str>,
 }
 
 /// `* LIST (\HasNoChildren \Sent) "/" name`, or LSUB.
 pub fn list(out: &mut Vec<u8>, listing: &Listing<'_>, name: &str) {
-    let Listing { lsub, xlist, attributes, uses, below } = *listing;
+    let Listing { lsub, xlist, attributes, uses, below, old_name } = *listing;
     let command = if xlist { "XLIST" } else { ["LIST", "LSUB"][usize::from(lsub)] };
     out.extend_from_slice(b"* ");
     out.extend_from_slice(command.as_bytes());
@@ -115,13 +117,28 @@ pub fn list(out: &mut Vec<u8>, listing: &Listing<'_>, name: &str) {
     out.push(SEPARATOR as u8);
     out.extend_from_slice(b"\" ");
     text::mailbox(out, name);
+    extended(out, below, old_name);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// ` ("CHILDINFO" ("SUBSCRIBED") "OLDNAME" (name))` with what there is (RFC 5258 §6).
+fn extended(out: &mut Vec<u8>, below: &[&str], old_name: Option<&str>) {
+    let start = out.len();
     if !below.is_empty() {
         out.extend_from_slice(b" (\"CHILDINFO\" (");
         let start = out.len();
         below.iter().for_each(|what| text::word(out, start, &format!("\"{what}\"")));
-        out.extend_from_slice(b"))");
+        out.push(b')');
     }
-    out.extend_from_slice(b"\r\n");
+    if let Some(old) = old_name {
+        out.extend_from_slice(if out.len() > start { b" " } else { b" (" });
+        out.extend_from_slice(b"\"OLDNAME\" (");
+        text::mailbox(out, old);
+        out.push(b')');
+    }
+    if out.len() > start {
+        out.push(b')');
+    }
 }
 
 /// `* NAMESPACE (("" "/")) NIL NIL`: one personal namespace without a prefix (RFC 2342 §5).
@@ -273,9 +290,9 @@ mod tests {
         let listing = Listing { xlist: true, ..Listing::default() };
         check(|out| list(out, &listing, "INBOX"), "* XLIST (\\Inbox) \"/\" INBOX\r\n");
         let (attributes, uses) = (ListAttributes::SUBSCRIBED, SpecialUse::SENT | SpecialUse::IMPORTANT);
-        let listing = Listing { lsub: false, xlist: false, attributes, uses, below: &["SUBSCRIBED", "SPECIAL-USE"] };
-        let line =
-            "* LIST (\\Subscribed \\Sent \\Important) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\"))\r\n";
+        let below = &["SUBSCRIBED", "SPECIAL-USE"];
+        let listing = Listing { attributes, uses, below, old_name: Some("a"), ..Listing::default() };
+        let line = "* LIST (\\Subscribed \\Sent \\Important) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\") \"OLDNAME\" (a))\r\n";
         check(|out| list(out, &listing, "x"), line);
     }
 

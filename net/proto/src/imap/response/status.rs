@@ -1,8 +1,8 @@
 //! Status responses: OK, NO, BAD, BYE and their codes (RFC 3501 §7.1).
 
 use super::text::{hex, number};
-use crate::imap::Code;
 use crate::imap::limits::URL_BYTES_MAX;
+use crate::imap::{Code, NotifyEvents};
 use skein_base::ModSeq;
 
 /// `* OK text`
@@ -18,6 +18,11 @@ pub fn highest_modseq(out: &mut Vec<u8>, modseq: ModSeq) {
 /// `* NO [NOUPDATE "B02"] Too many contexts`
 pub fn no_update(out: &mut Vec<u8>, tag: &str, text: &str) {
     condition(out, b"*", "NO", Some(&Code::NoUpdate(tag.to_string())), text);
+}
+
+/// `* OK [NOTIFICATIONOVERFLOW] ..`: nothing more is told (RFC 5465 §5.8).
+pub fn notification_overflow(out: &mut Vec<u8>) {
+    condition(out, b"*", "OK", Some(&Code::NotificationOverflow), "Too much has happened; ask again what is so now.");
 }
 
 /// One status line. Text from elsewhere loses its line breaks, so that it can not forge a response.
@@ -66,6 +71,12 @@ pub fn code(out: &mut Vec<u8>, code: &Code) {
             out.push(b' ');
             super::text::string(out, tag.as_bytes());
         }
+        Code::BadEvent => {
+            out.extend_from_slice(b" (");
+            let start = out.len();
+            NotifyEvents::NAMES.iter().for_each(|(_, name)| super::text::word(out, start, name));
+            out.push(b')');
+        }
         Code::BadCharset => out.extend_from_slice(b" (US-ASCII UTF-8)"),
         _ => {}
     }
@@ -106,6 +117,8 @@ fn name(code: &Code) -> &'static str {
         Code::MetadataMaxSize(_) => "METADATA MAXSIZE",
         Code::MetadataTooMany => "METADATA TOOMANY",
         Code::MetadataNoPrivate => "METADATA NOPRIVATE",
+        Code::NotificationOverflow => "NOTIFICATIONOVERFLOW",
+        Code::BadEvent => "BADEVENT",
         Code::UseAttr => "USEATTR",
         Code::NoUpdate(_) => "NOUPDATE",
         Code::NotSaved => "NOTSAVED",
@@ -163,6 +176,11 @@ mod tests {
         check(Code::MetadataLongEntries(2199), "[METADATA LONGENTRIES 2199]");
         check(Code::MetadataMaxSize(1024), "[METADATA MAXSIZE 1024]");
         check(Code::MetadataNoPrivate, "[METADATA NOPRIVATE]");
+        check(
+            Code::BadEvent,
+            "[BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange \
+             ServerMetadataChange)]",
+        );
         check(Code::ReadOnly, "[READ-ONLY]");
     }
 
