@@ -32,7 +32,7 @@ pub(crate) fn run(call: &Call<'_>) -> Outcome {
         "DELETEACL" => delete(call, &target, &mut words),
         "GETACL" => get(call, &target, &mut words),
         "LISTRIGHTS" => list_rights(call, &target, &mut words),
-        _ => my_rights(&target, &mut words),
+        _ => my_rights(call, &target, &mut words),
     });
     match done {
         Ok(lines) => Outcome { lines, reply: Reply::Done },
@@ -49,7 +49,7 @@ struct Target {
 }
 
 fn target(call: &Call<'_>, words: &mut Arguments<'_>) -> Result<Target, Reply> {
-    let name = words.mailbox()?;
+    let name = words.mailbox(call.names)?;
     let found = call.account.read(|account| {
         let id = account.find(&name)?.id;
         Some((id, call.extensions.rights(call.actor, account, id)))
@@ -104,7 +104,7 @@ fn get(call: &Call<'_>, target: &Target, words: &mut Arguments<'_>) -> Result<Ve
     target.needs_admin()?;
     let list: List = call.account.read(|account| list_of(account, target.id));
     let mut out = b"* ACL ".to_vec();
-    response::mailbox(&mut out, &target.name);
+    response::mailbox(&mut out, &target.name, call.names);
     let owner = (call.account.user().as_str().to_owned(), Rights::ALL);
     for (who, rights) in std::iter::once(owner).chain(list.entries()) {
         out.push(b' ');
@@ -124,7 +124,7 @@ fn list_rights(call: &Call<'_>, target: &Target, words: &mut Arguments<'_>) -> R
     let name = who.strip_prefix('-').unwrap_or(who);
     Identifier::parse(name).map_err(|error| Reply::No { code: Some(Code::Cannot), text: error.to_string().into() })?;
     let mut out = b"* LISTRIGHTS ".to_vec();
-    response::mailbox(&mut out, &target.name);
+    response::mailbox(&mut out, &target.name, call.names);
     out.push(b' ');
     response::astring(&mut out, who.as_bytes());
     match is_owner(call, name) {
@@ -141,10 +141,10 @@ fn list_rights(call: &Call<'_>, target: &Target, words: &mut Arguments<'_>) -> R
 }
 
 /// `* MYRIGHTS mailbox rights`
-fn my_rights(target: &Target, words: &mut Arguments<'_>) -> Result<Vec<u8>, Reply> {
+fn my_rights(call: &Call<'_>, target: &Target, words: &mut Arguments<'_>) -> Result<Vec<u8>, Reply> {
     words.end()?;
     let mut out = b"* MYRIGHTS ".to_vec();
-    response::mailbox(&mut out, &target.name);
+    response::mailbox(&mut out, &target.name, call.names);
     out.extend_from_slice(format!(" {}\r\n", told(target.rights)).as_bytes());
     Ok(out)
 }

@@ -72,7 +72,7 @@ impl Extension for Keep {
 /// `XKEEP mailbox`: how many messages are kept in it, and how often somebody wanted to expunge some since the account was opened.
 async fn count(call: &Call<'_>) -> Result<Outcome, Reply> {
     let mut words = Arguments::new(call.arguments);
-    let name = words.mailbox()?;
+    let name = words.mailbox(call.names)?;
     words.end()?;
     let id = call.account.read(|account| account.find(&name).map(|named| named.id));
     let id = id.ok_or_else(|| Reply::no(Class::Missing, AccountError::NoSuchMailbox.to_string()))?;
@@ -84,7 +84,7 @@ async fn count(call: &Call<'_>) -> Result<Outcome, Reply> {
     });
     let refused = call.account.slot::<Kept>().map_or(0, |kept: Rc<Kept>| kept.refused.get());
     let mut lines = b"* XKEEP ".to_vec();
-    response::mailbox(&mut lines, &name);
+    response::mailbox(&mut lines, &name, call.names);
     lines.extend_from_slice(format!(" {messages} {refused}\r\n").as_bytes());
     Ok(Outcome { lines, reply: Reply::Done })
 }

@@ -4,6 +4,7 @@ use crate::Store;
 use skein_auth::Fields;
 use skein_base::{MailboxId, Rights, UserName};
 use skein_config::Config;
+use skein_proto::imap::response::Names;
 use skein_proto::imap::{Argument, ExtensionCommand, Reply};
 use skein_store::account::Account;
 use skein_store::op::Op;
@@ -123,6 +124,8 @@ pub struct Call<'a> {
     pub account: &'a Rc<AccountHandle>,
     /// What stands before the account's mailbox names as this session's client knows them: nothing in his own account.
     pub prefix: &'a str,
+    /// How its client writes and reads mailbox names.
+    pub names: Names,
     /// The selected mailbox.
     pub selected: Option<MailboxId>,
     /// The shard's store.

@@ -42,13 +42,13 @@ async fn one_root(quota: &Quota, call: &Call<'_>, out: &mut Vec<u8>) -> Result<(
 /// `GETQUOTAROOT mailbox`. The mailbox need not exist (RFC 9208 §4.1.3).
 async fn roots_of(call: &Call<'_>, out: &mut Vec<u8>) -> Result<(), Reply> {
     let mut words = Arguments::new(call.arguments);
-    let name = words.mailbox()?;
+    let name = words.mailbox(call.names)?;
     words.end()?;
     measure(call).await?;
     let mailbox = call.account.read(|account| account.find(&name).map(|named| named.id));
     let roots = call.extensions.quota(call.account, mailbox).map(|told| told.roots).unwrap_or_default();
     out.extend_from_slice(b"* QUOTAROOT ");
-    response::mailbox(out, &name);
+    response::mailbox(out, &name, call.names);
     for root in &roots {
         out.push(b' ');
         response::string(out, root.name.as_bytes());

@@ -66,12 +66,13 @@ const AFTER_LOGIN: &[&str] = &[
     "UNAUTHENTICATE",
     "UNSELECT",
     "URL-PARTIAL",
+    "UTF8=ACCEPT",
     "WITHIN",
     "APPENDLIMIT=104857600",
 ];
 
 fn after_login() -> String {
-    format!("IMAP4rev1 LITERAL+ SASL-IR ID ENABLE {}", AFTER_LOGIN.join(" "))
+    format!("IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE {}", AFTER_LOGIN.join(" "))
 }
 
 #[derive(Default)]

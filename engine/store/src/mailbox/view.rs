@@ -24,6 +24,8 @@ pub struct View {
     zombies: IdSet,
     /// `\Recent` in this session.
     recent: IdSet,
+    /// Nothing is recent to it.
+    hides_recent: bool,
     read_only: bool,
 }
 
@@ -126,6 +128,7 @@ impl Mailbox {
             own: Vec::new(),
             zombies: IdSet::new(),
             recent,
+            hides_recent: false,
             read_only,
         };
         let free = self.views.iter().position(Option::is_none);
@@ -135,6 +138,14 @@ impl Mailbox {
         });
         self.views[at] = Some(view);
         ViewId(at as u32)
+    }
+
+    /// Nothing is `\Recent` in this view from now on (RFC 9051 has none).
+    pub fn hide_recent(&mut self, id: ViewId) {
+        if let Some(view) = self.views.get_mut(id.0 as usize).and_then(Option::as_mut) {
+            view.recent = IdSet::new();
+            view.hides_recent = true;
+        }
     }
 
     /// Ends a view; what only it still showed is let go.
@@ -299,13 +310,13 @@ impl Mailbox {
         if known < uid_next {
             view.uid_next = uid_next;
             let first = known.max(first_recent);
-            if first < uid_next {
+            if first < uid_next && !view.hides_recent {
                 view.recent.push_range(first.0, uid_next.0 - 1);
             }
             if self.rows.rank(uid_next) > self.rows.rank(known) {
                 changes.exists = Some(self.exists(id));
                 changes.first_new = Some(known);
-                changes.recent = Some(self.recent(id));
+                changes.recent = (!self.view(id).hides_recent).then(|| self.recent(id));
             }
         }
         changes

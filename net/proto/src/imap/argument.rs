@@ -2,6 +2,7 @@
 
 use super::parse::{Cursor, Wrong, named_mailbox};
 use super::reply::Reply;
+use super::response::Names;
 
 /// Arguments of one command, those inside lists among them: a quota root has a dozen resources, an access list a
 /// hundred rights.
@@ -98,8 +99,8 @@ impl<'a> Arguments<'a> {
     ///
     /// # Errors
     /// There is none, or no mailbox can have such a name.
-    pub fn mailbox(&mut self) -> Result<String, Reply> {
-        named_mailbox(self.bytes()?).map_err(|wrong| match wrong {
+    pub fn mailbox(&mut self, names: Names) -> Result<String, Reply> {
+        named_mailbox(self.bytes()?, names).map_err(|wrong| match wrong {
             Wrong::Bad(text) => Reply::bad(text),
             Wrong::No(code, text) => Reply::No { code: Some(code), text: text.into() },
         })
@@ -143,9 +144,10 @@ impl<'a> Arguments<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imap::parse::Enabling;
 
     fn read(text: &str) -> Result<Vec<Argument>, Wrong> {
-        let mut cursor = Cursor::new(text.as_bytes());
+        let mut cursor = Cursor::new(text.as_bytes(), Enabling::default());
         let list = arguments(&mut cursor)?;
         cursor.end().map(|()| list)
     }
@@ -180,7 +182,7 @@ mod tests {
     fn one_after_the_other() {
         let list = read(" iNbOx (STORAGE 512) 9223372036854775808").unwrap();
         let mut words = Arguments::new(&list);
-        assert_eq!(words.mailbox().unwrap(), "INBOX");
+        assert_eq!(words.mailbox(Names::Utf7).unwrap(), "INBOX");
         let mut inner = words.list().unwrap();
         assert_eq!((inner.text().unwrap(), inner.number().unwrap()), ("STORAGE", 512));
         inner.end().unwrap();

@@ -49,6 +49,7 @@ const CAPABILITIES: &[&str] = &[
     "UNAUTHENTICATE",
     "UNSELECT",
     "URL-PARTIAL",
+    "UTF8=ACCEPT",
     "WITHIN",
 ];
 
@@ -118,8 +119,8 @@ impl ImapConfig {
 
     /// The capabilities before login, or after it; without the word CAPABILITY.
     pub(crate) fn write_capabilities(&self, out: &mut Vec<u8>, channel: &Channel, logged_in: bool) {
-        out.extend_from_slice(if self.literal_minus { b"IMAP4rev1 LITERAL-" } else { b"IMAP4rev1 LITERAL+" });
-        out.extend_from_slice(b" SASL-IR ID ENABLE");
+        let literals: &[u8] = if self.literal_minus { b" LITERAL-" } else { b" LITERAL+" };
+        [b"IMAP4rev1 IMAP4rev2", literals, b" SASL-IR ID ENABLE"].iter().for_each(|some| out.extend_from_slice(some));
         if logged_in {
             for name in CAPABILITIES {
                 out.push(b' ');

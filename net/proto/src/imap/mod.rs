@@ -50,8 +50,8 @@ pub use parse::MailboxFilter;
 pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
 pub use request::{
     AppendTo, BinarySection, BodySection, Day, Depth, FetchItem, FetchItems, FlagList, ListOptions, Mode, NotifyEvents,
-    NotifySelected, NotifySet, Partial, PreviewForm, Replaced, Request, Resync, SearchKey, SectionText, SortBy, SortKey,
-    StatusItems, StoreMode, ThreadBy,
+    NotifySelected, NotifySet, Partial, PreviewForm, Replaced, Request, Resync, SearchKey, SectionText, SortBy,
+    SortKey, StatusItems, StoreMode, ThreadBy,
 };
 pub use returns::{ResultRange, Results, Returns, Update};
 pub use set::SeqSet;

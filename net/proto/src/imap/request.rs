@@ -38,6 +38,8 @@ pub enum Request {
         mailbox: String,
         /// SELECT or EXAMINE.
         mode: Mode,
+        /// IMAP4rev2 is enabled, which knows no `\Recent`.
+        rev2: bool,
         /// The `(CONDSTORE)` parameter was given (RFC 7162 §3.1.8).
         condstore: bool,
         /// The `(QRESYNC (..))` parameter was given: [`Request::Resync`] follows when the mailbox is open.

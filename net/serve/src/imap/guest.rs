@@ -12,6 +12,7 @@ use super::session::Session;
 use crate::failure;
 use crate::host::Host;
 use skein_base::{AccountId, IdSet, Rights, SpecialUse, UserName};
+use skein_proto::imap::response::Names;
 use skein_proto::imap::{Reply, Request};
 use skein_store::{Actor, Guest};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(super) enum Ask {
         /// What the client has enabled.
         condstore: bool,
         qresync: bool,
+        names: Names,
     },
     /// The mailboxes that he may know of.
     Names,
@@ -114,8 +116,8 @@ pub(super) async fn serve(host: Host, arrival: Arrival) {
 
 async fn answer(session: &mut Session, question: Question) {
     let Question { ask, answers } = question;
-    let (request, condstore, qresync) = match ask {
-        Ask::Request { request, condstore, qresync } => (request, condstore, qresync),
+    let (request, condstore, qresync, names_are) = match ask {
+        Ask::Request { request, condstore, qresync, names } => (request, condstore, qresync, names),
         Ask::Messages(wish) => {
             let reply = send(session, &wish, &answers).await;
             let _he_may_be_gone = answers.send_async(Piece::Reply(reply)).await;
@@ -136,7 +138,7 @@ async fn answer(session: &mut Session, question: Question) {
             return;
         }
     };
-    let mut lane = Lane { out: Vec::new(), condstore, qresync, to: answers.clone() };
+    let mut lane = Lane { out: Vec::new(), condstore, qresync, names: names_are, to: answers.clone() };
     // When the client is gone nobody waits for the rest.
     let Ok(reply) = session.execute(request, &mut Link::over(&mut lane)).await else { return };
     session.checkpoint_if_due();

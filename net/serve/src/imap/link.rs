@@ -3,6 +3,7 @@
 use super::guest::Piece;
 use super::session::Session;
 use skein_base::limits::OUTPUT_BYTES_WATERMARK;
+use skein_proto::imap::response::Names;
 use skein_proto::imap::{Code, Imap};
 use skein_transport::Conn;
 use std::io;
@@ -26,6 +27,7 @@ pub(super) struct Lane {
     /// What the client has enabled.
     pub condstore: bool,
     pub qresync: bool,
+    pub names: Names,
     pub to: flume::Sender<Piece>,
 }
 
@@ -60,6 +62,14 @@ impl<'a> Link<'a> {
         match &self.way {
             Way::Client { machine, .. } => machine.qresync(),
             Way::Lane(lane) => lane.qresync,
+        }
+    }
+
+    /// How mailbox names are written.
+    pub fn names(&self) -> Names {
+        match &self.way {
+            Way::Client { machine, .. } => machine.names(),
+            Way::Lane(lane) => lane.names,
         }
     }
 

@@ -67,13 +67,15 @@ impl Session {
         for (i, line) in lines.iter().enumerate() {
             let Line { name, real, id, attributes, uses, below } = line;
             let xlist = wanted.options.xlist;
-            let listing = Listing { lsub: wanted.lsub, xlist, attributes: *attributes, uses: *uses, below, old_name: None };
-            response::list(link.out(), &listing, name);
+            let listing =
+                Listing { lsub: wanted.lsub, xlist, attributes: *attributes, uses: *uses, below, old_name: None };
+            let names = link.names();
+            response::list(link.out(), &listing, name, names);
             // Of a mailbox that went meanwhile, or can not be read, nothing is said (RFC 5819 §2).
             if let Some(items) = wanted.options.status.filter(|_| *real)
                 && let Reply::Status(info) = self.status_anywhere(name, items, link).await?
             {
-                response::status(link.out(), name, items, &info);
+                response::status(link.out(), name, items, &info, names);
             }
             if let Some(id) = id.filter(|_| !annotations.entries.is_empty()) {
                 self.tell_metadata(Some(id), &annotations, link).await?;

@@ -62,7 +62,7 @@ impl Session {
         });
         // It went meanwhile.
         let Some(mailbox) = names else { return Ok(0) };
-        let (mut line, mut longest) = (MetadataLine::new(Some(&mailbox)), 0);
+        let (mut line, mut longest) = (MetadataLine::new(Some(&mailbox), link.names()), 0);
         let max = wanted.max_bytes.map_or(usize::MAX, |max| max as usize);
         for entry in &wanted.entries {
             let below = self.account.read(|account| self.below(account, of, entry, wanted.depth));
@@ -179,7 +179,7 @@ impl Session {
         self.account.read(|account| {
             let after = uses(account);
             for (id, _) in before.iter().filter(|(id, was)| Some(**id) != of && after.get(id) != Some(was)) {
-                let mut line = MetadataLine::new(Some(account.name_of(*id)));
+                let mut line = MetadataLine::new(Some(account.name_of(*id)), link.names());
                 line.entry(link.out(), SPECIAL_USE, self.value(account, Some(*id), SPECIAL_USE).as_deref());
                 line.end(link.out());
             }

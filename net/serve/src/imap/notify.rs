@@ -234,11 +234,12 @@ impl Session {
 
     async fn write_news(&mut self, news: News, link: &mut Link<'_>) -> io::Result<()> {
         if !news.names.is_empty() {
+            let names = link.names();
             self.account.read(|account| {
                 for Name { name, old } in &news.names {
                     let (attributes, uses) = list::listed(account, name);
                     let listing = Listing { attributes, uses, old_name: old.as_deref(), ..Listing::default() };
-                    response::list(link.out(), &listing, name);
+                    response::list(link.out(), &listing, name, names);
                 }
             });
             link.drain_if_full(self).await?;
@@ -249,12 +250,13 @@ impl Session {
                 skein_runtime::session_yield().await;
             }
         }
-        for (of, names) in &news.metadata {
+        let names = link.names();
+        for (of, entries) in &news.metadata {
             self.account.read(|account| match of {
                 // It may be gone by now.
                 Some(id) if !account.exists(*id) => {}
-                Some(id) => response::metadata_changed(link.out(), Some(account.name_of(*id)), names),
-                None => response::metadata_changed(link.out(), None, names),
+                Some(id) => response::metadata_changed(link.out(), Some(account.name_of(*id)), entries, names),
+                None => response::metadata_changed(link.out(), None, entries, names),
             });
         }
         link.drain_if_full(self).await
@@ -264,7 +266,8 @@ impl Session {
     async fn tell_status(&self, id: MailboxId, items: StatusItems, link: &mut Link<'_>) -> io::Result<()> {
         let name = self.account.read(|account| account.name_of(id).to_owned());
         if let Reply::Status(info) = self.status(&name, items).await {
-            response::status(link.out(), &name, items, &info);
+            let names = link.names();
+            response::status(link.out(), &name, items, &info, names);
         }
         link.drain_if_full(self).await
     }
@@ -303,8 +306,9 @@ impl Session {
         self.account.read(|account| {
             let mut news = News::default();
             account.annotations().for_each(|(of, name, _)| self.note_metadata(account, of, name, &mut news));
-            for (of, names) in &news.metadata {
-                response::metadata_changed(link.out(), of.map(|id| account.name_of(id)), names);
+            let names = link.names();
+            for (of, entries) in &news.metadata {
+                response::metadata_changed(link.out(), of.map(|id| account.name_of(id)), entries, names);
             }
         });
     }

@@ -10,10 +10,16 @@ use skein_store::{AccountError, StoreError};
 
 impl Session {
     /// Opens a mailbox and a view of it; a view open before ends first, whatever comes (RFC 3501 §6.3.1).
-    pub(super) async fn select(&mut self, name: &str, mode: Mode) -> Reply {
+    pub(super) async fn select(&mut self, name: &str, mode: Mode, rev2: bool) -> Reply {
         self.unselect();
         match self.open_view(name, mode).await {
-            Ok(info) => Reply::Selected(Box::new(info)),
+            Ok(info) => {
+                if let Some(selected) = self.selected.as_ref().filter(|_| rev2) {
+                    let (id, view) = (selected.mailbox, selected.view);
+                    self.account.with_mut(|account| account.mailbox_mut(id).map(|m| m.hide_recent(view)));
+                }
+                Reply::Selected(Box::new(info))
+            }
             Err(error) => refuse(&error),
         }
     }

@@ -102,7 +102,7 @@ impl Session {
     /// The connection is gone; there is nobody to reply to.
     pub async fn execute(&mut self, request: Request, link: &mut Link<'_>) -> io::Result<Reply> {
         Ok(match request {
-            Request::Select { mailbox, mode, .. } => self.select(&mailbox, mode).await,
+            Request::Select { mailbox, mode, rev2, .. } => self.select(&mailbox, mode, rev2).await,
             Request::Unselect | Request::Logout | Request::Unauthenticate => {
                 self.unselect();
                 Reply::Done
@@ -120,7 +120,8 @@ impl Session {
             }
             Request::Namespace => {
                 let others = self.visits.as_ref().map(|visits| visits.prefix());
-                response::namespace(link.out(), others);
+                let names = link.names();
+                response::namespace(link.out(), others, names);
                 Reply::Done
             }
             Request::Status { mailbox, items } => self.status(&mailbox, items).await,
@@ -287,6 +288,7 @@ impl Session {
             actor: &self.actor,
             account: &self.account,
             prefix: &self.prefix,
+            names: link.names(),
             selected: self.selected.as_ref().map(|selected| selected.mailbox),
             store: &self.store,
             extensions: &self.extensions,

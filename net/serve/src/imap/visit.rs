@@ -239,7 +239,8 @@ impl Session {
 
     /// Asks the guest in an account; his lines go to the client.
     pub(super) async fn ask(&mut self, owner: &UserName, request: Request, link: &mut Link<'_>) -> io::Result<Reply> {
-        let ask = Ask::Request { request, condstore: link.condstore(), qresync: link.qresync() };
+        let (condstore, qresync, names) = (link.condstore(), link.qresync(), link.names());
+        let ask = Ask::Request { request, condstore, qresync, names };
         let Some(answers) = self.question(owner, ask).await else { return Ok(missing()) };
         loop {
             match answers.recv_async().await {

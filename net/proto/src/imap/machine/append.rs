@@ -69,8 +69,9 @@ impl Imap {
     }
 
     fn read_append(&mut self, text: &[u8], literal: Option<Literal>) -> Result<AppendLine, Wrong> {
-        let running = self.running();
-        let so_far = AppendSoFar { verb: running.verb, at: running.append.at, messages: running.append.messages };
+        let (enabled, running) = (self.enabled, self.running());
+        let (at, messages) = (running.append.at, running.append.messages);
+        let so_far = AppendSoFar { verb: running.verb, at, messages, enabled };
         if let Some(literal) = literal {
             self.check_plus(literal)?;
         }

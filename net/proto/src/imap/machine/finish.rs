@@ -70,12 +70,14 @@ impl Imap {
         match (verb, reply) {
             (Verb::Login | Verb::Authenticate, Reply::LoggedIn { .. }) => self.state = State::Authenticated,
             (Verb::Select | Verb::Examine, Reply::Selected(info)) => {
-                response::selected(&mut self.out, info);
+                let name = self.running().named.take().filter(|_| self.enabled.rev2);
+                response::selected(&mut self.out, info, name.as_deref());
                 self.state = State::Selected;
             }
             (Verb::Status, Reply::Status(info)) => {
-                let (name, items) = self.running().status.take().expect("kept when asked");
-                response::status(&mut self.out, &name, items, info);
+                let (name, items) = (self.running().named.take().expect("kept when asked"), self.running().status);
+                let names = self.enabled.names();
+                response::status(&mut self.out, &name, items, info, names);
             }
             (Verb::Notify, Reply::Done) => self.notifies = self.running().notifies,
             (Verb::Close | Verb::Unselect, Reply::Done | Reply::DoneCode(_)) => self.state = State::Authenticated,

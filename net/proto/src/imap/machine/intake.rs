@@ -1,11 +1,11 @@
 //! Gathering: bytes into lines, lines and literals into commands.
 
 use super::{Appending, Imap, Leftover, Phase, Refusal, Running, State, Tail};
-use crate::imap::Code;
 use crate::imap::limits::{LITERAL_MINUS_BYTES_MAX, LITERALS_PREAUTH_BYTES_MAX};
 use crate::imap::parse::literal::{self, Literal};
 use crate::imap::parse::{self, Said, Wrong};
 use crate::imap::verb::{Verb, When};
+use crate::imap::{Code, StatusItems};
 use skein_base::limits::{
     COMMAND_LINE_BYTES_MAX, COMMAND_LINE_PREAUTH_BYTES_MAX, COMMAND_LITERALS_BYTES_MAX, LITERAL_BYTES_MAX,
     METADATA_VALUE_BYTES_MAX,
@@ -159,7 +159,7 @@ impl Imap {
         if !clean {
             return Err(Wrong::Bad("NUL or lone carriage return in a command"));
         }
-        let (said, args) = parse::verb(after_tag, |name| self.config.command(name))?;
+        let (said, args) = parse::verb(after_tag, self.enabled, |name| self.config.command(name))?;
         if said.verb == Verb::Login && !self.logged_in() && !self.config.allows_login(self.channel.tls) {
             // Said before a literal is asked for, which would be the password.
             return Err(Wrong::No(Code::PrivacyRequired, super::run::NEEDS_TLS));
@@ -182,7 +182,8 @@ impl Imap {
             verb: said.verb,
             name: said.name(),
             notifies: false,
-            status: None,
+            named: None,
+            status: StatusItems::default(),
             then: None,
             resync: None,
             append: Appending::default(),

@@ -158,8 +158,10 @@ struct Running {
     name: &'static str,
     /// For NOTIFY: whether it is SET.
     notifies: bool,
-    /// For STATUS, whose answer repeats it.
-    status: Option<(String, StatusItems)>,
+    /// The mailbox of STATUS and SELECT, whose answers repeat it.
+    named: Option<String>,
+    /// For STATUS.
+    status: StatusItems,
     then: Option<Request>,
     /// For SELECT with QRESYNC.
     resync: Option<Resync>,
@@ -272,6 +274,7 @@ impl Imap {
     fn unauthenticated(&mut self) {
         self.state = State::NotAuthenticated;
         self.enabled = Enabling::default();
+        self.notifies = false;
     }
 
     /// Ends the connection from the server's side, at any time: stopping, timeout, overload.
@@ -329,6 +332,11 @@ impl Imap {
     /// CONDSTORE is enabled: FETCH lines with FLAGS carry MODSEQ (RFC 7162 §3.1).
     pub fn condstore(&self) -> bool {
         self.enabled.condstore
+    }
+
+    /// How mailbox names are to be written.
+    pub fn names(&self) -> super::response::Names {
+        self.enabled.names()
     }
 
     /// QRESYNC is enabled: VANISHED lines in place of EXPUNGE, and FETCH lines carry UID (RFC 7162 §3.2).

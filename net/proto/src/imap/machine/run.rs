@@ -4,7 +4,7 @@ use super::{Imap, Leftover, Phase, State, Waiting};
 use crate::imap::parse::{Command, Enabling};
 use crate::imap::response::{self, ListAttributes, Listing};
 use crate::imap::verb::Verb;
-use crate::imap::{Code, FetchItem, Reply, Request, StatusItems};
+use crate::imap::{Code, FetchItem, Reply, Request, Returns, StatusItems};
 
 /// To who wants to log in too early.
 pub(super) const NEEDS_TLS: &str = "Start TLS first: a password must not travel in plain text";
@@ -19,7 +19,7 @@ impl Imap {
             Command::Separator => {
                 let lsub = self.running().verb == Verb::Lsub;
                 let listing = Listing { lsub, attributes: ListAttributes::NO_SELECT, ..Listing::default() };
-                response::list(&mut self.out, &listing, "");
+                response::list(&mut self.out, &listing, "", self.enabled.names());
                 self.conclude(Reply::Done);
             }
             Command::Ask(request) => self.run_request(request),
@@ -69,6 +69,10 @@ impl Imap {
     /// QRESYNC enables CONDSTORE as well (RFC 7162 §3.2.3).
     fn enable(&mut self, named: Enabling) {
         let before = self.enabled;
+        if (named.utf8 || named.rev2) && self.selected() {
+            // What has been told of the mailbox would have to be told otherwise (RFC 6855 §3, RFC 9051 §6.3.1).
+            return self.conclude(Reply::bad("Enable that before a mailbox is selected"));
+        }
         let newly = (named.condstore || named.qresync) && !before.condstore;
         self.out.extend_from_slice(b"* ENABLED");
         for (is_new, name) in [
@@ -76,6 +80,8 @@ impl Imap {
             (named.qresync && !before.qresync, " QRESYNC"),
             (named.metadata && !before.metadata, " METADATA"),
             (named.metadata_server && !before.metadata_server, " METADATA-SERVER"),
+            (named.utf8 && !before.utf8, " UTF8=ACCEPT"),
+            (named.rev2 && !before.rev2, " IMAP4rev2"),
         ] {
             self.out.extend_from_slice(if is_new { name.as_bytes() } else { b"" });
         }
@@ -85,6 +91,8 @@ impl Imap {
             qresync: before.qresync || named.qresync,
             metadata: before.metadata || named.metadata,
             metadata_server: before.metadata_server || named.metadata_server,
+            utf8: before.utf8 || named.utf8,
+            rev2: before.rev2 || named.rev2,
         };
         let condstore = (newly && self.selected()).then_some(Request::Enable);
         let mailboxes = self.enabled.metadata;
@@ -118,17 +126,31 @@ impl Imap {
                     return self.conclude(Reply::Done);
                 }
             }
-            Request::Select { .. } if self.selected() => {
-                response::condition(&mut self.out, b"*", "OK", Some(&Code::Closed), "Previous mailbox is closed.");
-                self.state = State::Authenticated;
+            Request::Select { mailbox, rev2, .. } => {
+                *rev2 = self.enabled.rev2;
+                self.running().named = Some(mailbox.clone());
+                if self.selected() {
+                    response::condition(&mut self.out, b"*", "OK", Some(&Code::Closed), "Previous mailbox is closed.");
+                    self.state = State::Authenticated;
+                }
             }
-            Request::Search { returns: Some(returns), .. }
-            | Request::Sort { returns: Some(returns), .. }
-            | Request::MultiSearch { returns, .. } => {
+            Request::Sort { returns: Some(returns), .. } | Request::MultiSearch { returns, .. } => {
                 returns.tag = String::from_utf8_lossy(&self.running().tag).into_owned();
             }
             Request::Notify(set) => self.running().notifies = set.is_some(),
-            Request::Status { mailbox, items } => self.running().status = Some((mailbox.clone(), *items)),
+            Request::Search { returns, .. } => {
+                // IMAP4rev2 knows no SEARCH line (RFC 9051 §6.4.4).
+                if self.enabled.rev2 && returns.is_none() {
+                    *returns = Some(Returns { all: true, ..Returns::default() });
+                }
+                if let Some(returns) = returns {
+                    returns.tag = String::from_utf8_lossy(&self.running().tag).into_owned();
+                }
+            }
+            Request::Status { mailbox, items } => {
+                self.running().named = Some(mailbox.clone());
+                self.running().status = *items;
+            }
             _ => {}
         }
         let newly = !self.enabled.condstore && implies_condstore(&request);

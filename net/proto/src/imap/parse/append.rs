@@ -10,7 +10,7 @@
 use super::cursor::Cursor;
 use super::literal::{self, Literal};
 use super::message::{flag_list, set_number};
-use super::{Wrong, utf8_lossy};
+use super::{Enabling, Wrong, utf8_lossy};
 use crate::imap::limits::APPEND_MESSAGES_MAX;
 use crate::imap::verb::Verb;
 use crate::imap::{AppendTo, Code, FlagList, ImapUrl, Replaced, Request, SeqSet, date};
@@ -68,12 +68,14 @@ pub(crate) struct AppendSoFar {
     pub(crate) at: AppendAt,
     /// Messages that have begun.
     pub(crate) messages: usize,
+    /// What the client has enabled.
+    pub(crate) enabled: Enabling,
 }
 
 /// Reads a line without its line break; `literal` is what it ends with.
 pub(crate) fn append_line(text: &[u8], so_far: AppendSoFar, literal: Option<Literal>) -> Result<AppendLine, Wrong> {
-    let AppendSoFar { verb, mut at, messages } = so_far;
-    let mut line = Line { c: Cursor::new(text), verb, messages, literal, ask: Vec::new() };
+    let AppendSoFar { verb, mut at, messages, enabled } = so_far;
+    let mut line = Line { c: Cursor::new(text, enabled), verb, messages, literal, ask: Vec::new() };
     loop {
         let from = text.len() - line.c.rest().len();
         let next = match at {

@@ -5,8 +5,8 @@
 //!          ▲ at
 //! ```
 
-use super::Wrong;
-use crate::imap::response::is_astring_char;
+use super::{Enabling, Wrong};
+use crate::imap::response::{Names, is_astring_char};
 use crate::imap::{mutf7, response::SEPARATOR};
 use skein_base::limits::{COMMAND_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX};
 use std::borrow::Cow;
@@ -16,12 +16,14 @@ pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
     depth: usize,
+    /// What the client has enabled.
+    pub(super) enabled: Enabling,
 }
 
 impl<'a> Cursor<'a> {
     /// At the start of a command without its last line break.
-    pub(crate) fn new(bytes: &'a [u8]) -> Cursor<'a> {
-        Cursor { bytes, at: 0, depth: 0 }
+    pub(crate) fn new(bytes: &'a [u8], enabled: Enabling) -> Cursor<'a> {
+        Cursor { bytes, at: 0, depth: 0, enabled }
     }
 
     pub(crate) fn rest(&self) -> &'a [u8] {
@@ -193,7 +195,7 @@ impl<'a> Cursor<'a> {
 
     /// `mailbox` in UTF-8; INBOX in capitals.
     pub(crate) fn mailbox(&mut self) -> Result<String, Wrong> {
-        named_mailbox(&self.astring()?)
+        named_mailbox(&self.astring()?, self.enabled.names())
     }
 
     /// `mailbox`, or the empty string for the server (RFC 5464 §4.1).
@@ -205,7 +207,7 @@ impl<'a> Cursor<'a> {
 
     /// A name that may be empty, as the reference of LIST.
     pub(crate) fn name_or_empty(&mut self) -> Result<String, Wrong> {
-        mailbox_name(&self.astring()?)
+        mailbox_name(&self.astring()?, self.enabled.names())
     }
 
     /// `list-mailbox`: a pattern, in UTF-8.
@@ -217,7 +219,7 @@ impl<'a> Cursor<'a> {
                 word => Cow::Borrowed(word),
             },
         };
-        mailbox_name(&wire)
+        mailbox_name(&wire, self.enabled.names())
     }
 
     /// `(a b c)` with `item` reading each; not empty. Nesting is counted.
@@ -256,8 +258,8 @@ pub(crate) fn utf8(text: Cow<'_, [u8]>) -> Result<String, Wrong> {
 }
 
 /// `mailbox` in UTF-8; INBOX in capitals.
-pub(crate) fn named_mailbox(wire: &[u8]) -> Result<String, Wrong> {
-    let mut name = mailbox_name(wire)?;
+pub(crate) fn named_mailbox(wire: &[u8], names: Names) -> Result<String, Wrong> {
+    let mut name = mailbox_name(wire, names)?;
     if name.is_empty() {
         return Err(Wrong::No(crate::imap::Code::Cannot, "Mailbox name is empty"));
     }
@@ -266,9 +268,14 @@ pub(crate) fn named_mailbox(wire: &[u8]) -> Result<String, Wrong> {
 }
 
 /// The UTF-8 form of a wire name or pattern.
-fn mailbox_name(wire: &[u8]) -> Result<String, Wrong> {
+fn mailbox_name(wire: &[u8], names: Names) -> Result<String, Wrong> {
     use crate::imap::Code::{Cannot, Limit};
-    let name = mutf7::decode(wire).map_err(|_| Wrong::No(Cannot, "Mailbox name is not valid modified UTF-7"))?;
+    let name = match names {
+        Names::Utf7 => {
+            mutf7::decode(wire).map_err(|_| Wrong::No(Cannot, "Mailbox name is not valid modified UTF-7"))?
+        }
+        Names::Utf8 => std::str::from_utf8(wire).map_err(|_| Wrong::Bad("Mailbox name is not valid UTF-8"))?.to_owned(),
+    };
     if name.len() > MAILBOX_NAME_BYTES_MAX {
         return Err(Wrong::No(Limit, "Mailbox name is too long"));
     }

@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::message::set;
 use super::returns::range;
-use super::{Command, Wrong};
+use super::{Command, Enabling, Wrong};
 use crate::imap::limits::{FETCH_FIELDS_MAX, FETCH_ITEMS_MAX};
 use crate::imap::verb::Verb;
 use crate::imap::{
@@ -190,7 +190,7 @@ fn preview(c: &mut Cursor<'_>, mut form: PreviewForm) -> Result<FetchItem, Wrong
 /// `section-spec` as a URL has it: without brackets, percent-encoding undone. Nothing for what is none.
 pub(crate) fn section_of_url(text: &[u8]) -> Option<BodySection> {
     let bracketed = [b"[", text, b"]"].concat();
-    let mut c = Cursor::new(&bracketed);
+    let mut c = Cursor::new(&bracketed, Enabling::default());
     section(&mut c, true).ok().filter(|_| c.at_end())
 }
 

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<MailboxFilter, Wrong> {
-        let mut cursor = Cursor::new(text.as_bytes());
+        let mut cursor = Cursor::new(text.as_bytes(), crate::imap::parse::Enabling::default());
         let filter = mailbox_filter(&mut cursor)?;
         cursor.end()?;
         Ok(filter)

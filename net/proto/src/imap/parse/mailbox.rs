@@ -31,7 +31,7 @@ pub(super) fn select(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
         })?;
     }
     let mode = if verb == Verb::Examine { Mode::ReadOnly } else { Mode::ReadWrite };
-    Ok(Command::Ask(Request::Select { mailbox, mode, condstore, resync }))
+    Ok(Command::Ask(Request::Select { mailbox, mode, rev2: false, condstore, resync }))
 }
 
 /// `(uidvalidity mod-sequence [known-uids] [(known-sequence-set known-uid-set)])` (RFC 7162 §3.2.5)

@@ -30,6 +30,7 @@ pub(crate) use cursor::{Cursor, fold_inbox, named_mailbox};
 pub(crate) use fetch::section_of_url;
 pub use filter::MailboxFilter;
 
+use super::response::Names;
 use super::verb::{Verb, When};
 use super::{Argument, Code, ExtensionCommand, Request};
 use std::borrow::Cow;
@@ -79,6 +80,15 @@ pub(crate) struct Enabling {
     pub(crate) qresync: bool,
     pub(crate) metadata: bool,
     pub(crate) metadata_server: bool,
+    pub(crate) utf8: bool,
+    pub(crate) rev2: bool,
+}
+
+impl Enabling {
+    /// How mailbox names are written.
+    pub(crate) fn names(self) -> Names {
+        if self.utf8 || self.rev2 { Names::Utf8 } else { Names::Utf7 }
+    }
 }
 
 /// The tag and what stands after it.
@@ -121,9 +131,10 @@ impl Said {
 /// The verb, and the cursor after it. `extension` knows the commands that are not the machine's own.
 pub(crate) fn verb(
     after_tag: &[u8],
+    enabled: Enabling,
     extension: impl FnOnce(&[u8]) -> Option<ExtensionCommand>,
 ) -> Result<(Said, Cursor<'_>), Wrong> {
-    let mut cursor = Cursor::new(after_tag);
+    let mut cursor = Cursor::new(after_tag, enabled);
     let name = cursor.atom("Missing command")?;
     if !name.eq_ignore_ascii_case(b"UID") {
         let said = match Verb::find(name, false) {

@@ -58,6 +58,9 @@ fn sources(c: &mut Cursor<'_>) -> Result<Vec<MailboxFilter>, Wrong> {
 /// `[CHARSET name] key ..`
 fn program(c: &mut Cursor<'_>) -> Result<(SearchKey, bool), Wrong> {
     if c.rest().get(..8).is_some_and(|word| word.eq_ignore_ascii_case(b"CHARSET ")) {
+        if c.enabled.utf8 && !c.enabled.rev2 {
+            return Err(Wrong::Bad("With UTF8=ACCEPT text is in UTF-8, and no CHARSET is said"));
+        }
         c.keyword();
         c.space()?;
         charset(c)?;

@@ -86,6 +86,8 @@ pub(super) fn enable(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
         named.qresync |= name.eq_ignore_ascii_case(b"QRESYNC");
         named.metadata |= name.eq_ignore_ascii_case(b"METADATA");
         named.metadata_server |= name.eq_ignore_ascii_case(b"METADATA-SERVER");
+        named.utf8 |= name.eq_ignore_ascii_case(b"UTF8=ACCEPT");
+        named.rev2 |= name.eq_ignore_ascii_case(b"IMAP4rev2");
         if !c.eat(b' ') || c.at_end() {
             return Ok(Command::Enable(named));
         }

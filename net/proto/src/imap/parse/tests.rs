@@ -9,7 +9,7 @@ use proptest::prelude::*;
 fn parsed(command: &[u8]) -> String {
     let result = tag(command)
         .ok_or(Wrong::Bad("Invalid tag"))
-        .and_then(|(_, rest)| verb(rest, |_| None))
+        .and_then(|(_, rest)| verb(rest, Enabling::default(), |_| None))
         .and_then(|(said, cursor)| arguments(said.verb, cursor));
     match result {
         Ok(Command::Ask(request)) => format!("{request:?}"),
@@ -112,16 +112,19 @@ fn id_and_enable() {
     let fields = |n: usize| format!("a ID ({})", vec!["\"k\" \"v\""; n].join(" "));
     check(&fields(30), "Plain");
     check(&fields(31), "BAD Too many fields");
-    holds("a ENABLE CONDSTORE", "condstore: true, qresync: false, metadata: false, metadata_server: false }");
+    holds(
+        "a ENABLE CONDSTORE",
+        "condstore: true, qresync: false, metadata: false, metadata_server: false, utf8: false, rev2: false }",
+    );
     holds("a ENABLE X-GOOD condstore", "condstore: true, qresync: false");
     holds("a ENABLE X", "condstore: false, qresync: false");
-    holds("a ENABLE metadata-server Metadata", "metadata: true, metadata_server: true }");
+    holds("a ENABLE metadata-server Metadata", "metadata: true, metadata_server: true, utf8: false, rev2: false }");
     check("a ENABLE", "BAD Missing argument");
     check("a ENABLE ", "BAD Missing capability");
 }
 
 /// SELECT of a name that none can have: the session refuses it, and nothing is selected then.
-const NO_SUCH_NAME: &str = "Select { mailbox: \"\\0\", mode: ReadWrite, condstore: false, resync: None }";
+const NO_SUCH_NAME: &str = "Select { mailbox: \"\\0\", mode: ReadWrite, rev2: false, condstore: false, resync: None }";
 
 #[test]
 fn binary_and_preview() {
@@ -146,8 +149,14 @@ fn binary_and_preview() {
 
 #[test]
 fn mailboxes() {
-    check("a SELECT inbox", "Select { mailbox: \"INBOX\", mode: ReadWrite, condstore: false, resync: None }");
-    check("a EXAMINE inbox/a", "Select { mailbox: \"INBOX/a\", mode: ReadOnly, condstore: false, resync: None }");
+    check(
+        "a SELECT inbox",
+        "Select { mailbox: \"INBOX\", mode: ReadWrite, rev2: false, condstore: false, resync: None }",
+    );
+    check(
+        "a EXAMINE inbox/a",
+        "Select { mailbox: \"INBOX/a\", mode: ReadOnly, rev2: false, condstore: false, resync: None }",
+    );
     holds("a SELECT inboxes", "\"inboxes\"");
     holds("a SELECT Entw&APw-rfe", "\"Entwürfe\"");
     holds("a SELECT x (condstore)", "condstore: true");
@@ -195,7 +204,7 @@ fn lists_and_status() {
 /// What becomes of a line of APPEND, or REPLACE: what is asked, and how it ends.
 fn appended(verb: Verb, at: AppendAt, messages: usize, text: &str) -> String {
     let literal = literal::header_outside_quotes(text.as_bytes());
-    match append_line(text.as_bytes(), AppendSoFar { verb, at, messages }, literal) {
+    match append_line(text.as_bytes(), AppendSoFar { verb, at, messages, enabled: Enabling::default() }, literal) {
         Err(wrong) => format!("{wrong:?}"),
         Ok(AppendLine { ask, then }) => {
             let told = |request: &Request| match request {
@@ -506,7 +515,7 @@ proptest! {
         let end = |n: u32| if n == 0 { "*".to_string() } else { n.to_string() };
         let text = ranges.iter().map(|&(a, b)| if a == b { end(a) } else { format!("{}:{}", end(a), end(b)) });
         let text = text.collect::<Vec<_>>().join(",");
-        let set = message::set(&mut Cursor::new(text.as_bytes())).unwrap();
+        let set = message::set(&mut Cursor::new(text.as_bytes(), Enabling::default())).unwrap();
         prop_assert_eq!(format!("{set:?}"), text);
     }
 

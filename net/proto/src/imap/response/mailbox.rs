@@ -1,6 +1,6 @@
 //! Untagged lines about mailboxes: sizes, lists, status.
 
-use super::{status::code, text};
+use super::{Names, status::code, text};
 use crate::imap::{Code, SelectedInfo, StatusInfo, StatusItems};
 use skein_base::{Flags, IdSet, ModSeq, Seq, SpecialUse};
 
@@ -97,7 +97,7 @@ pub struct Listing<'a> {
 }
 
 /// `* LIST (\HasNoChildren \Sent) "/" name`, or LSUB.
-pub fn list(out: &mut Vec<u8>, listing: &Listing<'_>, name: &str) {
+pub fn list(out: &mut Vec<u8>, listing: &Listing<'_>, name: &str, names: Names) {
     let Listing { lsub, xlist, attributes, uses, below, old_name } = *listing;
     let command = if xlist { "XLIST" } else { ["LIST", "LSUB"][usize::from(lsub)] };
     out.extend_from_slice(b"* ");
@@ -116,13 +116,13 @@ pub fn list(out: &mut Vec<u8>, listing: &Listing<'_>, name: &str) {
     out.extend_from_slice(b") \"");
     out.push(SEPARATOR as u8);
     out.extend_from_slice(b"\" ");
-    text::mailbox(out, name);
-    extended(out, below, old_name);
+    text::mailbox(out, name, names);
+    extended(out, below, old_name, names);
     out.extend_from_slice(b"\r\n");
 }
 
 /// ` ("CHILDINFO" ("SUBSCRIBED") "OLDNAME" (name))` with what there is (RFC 5258 §6).
-fn extended(out: &mut Vec<u8>, below: &[&str], old_name: Option<&str>) {
+fn extended(out: &mut Vec<u8>, below: &[&str], old_name: Option<&str>, names: Names) {
     let start = out.len();
     if !below.is_empty() {
         out.extend_from_slice(b" (\"CHILDINFO\" (");
@@ -133,7 +133,7 @@ fn extended(out: &mut Vec<u8>, below: &[&str], old_name: Option<&str>) {
     if let Some(old) = old_name {
         out.extend_from_slice(if out.len() > start { b" " } else { b" (" });
         out.extend_from_slice(b"\"OLDNAME\" (");
-        text::mailbox(out, old);
+        text::mailbox(out, old, names);
         out.push(b')');
     }
     if out.len() > start {
@@ -142,14 +142,14 @@ fn extended(out: &mut Vec<u8>, below: &[&str], old_name: Option<&str>) {
 }
 
 /// `* NAMESPACE (("" "/")) NIL NIL`: one personal namespace without a prefix (RFC 2342 §5).
-pub fn namespace(out: &mut Vec<u8>, others: Option<&str>) {
+pub fn namespace(out: &mut Vec<u8>, others: Option<&str>, names: Names) {
     out.extend_from_slice(b"* NAMESPACE ((\"\" \"");
     out.push(SEPARATOR as u8);
     out.extend_from_slice(b"\")) ");
     match others {
         Some(prefix) => {
             out.extend_from_slice(b"((");
-            text::mailbox(out, prefix);
+            text::mailbox(out, prefix, names);
             out.extend_from_slice(b" \"");
             out.push(SEPARATOR as u8);
             out.extend_from_slice(b"\"))");
@@ -160,9 +160,9 @@ pub fn namespace(out: &mut Vec<u8>, others: Option<&str>) {
 }
 
 /// `* STATUS name (MESSAGES 231 UIDNEXT 44292)` with the items that were asked.
-pub fn status(out: &mut Vec<u8>, name: &str, items: StatusItems, info: &StatusInfo) {
+pub fn status(out: &mut Vec<u8>, name: &str, items: StatusItems, info: &StatusInfo, names: Names) {
     out.extend_from_slice(b"* STATUS ");
-    text::mailbox(out, name);
+    text::mailbox(out, name, names);
     out.extend_from_slice(b" (");
     let start = out.len();
     for (item, name) in StatusItems::NAMES {
@@ -202,13 +202,16 @@ pub(crate) fn mailbox_id(out: &mut Vec<u8>, id: u64) {
     out.push(b')');
 }
 
-/// The untagged lines of SELECT and EXAMINE (RFC 3501 §6.3.1, RFC 7162 §3.1.2.1).
-pub fn selected(out: &mut Vec<u8>, info: &SelectedInfo) {
+/// The untagged lines of SELECT and EXAMINE (RFC 3501 §6.3.1, RFC 7162 §3.1.2.1). With IMAP4rev2 the mailbox is named as LIST would, and nothing is
+/// recent (RFC 9051 §6.3.2).
+pub fn selected(out: &mut Vec<u8>, info: &SelectedInfo, rev2: Option<&str>) {
     let permanent = (!info.read_only).then_some(Permanent { flags: info.permanent, new_keywords: info.new_keywords });
     flags_in_use(out, &info.keywords, permanent);
     exists(out, info.exists);
-    recent(out, info.recent);
-    if let Some(first) = info.first_unseen {
+    if rev2.is_none() {
+        recent(out, info.recent);
+    }
+    if let Some(first) = info.first_unseen.filter(|_| rev2.is_none()) {
         number_code(out, "UNSEEN ", u64::from(first), "] First unseen.\r\n");
     }
     number_code(out, "UIDVALIDITY ", u64::from(info.uid_validity), "] UIDs valid.\r\n");
@@ -220,6 +223,9 @@ pub fn selected(out: &mut Vec<u8>, info: &SelectedInfo) {
         out.extend_from_slice(b"* OK ");
         code(out, &Code::MailboxId(info.mailbox_id));
         out.extend_from_slice(b" Its id.\r\n");
+    }
+    if let Some(name) = rev2 {
+        list(out, &Listing::default(), name, Names::Utf8);
     }
 }
 
@@ -280,27 +286,36 @@ mod tests {
         check(|out| exists(out, 172), "* 172 EXISTS\r\n");
         check(|out| recent(out, 0), "* 0 RECENT\r\n");
         check(|out| expunge(out, Seq(44)), "* 44 EXPUNGE\r\n");
-        check(|out| namespace(out, Some("shared/")), "* NAMESPACE ((\"\" \"/\")) ((shared/ \"/\")) NIL\r\n");
-        check(|out| namespace(out, None), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+        check(
+            |out| namespace(out, Some("shared/"), Names::Utf7),
+            "* NAMESPACE ((\"\" \"/\")) ((shared/ \"/\")) NIL\r\n",
+        );
+        check(|out| namespace(out, None, Names::Utf7), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
         let attributes = ListAttributes::NO_SELECT | ListAttributes::HAS_CHILDREN;
         let listing = Listing { attributes, ..Listing::default() };
-        check(|out| list(out, &listing, "a b"), "* LIST (\\Noselect \\HasChildren) \"/\" \"a b\"\r\n");
+        check(|out| list(out, &listing, "a b", Names::Utf7), "* LIST (\\Noselect \\HasChildren) \"/\" \"a b\"\r\n");
         let listing = Listing { lsub: true, ..Listing::default() };
-        check(|out| list(out, &listing, "INBOX"), "* LSUB () \"/\" INBOX\r\n");
+        check(|out| list(out, &listing, "INBOX", Names::Utf7), "* LSUB () \"/\" INBOX\r\n");
         let listing = Listing { xlist: true, ..Listing::default() };
-        check(|out| list(out, &listing, "INBOX"), "* XLIST (\\Inbox) \"/\" INBOX\r\n");
+        check(|out| list(out, &listing, "INBOX", Names::Utf7), "* XLIST (\\Inbox) \"/\" INBOX\r\n");
         let (attributes, uses) = (ListAttributes::SUBSCRIBED, SpecialUse::SENT | SpecialUse::IMPORTANT);
         let below = &["SUBSCRIBED", "SPECIAL-USE"];
         let listing = Listing { attributes, uses, below, old_name: Some("a"), ..Listing::default() };
         let line = "* LIST (\\Subscribed \\Sent \\Important) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\") \"OLDNAME\" (a))\r\n";
-        check(|out| list(out, &listing, "x"), line);
+        check(|out| list(out, &listing, "x", Names::Utf7), line);
     }
 
     #[test]
     fn status_tells_what_was_asked() {
         let info = StatusInfo { messages: 231, uid_next: 44292, highest_modseq: 7, ..StatusInfo::default() };
         let two = StatusItems(StatusItems::MESSAGES.0 | StatusItems::UIDNEXT.0);
-        check(|out| status(out, "blurdybloop", two, &info), "* STATUS blurdybloop (MESSAGES 231 UIDNEXT 44292)\r\n");
-        check(|out| status(out, "x", StatusItems::HIGHESTMODSEQ, &info), "* STATUS x (HIGHESTMODSEQ 7)\r\n");
+        check(
+            |out| status(out, "blurdybloop", two, &info, Names::Utf7),
+            "* STATUS blurdybloop (MESSAGES 231 UIDNEXT 44292)\r\n",
+        );
+        check(
+            |out| status(out, "x", StatusItems::HIGHESTMODSEQ, &info, Names::Utf7),
+            "* STATUS x (HIGHESTMODSEQ 7)\r\n",
+        );
     }
 }

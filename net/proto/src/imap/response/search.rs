@@ -1,6 +1,6 @@
 //! What SEARCH, SORT, THREAD and ESEARCH tell.
 
-use super::text;
+use super::{Names, text};
 use crate::imap::{Results, Returns};
 use skein_base::{IdSet, ModSeq, UidValidity};
 
@@ -41,16 +41,16 @@ pub struct Correlator<'a> {
     /// The command's tag.
     pub tag: &'a str,
     /// The mailbox and its UIDVALIDITY, when it may be another than the selected one.
-    pub mailbox: Option<(&'a str, UidValidity)>,
+    pub mailbox: Option<(&'a str, UidValidity, Names)>,
 }
 
 /// `* ESEARCH (TAG "A285" MAILBOX x UIDVALIDITY 7) UID`
 fn begin(out: &mut Vec<u8>, of: Correlator<'_>, uid: bool) {
     out.extend_from_slice(b"* ESEARCH (TAG ");
     text::string(out, of.tag.as_bytes());
-    if let Some((name, validity)) = of.mailbox {
+    if let Some((name, validity, names)) = of.mailbox {
         out.extend_from_slice(b" MAILBOX ");
-        text::mailbox(out, name);
+        text::mailbox(out, name, names);
         labelled(out, " UIDVALIDITY ", u64::from(validity.0));
     }
     out.extend_from_slice(if uid { b") UID" } else { b")" });
@@ -206,7 +206,7 @@ mod tests {
             &[],
             "* ESEARCH (TAG \"A1\")\r\n",
         );
-        let of = Correlator { tag: "A1", mailbox: Some(("Entw\u{fc}rfe", UidValidity(7))) };
+        let of = Correlator { tag: "A1", mailbox: Some(("Entw\u{fc}rfe", UidValidity(7), Names::Utf7)) };
         let sorted = Results::Sorted(vec![9, 3, 4]);
         let line =
             "* ESEARCH (TAG \"A1\" MAILBOX \"Entw&APw-rfe\" UIDVALIDITY 7) UID MIN 9 MAX 4 COUNT 3 ALL 9,3:4\r\n";

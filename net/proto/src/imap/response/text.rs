@@ -54,8 +54,30 @@ pub fn nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
     }
 }
 
-/// A mailbox name in modified UTF-7, as an astring.
-pub fn mailbox(out: &mut Vec<u8>, name: &str) {
+/// How mailbox names are written on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub enum Names {
+    /// In modified UTF-7 (RFC 3501 §5.1.3).
+    #[default]
+    Utf7,
+    /// As they are: the client has enabled UTF8=ACCEPT (RFC 6855 §3) or IMAP4rev2 (RFC 9051 §5.1).
+    Utf8,
+}
+
+/// A mailbox name, as an astring.
+pub fn mailbox(out: &mut Vec<u8>, name: &str, names: Names) {
+    if names == Names::Utf8 {
+        let atom = !name.is_empty() && name.bytes().all(is_astring_char) && !name.eq_ignore_ascii_case("NIL");
+        if atom {
+            return out.extend_from_slice(name.as_bytes());
+        }
+        // Names hold no control characters, so quotes always hold them.
+        out.push(b'"');
+        let start = out.len();
+        out.extend_from_slice(name.as_bytes());
+        quote_from(out, start);
+        return out.push(b'"');
+    }
     let start = out.len();
     let plain = !name.is_empty() && name.bytes().all(|b| is_astring_char(b) && b != b'&') && name != "NIL";
     if plain {
@@ -166,7 +188,17 @@ mod tests {
             ("", "\"\""),
             ("NIL", "\"NIL\""),
         ] {
-            assert_eq!(written(|out| mailbox(out, name)), wire);
+            assert_eq!(written(|out| mailbox(out, name, Names::Utf7)), wire);
+        }
+        for (name, wire) in [
+            ("INBOX", "INBOX"),
+            ("Entwürfe", "\"Entwürfe\""),
+            ("R&D", "R&D"),
+            ("a\"\\b", "\"a\\\"\\\\b\""),
+            ("", "\"\""),
+            ("nil", "\"nil\""),
+        ] {
+            assert_eq!(written(|out| mailbox(out, name, Names::Utf8)), wire);
         }
     }
 
