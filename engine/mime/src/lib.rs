@@ -34,7 +34,7 @@ pub use date::{SentDate, parse_date};
 pub use header::{Field, Fields, fields, filter_header, header_len};
 pub use normalise::Crlf;
 pub use params::{ContentType, Disposition, Param};
-pub use render::{Address, addresses, body, bodystructure, envelope};
+pub use render::{Address, addresses, body, bodystructure, envelope, part_structure};
 pub use section::{PartTable, Place, Section, What, locate};
 pub use span::Span;
 pub use structure::{Kind, Part, PartFields, structure};

@@ -66,6 +66,8 @@ const AFTER_LOGIN: &[&str] = &[
     "UNAUTHENTICATE",
     "UNSELECT",
     "URL-PARTIAL",
+    "URLAUTH",
+    "URLAUTH=BINARY",
     "UTF8=ACCEPT",
     "WITHIN",
     "APPENDLIMIT=104857600",
@@ -233,6 +235,7 @@ fn code(text: &str) -> Code {
             Code::CopyUid { validity, from: set(words[2]), to: set(words[3]) }
         }
         "LONGENTRIES" => Code::MetadataLongEntries(words[1].parse().unwrap()),
+        "URLMECH" => Code::UrlMech,
         "MAILBOXID" => Code::MailboxId(words[1].parse().unwrap()),
         "MODIFIED" => Code::Modified(set(words[1])),
         "HIGHESTMODSEQ" => Code::HighestModSeq(ModSeq(words[1].parse().unwrap())),

@@ -230,8 +230,8 @@ impl Host {
         Elsewhere { side: self.side(), patience: Duration::from_secs(u64::from(seconds)) }
     }
 
-    /// Fresh random bytes for a nonce.
-    fn chance<const N: usize>(&self) -> Option<[u8; N]> {
+    /// Fresh random bytes.
+    pub(crate) fn chance<const N: usize>(&self) -> Option<[u8; N]> {
         let mut bytes = [0; N];
         let got = rustix::rand::getrandom(&mut bytes[..], rustix::rand::GetRandomFlags::empty()).ok()?;
         (got == N).then_some(bytes)

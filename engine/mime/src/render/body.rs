@@ -7,12 +7,29 @@ use crate::structure::{Kind, Part};
 
 /// Writes BODY: the structure without extension data.
 pub fn body(message: &[u8], parts: &[Part], out: &mut Vec<u8>) {
-    Body { message, parts, extended: false }.part(0, out);
+    Body { message, parts, extended: false, decoded: None }.part(0, out);
 }
 
 /// Writes BODYSTRUCTURE: the structure with extension data.
 pub fn bodystructure(message: &[u8], parts: &[Part], out: &mut Vec<u8>) {
-    Body { message, parts, extended: true }.part(0, out);
+    Body { message, parts, extended: true, decoded: None }.part(0, out);
+}
+
+/// Writes the part of BODYSTRUCTURE that a path leads to; false when there is none. A leaf that is shown without its transfer encoding has
+/// another one then, and other octets; its lines are not counted (RFC 5524 §3.2, as Dovecot).
+pub fn part_structure(
+    message: &[u8],
+    parts: &[Part],
+    path: &[u32],
+    decoded: Option<(&str, u64)>,
+    out: &mut Vec<u8>,
+) -> bool {
+    let index = crate::section::find(parts, path);
+    if let Some(index) = index {
+        let leaf = decoded.filter(|_| parts[index].kind == Kind::Leaf).map(|decoded| (index, decoded));
+        Body { message, parts, extended: true, decoded: leaf }.part(index, out);
+    }
+    index.is_some()
 }
 
 /// What a multipart without parts shows, since the grammar wants one at least.
@@ -22,6 +39,8 @@ struct Body<'a> {
     message: &'a [u8],
     parts: &'a [Part],
     extended: bool,
+    /// A part that is shown with another encoding and size.
+    decoded: Option<(usize, (&'a str, u64))>,
 }
 
 impl Body<'_> {
@@ -64,15 +83,21 @@ impl Body<'_> {
         let of = |span: Option<crate::Span>| span.map(|s| s.of(self.message));
         optional(of(part.fields.id), out);
         optional(of(part.fields.description), out);
-        string(part.encoding(self.message), out);
-        out.push(b' ');
-        number(part.body.len(), out);
+        let decoded = self.decoded.filter(|(at, _)| *at == index).map(|(_, decoded)| decoded);
+        match decoded {
+            Some((encoding, bytes)) => out.extend_from_slice(format!("\"{encoding}\" {bytes}").as_bytes()),
+            None => {
+                string(part.encoding(self.message), out);
+                out.push(b' ');
+                number(part.body.len(), out);
+            }
+        }
         if part.kind == Kind::Message {
             self.message(index, out);
         }
         if text || part.kind == Kind::Message {
             out.push(b' ');
-            number(part.lines as usize, out);
+            number(if decoded.is_some() { 0 } else { part.lines as usize }, out);
         }
         if self.extended {
             out.push(b' ');

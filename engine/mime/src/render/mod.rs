@@ -15,7 +15,7 @@ mod envelope;
 mod string;
 
 pub use address::{Address, addresses};
-pub use body::{body, bodystructure};
+pub use body::{body, bodystructure, part_structure};
 pub use envelope::envelope;
 
 #[cfg(test)]

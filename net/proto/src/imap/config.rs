@@ -49,6 +49,8 @@ const CAPABILITIES: &[&str] = &[
     "UNAUTHENTICATE",
     "UNSELECT",
     "URL-PARTIAL",
+    "URLAUTH",
+    "URLAUTH=BINARY",
     "UTF8=ACCEPT",
     "WITHIN",
 ];

@@ -46,5 +46,7 @@ pub const NOTIFY_GROUPS_MAX: usize = 32;
 pub const NOTIFY_MAILBOXES_MAX: usize = 256;
 /// Patterns of one LIST (RFC 5258 §3).
 pub const LIST_PATTERNS_MAX: usize = 32;
+/// URLs of one GENURLAUTH or URLFETCH: each may cost a look at another user's mailbox.
+pub const URLS_MAX: usize = 128;
 /// Bytes of an IMAP URL: the longest mailbox name, all of it percent-encoded, and a section with many fields.
 pub const URL_BYTES_MAX: usize = 8 * 1024;

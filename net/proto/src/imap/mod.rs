@@ -51,7 +51,7 @@ pub use reply::{Code, Reply, SelectedInfo, StatusInfo};
 pub use request::{
     AppendTo, BinarySection, BodySection, Day, Depth, FetchItem, FetchItems, FlagList, ListOptions, Mode, NotifyEvents,
     NotifySelected, NotifySet, Partial, PreviewForm, Replaced, Request, Resync, SearchKey, SectionText, SortBy,
-    SortKey, StatusItems, StoreMode, ThreadBy,
+    SortKey, StatusItems, StoreMode, ThreadBy, UrlItems,
 };
 pub use returns::{ResultRange, Results, Returns, Update};
 pub use set::SeqSet;

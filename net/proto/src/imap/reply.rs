@@ -97,6 +97,8 @@ pub enum Code {
     NotificationOverflow,
     /// `BADEVENT (MessageNew ..)` (RFC 5465 §3.1): only these events are told.
     BadEvent,
+    /// `URLMECH INTERNAL` (RFC 4467 §6)
+    UrlMech,
     /// `USEATTR` (RFC 6154 §3): a use that no mailbox can have, or another one has.
     UseAttr,
     /// `NOUPDATE "tag"` (RFC 5267 §4.3.1): what the command with this tag finds is not kept up.

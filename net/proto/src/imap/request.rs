@@ -285,6 +285,21 @@ pub enum Request {
     /// [`response::highest_modseq`](super::response::highest_modseq). From now on every FETCH line with FLAGS
     /// carries MODSEQ; `Imap::condstore` tells. Reply: `Done`.
     Enable,
+    /// GENURLAUTH (RFC 4467 §7): the session writes `* GENURLAUTH` with each URL as it lets others read what it names. Reply: `Done`.
+    GenUrlAuth {
+        /// URLs and mechanisms, as the client wrote them.
+        urls: Vec<(String, String)>,
+    },
+    /// RESETKEY: what was authorized until now is so no more. Reply: `Done` or `DoneCode(UrlMech)`.
+    ResetKey {
+        /// In this mailbox; in all without one.
+        mailbox: Option<String>,
+    },
+    /// URLFETCH: the session writes `* URLFETCH` for each URL. Reply: `Done`.
+    UrlFetch {
+        /// URLs, and what is asked of them in the form of RFC 5524.
+        urls: Vec<(String, Option<UrlItems>)>,
+    },
     /// A command of an extension. Reply: `Done` or `DoneCode`.
     Extension {
         /// Which.
@@ -489,6 +504,17 @@ pub enum ThreadBy {
     References,
     /// `REFS` (draft-ietf-morg-inthread)
     Refs,
+}
+
+/// What URLFETCH asks of a URL (RFC 5524 §3).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct UrlItems {
+    /// `BODY`: as it is stored.
+    pub body: bool,
+    /// `BINARY`: without its transfer encoding.
+    pub binary: bool,
+    /// `BODYPARTSTRUCTURE`
+    pub structure: bool,
 }
 
 /// What STORE does with its flags.

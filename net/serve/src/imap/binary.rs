@@ -13,7 +13,7 @@ use super::session::Session;
 use crate::message::Message;
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_mime::{Decoder, Piece, Transfer, binary_header};
-use skein_proto::imap::response::FetchLine;
+use skein_proto::imap::response::{FetchLine, literal_head};
 use skein_proto::imap::{BinarySection, FetchItem, FetchItems, Partial};
 use skein_store::StoreError;
 use std::io;
@@ -52,6 +52,7 @@ struct Place {
 struct Measure {
     bytes: u64,
     has_nul: bool,
+    has_eight_bit: bool,
     /// All of it, when there was room. The items of one FETCH share a chunk.
     kept: Option<Vec<u8>>,
 }
@@ -111,15 +112,26 @@ impl Session {
             link.out().extend_from_slice(&kept);
             return Ok(());
         }
-        let window = window(section.partial);
+        self.write_content(content, &window(section.partial), measure.bytes, message, link).await
+    }
+
+    /// Writes so many bytes, which the client has been told of.
+    async fn write_content(
+        &self,
+        content: &Content,
+        window: &Range<u64>,
+        bytes: u64,
+        message: &mut Message<'_>,
+        link: &mut Link<'_>,
+    ) -> Result<(), Failure> {
         let (mut place, mut at, mut sent, mut chunk) = (Place::default(), 0, 0, Vec::new());
-        while sent < measure.bytes {
+        while sent < bytes {
             chunk.clear();
             // The literal's length is told already: nothing but these bytes may follow, or the connection ends.
             if !content.read(&mut place, message, &mut chunk).await.map_err(super::fetch::broken)? {
                 return Err(Failure::Gone(io::ErrorKind::UnexpectedEof.into()));
             }
-            let wanted = cut(&chunk, &mut at, &window);
+            let wanted = cut(&chunk, &mut at, window);
             sent += wanted.len() as u64;
             link.out().extend_from_slice(wanted);
             link.drain_if_full(self).await.map_err(Failure::Gone)?;
@@ -127,6 +139,56 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// What the section of these part numbers is without its transfer encoding: the encoding that it has then, and its bytes. `None` when it can not
+/// be taken off, or the section is not there.
+pub(super) async fn decoded_size(
+    path: &[u32],
+    message: &mut Message<'_>,
+) -> Result<Option<(&'static str, u64)>, Failure> {
+    let content = match Content::of(path, message).await {
+        Ok(Some(content)) => content,
+        Ok(None) | Err(Failure::UnknownEncoding) => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
+    let measure = content.measure(message, &window(None), 0).await?;
+    let encoding = match (measure.has_nul, measure.has_eight_bit) {
+        (true, _) => "binary",
+        (false, true) => "8bit",
+        (false, false) => "7bit",
+    };
+    Ok(Some((encoding, measure.bytes)))
+}
+
+/// The section of these part numbers without its transfer encoding, as a `literal` or `literal8`; NIL when that can not be done, or it is
+/// not there. A large one is decoded twice, and never held.
+pub(super) async fn write_decoded(
+    session: &Session,
+    path: &[u32],
+    partial: Option<Partial>,
+    message: &mut Message<'_>,
+    link: &mut Link<'_>,
+) -> Result<(), Failure> {
+    let content = match Content::of(path, message).await {
+        Ok(Some(content)) => content,
+        Ok(None) | Err(Failure::UnknownEncoding) => {
+            link.out().extend_from_slice(b"NIL");
+            return Ok(());
+        }
+        Err(failure) => return Err(failure),
+    };
+    let window = window(partial);
+    let measure = content.measure(message, &window, BODY_CHUNK_BYTES).await?;
+    if measure.has_nul {
+        link.out().push(b'~');
+    }
+    literal_head(link.out(), measure.bytes);
+    if let Some(kept) = measure.kept {
+        link.out().extend_from_slice(&kept);
+        return Ok(());
+    }
+    session.write_content(&content, &window, measure.bytes, message, link).await
 }
 
 impl Measured {
@@ -182,6 +244,7 @@ impl Content {
             let wanted = cut(&chunk, &mut at, window);
             measure.bytes += wanted.len() as u64;
             measure.has_nul |= memchr::memchr(0, wanted).is_some();
+            measure.has_eight_bit |= !wanted.is_ascii();
             if measure.bytes > room as u64 {
                 measure.kept = None;
             }

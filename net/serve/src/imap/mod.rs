@@ -17,6 +17,7 @@ mod sort;
 mod store;
 mod sync;
 mod thread;
+mod urlauth;
 mod visit;
 mod watch;
 

@@ -191,6 +191,9 @@ impl Session {
                 }
                 Reply::Done
             }
+            Request::GenUrlAuth { urls } => self.generate_urls(&urls, link),
+            Request::ResetKey { mailbox } => self.reset_key(mailbox.as_deref()),
+            Request::UrlFetch { urls } => Box::pin(self.fetch_urls(urls, link)).await?,
             Request::Extension { command, arguments } => Box::pin(self.extension(command, &arguments, link)).await,
             Request::Login { .. } | Request::Sasl(_) => Reply::bad("Already logged in"),
         })

@@ -9,7 +9,7 @@
 //! message    COPY MOVE STORE EXPUNGE, sets and flags
 //! metadata   GETMETADATA SETMETADATA    notify     NOTIFY
 //! fetch      FETCH    search     SEARCH    filter     which mailboxes
-//! returns    RETURN
+//! returns    RETURN    urlauth    GENURLAUTH RESETKEY URLFETCH
 //! ```
 
 mod append;
@@ -24,6 +24,7 @@ mod notify;
 mod returns;
 mod search;
 mod session;
+mod urlauth;
 
 pub(crate) use append::{AppendAt, AppendLine, AppendSoFar, AppendThen, append_line};
 pub(crate) use cursor::{Cursor, fold_inbox, named_mailbox};
@@ -177,6 +178,9 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::GetMetadata => metadata::get(c)?,
         Verb::SetMetadata => metadata::set(c)?,
         Verb::Notify => notify::notify(c)?,
+        Verb::GenUrlAuth => urlauth::generate(c)?,
+        Verb::ResetKey => urlauth::reset(c)?,
+        Verb::UrlFetch => urlauth::fetch(c)?,
         Verb::Append | Verb::Replace | Verb::UidReplace => unreachable!("read line by line"),
         Verb::Expunge => Command::Ask(Request::Expunge { uids: None }),
         Verb::UidExpunge => message::uid_expunge(c)?,

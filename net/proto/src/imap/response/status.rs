@@ -119,6 +119,7 @@ fn name(code: &Code) -> &'static str {
         Code::MetadataNoPrivate => "METADATA NOPRIVATE",
         Code::NotificationOverflow => "NOTIFICATIONOVERFLOW",
         Code::BadEvent => "BADEVENT",
+        Code::UrlMech => "URLMECH INTERNAL",
         Code::UseAttr => "USEATTR",
         Code::NoUpdate(_) => "NOUPDATE",
         Code::NotSaved => "NOTSAVED",
