@@ -129,9 +129,11 @@ pub fn shard_id() -> Option<ShardId> {
 pub fn spawn<T: 'static>(class: Class, label: impl Into<Label>, future: impl Future<Output = T> + 'static) -> Task<T> {
     let label = label.into();
     let queue = with_local(|local| local.queues.of(class));
+    // Boxed: awaited in the block below it would take its room twice.
+    let future = Box::pin(AssertUnwindSafe(future).catch_unwind());
     let caught = async move {
         let _counted = crate::metrics::TASKS[class as usize].hold();
-        AssertUnwindSafe(future).catch_unwind().await.map_err(|payload| {
+        future.await.map_err(|payload| {
             let panicked = Panicked::from_payload(payload.as_ref());
             tracing::error!(task = %label, panic = %panicked.message, "a task panicked; only this task ends");
             crate::metrics::TASK_PANICS.add(1);

@@ -85,17 +85,27 @@ enum Wake {
 }
 
 /// Serves a connection just accepted.
-pub(crate) async fn serve(host: Host, mut conn: Conn, seat: Seat) {
+pub(crate) fn serve(host: Host, conn: Conn, seat: Seat) -> impl Future<Output = ()> {
+    // Boxed, as in the other protocols: the task of a connection that waits is small.
+    let pump = Box::pin(accept(host, conn, seat));
+    async move {
+        if let Some(pump) = pump.await {
+            pump.serve().await;
+        }
+    }
+}
+
+async fn accept(host: Host, mut conn: Conn, seat: Seat) -> Option<Box<Pump>> {
     if conn.door().is_implicit_tls() && !start_tls(&mut conn, 0).await {
         seat.ends("TLS was not agreed");
-        return;
+        return None;
     }
     let mut settings = host.settings().lmtp.clone();
     settings.starttls = conn.door().offers_tls();
     settings.trusts = trusts(&host, &conn);
     let machine = Lmtp::new(settings, conn.is_secure());
     let (live, counted) = (host.enter(), metrics::connections("lmtp").hold());
-    let mut pump = Pump {
+    Some(Box::new(Pump {
         host,
         conn,
         machine,
@@ -107,13 +117,7 @@ pub(crate) async fn serve(host: Host, mut conn: Conn, seat: Seat) {
         seat,
         _live: live,
         _counted: counted,
-    };
-    let end = pump.run().await;
-    pump.seat.counts(&pump.conn);
-    match end {
-        Ok(()) => pump.conn.close().await,
-        Err(error) => tracing::debug!(peer = %pump.conn.peer(), %error, "the connection broke"),
-    }
+    }))
 }
 
 /// Whether what it says of others counts. Who may use a Unix socket is trusted as its permissions have it, where anybody is.
@@ -124,46 +128,20 @@ fn trusts(host: &Host, conn: &Conn) -> bool {
 }
 
 impl Pump {
+    async fn serve(mut self: Box<Self>) {
+        let end = self.run().await;
+        self.seat.counts(&self.conn);
+        match end {
+            Ok(()) => Box::pin(self.conn.close()).await,
+            Err(error) => tracing::debug!(peer = %self.conn.peer(), %error, "the connection broke"),
+        }
+    }
+
     async fn run(&mut self) -> io::Result<()> {
         loop {
-            loop {
-                match self.machine.next() {
-                    Step::Ask(id, request) => {
-                        let (command, start) = (commands::lmtp(&request), Instant::now());
-                        let reply = self.answer(request).await;
-                        if let Some(command) = command {
-                            command.ends(start);
-                        }
-                        self.machine.answer(id, reply);
-                    }
-                    Step::StartTls => {
-                        self.flush().await?;
-                        let unread = self.input.len() - self.at;
-                        self.message = None;
-                        self.input.clear();
-                        self.at = 0;
-                        if !start_tls(&mut self.conn, unread).await {
-                            self.seat.ends("TLS was not agreed");
-                            return Ok(());
-                        }
-                        self.machine.tls_started();
-                    }
-                    Step::Close(why) => {
-                        let kicked = self.seat.is_kicked();
-                        self.seat.ends(if kicked { "kicked" } else { words(why) });
-                        return self.flush().await;
-                    }
-                    Step::Wait => unreachable!("each question is answered before the next look"),
-                    Step::More if self.at < self.input.len() => {
-                        let taken = self.machine.feed(&self.input[self.at..], RealClock.monotonic_ms());
-                        self.at += taken;
-                        if taken == 0 {
-                            // Its output is full: it takes more once that has left.
-                            self.flush().await?;
-                        }
-                    }
-                    Step::More => break,
-                }
+            // Boxed: while the connection waits none of this state is held.
+            if Box::pin(self.run_machine()).await? {
+                return Ok(());
             }
             self.flush().await?;
             self.input.clear();
@@ -180,6 +158,50 @@ impl Pump {
                     self.told_to_stop = true;
                 }
                 Wake::Tick => {}
+            }
+        }
+    }
+
+    /// Feeds the machine and does what it asks, until it wants more input; true when the connection is to be closed.
+    async fn run_machine(&mut self) -> io::Result<bool> {
+        loop {
+            match self.machine.next() {
+                Step::Ask(id, request) => {
+                    let (command, start) = (commands::lmtp(&request), Instant::now());
+                    let reply = self.answer(request).await;
+                    if let Some(command) = command {
+                        command.ends(start);
+                    }
+                    self.machine.answer(id, reply);
+                }
+                Step::StartTls => {
+                    self.flush().await?;
+                    let unread = self.input.len() - self.at;
+                    self.message = None;
+                    self.input.clear();
+                    self.at = 0;
+                    if !start_tls(&mut self.conn, unread).await {
+                        self.seat.ends("TLS was not agreed");
+                        return Ok(true);
+                    }
+                    self.machine.tls_started();
+                }
+                Step::Close(why) => {
+                    let kicked = self.seat.is_kicked();
+                    self.seat.ends(if kicked { "kicked" } else { words(why) });
+                    self.flush().await?;
+                    return Ok(true);
+                }
+                Step::Wait => unreachable!("each question is answered before the next look"),
+                Step::More if self.at < self.input.len() => {
+                    let taken = self.machine.feed(&self.input[self.at..], RealClock.monotonic_ms());
+                    self.at += taken;
+                    if taken == 0 {
+                        // Its output is full: it takes more once that has left.
+                        self.flush().await?;
+                    }
+                }
+                Step::More => return Ok(false),
             }
         }
     }

@@ -18,7 +18,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::pin::pin;
 use std::rc::Rc;
 use std::str::FromStr;
 
@@ -32,9 +31,10 @@ pub fn current_session() -> Option<SessionId> {
 }
 
 /// Runs `task` as a session's: [`current_session`] is `id` whenever it is polled. Costs no memory while it waits.
-pub(crate) async fn within(id: SessionId, task: impl Future<Output = ()>) {
-    let mut task = pin!(task);
-    std::future::poll_fn(|context| as_current(id, || task.as_mut().poll(context))).await;
+pub(crate) fn within(id: SessionId, task: impl Future<Output = ()>) -> impl Future<Output = ()> {
+    // Boxed: an argument that is pinned in an async function takes its room twice.
+    let mut task = Box::pin(task);
+    std::future::poll_fn(move |context| as_current(id, || task.as_mut().poll(context)))
 }
 
 fn as_current<R>(id: SessionId, work: impl FnOnce() -> R) -> R {

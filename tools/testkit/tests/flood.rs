@@ -10,7 +10,7 @@ use skein_testkit::{Server, process};
 /// Connections: what one process may hold where the limit of open files is 20 000.
 const CONNECTIONS: usize = 15_000;
 /// Memory for one silent connection before login, generously.
-const CONNECTION_BYTES_MAX: u64 = 24 * 1024;
+const CONNECTION_BYTES_MAX: u64 = 6 * 1024;
 /// Longest that one of the crowd may wait for its greeting.
 const GREETED_WITHIN: Duration = Duration::from_secs(20);
 /// Longest that a new client may wait for login and SELECT while all this goes on.

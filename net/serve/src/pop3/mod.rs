@@ -100,17 +100,33 @@ struct Pump {
 }
 
 /// Serves a connection just accepted on this shard.
-pub(crate) async fn serve(host: Host, mut conn: Conn, seat: Seat) {
+pub(crate) fn serve(host: Host, conn: Conn, seat: Seat) -> impl Future<Output = ()> {
+    run(accept(host, conn, seat))
+}
+
+/// Runs the pump once it is there. What comes before is boxed: the task of a connection that waits, as nearly all do, holds
+/// the pump's address and what it waits for.
+fn run(pump: impl Future<Output = Option<Box<Pump>>>) -> impl Future<Output = ()> {
+    let pump = Box::pin(pump);
+    async move {
+        if let Some(pump) = pump.await {
+            pump.run().await;
+        }
+    }
+}
+
+async fn accept(host: Host, mut conn: Conn, seat: Seat) -> Option<Box<Pump>> {
     if !admit_address(&host, &mut conn, b"-ERR [SYS/TEMP] Too many connections from your address\r\n").await {
         seat.ends("too many connections from the address");
-        return conn.close().await;
+        conn.close().await;
+        return None;
     }
     if conn.door().is_implicit_tls() && !start_tls(&mut conn, 0).await {
         seat.ends("TLS was not agreed");
-        return;
+        return None;
     }
     let machine = Pop3::new(config(&host.settings(), &conn), channel(&host, &conn).0);
-    Pump::new(host, conn, machine, seat).run().await;
+    Some(Box::new(Pump::new(host, conn, machine, seat)))
 }
 
 /// The shard's settings, as far as this client's way here allows.
@@ -126,12 +142,14 @@ fn config(settings: &HostSettings, conn: &Conn) -> Arc<Pop3Config> {
 }
 
 /// Serves a connection that logged in on another shard.
-pub(crate) async fn resume(host: Host, moved: Moved<Pop3>) {
-    let (conn, machine, accepted, seat) = moved.arrive(&host);
-    let mut pump = Pump::new(host, conn, machine, seat);
-    let reply = pump.log_in(&accepted).await;
-    pump.machine.answer(reply);
-    pump.run().await;
+pub(crate) fn resume(host: Host, moved: Moved<Pop3>) -> impl Future<Output = ()> {
+    run(async move {
+        let (conn, machine, accepted, seat) = moved.arrive(&host);
+        let mut pump = Box::new(Pump::new(host, conn, machine, seat));
+        let reply = pump.log_in(&accepted).await;
+        pump.machine.answer(reply);
+        Some(pump)
+    })
 }
 
 impl Pump {
@@ -157,14 +175,14 @@ impl Pump {
         }
     }
 
-    async fn run(mut self) {
+    async fn run(mut self: Box<Self>) {
         let end = self.pump().await;
         self.seat.counts(&self.conn);
         match end {
             Ok(End::Close) => {
                 // The maildrop is free before the client can come again, not after its last packet.
                 self.session = None;
-                self.conn.close().await;
+                Box::pin(self.conn.close()).await;
             }
             Ok(End::Move(accepted)) => {
                 let unread = self.input.split_off(self.at);
