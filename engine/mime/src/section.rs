@@ -230,4 +230,22 @@ mod tests {
         check(&[1], Text, None);
         check(&[2], Whole, None);
     }
+
+    /// The empty line after a part's header is the boundary's own line end when there is no body (RFC 2046 §5.1.1).
+    #[test]
+    fn a_part_of_nothing_but_a_header_has_no_empty_line() {
+        let message = concat!(
+            "Content-Type: multipart/mixed; boundary=x\r\n\r\n",
+            "--x\r\nA: 1\r\n\r\n--x\r\nB: 2\r\n--x\r\n\r\n--x\r\n",
+            "Content-Type: message/rfc822\r\n\r\nSubject: in\r\n\r\n--x--\r\n",
+        );
+        check(message, &[], What::Header, Some("Content-Type: multipart/mixed; boundary=x\r\n\r\n"));
+        check(message, &[1], What::Mime, Some("A: 1\r\n"));
+        check(message, &[1], What::Whole, Some(""));
+        check(message, &[2], What::Mime, Some("B: 2"));
+        check(message, &[3], What::Mime, Some(""));
+        check(message, &[4], What::Mime, Some("Content-Type: message/rfc822\r\n\r\n"));
+        check(message, &[4], What::Header, Some("Subject: in\r\n"));
+        check(message, &[4], What::Whole, Some("Subject: in\r\n\r\n"));
+    }
 }

@@ -129,7 +129,9 @@ impl Walk<'_> {
             // The line end before a boundary belongs to it, but not when it already ended a boundary or a header.
             let end = before_line_end(self.message, hit.line_start).max(at);
             let keep = self.parts[self.bounds[hit.bound].part].depth as usize + 1;
-            self.close_beyond(keep, end);
+            if self.close_beyond(keep, end) {
+                self.cut_header(hit.line_start, end);
+            }
             at = hit.line_end;
             if hit.closing {
                 self.bounds.truncate(hit.bound);
@@ -142,6 +144,17 @@ impl Walk<'_> {
             (at, early) = self.enter(at);
         }
         self.close_beyond(0, self.message.len());
+    }
+
+    /// Takes from the part that a boundary ended at its header, `end`, the line end that belongs to the boundary (RFC 2046
+    /// §5.1.1): it has neither a body nor the empty line before one. What is around it keeps its size, as Dovecot has it.
+    fn cut_header(&mut self, line_start: usize, end: usize) {
+        let last = self.parts.last_mut().expect("the message itself");
+        if last.header.end as usize == end {
+            let cut = before_line_end(self.message, line_start).clamp(last.header.start as usize, end);
+            last.header.end = cut as u32;
+            last.body = Span::new(cut, cut);
+        }
     }
 
     /// Opens the part whose header starts at `at`, and the messages that start where its header ends. Answers where the
@@ -266,13 +279,15 @@ impl Walk<'_> {
         Some(Hit { bound, line_start: at, line_end: end, closing })
     }
 
-    /// Ends all but the `keep` outermost open parts at `end`. The table grew only by what is inside them.
-    fn close_beyond(&mut self, keep: usize, end: usize) {
-        let count = self.parts.len() as u32;
+    /// Ends all but the `keep` outermost open parts at `end`. The table grew only by what is inside them. True when there
+    /// were any.
+    fn close_beyond(&mut self, keep: usize, end: usize) -> bool {
+        let (count, open) = (self.parts.len() as u32, self.open.len());
         for index in self.open.drain(keep..) {
             self.parts[index].after = count;
             self.parts[index].body.end = end as u32;
         }
+        open > keep
     }
 }
 
