@@ -63,13 +63,22 @@ fn write_one(address: &Address<'_>, out: &mut Vec<u8>) {
             out.push(b' ');
             string::or_nil(route.as_deref(), string::string, out);
             out.push(b' ');
-            string::string(mailbox.as_deref().unwrap_or(b"MISSING_MAILBOX"), out);
+            string::string(local_part(mailbox.as_deref()), out);
             out.push(b' ');
-            let missing: &[u8] = if *broken { b"SYNTAX_ERROR" } else { b"MISSING_DOMAIN" };
-            string::string(domain.as_deref().unwrap_or(missing), out);
+            string::string(domain_part(domain.as_deref(), *broken), out);
             out.push(b')');
         }
     }
+}
+
+/// The mailbox, or the mark of a missing one.
+pub(crate) fn local_part(mailbox: Option<&[u8]>) -> &[u8] {
+    mailbox.unwrap_or(b"MISSING_MAILBOX")
+}
+
+/// The domain, or the mark of a missing one, of an address that is `broken` or not.
+pub(crate) fn domain_part(domain: Option<&[u8]>, broken: bool) -> &[u8] {
+    domain.unwrap_or(if broken { b"SYNTAX_ERROR" } else { b"MISSING_DOMAIN" })
 }
 
 struct List<'a> {

@@ -15,6 +15,7 @@ mod envelope;
 mod string;
 
 pub use address::{Address, addresses};
+pub(crate) use address::{domain_part, local_part};
 pub use body::{body, bodystructure, part_structure};
 pub use envelope::envelope;
 

@@ -1,7 +1,7 @@
 //! Text for SORT (RFC 5256): what is compared of subjects and addresses.
 
 use super::{fold, word};
-use crate::render::{Address, addresses};
+use crate::render::{Address, addresses, domain_part, local_part};
 
 /// Bytes of one text that are compared at most.
 const COMPARED_BYTES_MAX: usize = 1024;
@@ -19,14 +19,13 @@ fn collated(text: &str) -> String {
     out
 }
 
-/// The local part of a field's first address, or the name of its first group, as SORT compares it (RFC 5256 §3); empty when there
-/// is none.
+/// The local part of a field's first address, or the name of its first group, as SORT compares it (RFC 5256 §3), with the marks of
+/// ENVELOPE for what is missing; empty when there is no address.
 pub fn first_mailbox(value: &[u8]) -> String {
     let first = addresses(value).into_iter().next();
     match first {
-        Some(Address::Mailbox { mailbox: Some(text), .. } | Address::GroupStart(text)) => {
-            collated(&String::from_utf8_lossy(&text))
-        }
+        Some(Address::Mailbox { mailbox, .. }) => collated(&String::from_utf8_lossy(local_part(mailbox.as_deref()))),
+        Some(Address::GroupStart(text)) => collated(&String::from_utf8_lossy(&text)),
         _ => String::new(),
     }
 }
@@ -35,11 +34,11 @@ pub fn first_mailbox(value: &[u8]) -> String {
 /// (RFC 5957 §3); empty when there is none.
 pub fn first_display(value: &[u8]) -> String {
     match addresses(value).into_iter().next() {
-        Some(Address::Mailbox { name, mailbox, domain, .. }) => {
+        Some(Address::Mailbox { name, mailbox, domain, broken, .. }) => {
             let name = name.map(|name| word::decode(&name)).filter(|name| !name.is_empty());
             name.map_or_else(
                 || {
-                    let parts = mailbox.into_iter().chain(domain).collect::<Vec<_>>();
+                    let parts = [local_part(mailbox.as_deref()), domain_part(domain.as_deref(), broken)];
                     collated(&String::from_utf8_lossy(&parts.join(&b'@')))
                 },
                 |name| collated(&name),
@@ -172,7 +171,8 @@ mod tests {
             ("bob@example.org (Bob)", "BOB"),
             ("Friends: a@b;", "FRIENDS"),
             ("", ""),
-            (",", ""),
+            (",", "MISSING_MAILBOX"),
+            ("<>, x@y", "MISSING_MAILBOX"),
         ] {
             assert_eq!(first_mailbox(value.as_bytes()), mailbox, "{value}");
         }
@@ -187,7 +187,8 @@ mod tests {
             ("\"\" <e@f.g>", "E@F.G"),
             ("b@c.d (Bob)", "BOB"),
             ("b@c.d, Zoe <z@x>", "B@C.D"),
-            ("d", "D"),
+            ("d", "D@MISSING_DOMAIN"),
+            ("<>", "MISSING_MAILBOX@MISSING_DOMAIN"),
             ("a: xx@xx.org;", "A"),
             ("", ""),
         ] {
