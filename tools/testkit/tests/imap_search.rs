@@ -1,7 +1,7 @@
 //! What extensions add to SEARCH, FETCH, STATUS and CREATE, against the running server.
 
 use skein_testkit::Server;
-use skein_testkit::imap::{Client, Reply, Value};
+use skein_testkit::imap::{Client, Reply, Status, Value};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// INTERNALDATE so many seconds ago, as a client writes it.
@@ -137,4 +137,20 @@ fn messages_and_mailboxes_have_ids() {
     client.command("EXAMINE Other").expect("EXAMINE").expect_ok();
     assert_eq!(client.command(&format!("SEARCH EMAILID {email}")).expect("SEARCH").expect_ok().search(), [1]);
     assert_eq!(client.command("SEARCH EMAILID M00 THREADID T1").expect("SEARCH").expect_ok().search(), [0; 0]);
+}
+
+/// RFC 3501 §9, seq-number: `*` is a number too high where there is none. SEARCH just finds nothing.
+#[test]
+fn an_empty_mailbox_has_no_last_message() {
+    let server = Server::start();
+    let mut client = server.login(&Server::user(1));
+    client.command("SELECT INBOX").expect("SELECT").expect_ok();
+    for command in
+        ["FETCH 1:* (FLAGS)", "FETCH * (UID)", "STORE 1:* +FLAGS (\\Seen)", "COPY * INBOX", "MOVE 2,*:1 INBOX"]
+    {
+        assert_eq!(client.command(command).expect(command).status, Status::Bad, "{command}");
+    }
+    for command in ["UID FETCH 1:* (FLAGS)", "UID COPY * INBOX", "SEARCH 1:*", "UID EXPUNGE 1:*"] {
+        client.command(command).expect(command).expect_ok();
+    }
 }

@@ -117,6 +117,10 @@ impl Session {
                 return Some(set.resolve(mailbox.last_visible(view).map_or(0, |last| last.0)));
             }
             let exists = mailbox.exists(view);
+            // As `*` is in an empty mailbox (RFC 3501 §9, seq-number).
+            if exists == 0 && set.has_star() {
+                return None;
+            }
             let seqs = set.resolve(exists);
             (seqs.last().unwrap_or(0) <= exists).then(|| mailbox.uids_of(view, &seqs))
         });
