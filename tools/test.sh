@@ -3,7 +3,7 @@
 #
 # Installs what the tests drive (Debian, as root; others: install it yourself, what is missing is skipped), checks format and
 # lints, builds the server in release mode and runs all tests, end to end ones included.
-# --long: 200 crash rounds instead of 10, ten minutes of imaptest (when $IMAPTEST or imaptest is there), longer property tests,
+# --long: 200 crash rounds instead of 10, 100 streams of commands compared with Dovecot instead of 6, ten minutes of imaptest (when $IMAPTEST or imaptest is there), longer property tests,
 # a minute of fuzzing for each target (a normal run only replays their corpora, among the tests).
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -84,7 +84,7 @@ fi
 cargo nextest --version >/dev/null 2>&1 || step "install nextest" cargo install cargo-nextest --locked
 
 export SKEIN_CRASH_ROUNDS=10 profile=default
-[ -n "$long" ] && export SKEIN_CRASH_ROUNDS=200 PROPTEST_CASES=4096 profile=long
+[ -n "$long" ] && export SKEIN_LONG=1 SKEIN_CRASH_ROUNDS=200 PROPTEST_CASES=4096 profile=long
 target=$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 export SKEIN_BIN=${SKEIN_BIN:-$target/release/skein}
 

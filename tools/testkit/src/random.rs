@@ -55,6 +55,11 @@ impl Random {
     pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]
     }
+
+    /// One of `choices`, which must not be empty.
+    pub fn word<'a>(&mut self, choices: &[&'a str]) -> &'a str {
+        choices[self.below(choices.len())]
+    }
 }
 
 fn clock_seed() -> u64 {

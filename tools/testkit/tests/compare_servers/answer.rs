@@ -1,0 +1,300 @@
+//! Replies without what two servers may rightly tell in other words: texts, the order of data, their own numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use skein_testkit::imap::{Reply, Value, expand_set};
+
+use super::moment;
+
+/// Response codes that are compared; the others help people (RFC 5530 §3: "response codes are not ... required").
+const CODES: [&str; 9] =
+    ["APPENDUID", "BADCHARSET", "CLOSED", "COPYUID", "PERMANENTFLAGS", "READ-WRITE", "TRYCREATE", "UIDNEXT", "UNSEEN"];
+
+/// A reply as it is compared: the tagged line, then what came before it in an order of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Answer {
+    pub tagged: String,
+    pub lines: Vec<String>,
+}
+
+const CLOSED: &str = "closed";
+
+/// What one connection believes: the messages of the selected mailbox, each under a number that stays.
+#[derive(Debug, Default)]
+pub struct View {
+    messages: Vec<u32>,
+    next: u32,
+    pub selected: bool,
+}
+
+impl View {
+    pub fn count(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// After the tagged reply of `command`: what it selected or left.
+    pub fn leave(&mut self, command: &str, ok: bool) {
+        let verb = command.split([' ', '\r']).next().unwrap_or_default().to_ascii_uppercase();
+        match verb.as_str() {
+            "SELECT" | "EXAMINE" => self.selected = ok,
+            "CLOSE" | "UNSELECT" if ok => self.selected = false,
+            _ => return,
+        }
+        if !self.selected {
+            self.messages.clear();
+        }
+    }
+
+    fn exists(&mut self, count: usize) -> Result<(), String> {
+        if count < self.messages.len() {
+            return Err(format!("EXISTS fell from {} to {count}", self.messages.len()));
+        }
+        while self.messages.len() < count {
+            self.messages.push(self.next);
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    fn of(&self, seq: usize) -> Result<u32, String> {
+        seq.checked_sub(1).and_then(|at| self.messages.get(at)).copied().ok_or_else(|| format!("no message {seq}"))
+    }
+}
+
+#[derive(Default)]
+struct Gathered {
+    lines: Vec<String>,
+    fetched: BTreeMap<u32, BTreeMap<String, String>>,
+    expunged: BTreeSet<u32>,
+    exists: Option<usize>,
+    recent: Option<String>,
+}
+
+impl Answer {
+    /// What `reply` says to `command`; it changes what the connection believes.
+    pub fn new(command: &str, reply: &Reply, view: &mut View) -> Answer {
+        if is_opening(command) {
+            view.messages.clear();
+            view.next = 0;
+        }
+        let mut all = Gathered::default();
+        for line in &reply.untagged {
+            if let Err(broken) = all.take(line, view) {
+                all.lines.push(format!("!! {broken} in {}", shown(line)));
+            }
+        }
+        view.leave(command, reply.is_ok());
+        let mut lines = all.lines;
+        lines.extend(all.recent.map(|n| format!("RECENT {n}")));
+        if !is_opening(command) {
+            // A keyword may become known at any time (RFC 3501 §7.2.6), and a number be told again.
+            let told_again = ["FLAGS ", "PERMANENTFLAGS ", "RECENT "];
+            lines.retain(|line| !told_again.iter().any(|name| line.starts_with(name)));
+        }
+        lines.extend(all.exists.map(|n| format!("EXISTS {n}")));
+        lines.extend(all.expunged.iter().map(|id| format!("EXPUNGE #{id}")));
+        for (id, items) in all.fetched {
+            lines.extend(items.into_iter().map(|(name, value)| format!("FETCH #{id} {name} {value}")));
+        }
+        lines.sort();
+        lines.dedup();
+        Answer { tagged: tagged(reply), lines }
+    }
+
+    /// The server ended the connection.
+    pub fn is_closed(&self) -> bool {
+        self.tagged == CLOSED
+    }
+
+    /// What is said of a connection that ended.
+    pub fn closed() -> Answer {
+        Answer { tagged: CLOSED.into(), lines: vec![] }
+    }
+
+    /// The lines that `other` lacks, the tagged one first.
+    pub fn lacking_in(&self, other: &Answer) -> Vec<String> {
+        let tagged = (self.tagged != other.tagged).then(|| format!("tagged {}", self.tagged));
+        let lines = self.lines.iter().filter(|line| !other.lines.contains(line)).cloned();
+        tagged.into_iter().chain(lines).collect()
+    }
+}
+
+fn is_opening(command: &str) -> bool {
+    let verb = command.split(' ').next().unwrap_or_default();
+    verb.eq_ignore_ascii_case("SELECT") || verb.eq_ignore_ascii_case("EXAMINE")
+}
+
+fn tagged(reply: &Reply) -> String {
+    let code = reply.text.strip_prefix('[').and_then(|t| t.split_once(']')).and_then(|(c, _)| code(c));
+    format!("{:?} {}", reply.status, code.unwrap_or_default()).trim_end().to_owned()
+}
+
+/// A response code as it is compared.
+fn code(code: &str) -> Option<String> {
+    let (name, rest) = code.split_once(' ').unwrap_or((code, ""));
+    let name = name.to_ascii_uppercase();
+    if !CODES.contains(&name.as_str()) {
+        return None;
+    }
+    Some(match name.as_str() {
+        "APPENDUID" | "COPYUID" => {
+            let sets = rest.split(' ').skip(1).map(|set| format!("{:?}", expand_set(set).unwrap_or_default()));
+            format!("{name} {}", sets.collect::<Vec<_>>().join(" "))
+        }
+        "PERMANENTFLAGS" => format!("{name} {}", flags(rest, false)),
+        // The list of character sets is the server's own.
+        "BADCHARSET" => name,
+        _ => format!("{name} {rest}"),
+    })
+}
+
+impl Gathered {
+    fn take(&mut self, line: &[u8], view: &mut View) -> Result<(), String> {
+        let Some(rest) = line.strip_prefix(b"* ") else { return Err("not untagged".into()) };
+        let text = String::from_utf8_lossy(rest);
+        let (first, tail) = text.split_once(' ').unwrap_or((&text, ""));
+        if let Ok(number) = first.parse::<usize>() {
+            return self.numbered(number, tail, &rest[first.len() + 1..], view);
+        }
+        let name = first.to_ascii_uppercase();
+        match name.as_str() {
+            "OK" => self.lines.extend(tail.strip_prefix('[').and_then(|t| code(t.split_once(']')?.0))),
+            "NO" | "BAD" | "BYE" => self.lines.push(name),
+            "FLAGS" => self.lines.push(format!("FLAGS {}", flags(tail, false))),
+            "SEARCH" => self.lines.push(format!("SEARCH {:?}", numbers(tail))),
+            "SORT" | "THREAD" => self.lines.push(format!("{name} {}", tail.trim_end())),
+            "ESEARCH" => self.lines.push(format!("ESEARCH {}", esearch(tail)?)),
+            "LIST" | "LSUB" => self.lines.push(format!("{name} {}", listed(&rest[first.len() + 1..])?)),
+            "STATUS" => self.lines.push(format!("STATUS {}", status(&rest[first.len() + 1..])?)),
+            _ => self.lines.push(shown(rest)),
+        }
+        Ok(())
+    }
+
+    fn numbered(&mut self, number: usize, tail: &str, bytes: &[u8], view: &mut View) -> Result<(), String> {
+        match tail {
+            "EXISTS" => {
+                self.exists = Some(number);
+                view.exists(number)
+            }
+            "RECENT" => {
+                self.recent = Some(number.to_string());
+                Ok(())
+            }
+            "EXPUNGE" => {
+                self.expunged.insert(view.of(number)?);
+                view.messages.remove(number - 1);
+                Ok(())
+            }
+            _ => self.fetch(view.of(number)?, bytes.strip_prefix(b"FETCH ").ok_or("unknown data")?),
+        }
+    }
+
+    /// Items of several responses for one message are one: the last word counts.
+    fn fetch(&mut self, id: u32, list: &[u8]) -> Result<(), String> {
+        let values = Value::parse_all(list).ok_or("bad grammar")?;
+        let [Value::List(values)] = &values[..] else { return Err("no list".into()) };
+        let items = self.fetched.entry(id).or_default();
+        for pair in values.chunks(2) {
+            let [name, value] = pair else { return Err("a name without a value".into()) };
+            let name = item_name(name.text().ok_or("a name that is none")?);
+            let value = match name.as_str() {
+                "FLAGS" => flags(&render(value), true),
+                "INTERNALDATE" | "SAVEDATE" => moment::normal(&render(value)),
+                "MODSEQ" => "(modseq)".into(),
+                _ => render(value),
+            };
+            items.insert(name, value);
+        }
+        Ok(())
+    }
+}
+
+/// `BODY[HEADER.FIELDS ("to" From)]<0>` in capitals and without quotes.
+fn item_name(name: &str) -> String {
+    name.to_ascii_uppercase().replace('"', "")
+}
+
+/// Flags sorted; with `keywords`, all of them, else those that RFC 3501 names.
+fn flags(list: &str, keywords: bool) -> String {
+    let words = list.trim_matches(['(', ')']).split(' ').filter(|w| !w.is_empty());
+    let kept: BTreeSet<String> =
+        words.filter(|w| keywords || w.starts_with('\\')).map(str::to_ascii_lowercase).collect();
+    format!("({})", kept.into_iter().collect::<Vec<_>>().join(" "))
+}
+
+fn numbers(tail: &str) -> BTreeSet<u64> {
+    tail.split(' ').filter_map(|n| n.parse().ok()).collect()
+}
+
+/// The results in the order of their names; sets are written out, for there are many ways to write one.
+fn esearch(tail: &str) -> Result<String, String> {
+    let rest = match tail.split_once(") ") {
+        Some((tag, rest)) if tag.starts_with("(TAG") => rest,
+        _ if tail.starts_with("(TAG") => "",
+        _ => tail,
+    };
+    let (uid, rest) = match rest.strip_prefix("UID") {
+        Some(rest) => ("UID ", rest.trim_start()),
+        None => ("", rest),
+    };
+    let words: Vec<&str> = rest.split(' ').filter(|w| !w.is_empty()).collect();
+    let mut results = BTreeMap::new();
+    for pair in words.chunks(2) {
+        let [name, value] = pair else { return Err("a result without a value".into()) };
+        let value = match *name {
+            "ALL" => format!("{:?}", expand_set(value).ok_or("a bad set")?),
+            _ => (*value).to_owned(),
+        };
+        results.insert(*name, value);
+    }
+    Ok(format!("{uid}{results:?}"))
+}
+
+/// Attributes sorted, without whether there may be news (RFC 3501 §7.2.2: a server may not know).
+fn listed(rest: &[u8]) -> Result<String, String> {
+    let values = Value::parse_all(rest).ok_or("bad grammar")?;
+    let [Value::List(attributes), separator, name, more @ ..] = &values[..] else { return Err("too short".into()) };
+    let words: BTreeSet<String> =
+        attributes.iter().map(|a| a.text().unwrap_or_default().to_ascii_lowercase()).collect();
+    let words: Vec<String> = words.into_iter().filter(|w| !["\\marked", "\\unmarked"].contains(&w.as_str())).collect();
+    let more: Vec<String> = more.iter().map(|item| render(item).replace('"', "")).collect();
+    Ok(format!("{} ({}) {} {}", mailbox(name), words.join(" "), render(separator), more.join(" "))
+        .trim_end()
+        .to_owned())
+}
+
+fn status(rest: &[u8]) -> Result<String, String> {
+    let values = Value::parse_all(rest).ok_or("bad grammar")?;
+    let [name, Value::List(items)] = &values[..] else { return Err("too short".into()) };
+    let mut told = BTreeMap::new();
+    for pair in items.chunks(2) {
+        let [name, value] = pair else { return Err("an item without a value".into()) };
+        let name = render(name).to_ascii_uppercase();
+        let value = match name.as_str() {
+            "UIDVALIDITY" | "HIGHESTMODSEQ" => "its own".into(),
+            _ => render(value),
+        };
+        told.insert(name, value);
+    }
+    Ok(format!("{} {told:?}", mailbox(name)))
+}
+
+/// An astring, however it was written; INBOX has no case.
+fn mailbox(name: &Value) -> String {
+    let name = String::from_utf8_lossy(name.bytes().unwrap_or_default()).into_owned();
+    if name.eq_ignore_ascii_case("INBOX") { "INBOX".into() } else { name }
+}
+
+/// A value with all strings in one form.
+pub fn render(value: &Value) -> String {
+    match value {
+        Value::Atom(atom) => atom.escape_ascii().to_string(),
+        Value::Text(text) => format!("\"{}\"", text.escape_ascii()),
+        Value::List(values) => format!("({})", values.iter().map(render).collect::<Vec<_>>().join(" ")),
+    }
+}
+
+fn shown(line: &[u8]) -> String {
+    line[..line.len().min(300)].escape_ascii().to_string()
+}

@@ -1,0 +1,393 @@
+//! The differences that an RFC allows, row by row as tools/docs/compare.md has them.
+
+use std::collections::BTreeSet;
+
+use super::pair::Both;
+
+/// What differs in the answers to one command; rows take out what they explain.
+pub struct Difference<'a> {
+    command: &'a str,
+    /// Messages of the selected mailbox before the command.
+    count: usize,
+    /// Neither did it.
+    refused: bool,
+    skein: Vec<String>,
+    dovecot: Vec<String>,
+}
+
+/// One row: its name in the document, and what takes out the lines it explains.
+type Row = (&'static str, fn(&mut Difference));
+
+const ROWS: &[Row] = &[
+    ("absent section", absent_section),
+    ("part 0", part_zero),
+    ("blank line of header fields", blank_line),
+    ("partial of header fields", partial_fields),
+    ("partial of nothing", partial_of_nothing),
+    ("charset in capitals", charset_in_capitals),
+    ("BINARY", binary),
+    ("PREVIEW", preview),
+    ("number out of range", number_out_of_range),
+    ("copy of nothing", copy_of_nothing),
+    ("flags that stay", flags_that_stay),
+    ("STORE read-only", store_read_only),
+    ("EXPUNGE read-only", expunge_read_only),
+    ("RENAME to its own parent", rename_to_parent),
+    ("empty message", empty_message),
+    ("SUBSCRIBE of nothing", subscribe_of_nothing),
+    ("\\Recent of a client", recent_of_client),
+    ("RENAME INBOX", rename_inbox),
+    ("children unasked", children_unasked),
+    ("flags of LSUB", flags_of_lsub),
+    ("root of a reference", root_of_reference),
+    ("RECENT of STATUS", recent_of_status),
+    ("a name without a mailbox", name_without_mailbox),
+    ("below INBOX", below_inbox),
+    ("pattern from the root", pattern_from_root),
+    ("TRYCREATE of a bad name", try_create),
+    ("no sent date", no_sent_date),
+    ("text that is searched", searched_text),
+    ("addresses that are searched", searched_addresses),
+    ("order of threads", order_of_threads),
+    ("end of a connection", end_of_connection),
+];
+
+/// Names of all rows.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|(name, _)| *name)
+}
+
+/// What differs and no row explains: `-` what only Skein said, `+` what only Dovecot did.
+pub fn unexplained(command: &[u8], both: &Both) -> Vec<String> {
+    if both.skein == both.dovecot {
+        return Vec::new();
+    }
+    let command = String::from_utf8_lossy(command);
+    let (skein, dovecot) = (both.skein.lacking_in(&both.dovecot), both.dovecot.lacking_in(&both.skein));
+    let refused = both.skein.tagged.starts_with("No") && both.dovecot.tagged.starts_with("No");
+    let mut difference = Difference { command: &command, count: both.count, refused, skein, dovecot };
+    ROWS.iter().for_each(|(_, explain)| explain(&mut difference));
+    let ours = difference.skein.iter().map(|line| format!("- {line}"));
+    ours.chain(difference.dovecot.iter().map(|line| format!("+ {line}"))).collect()
+}
+
+/// What a difference that is allowed does to the rest of a session.
+pub enum After {
+    /// Both have the same mail still.
+    Same,
+    /// They have after this command.
+    Repair(Vec<u8>),
+    /// They have not.
+    Parted,
+}
+
+/// What follows a difference in how `command` ended.
+pub fn after(command: &[u8], both: &Both) -> After {
+    let (ours, theirs) = (&both.skein.tagged, &both.dovecot.tagged);
+    let text = String::from_utf8_lossy(command);
+    let words: Vec<&str> = text.trim_start_matches("UID ").split(' ').collect();
+    let changes = match words[0] {
+        "FETCH" => ["BODY[", "BINARY[", "RFC822"].iter().any(|item| text.contains(item)),
+        "STORE" | "COPY" | "MOVE" => theirs == "Ok" || ours == "Ok",
+        // INBOX is another's folder at Dovecot then; a RENAME that fails has made the folder above the new name.
+        "RENAME" => {
+            let inbox = words.get(1).is_some_and(|name| name.eq_ignore_ascii_case("INBOX"));
+            inbox || ours != theirs || theirs.starts_with("No") && words.get(2).is_some_and(|name| name.contains('/'))
+        }
+        _ => false,
+    };
+    match words[0] {
+        "RENAME" if changes => After::Parted,
+        // What a session may still do in a mailbox that went away is nowhere said.
+        "RENAME" | "DELETE" if ours == "Ok" => After::Repair(b"UNSELECT".to_vec()),
+        _ if both.dovecot.is_closed() || both.skein.is_closed() => After::Parted,
+        _ if both.skein == both.dovecot => After::Same,
+        "SUBSCRIBE" if ours != theirs => After::Repair(format!("UNSUBSCRIBE {}", words[1..].join(" ")).into_bytes()),
+        _ if changes && (ours != theirs || text.contains("BINARY")) => After::Parted,
+        _ => After::Same,
+    }
+}
+
+impl Difference<'_> {
+    /// The tagged answers, when they differ.
+    fn tagged(&self) -> Option<(&str, &str)> {
+        Some((self.skein.first()?.strip_prefix("tagged ")?, self.dovecot.first()?.strip_prefix("tagged ")?))
+    }
+
+    fn explained(&mut self) {
+        self.skein.clear();
+        self.dovecot.clear();
+    }
+
+    /// Takes out the results of a search that found more, or the other way round when something may be negated or sorted.
+    fn finds_more(&mut self) {
+        let (_, words) = self.words();
+        if !matches!(words[0], "SEARCH" | "SORT" | "THREAD") {
+            return;
+        }
+        let simple = words[0] == "SEARCH" && !self.command.contains("NOT ") && !self.command.contains("RETURN ");
+        match simple {
+            true => self.pairs(|ours, theirs| found(theirs).is_subset(&found(ours))),
+            false => self.explained(),
+        }
+    }
+
+    /// Takes out pairs of lines that `same` says to be one.
+    fn pairs(&mut self, same: impl Fn(&str, &str) -> bool) {
+        let dovecot = &mut self.dovecot;
+        self.skein.retain(|ours| match dovecot.iter().position(|theirs| same(ours, theirs)) {
+            Some(at) => {
+                dovecot.remove(at);
+                false
+            }
+            None => true,
+        });
+    }
+
+    /// The command without `UID`, in words.
+    fn words(&self) -> (bool, Vec<&str>) {
+        let words: Vec<&str> = self.command.split(' ').collect();
+        match words[0] {
+            "UID" => (true, words[1..].to_vec()),
+            _ => (false, words),
+        }
+    }
+}
+
+/// The numbers of a SEARCH line.
+fn found(line: &str) -> BTreeSet<u32> {
+    line.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+}
+
+/// Dovecot answers with an empty string, or with the part that has no parts.
+fn absent_section(difference: &mut Difference) {
+    difference.pairs(|ours, theirs| {
+        let Some(item) = ours.strip_suffix(" NIL").filter(|item| item.contains('[')) else { return false };
+        let below = [".1]", ".1.MIME]", ".1]<"].iter().any(|end| item.contains(end));
+        theirs.strip_prefix(item).is_some_and(|value| value == " \"\"" || below && value.starts_with(" \""))
+    });
+}
+
+fn part_zero(difference: &mut Difference) {
+    if difference.command.contains("[0]") && difference.tagged() == Some(("Bad", "Ok")) {
+        difference.explained();
+    }
+}
+
+/// Dovecot counts the CR that a header's end lacks on its disk.
+fn partial_fields(difference: &mut Difference) {
+    difference.pairs(|ours, theirs| {
+        let (Some((ours, a)), Some((theirs, b))) = (ours.split_once("]<"), theirs.split_once("]<")) else {
+            return false;
+        };
+        ours == theirs && ours.contains("HEADER.FIELDS") && a.contains("\"\\n") && b.contains("\"\\r")
+    });
+}
+
+/// Dovecot joins the set's ranges first and then looks at its last number only.
+fn number_out_of_range(difference: &mut Difference) {
+    let (uid, words) = difference.words();
+    let beyond = |n: &str| n.parse().is_ok_and(|n: usize| n > difference.count);
+    let set = words.get(1).copied().unwrap_or_default();
+    let outside = set.contains('*') && set.split([',', ':']).any(beyond);
+    if !uid && outside && difference.tagged().is_some_and(|(ours, _)| ours == "Bad") {
+        difference.explained();
+    }
+}
+
+fn copy_of_nothing(difference: &mut Difference) {
+    let (_, words) = difference.words();
+    let copies = ["COPY", "MOVE"].contains(&words[0]);
+    if copies
+        && difference.tagged().is_some_and(|(ours, theirs)| ours.starts_with("No") && theirs == "Ok")
+        && difference.dovecot.len() == 1
+    {
+        difference.explained();
+    }
+}
+
+/// Header fields of a header that no blank line ends.
+fn blank_line(difference: &mut Difference) {
+    difference.pairs(|ours, theirs| {
+        let longer = ours.strip_suffix('"').map(|ours| format!("{ours}\\r\\n\""));
+        ours.contains("[HEADER.FIELDS") | ours.contains(".HEADER.FIELDS")
+            && longer.is_some_and(|longer| longer == theirs)
+    });
+}
+
+fn partial_of_nothing(difference: &mut Difference) {
+    if difference.command.contains("]<1") && difference.tagged() == Some(("Bad", "Ok")) {
+        difference.explained();
+    }
+}
+
+fn charset_in_capitals(difference: &mut Difference) {
+    difference.pairs(|ours, theirs| ours.contains(" BODY") && ours.replace("US-ASCII", "us-ascii") == theirs);
+}
+
+/// Dovecot falls over some multiparts, counts wrongly, and refuses what it can not decode to the end; then it tells UIDs unasked. What
+/// BINARY makes of a multipart is its own.
+fn binary(difference: &mut Difference) {
+    if !difference.command.contains("BINARY") {
+        return;
+    }
+    if difference.tagged().is_some() || difference.refused {
+        return difference.explained();
+    }
+    difference.skein.retain(|line| !line.contains(" BINARY"));
+    difference.dovecot.retain(|line| !line.contains(" BINARY") && !line.contains(" UID "));
+}
+
+fn preview(difference: &mut Difference) {
+    difference.skein.retain(|line| !line.contains(" PREVIEW "));
+    difference.dovecot.retain(|line| !line.contains(" PREVIEW "));
+}
+
+fn flags_that_stay(difference: &mut Difference) {
+    let (_, words) = difference.words();
+    if words[0] == "STORE" && !difference.command.contains(".SILENT") {
+        let has = |line: &String| line.contains(" FLAGS ") || line.contains(" UID ");
+        if difference.dovecot.is_empty() {
+            difference.skein.retain(|line| !has(line));
+        }
+    }
+}
+
+fn empty_message(difference: &mut Difference) {
+    if difference.command.contains(" {0+}") && difference.tagged() == Some(("No", "No TRYCREATE")) {
+        difference.explained();
+    }
+}
+
+fn subscribe_of_nothing(difference: &mut Difference) {
+    if ["SUBSCRIBE", "UNSUBSCRIBE"].contains(&difference.words().1[0]) && difference.tagged() == Some(("Ok", "No")) {
+        difference.explained();
+    }
+}
+
+fn expunge_read_only(difference: &mut Difference) {
+    if difference.words().1[0] == "EXPUNGE" && difference.tagged() == Some(("No", "Ok")) {
+        difference.explained();
+    }
+}
+
+/// Dovecot looks at the messages first.
+fn store_read_only(difference: &mut Difference) {
+    let (_, words) = difference.words();
+    let refused = matches!(difference.tagged(), Some(("No", "Ok" | "Bad" | "No TRYCREATE")));
+    if ["STORE", "MOVE"].contains(&words[0]) && refused {
+        difference.explained();
+    }
+}
+
+/// Dovecot renames the folder under the session that has it open.
+fn rename_inbox(difference: &mut Difference) {
+    let (_, words) = difference.words();
+    if words[0] == "RENAME" && words.get(1).is_some_and(|name| name.eq_ignore_ascii_case("INBOX")) {
+        difference.explained();
+    }
+}
+
+fn children_unasked(difference: &mut Difference) {
+    let extended = difference.command.contains("LIST (") && !difference.command.contains("CHILDREN");
+    let bare = |line: &str| line.replace("\\haschildren", "").replace("\\hasnochildren", "").replace(' ', "");
+    difference.pairs(|ours, theirs| extended && bare(ours) == bare(theirs));
+}
+
+fn name_without_mailbox(difference: &mut Difference) {
+    let bare = |line: &str| line.replace("\\nonexistent", "\\noselect").replace("\\haschildren", "").replace(' ', "");
+    difference.pairs(|ours, theirs| ours.contains("\\nonexistent") && bare(ours) == bare(theirs));
+}
+
+fn below_inbox(difference: &mut Difference) {
+    if difference.command.contains("%x/") {
+        difference.dovecot.retain(|line| !line.contains("LIST INBOX/") && !line.contains("LSUB INBOX/"));
+    }
+}
+
+fn pattern_from_root(difference: &mut Difference) {
+    if difference.command.ends_with(" /%") {
+        difference.explained();
+    }
+}
+
+fn try_create(difference: &mut Difference) {
+    if difference.tagged() == Some(("No TRYCREATE", "No")) {
+        difference.explained();
+    }
+}
+
+/// Dovecot takes a date that is missing, or that it does not understand, for 1970; it does not know years far ahead.
+fn no_sent_date(difference: &mut Difference) {
+    let by_date = ["SENT", "(DATE", " DATE", "THREAD"].iter().any(|word| difference.command.contains(word));
+    if by_date && matches!(difference.words().1[0], "SEARCH" | "SORT" | "THREAD") {
+        difference.explained();
+    }
+}
+
+/// Dovecot does not look at headers of messages inside, nor at parts of an encoding that it does not know, nor does it decode words in
+/// headers of parts.
+fn searched_text(difference: &mut Difference) {
+    if difference.command.contains("BODY ") || difference.command.contains("TEXT ") {
+        difference.finds_more();
+    }
+}
+
+/// Dovecot looks at what it understood of a broken list of addresses.
+fn searched_addresses(difference: &mut Difference) {
+    if ["FROM ", "TO ", "CC "].iter().any(|key| difference.command.contains(key)) {
+        difference.finds_more();
+    }
+}
+
+fn order_of_threads(difference: &mut Difference) {
+    let sorted = |line: &str| {
+        let mut threads: Vec<String> =
+            line.replace("THREAD ", "").replace(")(", ") (").split(") (").map(|t| t.replace(['(', ')'], "")).collect();
+        threads.sort();
+        threads
+    };
+    difference.pairs(|ours, theirs| ours.starts_with("THREAD ") && sorted(ours) == sorted(theirs));
+}
+
+fn end_of_connection(difference: &mut Difference) {
+    if difference.tagged().is_some_and(|(_, theirs)| theirs == "closed") {
+        difference.explained();
+    }
+}
+
+fn rename_to_parent(difference: &mut Difference) {
+    let (_, words) = difference.words();
+    let below = words.len() == 3 && words[1].starts_with(&format!("{}/", words[2]));
+    if words[0] == "RENAME" && below && difference.tagged() == Some(("Ok", "No")) {
+        difference.explained();
+    }
+}
+
+fn recent_of_client(difference: &mut Difference) {
+    if difference.command.contains("\\Recent") && difference.tagged() == Some(("Ok", "Bad")) {
+        difference.explained();
+    }
+}
+
+fn flags_of_lsub(difference: &mut Difference) {
+    let bare = |line: &str| line.replace("\\haschildren", "").replace("\\hasnochildren", "");
+    difference.pairs(|ours, theirs| ours.starts_with("LSUB") && bare(ours) == bare(theirs));
+}
+
+fn root_of_reference(difference: &mut Difference) {
+    if difference.command.ends_with(" \"\"") && ["LIST", "LSUB"].contains(&difference.words().1[0]) {
+        difference.explained();
+    }
+}
+
+/// Dovecot counts what the session itself has seen first.
+fn recent_of_status(difference: &mut Difference) {
+    let bare = |line: &str| {
+        line.split("\"RECENT\": \"")
+            .enumerate()
+            .map(|(n, part)| if n == 0 { part } else { part.trim_start_matches(|c: char| c.is_ascii_digit()) })
+            .collect::<String>()
+    };
+    difference.pairs(|ours, theirs| ours.starts_with("STATUS") && bare(ours) == bare(theirs));
+}

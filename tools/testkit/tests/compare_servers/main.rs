@@ -1,0 +1,268 @@
+//! Skein and Debian's Dovecot are told the same and have to answer the same.
+//!
+//! ```text
+//! pair      both servers, and one client at each      answer    replies without what may rightly differ
+//! stream    commands by chance                        known     differences that an RFC allows (tools/docs/compare.md)
+//! search    search keys by chance                     shrink    the shortest commands that still differ
+//! torture   mail by chance                            moment    dates of arrival
+//! ```
+//!
+//! `SKEIN_SEED` repeats a run, `SKEIN_LONG` makes it long.
+
+mod answer;
+mod known;
+mod moment;
+mod pair;
+mod search;
+mod shrink;
+mod stream;
+mod torture;
+
+use std::env;
+use std::fmt::Write as _;
+
+use pair::{Pair, Session};
+use skein_testkit::imap::Value;
+use skein_testkit::mail::{difference, to_crlf};
+use skein_testkit::random::Random;
+use skein_testkit::{fixtures, program};
+use stream::Stream;
+
+/// Seeds of one run, commands of each, and messages that each begins with.
+const SHORT: (u64, usize, usize) = (6, 100, 12);
+const LONG: (u64, usize, usize) = (100, 1000, 60);
+
+/// Largest real mail that the random commands append.
+const MAIL_BYTES_MAX: usize = 20_000;
+
+/// Sections of one mail whose texts are compared, and those whose decoded ones are, each by a command of its own.
+const SECTIONS_MAX: usize = 40;
+const BINARIES_MAX: usize = 10;
+
+/// Differences that are shown.
+const SHOWN_MAX: usize = 30;
+const SHOWN_BYTES_MAX: usize = 1500;
+
+fn is_long() -> bool {
+    env::var_os("SKEIN_LONG").is_some()
+}
+
+fn pair() -> Option<Pair> {
+    let installed = program::find("dovecot").is_some() && program::is_root("Dovecot");
+    installed.then(Pair::start)
+}
+
+/// What both servers can be told: Dovecot turns a NUL into 0x80 and takes CR CR LF for one line end.
+fn comparable(mail: &[u8]) -> Option<Vec<u8>> {
+    let odd = mail.contains(&0) || mail.windows(2).any(|w| w == b"\r\r") || mail.ends_with(b"\r");
+    (!odd && !mail.is_empty()).then(|| to_crlf(mail))
+}
+
+#[test]
+fn random_commands_are_answered_alike() {
+    let Some(pair) = pair() else { return };
+    let (seeds, commands, fill) = if is_long() { LONG } else { SHORT };
+    let small = fixtures::messages().into_iter().filter(|(_, mail)| mail.len() < MAIL_BYTES_MAX);
+    let mails: Vec<Vec<u8>> = small.filter_map(|(_, mail)| comparable(&mail)).collect();
+    let first = Random::seed_of_run();
+    let seeds = env::var("SKEIN_SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(seeds);
+    let mut failures = String::new();
+    for seed in first..first + seeds {
+        let mut stream = Stream::new(Random::new(seed), mails.clone(), fill);
+        if let Some(told) = run(&pair, &mut stream, commands) {
+            let shortest = shrink::shortest(&pair, told);
+            _ = writeln!(failures, "--- SKEIN_SEED={seed}\n{shortest}");
+        }
+    }
+    assert!(failures.is_empty(), "Skein (-) and Dovecot (+) differ\n{failures}");
+}
+
+/// The commands of one user up to the first that is answered differently. Where a known difference parts the mail of both, a new
+/// user begins.
+fn run(pair: &Pair, stream: &mut Stream, commands: usize) -> Option<Vec<Vec<u8>>> {
+    let mut left = commands;
+    while left > 0 {
+        let mut session = pair.session();
+        let mut told = Vec::new();
+        let mut opening = stream.opening().into_iter();
+        loop {
+            let command = opening.next().unwrap_or_else(|| stream.next(session.selected()));
+            told.push(command.clone());
+            left = left.saturating_sub(1);
+            let (differing, same) = session.step(&command);
+            if !differing.is_empty() {
+                return Some(told);
+            }
+            if !same || left == 0 {
+                break;
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn sample_mail_is_told_alike() {
+    let mut mails = fixtures::messages();
+    if is_long() {
+        mails.extend(fixtures::archive());
+    }
+    let mails = mails.into_iter().filter_map(|(name, mail)| Some((name, comparable(&mail)?)));
+    // A short run takes every fourth; which ones, its seed says.
+    let (step, first) = if is_long() { (1, 0) } else { (4, Random::seed_of_run() as usize % 4) };
+    compare_mails(mails.skip(first).step_by(step).collect());
+}
+
+#[test]
+fn torture_mail_is_told_alike() {
+    let mut random = Random::new(Random::seed_of_run());
+    let count = if is_long() { 5000 } else { 150 };
+    let mails = (0..count).map(|n| (format!("mail {n}"), torture::mail(&mut random)));
+    compare_mails(mails.filter(|(_, mail)| !mail.is_empty()).collect());
+}
+
+/// Appends all to one mailbox and compares what is told of each, and of all in order.
+fn compare_mails(mails: Vec<(String, Vec<u8>)>) {
+    if mails.is_empty() {
+        return;
+    }
+    let Some(pair) = pair() else { return };
+    let mut session = pair.session();
+    let mut wrong = Vec::new();
+    for (name, mail) in &mails {
+        let mut append = format!("APPEND INBOX () \"17-Jul-1996 02:44:25 -0700\" {{{}+}}\r\n", mail.len()).into_bytes();
+        append.extend_from_slice(mail);
+        check(&mut session, name, &append, &mut wrong);
+    }
+    check(&mut session, "all", b"SELECT INBOX", &mut wrong);
+    for (number, (name, _)) in mails.iter().enumerate() {
+        compare_mail(&mut session, number + 1, name, &mut wrong);
+    }
+    let plain = plain(&mails);
+    for key in ["ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO", "DISPLAYFROM", "DISPLAYTO"] {
+        check(&mut session, "all", format!("SORT ({key}) UTF-8 {plain}").as_bytes(), &mut wrong);
+    }
+    for kind in ["REFERENCES", "REFS", "ORDEREDSUBJECT"] {
+        check(&mut session, "all", format!("THREAD {kind} UTF-8 {plain}").as_bytes(), &mut wrong);
+    }
+    for key in [
+        "SENTSINCE 1-Jan-2010",
+        "SENTBEFORE 1-Jan-2001",
+        "SUBJECT re",
+        "FROM example",
+        "BODY the",
+        "TEXT \"a b\"",
+        "CC \"\"",
+    ] {
+        check(&mut session, "all", format!("SEARCH {plain} {key}").as_bytes(), &mut wrong);
+    }
+    let shown = wrong[..wrong.len().min(SHOWN_MAX)].join("\n");
+    assert!(wrong.is_empty(), "Skein (-) and Dovecot (+) differ in {} answers\n{shown}", wrong.len());
+}
+
+/// The set of messages whose header nobody can read differently: dates that are broken or before 1970, bytes beyond ASCII and rare
+/// charsets are read in many ways.
+fn plain(mails: &[(String, Vec<u8>)]) -> String {
+    let regular = |mail: &[u8]| {
+        let text = String::from_utf8_lossy(mail);
+        let header = text.split("\r\n\r\n").next().unwrap_or_default();
+        let mut dates = header.lines().filter(|line| line.to_ascii_lowercase().starts_with("date:"));
+        let date: Vec<&str> = dates.next().unwrap_or_default().split_ascii_whitespace().collect();
+        let charsets = header.to_ascii_lowercase();
+        let known = |rest: &str| ["utf-8?", "iso-8859-1?", "us-ascii?"].iter().any(|name| rest.starts_with(name));
+        if !header.is_ascii() || !charsets.split("=?").skip(1).all(known) {
+            return false;
+        }
+        let ["Date:", weekday, _, _, year, clock, zone, ..] = date[..] else { return false };
+        let number = |word: &str, length| word.len() == length && word.bytes().all(|b| b.is_ascii_digit());
+        weekday.len() == 4
+            && number(year, 4)
+            && ("1971".."2037").contains(&year)
+            && clock.split(':').all(|part| number(part, 2))
+            && zone.strip_prefix(['+', '-']).is_some_and(|zone| number(zone, 4))
+            && dates.next().is_none()
+    };
+    let numbers = mails.iter().enumerate().filter(|(_, (_, mail))| regular(mail)).map(|(at, _)| (at + 1).to_string());
+    numbers.collect::<Vec<_>>().join(",")
+}
+
+fn compare_mail(session: &mut Session, seq: usize, name: &str, wrong: &mut Vec<String>) {
+    let whole = "ENVELOPE BODY RFC822.SIZE INTERNALDATE PREVIEW BODY.PEEK[HEADER] BODY.PEEK[TEXT] BODY.PEEK[] \
+                 BODY.PEEK[]<10.200> BODY.PEEK[TEXT]<1.5> BODY.PEEK[HEADER.FIELDS (SUBJECT FROM X-NONE RECEIVED)] \
+                 BODY.PEEK[HEADER.FIELDS.NOT (SUBJECT FROM RECEIVED)]";
+    let structure = check(session, name, format!("FETCH {seq} BODYSTRUCTURE").as_bytes(), wrong);
+    check(session, name, format!("FETCH {seq} ({whole})").as_bytes(), wrong);
+    let mut sections = Vec::new();
+    let line = structure.lines.iter().find_map(|l| l.split_once(" BODYSTRUCTURE "));
+    let parsed = line.and_then(|(_, value)| Value::parse_all(value.as_bytes()));
+    parts(&parsed.and_then(|v| v.into_iter().next()), "", &mut sections);
+    // One past the last is NIL or an error, and has to be the same.
+    sections.push("1".into());
+    sections.push("9".into());
+    let items = sections.iter().take(SECTIONS_MAX).map(|s| {
+        format!("BODY.PEEK[{s}] BODY.PEEK[{s}.MIME] BODY.PEEK[{s}.HEADER] BODY.PEEK[{s}.TEXT] BODY.PEEK[{s}.HEADER.FIELDS (TO SUBJECT)]")
+    });
+    let items: Vec<String> = items.collect();
+    check(session, name, format!("FETCH {seq} ({})", items.join(" ")).as_bytes(), wrong);
+    for section in sections.iter().take(BINARIES_MAX) {
+        check(session, name, format!("FETCH {seq} (BINARY.SIZE[{section}])").as_bytes(), wrong);
+        check(session, name, format!("FETCH {seq} (BINARY.PEEK[{section}])").as_bytes(), wrong);
+    }
+}
+
+/// The numbers of all parts of a BODYSTRUCTURE.
+fn parts(structure: &Option<Value>, before: &str, out: &mut Vec<String>) {
+    let Some(Value::List(values)) = structure else { return };
+    let dot = if before.is_empty() { "" } else { "." };
+    let children = values.iter().take_while(|v| v.list().is_some()).count();
+    for (number, child) in values[..children].iter().enumerate() {
+        let part = format!("{before}{dot}{}", number + 1);
+        out.push(part.clone());
+        let inner = child.list().and_then(|l| {
+            l.iter().find(|v| {
+                v.list().is_some_and(|l| {
+                    l.first()
+                        .is_some_and(|f| f.list().is_some() || f.text().is_some_and(|t| t.eq_ignore_ascii_case("text")))
+                })
+            })
+        });
+        if child.list().is_some_and(|l| l.first().is_some_and(|f| f.list().is_some())) {
+            parts(&Some(child.clone()), &part, out);
+        } else if let Some(inner) = inner {
+            out.push(format!("{part}.1"));
+            parts(&Some(inner.clone()), &part, out);
+        }
+    }
+}
+
+/// Asks both; what differs is added to `wrong`. Returns Dovecot's answer.
+fn check(session: &mut Session, name: &str, command: &[u8], wrong: &mut Vec<String>) -> answer::Answer {
+    let both = session.ask(command);
+    let differing = known::unexplained(command, &both);
+    if both.dovecot.is_closed() {
+        session.again();
+        session.ask(b"SELECT INBOX");
+    }
+    if !differing.is_empty() {
+        let command = command[..command.len().min(200)].escape_ascii();
+        let short = |line: &String| line[..line.floor_char_boundary(SHOWN_BYTES_MAX)].to_owned();
+        let lines: Vec<String> = differing.iter().map(short).collect();
+        let place = match &differing[..] {
+            [ours, theirs] if ours.len() > SHOWN_BYTES_MAX => {
+                difference(&ours.as_bytes()[1..], &theirs.as_bytes()[1..])
+            }
+            _ => String::new(),
+        };
+        wrong.push(format!("{name}: {command}\n{}\n{place}", lines.join("\n")));
+    }
+    both.dovecot
+}
+
+#[test]
+fn every_known_difference_is_in_the_document() {
+    let path = program::workspace().join("tools/docs/compare.md");
+    let document = std::fs::read_to_string(path).expect("the document");
+    for name in known::names() {
+        assert!(document.contains(&format!("| {name} |")), "{name} is not in tools/docs/compare.md");
+    }
+}
