@@ -3,6 +3,7 @@
 use crate::listener::Place;
 use crate::parse::Reader;
 use crate::quota_rule::QuotaRule;
+use crate::quota_warning::QuotaWarning;
 use skein_base::UidlFormat;
 
 /// Adds what is wrong between settings that are each right by themselves.
@@ -55,6 +56,10 @@ fn quota_rules_read(reader: &mut Reader<'_>) {
     if let Some(error) = wrong {
         let place = reader.place("quota.rules");
         reader.problem(place, "quota.rules", format!("is wrong: {error}"));
+    }
+    let warnings = &reader.config.quota.warnings;
+    if let Some(error) = warnings.iter().find_map(|text| QuotaWarning::parse(text).err()) {
+        reader.problem(reader.place("quota.warnings"), "quota.warnings", format!("is wrong: {error}"));
     }
     for key in ["quota.root", "quota.exceeded_text"] {
         let quota = &reader.config.quota;

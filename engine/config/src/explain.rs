@@ -62,6 +62,7 @@ fn bounds(kind: Kind) -> String {
         Kind::Path => "a path".to_owned(),
         Kind::Paths => "a list of paths".to_owned(),
         Kind::Text { bytes_max } => format!("text of at most {bytes_max} bytes"),
+        Kind::Texts { max } => format!("a list of at most {max} texts"),
         Kind::Integer { min, max, unit } => format!("{unit}, {min} to {max}"),
         Kind::Bool => "true or false".to_owned(),
         Kind::Choice(words) => format!("one of {}", words.join(", ")),

@@ -34,6 +34,11 @@ pub enum Kind {
         /// Longest text.
         bytes_max: usize,
     },
+    /// A list of texts, at most `max`, each of up to 1000 bytes.
+    Texts {
+        /// Most of them.
+        max: usize,
+    },
     /// A whole number.
     Integer {
         /// Lowest.
@@ -76,6 +81,7 @@ pub(crate) enum Value {
     Path(PathBuf),
     Paths(Vec<PathBuf>),
     Text(String),
+    Texts(Vec<String>),
     Integer(u64),
     Bool(bool),
     /// Index in the choice's words.
@@ -113,6 +119,7 @@ take! {
     Option<PathBuf>: Path(path) => (!path.as_os_str().is_empty()).then_some(path);
     Vec<PathBuf>: Paths(list) => list;
     String: Text(text) => text;
+    Vec<String>: Texts(list) => list;
     bool: Bool(truth) => truth;
     u16: Integer(n) => u16::try_from(n).expect("bounds of the row fit the field");
     u32: Integer(n) => u32::try_from(n).expect("bounds of the row fit the field");

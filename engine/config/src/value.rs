@@ -18,6 +18,8 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 const ADDRESSES_MAX: usize = 64;
 /// Folders of one list.
 const PATHS_MAX: usize = 64;
+/// Bytes of one text in a list.
+const LISTED_BYTES_MAX: usize = 1000;
 /// Auth sources: each may be asked at each login.
 const SOURCES_MAX: usize = 64;
 /// What every source may have: [`SourceRules`].
@@ -58,10 +60,14 @@ impl Reading<'_> {
             Kind::Path => {
                 one(self.text(value).and_then(|text| self.path(value, &text, row.default == "\"\"")).map(Value::Path))
             }
-            Kind::Text { bytes_max } => one(self.bounded_text(value, bytes_max)),
+            Kind::Text { bytes_max } => one(self.bounded_text(value, bytes_max).map(Value::Text)),
             Kind::Paths => {
                 let list = self.list(value, PATHS_MAX, "[\"/backup\"]")?;
                 gather(list.iter().map(|item| self.path(item, &self.text(item)?, false))).map(Value::Paths)
+            }
+            Kind::Texts { max } => {
+                let list = self.list(value, max, "[\"text\"]")?;
+                gather(list.iter().map(|item| self.bounded_text(item, LISTED_BYTES_MAX))).map(Value::Texts)
             }
             Kind::Integer { min, max, unit } => one(self.integer(value, min, max, unit)),
             Kind::Bool => one(self.bool(value)),
@@ -119,12 +125,12 @@ impl Reading<'_> {
         }
     }
 
-    fn bounded_text(&self, value: &Spanned<DeValue<'_>>, bytes_max: usize) -> Result<Value, Wrong> {
+    fn bounded_text(&self, value: &Spanned<DeValue<'_>>, bytes_max: usize) -> Result<String, Wrong> {
         let text = self.text(value)?;
         if text.len() > bytes_max || text.contains(|c: char| c.is_control()) {
             return Err(self.wrong(value, format!("write at most {bytes_max} bytes, without control characters")));
         }
-        Ok(Value::Text(text.into_owned()))
+        Ok(text.into_owned())
     }
 
     fn integer(&self, value: &Spanned<DeValue<'_>>, min: u64, max: u64, unit: &str) -> Result<Value, Wrong> {

@@ -2,9 +2,10 @@
 
 use crate::command;
 use crate::limits::{Ceiling, Limits};
+use crate::warning::{Seen, Tell};
 use skein_auth::Fields;
 use skein_base::{Class, MailboxId};
-use skein_config::{Config, QuotaRule};
+use skein_config::{Config, QuotaRule, QuotaWarning};
 use skein_hooks::{Call, Extension, Quota as Told, Resource, Root, Running};
 use skein_proto::imap::ExtensionCommand;
 use skein_store::account::Account;
@@ -12,10 +13,13 @@ use skein_store::op::Op;
 use skein_store::{AccountHandle, Actor, Change, Refused, Usage};
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Quota on one shard.
 pub struct Quota {
     settings: RefCell<Rc<Settings>>,
+    /// Who tells of lines that are crossed; nobody, and nothing is watched.
+    tell: Option<Tell>,
 }
 
 /// What the settings say.
@@ -23,6 +27,7 @@ pub(crate) struct Settings {
     pub(crate) root: String,
     limits: Rc<Limits>,
     exceeded: String,
+    warnings: Vec<Arc<QuotaWarning>>,
 }
 
 /// What is known of a user whose account is open.
@@ -34,12 +39,18 @@ struct Known {
 
 impl Default for Quota {
     fn default() -> Quota {
-        let settings = Settings { root: String::new(), limits: Rc::default(), exceeded: String::new() };
-        Quota { settings: RefCell::new(Rc::new(settings)) }
+        let settings =
+            Settings { root: String::new(), limits: Rc::default(), exceeded: String::new(), warnings: Vec::new() };
+        Quota { settings: RefCell::new(Rc::new(settings)), tell: None }
     }
 }
 
 impl Quota {
+    /// Quota that warns.
+    pub fn telling(tell: Tell) -> Quota {
+        Quota { tell: Some(tell), ..Quota::default() }
+    }
+
     /// The user's limits; the settings', while no source of users has said what it knows of him.
     fn limits(&self, account: &AccountHandle) -> Rc<Limits> {
         let settings = self.settings.borrow().clone();
@@ -48,6 +59,10 @@ impl Quota {
             Some(known) if *known.limits != *known.of.limits => known.limits.clone(),
             _ => settings.limits.clone(),
         }
+    }
+
+    fn warns(&self) -> bool {
+        self.tell.is_some() && !self.settings.borrow().warnings.is_empty()
     }
 
     pub(crate) fn root_name(&self) -> String {
@@ -119,8 +134,13 @@ impl Extension for Quota {
             // Checked with the settings.
             rules: QuotaRule::parse_all(&quota.rules).unwrap_or_default(),
         };
-        let settings =
-            Settings { root: quota.root.clone(), limits: Rc::new(limits), exceeded: quota.exceeded_text.clone() };
+        let settings = Settings {
+            root: quota.root.clone(),
+            limits: Rc::new(limits),
+            exceeded: quota.exceeded_text.clone(),
+            // Checked with the settings.
+            warnings: quota.warnings.iter().filter_map(|text| QuotaWarning::parse(text).ok()).map(Arc::new).collect(),
+        };
         *self.settings.borrow_mut() = Rc::new(settings);
     }
 
@@ -151,6 +171,12 @@ impl Extension for Quota {
     }
 
     fn before(&self, change: &Change<'_>) -> Result<(), Refused> {
+        if self.warns() {
+            let limits = self.limits(change.account);
+            if !limits.is_unlimited() {
+                Seen::before(change.account, &limits);
+            }
+        }
         let is_asked = |op: &&Op| matches!(op, Op::Append { .. } | Op::CreateMailbox { .. });
         if *change.actor == Actor::Operator || change.ops.iter().find(is_asked).is_none() {
             return Ok(());
@@ -193,6 +219,14 @@ impl Extension for Quota {
             }
             Ok(())
         })
+    }
+
+    fn after(&self, change: &Change<'_>) {
+        let Some(tell) = self.tell.as_ref().filter(|_| self.warns()) else { return };
+        let settings = self.settings.borrow().clone();
+        if let Some(crossed) = Seen::after(change, &self.limits(change.account), &settings.warnings) {
+            tell(crossed);
+        }
     }
 
     fn would_take(&self, account: &AccountHandle, mailbox: MailboxId, bytes: u64) -> Result<(), Refused> {

@@ -3,6 +3,7 @@
 //! ```text
 //! limits      from settings and from what a source of users says, for the user and for single mailboxes
 //! extension   asked before each change; counts nothing itself, since the account knows what it holds
+//! warning     lines that are crossed, for whoever tells of them
 //! command     GETQUOTA, GETQUOTAROOT
 //! ```
 //!
@@ -13,6 +14,8 @@
 mod command;
 mod extension;
 mod limits;
+mod warning;
 
 pub use extension::Quota;
 pub use limits::Limits;
+pub use warning::{Crossed, Tell};

@@ -20,6 +20,7 @@
 //! side       tokio for what only speaks tokio
 //! signals    SIGTERM, SIGINT, SIGHUP as messages
 //! passed     descriptors of whoever started the process
+//! child      a process beside this one, for what this one gives up
 //! checks     io_uring, memlock, nofile, the data folder's lock: messages that name the fix
 //! metrics    counters without locks, OpenMetrics text; heartbeat: how late a shard's timers are
 //! ```
@@ -27,6 +28,7 @@
 //! glommio is named here and in net/transport only. Never here: protocols, mail, settings.
 
 mod checks;
+mod child;
 mod clock;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -46,6 +48,7 @@ mod task;
 mod timer;
 
 pub use checks::{CheckError, Nofile, Privileges, check_cores, check_io_uring, raise_memlock, raise_nofile};
+pub use child::fork_child;
 pub use clock::RealClock;
 pub use data_lock::{DataLock, DataLockError};
 pub use disk::{DiskFile, DiskMap, RealDisk};

@@ -13,6 +13,7 @@ mod confine;
 mod disk_watch;
 mod doors;
 mod drain;
+mod errands;
 mod error;
 mod health;
 mod log_line;

@@ -11,6 +11,7 @@ use skein_config::{Config, PlaintextWithoutTls, TrustedProxies};
 use skein_hooks::{Extensions, Maker};
 use skein_proto::imap::ImapConfig;
 use skein_proto::pop3::Pop3Config;
+use skein_quota::Tell;
 use skein_runtime::{Class, Inbox, Lanes, RealClock, RealDisk, ShardContext, oneshot, sleep, spawn_detached, timeout};
 use skein_serve::{Doorman, Host, HostSettings, Pop3Delete, Pop3Settings, Store, ToShard};
 use skein_store::OldSegments;
@@ -243,8 +244,11 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
 }
 
 /// The extensions that every server has.
-pub(crate) fn built_in() -> Vec<Maker> {
-    vec![Arc::new(|| Rc::new(skein_quota::Quota::default())), Arc::new(|| Rc::new(skein_acl::Acl::default()))]
+pub(crate) fn built_in(tell: Tell) -> Vec<Maker> {
+    vec![
+        Arc::new(move || Rc::new(skein_quota::Quota::telling(tell.clone()))),
+        Arc::new(|| Rc::new(skein_acl::Acl::default())),
+    ]
 }
 
 fn pop3_settings(config: &Config) -> Pop3Settings {

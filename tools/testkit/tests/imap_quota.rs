@@ -1,7 +1,11 @@
 //! Quota against the running server: limits of settings and of users, over IMAP and LMTP, across restarts.
 
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use skein_testkit::{Server, adm, imap, lmtp};
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 
 const USERS: &str = "anna:{PLAIN}secret::::::userdb_quota_rule=*:bytes=3000:messages=5 userdb_quota_rule2=Trash:bytes=+2000\n\
     ben:{PLAIN}secret::::::quota_storage_size=unlimited\n\
@@ -132,4 +136,68 @@ fn settings_count_for_who_has_nothing_of_his_own() {
     adm::run(&server, "reload", b"").expect_ok("reload");
     assert_eq!(deliver(&server, "carl", 100), [250]);
     assert!(append(&mut carl, "INBOX", 600).contains("OK "));
+}
+
+/// A server whose runner of programs exists, and what the program says of each warning.
+fn warning_server(more: &str) -> (Server, std::path::PathBuf) {
+    let folder = std::cell::OnceCell::new();
+    let server = Server::start_changed(|settings, home| {
+        let (program, said) = (home.join("warn"), home.join("said"));
+        mknodat(CWD, &said, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a pipe");
+        fs::write(&program, format!("#!/bin/sh\necho \"$@\" \"$USER\" > '{}'\n", said.display())).expect("ours");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).expect("ours");
+        fs::write(home.join("users"), USERS).expect("ours");
+        let settings =
+            settings.replace("sources = [\n", "sources = [\n{ driver = \"passwd-file\", path = \"users\" },\n");
+        let run = format!("\"storage=50% {} %{{percent}} %{{user}} %{{used}} %{{limit}}\"", program.display());
+        folder.set(said).expect("once");
+        format!("{settings}\n[quota]\nstorage_bytes = 100000\nwarnings = [{run}, {more}]\n")
+    });
+    (server, folder.into_inner().expect("set"))
+}
+
+#[test]
+fn who_is_to_know_is_told_when_a_line_is_crossed() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/quota", listener.local_addr().expect("bound"));
+    let (server, said) = warning_server(&format!("\"-messages=40% {url}\""));
+    let mut anna = login(&server, "anna");
+    append(&mut anna, "INBOX", 1400);
+    // 1400 are less than half of 3000; 2800 are more, and 2850 do not cross the line again.
+    append(&mut anna, "INBOX", 1400);
+    assert_eq!(fs::read_to_string(&said).expect("told"), "50 anna 2800 3000 anna\n");
+    append(&mut anna, "INBOX", 50);
+    anna.command("SELECT INBOX").expect("SELECT").expect_ok();
+    anna.command("STORE 1:3 +FLAGS (\\Deleted)").expect("STORE").expect_ok();
+    anna.command("EXPUNGE").expect("EXPUNGE").expect_ok();
+    let (mut stream, _) = listener.accept().expect("told");
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"}") {
+        let mut bytes = [0; 512];
+        let count = stream.read(&mut bytes).expect("a request");
+        assert!(count > 0, "{}", String::from_utf8_lossy(&asked));
+        asked.extend_from_slice(&bytes[..count]);
+    }
+    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer");
+    let asked = String::from_utf8(asked).expect("text");
+    assert!(asked.starts_with("POST /quota HTTP/1.1\r\n"), "{asked}");
+    let facts = r#"{"user":"anna","resource":"messages","percent":40,"over":false,"used":0,"limit":5}"#;
+    assert!(asked.ends_with(facts), "{asked}");
+    // Mail that comes by LMTP crosses lines too.
+    assert_eq!(deliver(&server, "anna", 2000), [250]);
+    assert!(fs::read_to_string(&said).expect("told").starts_with("50 anna 2"), "{}", server.log());
+}
+
+#[test]
+fn the_runner_of_programs_ends_with_the_server() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let (mut server, _) = warning_server("");
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.pid())).expect("alive");
+    let runner: i32 = children.trim().parse().expect("one child");
+    let end = pidfd_open(Pid::from_raw(runner).expect("a process"), PidfdFlags::empty()).expect("alive");
+    server.kill();
+    let patience = Timespec { tv_sec: 20, tv_nsec: 0 };
+    assert_eq!(poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&patience)), Ok(1), "it does not end");
+    server.restart();
 }

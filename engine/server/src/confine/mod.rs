@@ -17,7 +17,7 @@ use skein_config::Config;
 use std::path::PathBuf;
 use std::{fmt, io};
 
-pub(crate) use user::Becoming;
+pub(crate) use user::{Becoming, drop_capabilities};
 
 /// What is in force, for the log.
 #[derive(Debug)]

@@ -124,7 +124,7 @@ fn forget_capabilities() -> Result<(), ConfineError> {
 }
 
 /// What is left after the ports are bound, of a user with a few capabilities such as systemd gives.
-pub(super) fn drop_capabilities() -> Result<(), ConfineError> {
+pub(crate) fn drop_capabilities() -> Result<(), ConfineError> {
     use rustix::thread::{CapabilitySet, CapabilitySets, clear_ambient_capability_set, set_capabilities};
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };

@@ -44,7 +44,7 @@ pub(super) struct Exported {
 
 /// Where messages come from.
 enum Source {
-    Here { mailbox: MailboxId, messages: std::vec::IntoIter<Exported>, reading: Option<(Exported, u64)> },
+    Here { mailbox: MailboxId, messages: std::vec::IntoIter<Exported>, reading: Option<Box<(Exported, u64)>> },
     At(UserName, flume::Receiver<Piece>),
 }
 
@@ -215,7 +215,7 @@ impl Source {
     async fn next(&mut self, store: &Store, account: &Rc<AccountHandle>) -> Result<Next, Reply> {
         match self {
             Source::Here { messages, reading, .. } => {
-                if let Some((message, at)) = reading {
+                if let Some((message, at)) = reading.as_deref_mut() {
                     let bytes = message.read(store, account, *at).await.map_err(|error| refuse(&error))?;
                     *at += bytes.len() as u64;
                     if !bytes.is_empty() {
@@ -225,7 +225,7 @@ impl Source {
                 let Some(message) = messages.next() else { return Ok(Next::End) };
                 let Head { uid, ref flags, internal_date, bytes } = message.head;
                 let head = Head { uid, flags: flags.clone(), internal_date, bytes };
-                *reading = Some((message, 0));
+                *reading = Some(Box::new((message, 0)));
                 Ok(Next::Head(head))
             }
             Source::At(_, pieces) => match pieces.recv_async().await {
