@@ -384,7 +384,7 @@ mod tests {
     #[test]
     fn a_task_knows_its_session_only_while_it_runs() {
         let id = info(7, None).id;
-        let mut task = pin!(within(id, async {
+        let mut task = std::pin::pin!(within(id, async {
             assert_eq!(current_session(), Some(id));
             futures_lite::future::yield_now().await;
             assert_eq!(current_session(), Some(id));
