@@ -239,6 +239,9 @@ settings! {
         /// True: LITERAL- is offered in place of LITERAL+ (RFC 7888): clients wait before they send a literal of more than 4096
         /// bytes, so that one that is refused is not sent at all.
         literal_minus: bool = Kind::Bool, "false", Live;
+        /// After how long, and how often from then on, a client is told how far a command is that takes long (INPROGRESS). RFC 9585
+        /// §4 recommends 10 to 15 seconds; less helps where something on the way gives up earlier. 0: clients are not told.
+        progress_ms: u64 = count(0, 3_600_000, "milliseconds"), "10000", Live;
     }
     /// POP3 sessions. Their maildrop is the inbox.
     pop3: Pop3 {

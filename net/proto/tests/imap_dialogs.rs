@@ -8,7 +8,7 @@
 //! R: Done            the session answers; R lines are consumed one per question, in order
 //! N: * 1 EXISTS      the session writes this line before the client's next, between commands
 //! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login, all-mechanisms, literal-minus,
-//!                    extension (in TLS, with commands that are not the machine's own)
+//!                    extension (in TLS, with commands that are not the machine's own), limits (in TLS, with what only settings bring)
 //! # comment
 //! ```
 //! `{after login}` stands for the capabilities that are offered to who is logged in.
@@ -245,7 +245,7 @@ fn code(text: &str) -> Code {
 
 /// Plays the dialog with the client's bytes in these pieces; returns all output and whether it closed.
 fn play(dialog: &Dialog, pieces: &[&[u8]]) -> (String, bool) {
-    let tls = matches!(&*dialog.start, "tls" | "extension" | "literal-minus");
+    let tls = matches!(&*dialog.start, "tls" | "extension" | "literal-minus" | "limits");
     let mut config = ImapConfig { plaintext_login: dialog.start == "plain-login", ..ImapConfig::default() };
     if dialog.start == "all-mechanisms" {
         config.mechanisms = Mechanism::ALL.to_vec();
@@ -255,6 +255,7 @@ fn play(dialog: &Dialog, pieces: &[&[u8]]) -> (String, bool) {
         config.commands = vec![command("GETQUOTA", false), command("GETQUOTAROOT", false), command("WATCH", true)];
         config.capabilities = vec!["QUOTA".into(), "QUOTA=RES-STORAGE".into()];
     }
+    config.progress = dialog.start == "limits";
     config.literal_minus = dialog.start == "literal-minus";
     let mut imap = Imap::new(Arc::new(config), tls);
     let mut script = Script { answers: dialog.answers.clone(), between: String::new() };

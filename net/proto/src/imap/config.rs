@@ -4,7 +4,7 @@ use super::response::string;
 use crate::sasl::{Channel, Mechanism};
 use skein_base::limits::MESSAGE_BYTES_MAX_DEFAULT;
 
-/// What is offered to who is logged in; the limit of APPEND follows.
+/// What is offered to who is logged in; the limit of APPEND follows, and what settings bring.
 #[rustfmt::skip]
 const CAPABILITIES: &[&str] = &[
     "BINARY",
@@ -79,6 +79,8 @@ pub struct ImapConfig {
     pub literal_minus: bool,
     /// Largest message APPEND takes, in bytes.
     pub message_bytes_max: u64,
+    /// Clients are told how far long commands are, so that `INPROGRESS` is offered (RFC 9585).
+    pub progress: bool,
     /// Fields of the ID answer (RFC 2971), at most 30; none is answered as NIL.
     pub id: Vec<(String, String)>,
     /// Commands of extensions.
@@ -96,6 +98,7 @@ impl Default for ImapConfig {
             mechanisms: vec![Mechanism::Plain],
             literal_minus: false,
             message_bytes_max: MESSAGE_BYTES_MAX_DEFAULT,
+            progress: false,
             id: vec![("name".to_string(), "Skein".to_string())],
             commands: Vec::new(),
             capabilities: Vec::new(),
@@ -130,6 +133,7 @@ impl ImapConfig {
             }
             out.extend_from_slice(b" APPENDLIMIT=");
             super::response::number(out, self.message_bytes_max);
+            out.extend_from_slice(if self.progress { b" INPROGRESS" } else { b"" });
             for name in &self.capabilities {
                 out.push(b' ');
                 out.extend_from_slice(name.as_bytes());

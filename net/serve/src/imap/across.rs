@@ -102,6 +102,7 @@ impl Session {
             refusal => return Ok(refusal),
         }
         let mut copied = IdSet::new();
+        link.begin_progress(self, None);
         loop {
             let next = match source.next(&self.store.clone(), &self.account.clone()).await {
                 Ok(next) => next,
@@ -110,6 +111,7 @@ impl Session {
                     return Ok(refusal);
                 }
             };
+            let begins = matches!(next, Next::Head(_));
             let parts = match next {
                 Next::End => break,
                 Next::Bytes(bytes) => vec![Request::AppendChunk(bytes)],
@@ -129,6 +131,7 @@ impl Session {
                     refusal => return Ok(refusal),
                 }
             }
+            link.advance(usize::from(begins), self).await?;
             skein_runtime::session_yield().await;
         }
         if copied.is_empty() {
@@ -233,7 +236,7 @@ impl Source {
                 Ok(Piece::Bytes(bytes)) => Ok(Next::Bytes(bytes)),
                 Ok(Piece::Reply(Reply::Done)) => Ok(Next::End),
                 Ok(Piece::Reply(refusal)) => Err(refusal),
-                Ok(Piece::Lines(_) | Piece::Names(_)) | Err(_) => Err(missing()),
+                Ok(Piece::Lines(_) | Piece::Pushed(_) | Piece::Names(_)) | Err(_) => Err(missing()),
             },
         }
     }

@@ -74,6 +74,7 @@ impl Session {
         marks_seen: bool,
         link: &mut Link<'_>,
     ) -> io::Result<Reply> {
+        link.begin_progress(self, Some(self.count(mailbox, view, uids)));
         if items.list.iter().all(is_column) {
             return self.fetch_columns(mailbox, view, uids, items, changed_since, link).await;
         }
@@ -83,7 +84,9 @@ impl Session {
             let mut batch = self.take(mailbox, view, uids, from);
             let Some(last) = batch.last() else { break };
             from = Uid(last.seen.row.uid.0 + 1);
+            let looked_at = batch.len();
             batch.retain(|wanted| changed_since.is_none_or(|since| wanted.seen.row.modseq > since));
+            link.advance(looked_at - batch.len(), self).await?;
             if marks_seen && let Err(error) = self.mark_seen(mailbox, view, &mut batch, link) {
                 return Ok(crate::failure::refuse(&error));
             }
@@ -103,6 +106,7 @@ impl Session {
                     }
                 }
                 link.drain_if_full(self).await?;
+                link.advance(1, self).await?;
             }
             skein_runtime::session_yield().await;
         }
@@ -136,6 +140,7 @@ impl Session {
                 None => return Ok(Reply::Done),
             }
             link.drain_if_full(self).await?;
+            link.advance(batch.len(), self).await?;
             skein_runtime::session_yield().await;
         }
     }

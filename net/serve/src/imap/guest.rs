@@ -7,12 +7,11 @@
 //! ```
 
 use super::across::{Head, Wish};
-use super::link::{Lane, Link};
+use super::link::{Asking, Lane, Link};
 use super::session::Session;
 use crate::failure;
 use crate::host::Host;
 use skein_base::{AccountId, IdSet, Rights, SpecialUse, UserName};
-use skein_proto::imap::response::Names;
 use skein_proto::imap::{Reply, Request};
 use skein_store::{Actor, Guest};
 use std::sync::Arc;
@@ -23,13 +22,7 @@ pub(super) const PIECES_UNDER_WAY: usize = 2;
 /// What is asked of a guest.
 pub(super) enum Ask {
     /// What his client wants, with names as the account has them.
-    Request {
-        request: Request,
-        /// What the client has enabled.
-        condstore: bool,
-        qresync: bool,
-        names: Names,
-    },
+    Request { request: Request, client: Asking },
     /// The mailboxes that he may know of.
     Names,
     /// Messages of the selected mailbox, to be put elsewhere.
@@ -48,6 +41,8 @@ pub(super) struct Question {
 pub(super) enum Piece {
     /// Lines for the client, in whole or in part.
     Lines(Vec<u8>),
+    /// Complete lines that are not to wait for more.
+    Pushed(Vec<u8>),
     /// The end.
     Reply(Reply),
     /// A message begins, and its bytes follow.
@@ -116,8 +111,8 @@ pub(super) async fn serve(host: Host, arrival: Arrival) {
 
 async fn answer(session: &mut Session, question: Question) {
     let Question { ask, answers } = question;
-    let (request, condstore, qresync, names_are) = match ask {
-        Ask::Request { request, condstore, qresync, names } => (request, condstore, qresync, names),
+    let (request, client) = match ask {
+        Ask::Request { request, client } => (request, client),
         Ask::Messages(wish) => {
             let reply = send(session, &wish, &answers).await;
             let _he_may_be_gone = answers.send_async(Piece::Reply(reply)).await;
@@ -138,7 +133,7 @@ async fn answer(session: &mut Session, question: Question) {
             return;
         }
     };
-    let mut lane = Lane { out: Vec::new(), condstore, qresync, names: names_are, to: answers.clone() };
+    let mut lane = Lane { out: Vec::new(), client, to: answers.clone() };
     // When the client is gone nobody waits for the rest.
     let Ok(reply) = session.execute(request, &mut Link::over(&mut lane)).await else { return };
     session.checkpoint_if_due();

@@ -9,6 +9,7 @@ mod link;
 mod list;
 mod metadata;
 mod notify;
+mod progress;
 mod rights;
 mod search;
 mod select;

@@ -42,6 +42,8 @@ pub(crate) struct Session {
     pub selected: Option<Selected>,
     pub append: Option<Box<Append>>,
     pub message_bytes_max: u64,
+    /// How often the client is told how far a command is; 0 for never.
+    pub progress_ms: u64,
     /// How to reach whoever runs the server; empty when that is not said.
     pub admin: Box<str>,
     /// Present once the client asked to be told what others do.
@@ -68,6 +70,7 @@ impl Session {
             selected: None,
             append: None,
             message_bytes_max: 0,
+            progress_ms: 0,
             admin: "".into(),
             watch: RefCell::new(None),
             notify: None,
@@ -85,6 +88,7 @@ impl Session {
     /// Goes by these settings from now on.
     pub fn configure(&mut self, settings: &HostSettings) {
         self.message_bytes_max = settings.message_bytes_max;
+        self.progress_ms = settings.config.imap.progress_ms;
         self.admin = settings.config.imap.admin.as_str().into();
     }
 

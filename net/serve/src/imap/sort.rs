@@ -48,8 +48,8 @@ impl Session {
             Ok(draft) => draft,
             Err(reply) => return Ok(reply),
         };
-        let Found { numbers, mut failed, highest, .. } = self.found(key).await;
-        let mut all = self.values(&numbers, &by, &mut failed).await;
+        let Found { numbers, mut failed, highest, .. } = self.found(key, link).await?;
+        let mut all = self.values(&numbers, &by, &mut failed, link).await?;
         all.sort_by(|a, b| compare(a, b, &by));
         let numbers: Vec<u32> = all.iter().map(|one| if uid { one.uid.0 } else { one.seq.0 }).collect();
         let highest = highest.filter(|_| needs_modseq);
@@ -102,8 +102,14 @@ impl Session {
         Ok(Some(Sorted { seq, uid: Uid(uid), values: self.values_of(fixed, cache, by).await? }))
     }
 
-    async fn values(&self, uids: &IdSet, by: &[SortBy], failed: &mut u32) -> Vec<Sorted> {
-        let Some(selected) = &self.selected else { return Vec::new() };
+    async fn values(
+        &self,
+        uids: &IdSet,
+        by: &[SortBy],
+        failed: &mut u32,
+        link: &mut Link<'_>,
+    ) -> io::Result<Vec<Sorted>> {
+        let Some(selected) = &self.selected else { return Ok(Vec::new()) };
         let (mut all, mut from) = (Vec::new(), Uid(1));
         loop {
             let batch: Vec<(Seq, Uid, Fixed, CacheAt)> = self.look(selected.mailbox, |m| {
@@ -111,7 +117,7 @@ impl Session {
                 m.visible(selected.view, uids, from, BATCH, &mut seen);
                 seen.iter().map(|seen| (seen.seq, seen.row.uid, m.fixed(seen.row), m.cache(seen.row))).collect()
             });
-            let Some((_, last, _, _)) = batch.last() else { return all };
+            let Some((_, last, _, _)) = batch.last() else { return Ok(all) };
             from = Uid(last.0 + 1);
             for (i, (seq, uid, fixed, cache)) in batch.into_iter().enumerate() {
                 match self.values_of(fixed, cache, by).await {
@@ -121,6 +127,7 @@ impl Session {
                         *failed += 1;
                     }
                 }
+                link.advance(1, self).await?;
                 if i % LOOKED_INTO_BATCH == LOOKED_INTO_BATCH - 1 {
                     skein_runtime::session_yield().await;
                 }

@@ -95,6 +95,7 @@ impl Session {
     ) -> io::Result<()> {
         let Some(selected) = &self.selected else { return Ok(()) };
         let (mut from, mut batch) = (Uid(1), Vec::new());
+        link.begin_progress(self, Some(self.count(selected.mailbox, selected.view, uids)));
         loop {
             batch.clear();
             self.look(selected.mailbox, |m| {
@@ -108,6 +109,7 @@ impl Session {
                 None => return Ok(()),
             }
             link.drain_if_full(self).await?;
+            link.advance(batch.len(), self).await?;
             skein_runtime::session_yield().await;
         }
     }

@@ -133,17 +133,15 @@ impl Session {
     /// Those at these places among the messages of the view that a set of UIDs means (RFC 9394 §3.3).
     pub(super) fn places(&self, mailbox: MailboxId, view: ViewId, uids: &IdSet, range: ResultRange) -> IdSet {
         self.look(mailbox, |m| {
-            let mut seqs = IdSet::new();
-            for uids in uids.ranges() {
-                let (first, next) = (m.seq_of(view, Uid(*uids.start())).0, uids.end().saturating_add(1));
-                let next = m.seq_of(view, Uid(next)).0;
-                if first < next {
-                    seqs.push_range(first, next - 1);
-                }
-            }
+            let seqs = seqs_of(m, view, uids);
             let places = range.places(seqs.count() as usize);
             m.uids_of(view, &seqs.places(places.start as u64..places.end as u64))
         })
+    }
+
+    /// How many messages of the view a set of UIDs means.
+    pub(super) fn count(&self, mailbox: MailboxId, view: ViewId, uids: &IdSet) -> u32 {
+        self.look(mailbox, |m| seqs_of(m, view, uids).count() as u32)
     }
 
     pub(super) fn resolve_writable(&self, set: &SeqSet, uid: bool) -> Result<(MailboxId, ViewId, IdSet), Reply> {
@@ -152,6 +150,19 @@ impl Session {
         }
         self.resolve(set, uid)
     }
+}
+
+/// The numbers that a view gives to the messages of a set of UIDs.
+fn seqs_of(m: &Mailbox, view: ViewId, uids: &IdSet) -> IdSet {
+    let mut seqs = IdSet::new();
+    for uids in uids.ranges() {
+        let (first, next) = (m.seq_of(view, Uid(*uids.start())).0, uids.end().saturating_add(1));
+        let next = m.seq_of(view, Uid(next)).0;
+        if first < next {
+            seqs.push_range(first, next - 1);
+        }
+    }
+    seqs
 }
 
 /// `* n FETCH (UID .. FLAGS .. MODSEQ ..)`

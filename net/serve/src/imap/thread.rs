@@ -28,8 +28,8 @@ impl Session {
         if self.selected.is_none() {
             return Ok(Reply::bad("No mailbox is selected"));
         }
-        let Found { numbers, mut failed, .. } = self.found(key).await;
-        let threads = self.linked(&numbers, uid, by, &mut failed).await;
+        let Found { numbers, mut failed, .. } = self.found(key, link).await?;
+        let threads = self.linked(&numbers, (uid, by), &mut failed, link).await?;
         // Making the forest of a large mailbox takes milliseconds.
         let nodes = match skein_runtime::spawn_blocking(move || threads.finish()).await {
             Ok(nodes) => nodes,
@@ -43,13 +43,19 @@ impl Session {
     }
 
     /// The messages with what they refer to; how many can not be read is added to `failed`.
-    async fn linked(&self, uids: &IdSet, by_uid: bool, by: ThreadBy, failed: &mut u32) -> Threads {
+    async fn linked(
+        &self,
+        uids: &IdSet,
+        (by_uid, by): (bool, ThreadBy),
+        failed: &mut u32,
+        link: &mut Link<'_>,
+    ) -> io::Result<Threads> {
         let mut threads = Threads::new(match by {
             ThreadBy::OrderedSubject => skein_mime::ThreadBy::OrderedSubject,
             ThreadBy::References => skein_mime::ThreadBy::References,
             ThreadBy::Refs => skein_mime::ThreadBy::Refs,
         });
-        let Some(selected) = &self.selected else { return threads };
+        let Some(selected) = &self.selected else { return Ok(threads) };
         let mut from = Uid(1);
         loop {
             let batch: Vec<(u32, Uid, Fixed, CacheAt)> = self.look(selected.mailbox, |m| {
@@ -61,13 +67,14 @@ impl Session {
                     .map(|seen| (number(seen.row.uid, seen.seq.0), seen.row.uid, m.fixed(seen.row), m.cache(seen.row)));
                 all.collect()
             });
-            let Some((_, last, _, _)) = batch.last() else { return threads };
+            let Some((_, last, _, _)) = batch.last() else { return Ok(threads) };
             from = Uid(last.0 + 1);
             for (i, (number, _, fixed, cache)) in batch.into_iter().enumerate() {
                 if let Err(error) = self.link_one(number, fixed, cache, &mut threads).await {
                     crate::failure::log(&error);
                     *failed += 1;
                 }
+                link.advance(1, self).await?;
                 if i % LOOKED_INTO_BATCH == LOOKED_INTO_BATCH - 1 {
                     skein_runtime::session_yield().await;
                 }

@@ -156,10 +156,10 @@ impl Session {
             return read_at(self.host.clone(), owner, &url, items, link).await;
         }
         let (answers, pieces) = flume::bounded(PIECES_UNDER_WAY);
-        let (user, names) = (owner.clone(), link.names());
+        let (user, client) = (owner.clone(), link.asking());
         let job: Job = Box::new(move |host| {
             Box::pin(async move {
-                let mut lane = Lane { out: Vec::new(), condstore: false, qresync: false, names, to: answers.clone() };
+                let mut lane = Lane { out: Vec::new(), client, to: answers.clone() };
                 // When the client is gone nobody waits for the rest.
                 if read_at(host, &user, &url, items, &mut Link::over(&mut lane)).await.is_ok() {
                     let _he_may_be_gone = answers.send_async(Piece::Lines(lane.out)).await;

@@ -239,14 +239,17 @@ impl Session {
 
     /// Asks the guest in an account; his lines go to the client.
     pub(super) async fn ask(&mut self, owner: &UserName, request: Request, link: &mut Link<'_>) -> io::Result<Reply> {
-        let (condstore, qresync, names) = (link.condstore(), link.qresync(), link.names());
-        let ask = Ask::Request { request, condstore, qresync, names };
+        let ask = Ask::Request { request, client: link.asking() };
         let Some(answers) = self.question(owner, ask).await else { return Ok(missing()) };
         loop {
             match answers.recv_async().await {
                 Ok(Piece::Lines(lines)) => {
                     link.out().extend_from_slice(&lines);
                     link.drain_if_full(self).await?;
+                }
+                Ok(Piece::Pushed(lines)) => {
+                    link.out().extend_from_slice(&lines);
+                    link.push(self).await?;
                 }
                 Ok(Piece::Reply(reply)) => return Ok(reply),
                 Ok(Piece::Names(_) | Piece::Head(_) | Piece::Bytes(_)) | Err(_) => {

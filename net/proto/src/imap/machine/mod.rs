@@ -329,6 +329,11 @@ impl Imap {
         self.state == State::Selected
     }
 
+    /// The tag of the command that is under way; empty without one.
+    pub fn tag(&self) -> &[u8] {
+        self.running.as_ref().map_or(b"", |running| &running.tag)
+    }
+
     /// CONDSTORE is enabled: FETCH lines with FLAGS carry MODSEQ (RFC 7162 §3.1).
     pub fn condstore(&self) -> bool {
         self.enabled.condstore

@@ -25,6 +25,30 @@ pub fn notification_overflow(out: &mut Vec<u8>) {
     condition(out, b"*", "OK", Some(&Code::NotificationOverflow), "Too much has happened; ask again what is so now.");
 }
 
+/// `* OK [INPROGRESS ("A001" 454 1000)] Processed 45% of the messages`: how far a long command is (RFC 9585 §4). A tag with `]` is left out: the
+/// code would end there. What is known to be all is told only while it is not done yet.
+pub fn in_progress(out: &mut Vec<u8>, tag: &[u8], done: u32, goal: Option<u32>) {
+    out.extend_from_slice(b"* OK [INPROGRESS (");
+    match tag.is_empty() || tag.contains(&b']') {
+        true => out.extend_from_slice(b"NIL"),
+        false => super::text::string(out, tag),
+    }
+    spaced(out, u64::from(done));
+    match goal.filter(|goal| done < *goal) {
+        Some(goal) => {
+            spaced(out, u64::from(goal));
+            out.extend_from_slice(b")] Processed ");
+            number(out, u64::from(done) * 100 / u64::from(goal));
+            out.extend_from_slice(b"% of the messages\r\n");
+        }
+        None => {
+            out.extend_from_slice(b" NIL)] Processed ");
+            number(out, u64::from(done));
+            out.extend_from_slice(b" messages so far\r\n");
+        }
+    }
+}
+
 /// One status line. Text from elsewhere loses its line breaks, so that it can not forge a response.
 pub(crate) fn condition(out: &mut Vec<u8>, tag: &[u8], word: &str, with: Option<&Code>, text: &str) {
     out.extend_from_slice(tag);
@@ -183,6 +207,22 @@ mod tests {
              ServerMetadataChange)]",
         );
         check(Code::ReadOnly, "[READ-ONLY]");
+    }
+
+    /// The examples of RFC 9585 §4, and what would not be one.
+    #[test]
+    fn progress() {
+        let check = |tag: &[u8], done, goal, want: &str| {
+            let mut out = Vec::new();
+            in_progress(&mut out, tag, done, goal);
+            assert_eq!(String::from_utf8(out).unwrap(), format!("* OK [INPROGRESS ({want}\r\n"));
+        };
+        check(b"A001", 454, Some(1000), "\"A001\" 454 1000)] Processed 45% of the messages");
+        check(b"A001", 999, Some(1000), "\"A001\" 999 1000)] Processed 99% of the messages");
+        check(b"tag", 175, None, "\"tag\" 175 NIL)] Processed 175 messages so far");
+        check(b"a]b", 0, Some(1), "NIL 0 1)] Processed 0% of the messages");
+        check(b"", 7, Some(7), "NIL 7 NIL)] Processed 7 messages so far");
+        check(b"x", u32::MAX - 1, Some(u32::MAX), "\"x\" 4294967294 4294967295)] Processed 99% of the messages");
     }
 
     #[test]

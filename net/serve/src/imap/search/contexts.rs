@@ -176,7 +176,7 @@ impl Session {
             return Ok(());
         }
         let mut found = Found::none(true);
-        self.find(mailbox, view, &context.test, &changed, &mut found).await;
+        self.find((mailbox, view), &context.test, &changed, &mut found, None).await?;
         let removed = context.members.remove(&changed.difference(&found.numbers));
         let new = found.numbers.difference(&context.members.set);
         let arrived = new.intersection(&IdSet::range(context.newest + 1, u32::MAX));

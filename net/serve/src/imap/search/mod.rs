@@ -43,6 +43,10 @@ pub(super) struct Found {
     pub highest: Option<ModSeq>,
     /// How many messages could not be read.
     pub failed: u32,
+    /// How many are found.
+    count: usize,
+    /// What is found is not done with yet.
+    goes_on: bool,
 }
 
 impl Session {
@@ -62,7 +66,8 @@ impl Session {
         };
         let test = self.test(mailbox, view, key);
         let mut found = Found::none(uid);
-        self.find(mailbox, view, &test, &all(), &mut found).await;
+        link.begin_progress(self, Some(self.look(mailbox, |m| m.exists(view))));
+        self.find((mailbox, view), &test, &all(), &mut found, Some(link)).await?;
         let Found { numbers, highest, failed, .. } = found;
         let highest = highest.filter(|_| needs_modseq);
         match returns {
@@ -86,17 +91,29 @@ impl Session {
         self.look(mailbox, |m| resolve(key, (m, view), &known))
     }
 
-    /// Adds what passes the test among these UIDs.
-    async fn find(&self, mailbox: MailboxId, view: ViewId, test: &Test, among: &IdSet, found: &mut Found) {
+    /// Adds what passes the test among these UIDs. Only who is told how far it is can be gone.
+    async fn find(
+        &self,
+        (mailbox, view): (MailboxId, ViewId),
+        test: &Test,
+        among: &IdSet,
+        found: &mut Found,
+        mut told: Option<&mut Link<'_>>,
+    ) -> io::Result<()> {
         let mut from = Uid(1);
         loop {
-            let mut open = Vec::new();
-            let Some(last) = self.search_columns((mailbox, view), test, (among, from), found, &mut open) else {
-                return;
+            let (mut open, before) = (Vec::new(), found.count);
+            let Some((last, looked_at)) = self.search_columns((mailbox, view), test, (among, from), found, &mut open)
+            else {
+                return Ok(());
             };
             from = Uid(last.0 + 1);
+            if let Some(link) = &mut told {
+                link.advance(found.done_of(looked_at - open.len(), before), self).await?;
+            }
             skein_runtime::session_yield().await;
             for (i, message) in open.iter().enumerate() {
+                let before = found.count;
                 match self.look_into(message, test).await {
                     Ok(true) => found.add(&message.seen),
                     Ok(false) => {}
@@ -105,6 +122,9 @@ impl Session {
                         found.failed += 1;
                     }
                 }
+                if let Some(link) = &mut told {
+                    link.advance(found.done_of(1, before), self).await?;
+                }
                 if i % LOOKED_INTO_BATCH == LOOKED_INTO_BATCH - 1 {
                     skein_runtime::session_yield().await;
                 }
@@ -112,14 +132,15 @@ impl Session {
         }
     }
 
-    /// What a key finds in the open mailbox, as UIDs.
-    pub(super) async fn found(&self, key: SearchKey) -> Found {
-        let mut found = Found::none(true);
+    /// What a key finds in the open mailbox, as UIDs, for a command that goes on with it: how far that is goes on as well.
+    pub(super) async fn found(&self, key: SearchKey, link: &mut Link<'_>) -> io::Result<Found> {
+        let mut found = Found { goes_on: true, ..Found::none(true) };
         if let Some(selected) = &self.selected {
             let test = self.test(selected.mailbox, selected.view, key);
-            self.find(selected.mailbox, selected.view, &test, &all(), &mut found).await;
+            link.begin_progress(self, Some(self.look(selected.mailbox, |m| m.exists(selected.view))));
+            self.find((selected.mailbox, selected.view), &test, &all(), &mut found, Some(link)).await?;
         }
-        found
+        Ok(found)
     }
 
     /// UIDs in the open mailbox that an operator looks for, and how many messages could not be read.
@@ -129,11 +150,11 @@ impl Session {
         let known = Known { now: self.store.now(), saved: &selected.saved, grows: false };
         let test = self.look(mailbox, |m| resolve_criterion(criterion, (m, view), &known));
         let mut found = Found::none(true);
-        self.find(mailbox, view, &test, &all(), &mut found).await;
+        let _nobody_is_told = self.find((mailbox, view), &test, &all(), &mut found, None).await;
         Ok((found.numbers, found.failed))
     }
 
-    /// Decides a batch by its columns; the undecided go to `open`. Gives the last UID it saw.
+    /// Decides a batch by its columns; the undecided go to `open`. Gives the last UID it saw, and how many it has seen.
     fn search_columns(
         &self,
         (mailbox, view): (MailboxId, ViewId),
@@ -141,7 +162,7 @@ impl Session {
         (among, from): (&IdSet, Uid),
         found: &mut Found,
         open: &mut Vec<Open>,
-    ) -> Option<Uid> {
+    ) -> Option<(Uid, usize)> {
         self.look(mailbox, |m| {
             let mut batch = Vec::with_capacity(BATCH);
             m.visible(view, among, from, BATCH, &mut batch);
@@ -154,7 +175,7 @@ impl Session {
                     None => open.push(Open { seen: *seen, columns, cache: m.cache(seen.row), fixed }),
                 }
             }
-            batch.last().map(|seen| seen.row.uid)
+            batch.last().map(|seen| (seen.row.uid, batch.len()))
         })
     }
 
@@ -193,7 +214,7 @@ pub(super) fn searched(failed: u32) -> Reply {
 
 impl Found {
     fn none(uid: bool) -> Found {
-        Found { uid, numbers: IdSet::new(), highest: None, failed: 0 }
+        Found { uid, numbers: IdSet::new(), highest: None, failed: 0, count: 0, goes_on: false }
     }
 
     fn add(&mut self, seen: &Visible) {
@@ -205,5 +226,11 @@ impl Found {
             self.numbers.insert(number);
         }
         self.highest = self.highest.max(Some(seen.row.modseq));
+        self.count += 1;
+    }
+
+    /// With how many of so many messages the command is done, when so many were found before them.
+    fn done_of(&self, looked_at: usize, before: usize) -> usize {
+        if self.goes_on { looked_at.saturating_sub(self.count - before) } else { looked_at }
     }
 }

@@ -48,6 +48,7 @@ impl Session {
         let only = selected.filter(|_| wants_selected).map(|(mailbox, _)| mailbox);
         let mailboxes = self.account.read(|account| mailboxes(account, sources, only));
         let (mut failed, mut refusal) = (0, None);
+        link.begin_progress(self, None);
         for (mailbox, name) in mailboxes {
             let open = selected.filter(|(selected, _)| *selected == mailbox);
             let glimpse = match open {
@@ -65,7 +66,7 @@ impl Session {
             let view = glimpse.as_ref().map_or_else(|| open.expect("one of them").1, |glimpse| glimpse.view);
             let test = self.test(mailbox, view, key.clone());
             let mut found = Found::none(true);
-            self.find(mailbox, view, &test, &all(), &mut found).await;
+            self.find((mailbox, view), &test, &all(), &mut found, Some(link)).await?;
             failed += found.failed;
             let results = Results::Mailbox(found.numbers);
             let highest = found.highest.filter(|_| needs_modseq);
