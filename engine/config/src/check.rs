@@ -13,6 +13,7 @@ pub(crate) fn check(reader: &mut Reader<'_>) {
     addresses_differ(reader);
     log_can_be_filtered(reader);
     pop3_can_work(reader);
+    one_limit_of_messages(reader);
     quota_rules_read(reader);
     shared_prefix_fits(reader);
     group_with_user(reader);
@@ -43,6 +44,16 @@ fn shared_prefix_fits(reader: &mut Reader<'_>) {
         let place = reader.place("namespaces.shared_prefix");
         let text = "is no prefix: write a name with a slash behind it, as \"shared/\"".to_owned();
         reader.problem(place, "namespaces.shared_prefix", text);
+    }
+}
+
+fn one_limit_of_messages(reader: &mut Reader<'_>) {
+    let imap = &reader.config.imap;
+    if imap.message_limit > 0 && imap.save_limit > 0 {
+        let place = reader.place("imap.save_limit");
+        let text =
+            "says nothing beside imap.message_limit, which is for COPY and APPEND too: write one of them".to_owned();
+        reader.problem(place, "imap.save_limit", text);
     }
 }
 

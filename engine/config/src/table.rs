@@ -239,6 +239,12 @@ settings! {
         /// True: LITERAL- is offered in place of LITERAL+ (RFC 7888): clients wait before they send a literal of more than 4096
         /// bytes, so that one that is refused is not sent at all.
         literal_minus: bool = Kind::Bool, "false", Live;
+        /// At most so many messages by one FETCH, STORE, SEARCH, COPY, MOVE, UID EXPUNGE or APPEND (MESSAGELIMIT, RFC 9738): of more, the
+        /// highest are worked on, and clients that know of it go on below. Others see only a part of large mailboxes. RFC 9738 §3 wants no
+        /// less than 1000. 0 is no limit.
+        message_limit: u32 = count(0, u32::MAX as u64, "messages"), "0", Live;
+        /// The same for COPY and APPEND alone (SAVELIMIT), which are refused then. 0 is no limit.
+        save_limit: u32 = count(0, u32::MAX as u64, "messages"), "0", Live;
         /// After how long, and how often from then on, a client is told how far a command is that takes long (INPROGRESS). RFC 9585
         /// §4 recommends 10 to 15 seconds; less helps where something on the way gives up earlier. 0: clients are not told.
         progress_ms: u64 = count(0, 3_600_000, "milliseconds"), "10000", Live;

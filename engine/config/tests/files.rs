@@ -113,6 +113,13 @@ fn listeners_as_tables() {
 }
 
 #[test]
+fn one_limit_of_messages() {
+    let text = format!("{USERS}[imap]\nsave_limit = 1000\n");
+    assert_eq!(parse(&text).imap.save_limit, 1000);
+    check(&format!("{text}message_limit = 1000\n"), &["3:14 imap.save_limit says nothing beside imap.message_limit"]);
+}
+
+#[test]
 fn wrong_listeners() {
     let wrong = |entry: &str, expect: &[&str]| check(&format!("{USERS}listeners.lmtp = [{entry}]"), expect);
     wrong("{}", &["2:19 listeners.lmtp lacks address"]);

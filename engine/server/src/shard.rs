@@ -201,6 +201,8 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
         literal_minus: config.imap.literal_minus,
         message_bytes_max: config.limits.message_bytes_max,
         progress: config.imap.progress_ms > 0,
+        message_limit: config.imap.message_limit,
+        save_limit: config.imap.save_limit,
         ..ImapConfig::default()
     };
     HostSettings {

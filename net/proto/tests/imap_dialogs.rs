@@ -15,7 +15,7 @@
 //! A `Sync` that the dialog does not speak of is answered `Done`.
 
 use skein_base::scram::ScramKeys;
-use skein_base::{Class, Flags, IdSet, ModSeq, UidValidity};
+use skein_base::{Class, Flags, IdSet, ModSeq, Uid, UidValidity};
 use skein_proto::imap::{Code, ExtensionCommand, Imap, ImapConfig, Reply, Request, SelectedInfo, StatusInfo, Step};
 use skein_proto::sasl::{Mechanism, Question, ScramAnswer};
 use std::collections::VecDeque;
@@ -150,6 +150,10 @@ fn reply(text: &str) -> Reply {
             let (class, text) = rest.split_once(' ').unwrap();
             Reply::no(class_named(class), text.to_string())
         }
+        "NoCode" => {
+            let (code_words, text) = rest.split_once("] ").unwrap();
+            Reply::No { code: Some(code(code_words)), text: text.to_string().into() }
+        }
         "TooMany" => Reply::No { code: Some(Code::MetadataTooMany), text: rest.to_string().into() },
         "BadUrl" => {
             let (url, text) = rest.split_once(' ').unwrap();
@@ -234,6 +238,10 @@ fn code(text: &str) -> Code {
             let validity = UidValidity(words[1].parse().unwrap());
             Code::CopyUid { validity, from: set(words[2]), to: set(words[3]) }
         }
+        "MESSAGELIMIT" => {
+            let lowest = words.get(2).map(|uid| Uid(uid.parse().unwrap()));
+            Code::MessageLimit { limit: words[1].parse().unwrap(), lowest }
+        }
         "LONGENTRIES" => Code::MetadataLongEntries(words[1].parse().unwrap()),
         "URLMECH" => Code::UrlMech,
         "MAILBOXID" => Code::MailboxId(words[1].parse().unwrap()),
@@ -256,6 +264,7 @@ fn play(dialog: &Dialog, pieces: &[&[u8]]) -> (String, bool) {
         config.capabilities = vec!["QUOTA".into(), "QUOTA=RES-STORAGE".into()];
     }
     config.progress = dialog.start == "limits";
+    config.message_limit = if dialog.start == "limits" { 1000 } else { 0 };
     config.literal_minus = dialog.start == "literal-minus";
     let mut imap = Imap::new(Arc::new(config), tls);
     let mut script = Script { answers: dialog.answers.clone(), between: String::new() };

@@ -1,4 +1,5 @@
-//! What keeps commands over very many messages in bounds, against the running server: INPROGRESS (RFC 9585).
+//! What keeps commands over very many messages in bounds, against the running server: INPROGRESS (RFC 9585), MESSAGELIMIT and
+//! SAVELIMIT (RFC 9738).
 
 use skein_testkit::server::{Kind, set};
 use skein_testkit::{Server, imap};
@@ -19,10 +20,11 @@ fn start(imap: &[(&str, &str)], messages: usize) -> Option<(Server, imap::Client
     Some((server, client))
 }
 
-/// Appends messages, many at a time (RFC 3502).
+/// Appends messages; very many of them many at a time (RFC 3502).
 fn fill(client: &mut imap::Client, messages: usize) {
+    let at_once = if messages < 100 { 1 } else { 500 };
     let one = [format!(" {{{}+}}\r\n", MAIL.len()).as_bytes(), MAIL].concat();
-    for (i, count) in (0..messages).step_by(500).map(|from| 500.min(messages - from)).enumerate() {
+    for (i, count) in (0..messages).step_by(at_once).map(|from| at_once.min(messages - from)).enumerate() {
         let tag = format!("fill{i}");
         client
             .write(&[format!("{tag} APPEND INBOX").as_bytes(), &one.repeat(count), b"\r\n"].concat())
@@ -92,4 +94,97 @@ fn long_commands_tell_how_far_they_are() {
     check(&mut client, "SELECT INBOX", "* FLAGS");
     let (reply, tag) = run(&mut client, "SEARCH TEXT nowhere");
     assert!(progress(&reply, &tag).is_empty());
+}
+
+/// UIDs in the FETCH lines.
+fn fetched(told: &str) -> Vec<&str> {
+    let lines = told.lines().filter(|line| line.contains(" FETCH ("));
+    lines.filter_map(|line| line.split_once("UID ")?.1.split([' ', ')']).next()).collect()
+}
+
+/// The tagged line.
+fn tagged(told: &str) -> &str {
+    told.lines().last().unwrap_or_default()
+}
+
+#[test]
+fn a_command_works_on_the_highest_messages() {
+    let Some((_server, mut client)) = start(&[("message_limit", "3")], 5) else { return };
+    let offered = ask(&mut client, "CAPABILITY");
+    assert!(offered.contains(" MESSAGELIMIT=3") && !offered.contains("SAVELIMIT"), "{offered}");
+    let told = ask(&mut client, "FETCH 1:4 (UID FLAGS)");
+    assert_eq!(
+        (fetched(&told), tagged(&told)),
+        (vec!["2", "3", "4"], "Ok [MESSAGELIMIT 3 2] FETCH completed for 3 messages.")
+    );
+    // As many as may be are all of them.
+    check(&mut client, "UID FETCH 3:* (FLAGS)", "* 3 FETCH");
+    assert!(!ask(&mut client, "UID FETCH 3:* (FLAGS)").contains("MESSAGELIMIT"));
+    check(&mut client, "UID FETCH 1:* (FLAGS) (PARTIAL -1:-4)", "No [MESSAGELIMIT 3] ");
+    assert_eq!(fetched(&ask(&mut client, "UID FETCH 1:* (FLAGS) (PARTIAL -1:-3)")), ["3", "4", "5"]);
+
+    // What is searched counts, not what is found; the set bounds it.
+    check(&mut client, "UID SEARCH SUBJECT hello", "* SEARCH 3 4 5\nOk [MESSAGELIMIT 3 3] UID SEARCH completed");
+    check(&mut client, "UID SEARCH UID 1:4 SUBJECT nobody", "* SEARCH\nOk [MESSAGELIMIT 3 2]");
+    check(&mut client, "UID SEARCH UIDBEFORE 3 SUBJECT hello", "* SEARCH 1 2\nOk UID SEARCH completed.");
+    check(&mut client, "SEARCH UIDAFTER 3 1:4", "* SEARCH 4\nOk SEARCH completed.");
+    check(&mut client, "UID SEARCH UIDBEFORE 1", "* SEARCH\nOk UID SEARCH");
+    check(&mut client, "UID SEARCH UIDAFTER 4294967295", "* SEARCH\nOk UID SEARCH");
+    for wrong in ["UID SEARCH UIDAFTER 0", "UID SEARCH UIDBEFORE 1:2", "UID SEARCH UIDAFTER *"] {
+        check(&mut client, wrong, "Bad ");
+    }
+    check(&mut client, "UID SEARCH RETURN (SAVE) ALL", "Ok [MESSAGELIMIT 3 3]");
+    assert_eq!(fetched(&ask(&mut client, "UID FETCH $ (FLAGS)")), ["3", "4", "5"]);
+    // A part that is kept up would never be whole; the order of a part is none.
+    let updated = ask(&mut client, "UID SEARCH RETURN (UPDATE COUNT) ALL");
+    assert!(updated.contains("* NO [NOUPDATE \"") && updated.contains("COUNT 3"), "{updated}");
+    check(&mut client, "UID SORT (ARRIVAL) UTF-8 ALL", "No [MESSAGELIMIT 3 3]");
+    check(&mut client, "THREAD REFERENCES UTF-8 ALL", "No [MESSAGELIMIT 3 3]");
+    check(&mut client, "UID SORT (ARRIVAL) UTF-8 UID 1:3", "* SORT 1 2 3\nOk");
+
+    let told = ask(&mut client, "STORE 1:5 +FLAGS (\\Deleted)");
+    assert_eq!((fetched(&told).len(), tagged(&told)), (0, "Ok [MESSAGELIMIT 3 3] STORE completed for 3 messages."));
+    assert_eq!(told.matches(" FETCH (FLAGS").count(), 3, "{told}");
+    // Two codes go on two lines.
+    check(&mut client, "UID STORE 2 +FLAGS.SILENT (\\Deleted)", "Ok");
+    let told = ask(&mut client, "UID STORE 1:5 (UNCHANGEDSINCE 1) +FLAGS.SILENT (\\Seen)");
+    assert!(told.contains("* NO [MESSAGELIMIT 3 3] ") && tagged(&told).starts_with("Ok [MODIFIED 3:5]"), "{told}");
+
+    // All or none is copied and appended.
+    check(&mut client, "UID COPY 1:4 INBOX", "No [MESSAGELIMIT 3 2]");
+    check(&mut client, "COPY 1:3 INBOX", "* 8 EXISTS");
+    let one = " {1+}\r\nx";
+    check(&mut client, &format!("APPEND INBOX{}", one.repeat(4)), "No [MESSAGELIMIT 3] ");
+    check(&mut client, "STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 8)");
+
+    // \Deleted: 2 to 5, and copies of two of them.
+    let told = ask(&mut client, "UID EXPUNGE 1:*");
+    assert!(tagged(&told).starts_with("Ok [MESSAGELIMIT 3 5] UID EXPUNGE completed"), "{told}");
+    assert_eq!(told.matches(" EXPUNGE\n").count(), 3, "{told}");
+    let told = ask(&mut client, "EXPUNGE");
+    assert!(told.matches(" EXPUNGE\n").count() == 3 && tagged(&told) == "Ok EXPUNGE completed.", "{told}");
+
+    fill(&mut client, 3);
+    fill(&mut client, 1);
+    check(&mut client, "CREATE away", "Ok");
+    let told = ask(&mut client, "UID MOVE 1:* away");
+    assert!(told.contains("* OK [COPYUID ") && told.contains("Some messages were not moved"), "{told}");
+    assert!(told.matches(" EXPUNGE\n").count() == 3 && tagged(&told).starts_with("Ok [MESSAGELIMIT 3 "), "{told}");
+    let told = ask(&mut client, "UID MOVE 1:* away");
+    assert!(!told.contains("MESSAGELIMIT") && told.contains("COPYUID"), "{told}");
+    check(&mut client, "STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 0)");
+}
+
+#[test]
+fn what_is_saved_may_be_limited_alone() {
+    let Some((_server, mut client)) = start(&[("save_limit", "2")], 2) else { return };
+    let offered = ask(&mut client, "CAPABILITY");
+    assert!(offered.contains(" SAVELIMIT=2") && !offered.contains("MESSAGELIMIT"), "{offered}");
+    fill(&mut client, 1);
+    check(&mut client, "COPY 1:3 INBOX", "No [MESSAGELIMIT 2 2]");
+    check(&mut client, "COPY 2:3 INBOX", "* 5 EXISTS");
+    assert!(!ask(&mut client, "FETCH 1:* FLAGS").contains("MESSAGELIMIT"));
+    assert!(!ask(&mut client, "SORT (ARRIVAL) UTF-8 ALL").contains("MESSAGELIMIT"));
+    check(&mut client, "CREATE away", "Ok");
+    assert!(!ask(&mut client, "MOVE 1:* away").contains("MESSAGELIMIT"));
 }

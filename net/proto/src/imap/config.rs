@@ -81,6 +81,10 @@ pub struct ImapConfig {
     pub message_bytes_max: u64,
     /// Clients are told how far long commands are, so that `INPROGRESS` is offered (RFC 9585).
     pub progress: bool,
+    /// One command works on at most so many messages: `MESSAGELIMIT=` is offered (RFC 9738). 0 is no limit.
+    pub message_limit: u32,
+    /// COPY and APPEND alone save at most so many messages: `SAVELIMIT=` is offered where there is no limit for all commands.
+    pub save_limit: u32,
     /// Fields of the ID answer (RFC 2971), at most 30; none is answered as NIL.
     pub id: Vec<(String, String)>,
     /// Commands of extensions.
@@ -99,6 +103,8 @@ impl Default for ImapConfig {
             literal_minus: false,
             message_bytes_max: MESSAGE_BYTES_MAX_DEFAULT,
             progress: false,
+            message_limit: 0,
+            save_limit: 0,
             id: vec![("name".to_string(), "Skein".to_string())],
             commands: Vec::new(),
             capabilities: Vec::new(),
@@ -134,6 +140,15 @@ impl ImapConfig {
             out.extend_from_slice(b" APPENDLIMIT=");
             super::response::number(out, self.message_bytes_max);
             out.extend_from_slice(if self.progress { b" INPROGRESS" } else { b"" });
+            let limit = match (self.message_limit, self.save_limit) {
+                (0, 0) => None,
+                (0, max) => Some((b" SAVELIMIT=".as_slice(), max)),
+                (max, _) => Some((b" MESSAGELIMIT=".as_slice(), max)),
+            };
+            if let Some((name, max)) = limit {
+                out.extend_from_slice(name);
+                super::response::number(out, u64::from(max));
+            }
             for name in &self.capabilities {
                 out.push(b' ');
                 out.extend_from_slice(name.as_bytes());

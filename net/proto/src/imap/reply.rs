@@ -1,6 +1,6 @@
 //! What the session answers, and the response codes that go with it.
 
-use skein_base::{Class, Flags, IdSet, ModSeq, UidValidity};
+use skein_base::{Class, Flags, IdSet, ModSeq, Uid, UidValidity};
 use std::borrow::Cow;
 
 /// The answer to one [`Request`](super::Request).
@@ -83,6 +83,13 @@ pub enum Code {
     HighestModSeq(ModSeq),
     /// `NOMODSEQ` (RFC 7162)
     NoModSeq,
+    /// `MESSAGELIMIT n [uid]` (RFC 9738 §3.1)
+    MessageLimit {
+        /// One command works on at most so many messages.
+        limit: u32,
+        /// The lowest that it has worked on, or would have.
+        lowest: Option<Uid>,
+    },
     /// `MAILBOXID (F..)` (RFC 8474)
     MailboxId(u64),
     /// `METADATA LONGENTRIES n` (RFC 5464 §4.2.1): the longest value that was left out has so many bytes.

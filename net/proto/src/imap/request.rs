@@ -192,6 +192,8 @@ pub enum Request {
     },
     /// SEARCH or UID SEARCH. The line is [`response::search`](super::response::search), or with RETURN options
     /// [`response::esearch`](super::response::esearch). Reply: `Done`.
+    /// This and other commands on messages work on the highest of them where their number is limited, and are answered with
+    /// `DoneCode(MessageLimit)` then (RFC 9738).
     Search {
         /// Answer with UIDs.
         uid: bool,
@@ -747,6 +749,10 @@ pub enum SearchKey {
     Set(SeqSet),
     /// `UID set`
     Uid(SeqSet),
+    /// `UIDAFTER uid`: its UID is higher (RFC 9738 §3.2).
+    UidAfter(u32),
+    /// `UIDBEFORE uid`: its UID is lower.
+    UidBefore(u32),
     /// Has all of these system flags: `SEEN`, `ANSWERED`...
     With(Flags),
     /// Has none of these: `UNSEEN`, `UNANSWERED`...

@@ -65,6 +65,8 @@ impl Session {
         self.needs(mailbox, right).map_err(|error| refuse(&error))?;
         let last = self.look(mailbox, |m| m.last_visible(view)).map_or(0, |uid| uid.0);
         let uids = uids.intersection(&IdSet::range(1, last));
+        // Not even a MOVE is done in part here, where it goes message by message.
+        self.refuse_over(if wish.moving { self.message_limit } else { self.save_limit() }, (mailbox, view), &uids)?;
         if uids.count() > APPEND_MESSAGES_MAX as u64 {
             let text = format!("At most {APPEND_MESSAGES_MAX} messages at a time go to another user's mailbox");
             return Err(Reply::no(Class::Limit, text));

@@ -139,6 +139,7 @@ impl Session {
         match request {
             Request::AppendMessage { flags, internal_date } => {
                 self.end_message(append).await?;
+                self.refuse_appended(append.taken.len() + 1)?;
                 let head = Head { flags: flags.system, keywords: append.mask(&flags)?, internal_date };
                 let ingest = Ingest::new(&self.store, self.message_bytes_max);
                 append.open = Some(Open { head, ingest, bytes: 0, binary: false });

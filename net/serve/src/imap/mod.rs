@@ -5,6 +5,7 @@ mod append;
 mod binary;
 mod fetch;
 mod guest;
+mod limit;
 mod link;
 mod list;
 mod metadata;

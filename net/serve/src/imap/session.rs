@@ -1,6 +1,7 @@
 //! A logged-in session: requests in, replies and untagged lines out.
 
 use super::append::Append;
+use super::limit::with_limit;
 use super::link::Link;
 use super::list;
 use super::metadata;
@@ -44,6 +45,10 @@ pub(crate) struct Session {
     pub message_bytes_max: u64,
     /// How often the client is told how far a command is; 0 for never.
     pub progress_ms: u64,
+    /// Messages that one command works on; 0 is no limit.
+    pub message_limit: u32,
+    /// Messages that COPY and APPEND save, where there is no limit for all commands; 0 is none.
+    pub saved_limit: u32,
     /// How to reach whoever runs the server; empty when that is not said.
     pub admin: Box<str>,
     /// Present once the client asked to be told what others do.
@@ -71,6 +76,8 @@ impl Session {
             append: None,
             message_bytes_max: 0,
             progress_ms: 0,
+            message_limit: 0,
+            saved_limit: 0,
             admin: "".into(),
             watch: RefCell::new(None),
             notify: None,
@@ -89,6 +96,8 @@ impl Session {
     pub fn configure(&mut self, settings: &HostSettings) {
         self.message_bytes_max = settings.message_bytes_max;
         self.progress_ms = settings.config.imap.progress_ms;
+        self.message_limit = settings.config.imap.message_limit;
+        self.saved_limit = settings.config.imap.save_limit;
         self.admin = settings.config.imap.admin.as_str().into();
     }
 
@@ -156,9 +165,14 @@ impl Session {
                     self.tell_vanished(since, &uids, link);
                 }
                 if let Some(range) = partial {
+                    if let Err(refusal) = self.refuse_places(range) {
+                        return Ok(refusal);
+                    }
                     uids = self.places(mailbox, view, &uids, range);
                 }
-                Box::pin(self.fetch((mailbox, view, uids), &items, changed_since, link)).await?
+                let (uids, limited) = self.limited(mailbox, view, uids);
+                let reply = Box::pin(self.fetch((mailbox, view, uids), &items, changed_since, link)).await?;
+                with_limit(reply, limited, link)
             }
             Request::Store { set, uid, mode, silent, flags, unchanged_since } => {
                 let wish = super::store::Wish { mode, silent, flags, unchanged_since };
@@ -175,8 +189,8 @@ impl Session {
             }
             Request::CancelUpdate { tags } => self.cancel_update(&tags),
             Request::Thread { uid, by, key, .. } => Box::pin(self.thread(uid, by, key, link)).await?,
-            Request::Copy { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, false)).await,
-            Request::Move { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox, true)).await,
+            Request::Copy { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox)).await,
+            Request::Move { set, uid, mailbox } => Box::pin(self.move_away(&set, uid, &mailbox, link)).await,
             Request::Expunge { uids } => self.expunge(uids.as_ref(), link),
             Request::Sync { expunges, .. } => {
                 self.tell_news(expunges, link).await?;

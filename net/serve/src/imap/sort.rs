@@ -48,7 +48,10 @@ impl Session {
             Ok(draft) => draft,
             Err(reply) => return Ok(reply),
         };
-        let Found { numbers, mut failed, highest, .. } = self.found(key, link).await?;
+        let Found { numbers, mut failed, highest, .. } = match self.found(key, link).await? {
+            Ok(found) => found,
+            Err(refusal) => return Ok(refusal),
+        };
         let mut all = self.values(&numbers, &by, &mut failed, link).await?;
         all.sort_by(|a, b| compare(a, b, &by));
         let numbers: Vec<u32> = all.iter().map(|one| if uid { one.uid.0 } else { one.seq.0 }).collect();

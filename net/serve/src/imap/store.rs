@@ -1,11 +1,12 @@
 //! STORE, EXPUNGE, COPY and MOVE.
 
+use super::limit::with_limit;
 use super::link::Link;
 use super::session::Session;
 use super::sync::flags_line;
 use crate::failure::{refuse, refuse_target};
 use skein_base::{IdSet, MailboxId, ModSeq, Rights, Uid};
-use skein_proto::imap::{Code, FlagList, Reply, SeqSet, StoreMode};
+use skein_proto::imap::{Code, FlagList, Reply, SeqSet, StoreMode, response};
 use skein_store::account::{Copied, StoreRequest};
 use skein_store::mailbox::{Mailbox, ViewId};
 use skein_store::op;
@@ -35,6 +36,7 @@ impl Session {
             Ok(resolved) => resolved,
             Err(reply) => return Ok(reply),
         };
+        let (uids, limited) = self.limited(mailbox, view, uids);
         // What others changed is told first: after our own change it could no longer be told apart.
         self.tell_selected(false, link);
         let silent = wish.silent;
@@ -60,7 +62,7 @@ impl Session {
             let told = uids.difference(&modified);
             self.write_flags(&told, uid || link.qresync(), !silent, condstore, link).await?;
         }
-        Ok(self.stored(mailbox, view, modified, uid))
+        Ok(with_limit(self.stored(mailbox, view, modified, uid), limited, link))
     }
 
     /// In one record, so that nobody sees a part of it.
@@ -114,7 +116,7 @@ impl Session {
         }
     }
 
-    pub(super) fn expunge(&self, set: Option<&SeqSet>, link: &Link<'_>) -> Reply {
+    pub(super) fn expunge(&self, set: Option<&SeqSet>, link: &mut Link<'_>) -> Reply {
         let Some(selected) = &self.selected else { return Reply::bad("No mailbox is selected") };
         if selected.read_only {
             return read_only();
@@ -128,35 +130,73 @@ impl Session {
         });
         // Only what the session has been told of: a message it does not know can not be meant.
         let known = self.known_uids();
-        let uids = uids.map_or(known.clone(), |uids| uids.intersection(&known));
+        let (uids, limited) = match uids {
+            None => (known, None),
+            Some(uids) => {
+                let deleted = self.look(selected.mailbox, |m| m.rows().deleted());
+                self.limited_to(uids.intersection(&known).intersection(&deleted))
+            }
+        };
         if let Err(error) = self.needs(selected.mailbox, Rights::EXPUNGE) {
             return refuse(&error);
         }
         let before = self.look(selected.mailbox, |m| m.modseq());
-        match self.expunge_deleted(selected.mailbox, Some(&uids)) {
+        let reply = match self.expunge_deleted(selected.mailbox, Some(&uids)) {
             // What others changed until now is told before this is (RFC 7162 §3.2.7).
             Ok(()) if link.qresync() => match self.look(selected.mailbox, |m| m.modseq()) {
                 modseq if modseq > before => Reply::DoneCode(Code::HighestModSeq(modseq)),
                 _ => Reply::Done,
             },
             Ok(()) => Reply::Done,
-            Err(error) => refuse(&error),
-        }
+            Err(error) => return refuse(&error),
+        };
+        with_limit(reply, limited, link)
     }
 
     pub(super) fn expunge_deleted(&self, mailbox: MailboxId, uids: Option<&IdSet>) -> Result<(), StoreError> {
         self.commit_with(|account, _| account.expunge(mailbox, uids))
     }
 
-    pub(super) async fn copy(&mut self, set: &SeqSet, uid: bool, target: &str, moving: bool) -> Reply {
-        let resolved = if moving { self.resolve_writable(set, uid) } else { self.resolve(set, uid) };
-        let (mailbox, view, uids) = match resolved {
+    /// COPY: all of them or none.
+    pub(super) async fn copy(&mut self, set: &SeqSet, uid: bool, target: &str) -> Reply {
+        let (mailbox, view, uids) = match self.resolve(set, uid) {
             Ok(resolved) => resolved,
             Err(reply) => return reply,
         };
-        if moving && let Err(error) = self.needs(mailbox, Rights::EXPUNGE) {
+        if let Err(refusal) = self.refuse_over(self.save_limit(), (mailbox, view), &uids) {
+            return refusal;
+        }
+        self.copy_found((mailbox, view, uids), uid, target, false).await
+    }
+
+    /// MOVE
+    pub(super) async fn move_away(&mut self, set: &SeqSet, uid: bool, target: &str, link: &mut Link<'_>) -> Reply {
+        let (mailbox, view, uids) = match self.resolve_writable(set, uid) {
+            Ok(resolved) => resolved,
+            Err(reply) => return reply,
+        };
+        if let Err(error) = self.needs(mailbox, Rights::EXPUNGE) {
             return refuse(&error);
         }
+        let (uids, limited) = self.limited(mailbox, view, uids);
+        match (self.copy_found((mailbox, view, uids), uid, target, true).await, limited) {
+            (Reply::DoneCode(code @ Code::CopyUid { .. }), Some(limited)) => {
+                // The tagged line has the other one (RFC 9738 §3.1).
+                response::some_moved(link.out(), &code);
+                Reply::DoneCode(limited)
+            }
+            (Reply::Done, Some(limited)) => Reply::DoneCode(limited),
+            (reply, _) => reply,
+        }
+    }
+
+    async fn copy_found(
+        &mut self,
+        (mailbox, view, uids): (MailboxId, ViewId, IdSet),
+        uid: bool,
+        target: &str,
+        moving: bool,
+    ) -> Reply {
         let target = match self.find_for(target, Rights::INSERT).await {
             Ok(target) => target,
             Err(error) => return refuse_target(&error),

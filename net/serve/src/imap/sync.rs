@@ -153,7 +153,7 @@ impl Session {
 }
 
 /// The numbers that a view gives to the messages of a set of UIDs.
-fn seqs_of(m: &Mailbox, view: ViewId, uids: &IdSet) -> IdSet {
+pub(super) fn seqs_of(m: &Mailbox, view: ViewId, uids: &IdSet) -> IdSet {
     let mut seqs = IdSet::new();
     for uids in uids.ranges() {
         let (first, next) = (m.seq_of(view, Uid(*uids.start())).0, uids.end().saturating_add(1));

@@ -28,7 +28,10 @@ impl Session {
         if self.selected.is_none() {
             return Ok(Reply::bad("No mailbox is selected"));
         }
-        let Found { numbers, mut failed, .. } = self.found(key, link).await?;
+        let Found { numbers, mut failed, .. } = match self.found(key, link).await? {
+            Ok(found) => found,
+            Err(refusal) => return Ok(refusal),
+        };
         let threads = self.linked(&numbers, (uid, by), &mut failed, link).await?;
         // Making the forest of a large mailbox takes milliseconds.
         let nodes = match skein_runtime::spawn_blocking(move || threads.finish()).await {

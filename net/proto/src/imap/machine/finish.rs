@@ -83,7 +83,7 @@ impl Imap {
             (Verb::Close | Verb::Unselect, Reply::Done | Reply::DoneCode(_)) => self.state = State::Authenticated,
             (Verb::Unauthenticate, Reply::Done) => self.unauthenticated(),
             // The client must know the new UIDs before the EXPUNGE lines of the old ones (RFC 6851 §4.3).
-            (Verb::Move | Verb::UidMove, Reply::DoneCode(code)) => {
+            (Verb::Move | Verb::UidMove, Reply::DoneCode(code @ Code::CopyUid { .. })) => {
                 condition(&mut self.out, b"*", "OK", Some(code), "Moved.");
             }
             // The same of RFC 8508 §3.2.
@@ -115,6 +115,9 @@ impl Imap {
             }
             Reply::DoneCode(code @ Code::Modified(_)) => {
                 condition(&mut line, tag, "OK", Some(code), "Conditional STORE failed for some messages.");
+            }
+            Reply::DoneCode(code @ Code::MessageLimit { limit, .. }) => {
+                condition(&mut line, tag, "OK", Some(code), &format!("{name} completed for {limit} messages."));
             }
             other => {
                 let code = match other {

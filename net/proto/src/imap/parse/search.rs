@@ -1,5 +1,5 @@
 //! SEARCH (RFC 3501 §6.4.4) with MODSEQ (RFC 7162 §3.1.5), `$` (RFC 5182), OLDER and YOUNGER (RFC 5032), SAVED..
-//! (RFC 8514), EMAILID and THREADID (RFC 8474). SORT, THREAD (RFC 5256) and ESEARCH (RFC 7377)
+//! (RFC 8514), EMAILID and THREADID (RFC 8474), UIDAFTER and UIDBEFORE (RFC 9738). SORT, THREAD (RFC 5256) and ESEARCH (RFC 7377)
 //! look for the same.
 
 use super::cursor::{Cursor, utf8};
@@ -261,6 +261,8 @@ const WITH_ARGUMENT: &[&str] = &[
     "THREADID",
     "TO",
     "UID",
+    "UIDAFTER",
+    "UIDBEFORE",
     "X-GUID",
     "YOUNGER",
 ];
@@ -302,6 +304,8 @@ fn with_argument(c: &mut Cursor<'_>, name: &str) -> Result<SearchKey, Wrong> {
         "LARGER" => SearchKey::Larger(c.number64()?),
         "SMALLER" => SearchKey::Smaller(c.number64()?),
         "UID" => SearchKey::Uid(set(c)?),
+        "UIDAFTER" => SearchKey::UidAfter(unique_id(c)?),
+        "UIDBEFORE" => SearchKey::UidBefore(unique_id(c)?),
         _ => return Err(Wrong::Bad("Unknown search key")),
     })
 }
@@ -312,6 +316,14 @@ fn header(name: &str, c: &mut Cursor<'_>) -> Result<SearchKey, Wrong> {
 
 fn keyword(c: &mut Cursor<'_>) -> Result<String, Wrong> {
     utf8(c.atom("Expected a keyword")?.into())
+}
+
+/// `uniqueid`, not 0
+fn unique_id(c: &mut Cursor<'_>) -> Result<u32, Wrong> {
+    match c.number()? {
+        0 => Err(Wrong::Bad("UIDs start at 1")),
+        uid => Ok(uid),
+    }
 }
 
 /// Seconds, not 0 (RFC 5032 §3)

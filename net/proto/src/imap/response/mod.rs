@@ -24,6 +24,6 @@ pub use mailbox::{
 pub use metadata::{MetadataLine, metadata_changed};
 pub use search::{Correlator, Moved, context_moved, esearch, search, sort, thread};
 pub(crate) use status::condition;
-pub use status::{code, highest_modseq, in_progress, no_update, notification_overflow, ok};
+pub use status::{code, highest_modseq, in_progress, message_limit, no_update, notification_overflow, ok, some_moved};
 pub(crate) use text::is_astring_char;
 pub use text::{Names, astring, flags, internal_date, literal_head, mailbox, nstring, number, string};

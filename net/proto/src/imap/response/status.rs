@@ -20,6 +20,16 @@ pub fn no_update(out: &mut Vec<u8>, tag: &str, text: &str) {
     condition(out, b"*", "NO", Some(&Code::NoUpdate(tag.to_string())), text);
 }
 
+/// `* NO [MESSAGELIMIT 1000 23221] ..`, before a tagged line that has another code (RFC 9738 §3.1).
+pub fn message_limit(out: &mut Vec<u8>, limit: &Code) {
+    condition(out, b"*", "NO", Some(limit), "Only the highest messages were looked at; go on below them.");
+}
+
+/// `* OK [COPYUID 1397597919 20001:21000 22363:23362] ..`, of a MOVE that did not reach all messages (RFC 9738 §3.1).
+pub fn some_moved(out: &mut Vec<u8>, copied: &Code) {
+    condition(out, b"*", "OK", Some(copied), "Some messages were not moved.");
+}
+
 /// `* OK [NOTIFICATIONOVERFLOW] ..`: nothing more is told (RFC 5465 §5.8).
 pub fn notification_overflow(out: &mut Vec<u8>) {
     condition(out, b"*", "OK", Some(&Code::NotificationOverflow), "Too much has happened; ask again what is so now.");
@@ -87,6 +97,10 @@ pub fn code(out: &mut Vec<u8>, code: &Code) {
         }
         Code::HighestModSeq(modseq) => spaced(out, modseq.0),
         Code::MetadataLongEntries(bytes) | Code::MetadataMaxSize(bytes) => spaced(out, *bytes),
+        Code::MessageLimit { limit, lowest } => {
+            spaced(out, u64::from(*limit));
+            lowest.iter().for_each(|uid| spaced(out, u64::from(uid.0)));
+        }
         Code::MailboxId(id) => {
             out.push(b' ');
             super::mailbox::mailbox_id(out, *id);
@@ -136,6 +150,7 @@ fn name(code: &Code) -> &'static str {
         Code::Modified(_) => "MODIFIED",
         Code::HighestModSeq(_) => "HIGHESTMODSEQ",
         Code::NoModSeq => "NOMODSEQ",
+        Code::MessageLimit { .. } => "MESSAGELIMIT",
         Code::MailboxId(_) => "MAILBOXID",
         Code::MetadataLongEntries(_) => "METADATA LONGENTRIES",
         Code::MetadataMaxSize(_) => "METADATA MAXSIZE",
@@ -178,7 +193,7 @@ fn name(code: &Code) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use skein_base::{IdSet, UidValidity};
+    use skein_base::{IdSet, Uid, UidValidity};
 
     #[test]
     fn codes() {
@@ -196,6 +211,8 @@ mod tests {
         let (from, to) = (IdSet::from_iter([304, 319, 320]), IdSet::range(3956, 3958));
         check(Code::CopyUid { validity, from, to }, "[COPYUID 38505 304,319:320 3956:3958]");
         check(Code::Modified(IdSet::from_iter([7, 9])), "[MODIFIED 7,9]");
+        check(Code::MessageLimit { limit: 1000, lowest: Some(Uid(23221)) }, "[MESSAGELIMIT 1000 23221]");
+        check(Code::MessageLimit { limit: 1000, lowest: None }, "[MESSAGELIMIT 1000]");
         check(Code::HighestModSeq(ModSeq(5)), "[HIGHESTMODSEQ 5]");
         check(Code::BadCharset, "[BADCHARSET (US-ASCII UTF-8)]");
         check(Code::MetadataLongEntries(2199), "[METADATA LONGENTRIES 2199]");

@@ -142,6 +142,15 @@ impl Test {
         }
     }
 
+    /// The only messages that can pass, where the test itself names them.
+    pub fn scope(&self) -> Option<IdSet> {
+        match self {
+            Test::Uids(uids) => Some(uids.clone()),
+            Test::And(tests) => tests.iter().filter_map(Test::scope).reduce(|a, b| a.intersection(&b)),
+            _ => None,
+        }
+    }
+
     /// Looks names up again that the mailbox may have learnt meanwhile.
     pub fn refresh(&mut self, m: &Mailbox) {
         match self {
@@ -251,6 +260,10 @@ pub(super) fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Kno
         }
         SearchKey::Uid(set) if known.grows => Test::Uids(set.resolve(u32::MAX)),
         SearchKey::Uid(set) => Test::Uids(set.resolve(m.last_visible(view).map_or(0, |uid| uid.0))),
+        SearchKey::UidAfter(uid) => {
+            Test::Uids(uid.checked_add(1).map_or_else(IdSet::new, |uid| IdSet::range(uid, u32::MAX)))
+        }
+        SearchKey::UidBefore(uid) => Test::Uids(IdSet::range(1, uid - 1)),
         SearchKey::With(flags) => Test::With(flags),
         SearchKey::Without(flags) => Test::Without(flags),
         SearchKey::Recent => Test::Recent,

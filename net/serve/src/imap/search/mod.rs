@@ -10,6 +10,7 @@ mod criteria;
 mod multi;
 mod returns;
 
+use super::limit::with_limit;
 use super::link::Link;
 use super::session::Session;
 use crate::message::Message;
@@ -65,9 +66,10 @@ impl Session {
             Err(reply) => return Ok(reply),
         };
         let test = self.test(mailbox, view, key);
+        let (among, limited) = self.limited(mailbox, view, test.scope().unwrap_or_else(all));
         let mut found = Found::none(uid);
-        link.begin_progress(self, Some(self.look(mailbox, |m| m.exists(view))));
-        self.find((mailbox, view), &test, &all(), &mut found, Some(link)).await?;
+        link.begin_progress(self, Some(self.count(mailbox, view, &among)));
+        self.find((mailbox, view), &test, &among, &mut found, Some(link)).await?;
         let Found { numbers, highest, failed, .. } = found;
         let highest = highest.filter(|_| needs_modseq);
         match returns {
@@ -75,12 +77,17 @@ impl Session {
             Some(returns) => {
                 let results = Results::Mailbox(numbers);
                 self.tell(&returns, uid, &results, highest, failed, link.out());
-                if let Some(draft) = draft {
-                    self.keep(draft, returns, uid, &results, None, link.out());
+                match draft {
+                    None => {}
+                    // What is below would never come to it.
+                    Some(_) if limited.is_some() => {
+                        response::no_update(link.out(), &returns.tag, "Not all messages were searched");
+                    }
+                    Some(draft) => self.keep(draft, returns, uid, &results, None, link.out()),
                 }
             }
         }
-        Ok(searched(failed))
+        Ok(with_limit(searched(failed), limited, link))
     }
 
     /// What a key looks for in a mailbox that the session looks into.
@@ -132,15 +139,20 @@ impl Session {
         }
     }
 
-    /// What a key finds in the open mailbox, as UIDs, for a command that goes on with it: how far that is goes on as well.
-    pub(super) async fn found(&self, key: SearchKey, link: &mut Link<'_>) -> io::Result<Found> {
-        let mut found = Found { goes_on: true, ..Found::none(true) };
-        if let Some(selected) = &self.selected {
-            let test = self.test(selected.mailbox, selected.view, key);
-            link.begin_progress(self, Some(self.look(selected.mailbox, |m| m.exists(selected.view))));
-            self.find((selected.mailbox, selected.view), &test, &all(), &mut found, Some(link)).await?;
+    /// What a key finds in the open mailbox, as UIDs, for a command that goes on with all of it: how far that is goes on as well. A refusal
+    /// when there is too much to search.
+    pub(super) async fn found(&self, key: SearchKey, link: &mut Link<'_>) -> io::Result<Result<Found, Reply>> {
+        let Some(selected) = &self.selected else { return Ok(Err(Reply::bad("No mailbox is selected"))) };
+        let open = (selected.mailbox, selected.view);
+        let test = self.test(selected.mailbox, selected.view, key);
+        let among = test.scope().unwrap_or_else(all);
+        if let Err(refusal) = self.refuse_over(self.message_limit, open, &among) {
+            return Ok(Err(refusal));
         }
-        Ok(found)
+        let mut found = Found { goes_on: true, ..Found::none(true) };
+        link.begin_progress(self, Some(self.count(selected.mailbox, selected.view, &among)));
+        self.find(open, &test, &among, &mut found, Some(link)).await?;
+        Ok(Ok(found))
     }
 
     /// UIDs in the open mailbox that an operator looks for, and how many messages could not be read.
