@@ -62,6 +62,7 @@ const AFTER_LOGIN: &[&str] = &[
     "THREAD=ORDEREDSUBJECT",
     "THREAD=REFERENCES",
     "THREAD=REFS",
+    "UIDONLY",
     "UIDPLUS",
     "UNAUTHENTICATE",
     "UNSELECT",

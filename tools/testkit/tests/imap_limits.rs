@@ -1,5 +1,5 @@
 //! What keeps commands over very many messages in bounds, against the running server: INPROGRESS (RFC 9585), MESSAGELIMIT and
-//! SAVELIMIT (RFC 9738).
+//! SAVELIMIT (RFC 9738), UIDONLY (RFC 9586).
 
 use skein_testkit::server::{Kind, set};
 use skein_testkit::{Server, imap};
@@ -187,4 +187,59 @@ fn what_is_saved_may_be_limited_alone() {
     assert!(!ask(&mut client, "SORT (ARRIVAL) UTF-8 ALL").contains("MESSAGELIMIT"));
     check(&mut client, "CREATE away", "Ok");
     assert!(!ask(&mut client, "MOVE 1:* away").contains("MESSAGELIMIT"));
+}
+
+#[test]
+fn no_number_is_told_once_that_is_asked() {
+    let Some((server, mut one)) = start(&[], 4) else { return };
+    let mut client = server.login(&Server::user(1));
+    check(&mut client, "ENABLE UIDONLY", "* ENABLED UIDONLY\nOk");
+    let opened = ask(&mut client, "SELECT INBOX");
+    assert!(opened.contains("* 4 EXISTS\n") && !opened.contains("[UNSEEN"), "{opened}");
+    check(&mut client, "FETCH 1 FLAGS", "Bad [UIDREQUIRED]");
+    check(&mut client, "UID SEARCH 1:2", "Bad [UIDREQUIRED]");
+    check(&mut client, "UID FETCH 1:2 (FLAGS)", "* 1 UIDFETCH (FLAGS ())\n* 2 UIDFETCH (FLAGS ())\nOk");
+    check(&mut client, "UID FETCH 2 (UID BODY.PEEK[TEXT])", "* 2 UIDFETCH (UID 2 BODY[TEXT] {7}\r\nworld\r\n)\nOk");
+    check(&mut client, "UID STORE 2 +FLAGS (\\Seen)", "* 2 UIDFETCH (FLAGS (\\Seen))\nOk");
+    check(&mut client, "UID FETCH 3 (BODY[TEXT])", "* 3 UIDFETCH (BODY[TEXT] {7}\r\nworld\r\n FLAGS (\\Seen))\nOk");
+    check(&mut client, "UID SEARCH RETURN (SAVE) UID 1,4", "Ok");
+    check(&mut client, "UID FETCH $ (RFC822.SIZE)", "* 1 UIDFETCH (RFC822.SIZE ");
+    // Results that are kept up, and what others do.
+    check(&mut client, "UID SEARCH RETURN (UPDATE ALL) SEEN", "* ESEARCH (TAG \"");
+    check(&mut one, "STORE 1:2 +FLAGS.SILENT (\\Deleted \\Seen)", "");
+    check(&mut one, "EXPUNGE", "* 2 EXPUNGE\n* 1 EXPUNGE\n");
+    check(&mut one, "STORE 1 +FLAGS (\\Flagged)", "");
+    fill(&mut one, 1);
+    let told = ask(&mut client, "NOOP");
+    for line in
+        ["* VANISHED 1:2\n", "* 3 EXISTS\n", "* 3 UIDFETCH (FLAGS (\\Flagged \\Seen))\n", "UID REMOVEFROM (0 2)"]
+    {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    assert!(!told.contains(" FETCH ") && !told.contains(" EXPUNGE\n"), "{told}");
+    // With CONDSTORE and QRESYNC.
+    check(&mut client, "UNSELECT", "Ok");
+    check(&mut client, "ENABLE QRESYNC", "* ENABLED QRESYNC");
+    let opened = ask(&mut client, "SELECT INBOX (QRESYNC (1 1 1:9 (1 1)))");
+    assert!(opened.starts_with("Bad [UIDREQUIRED]"), "{opened}");
+    let opened = ask(&mut client, "SELECT INBOX");
+    let validity = opened.split_once("UIDVALIDITY ").and_then(|(_, rest)| rest.split_once(']')).expect("told").0;
+    let known = ask(&mut client, &format!("SELECT INBOX (QRESYNC ({validity} 2 1:9))"));
+    assert!(known.contains("* VANISHED (EARLIER) 1:2\n"), "{known}");
+    assert!(known.contains("* 3 UIDFETCH (FLAGS (\\Flagged \\Seen) MODSEQ ("), "{known}");
+    let stored = ask(&mut client, "UID STORE 4 +FLAGS.SILENT (\\Deleted)");
+    assert!(stored.starts_with("* 4 UIDFETCH (MODSEQ ("), "{stored}");
+    let gone = ask(&mut client, "EXPUNGE");
+    assert!(gone.starts_with("* VANISHED 4\nOk [HIGHESTMODSEQ "), "{gone}");
+    check(&mut client, "CREATE away", "Ok");
+    let moved = ask(&mut client, "UID MOVE 3 away");
+    assert!(moved.starts_with("* OK [COPYUID ") && moved.contains("\n* VANISHED 3\nOk"), "{moved}");
+    // News that NOTIFY brings.
+    check(&mut client, "NOTIFY SET (selected (MessageNew (rfc822.size) MessageExpunge FlagChange))", "Ok");
+    fill(&mut one, 1);
+    let next = [(); 2].map(|()| String::from_utf8_lossy(&client.read_response().expect("news")).into_owned());
+    assert!(
+        next[0] == "* 2 EXISTS" && next[1].ends_with(" RECENT") || next[1].starts_with("* 6 UIDFETCH ("),
+        "{next:?}"
+    );
 }

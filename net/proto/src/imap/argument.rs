@@ -101,7 +101,7 @@ impl<'a> Arguments<'a> {
     /// There is none, or no mailbox can have such a name.
     pub fn mailbox(&mut self, names: Names) -> Result<String, Reply> {
         named_mailbox(self.bytes()?, names).map_err(|wrong| match wrong {
-            Wrong::Bad(text) => Reply::bad(text),
+            Wrong::Bad(text) | Wrong::BadCode(_, text) => Reply::bad(text),
             Wrong::No(code, text) => Reply::No { code: Some(code), text: text.into() },
         })
     }

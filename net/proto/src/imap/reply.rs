@@ -108,6 +108,8 @@ pub enum Code {
     UrlMech,
     /// `USEATTR` (RFC 6154 §3): a use that no mailbox can have, or another one has.
     UseAttr,
+    /// `UIDREQUIRED` (RFC 9586 §3): message numbers are not used any more.
+    UidRequired,
     /// `NOUPDATE "tag"` (RFC 5267 §4.3.1): what the command with this tag finds is not kept up.
     NoUpdate(String),
     /// `NOTSAVED` (RFC 5182 §2.1): nothing is saved for `$`.

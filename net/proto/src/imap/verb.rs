@@ -177,6 +177,21 @@ impl Verb {
         matches!(self, Verb::Append | Verb::Replace | Verb::UidReplace)
     }
 
+    /// It goes by message numbers, and has a `UID` command beside it.
+    pub(crate) fn goes_by_number(self) -> bool {
+        matches!(
+            self,
+            Verb::Search
+                | Verb::Sort
+                | Verb::Thread
+                | Verb::Fetch
+                | Verb::Store
+                | Verb::Copy
+                | Verb::Move
+                | Verb::Replace
+        )
+    }
+
     /// It is one of the `UID` commands.
     pub(crate) fn is_uid(self) -> bool {
         self.name().starts_with("UID ")
@@ -191,6 +206,14 @@ mod tests {
     fn rows_are_in_the_order_of_the_verbs() {
         for (i, row) in ROWS.iter().enumerate() {
             assert_eq!(row.0 as usize, i, "{}", row.1);
+        }
+    }
+
+    #[test]
+    fn what_goes_by_number_can_go_by_uid() {
+        for Row(verb, name, ..) in ROWS {
+            let has_uid = name.strip_prefix("UID ").is_none() && Verb::find(name.as_bytes(), true).is_some();
+            assert_eq!(verb.goes_by_number(), has_uid && *verb != Verb::Expunge, "{name}");
         }
     }
 

@@ -3,6 +3,7 @@
 use super::binary::Measured;
 use super::link::Link;
 use super::session::Session;
+use super::sync::begin_line;
 use crate::failure::can_do_without;
 use crate::message::{Message, Rendered};
 use skein_base::limits::BODY_CHUNK_BYTES;
@@ -123,6 +124,7 @@ impl Session {
         link: &mut Link<'_>,
     ) -> io::Result<Reply> {
         let (mut from, mut batch) = (Uid(1), Vec::with_capacity(COLUMNS_BATCH));
+        let uid_only = link.uid_only();
         loop {
             batch.clear();
             self.tell_keywords(link);
@@ -130,7 +132,7 @@ impl Session {
                 m.visible(view, uids, from, COLUMNS_BATCH, &mut batch);
                 let out = link.out();
                 for seen in batch.iter().filter(|s| changed_since.is_none_or(|since| s.row.modseq > since)) {
-                    let mut line = FetchLine::begin(out, seen.seq);
+                    let mut line = begin_line(uid_only, seen, out);
                     items.list.iter().for_each(|item| write_column(m, view, seen, item, &mut line, out));
                     line.end(out);
                 }
@@ -206,7 +208,7 @@ impl Session {
             true => self.measure_binaries(items, &mut message).await?,
             false => Vec::new(),
         };
-        let mut line = FetchLine::begin(link.out(), wanted.seen.seq);
+        let mut line = begin_line(link.uid_only(), &wanted.seen, link.out());
         for (i, item) in items.list.iter().enumerate() {
             let measured = measured.get_mut(i).and_then(Option::as_mut);
             self.answer_item(mailbox, wanted, (item, measured), &mut message, &mut line, link).await?;

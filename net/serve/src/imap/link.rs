@@ -32,6 +32,7 @@ pub(super) struct Asking {
     /// What it has enabled.
     pub condstore: bool,
     pub qresync: bool,
+    pub uid_only: bool,
     pub names: Names,
 }
 
@@ -76,6 +77,14 @@ impl<'a> Link<'a> {
         }
     }
 
+    /// UIDONLY is enabled.
+    pub fn uid_only(&self) -> bool {
+        match &self.way {
+            Way::Client { machine, .. } => machine.uid_only(),
+            Way::Lane(lane) => lane.client.uid_only,
+        }
+    }
+
     /// How mailbox names are written.
     pub fn names(&self) -> Names {
         match &self.way {
@@ -91,6 +100,7 @@ impl<'a> Link<'a> {
                 tag: machine.tag().to_vec(),
                 condstore: machine.condstore(),
                 qresync: machine.qresync(),
+                uid_only: machine.uid_only(),
                 names: machine.names(),
             },
             Way::Lane(lane) => lane.client.clone(),

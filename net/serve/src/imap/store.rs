@@ -3,7 +3,7 @@
 use super::limit::with_limit;
 use super::link::Link;
 use super::session::Session;
-use super::sync::flags_line;
+use super::sync::FlagsLine;
 use crate::failure::{refuse, refuse_target};
 use skein_base::{IdSet, MailboxId, ModSeq, Rights, Uid};
 use skein_proto::imap::{Code, FlagList, Reply, SeqSet, StoreMode, response};
@@ -60,7 +60,8 @@ impl Session {
         let condstore = link.condstore();
         if !silent || condstore {
             let told = uids.difference(&modified);
-            self.write_flags(&told, uid || link.qresync(), !silent, condstore, link).await?;
+            let line = FlagsLine { uid: uid || link.qresync(), flags: !silent, ..FlagsLine::of(link) };
+            self.write_flags(&told, line, link).await?;
         }
         Ok(with_limit(self.stored(mailbox, view, modified, uid), limited, link))
     }
@@ -87,14 +88,7 @@ impl Session {
     }
 
     /// FETCH lines with the flags of these messages of the view.
-    async fn write_flags(
-        &self,
-        uids: &IdSet,
-        uid: bool,
-        flags: bool,
-        modseq: bool,
-        link: &mut Link<'_>,
-    ) -> io::Result<()> {
+    async fn write_flags(&self, uids: &IdSet, line: FlagsLine, link: &mut Link<'_>) -> io::Result<()> {
         let Some(selected) = &self.selected else { return Ok(()) };
         let (mut from, mut batch) = (Uid(1), Vec::new());
         link.begin_progress(self, Some(self.count(selected.mailbox, selected.view, uids)));
@@ -103,7 +97,7 @@ impl Session {
             self.look(selected.mailbox, |m| {
                 m.visible(selected.view, uids, from, BATCH, &mut batch);
                 for seen in &batch {
-                    flags_line(m, selected.view, seen, uid, flags, modseq, link.out());
+                    line.write(m, selected.view, seen, link.out());
                 }
             });
             match batch.last() {

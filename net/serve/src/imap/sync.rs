@@ -32,9 +32,10 @@ impl Session {
             // The log refuses: the pump will find out before anything leaves, and end the session.
             crate::failure::log(&error);
         }
-        let (condstore, qresync) = (link.condstore(), link.qresync());
+        let (qresync, uid_only) = (link.qresync(), link.uid_only());
+        let line = FlagsLine { uid: qresync || told.uids, ..FlagsLine::of(link) };
         let out = link.out();
-        match qresync {
+        match qresync || uid_only {
             true if changes.vanished.is_empty() => {}
             true => response::vanished(out, false, &changes.vanished),
             false => changes.expunged.iter().for_each(|seq| response::expunge(out, *seq)),
@@ -49,8 +50,7 @@ impl Session {
             let mut seen = Vec::new();
             let flags = if told.flags { changes.flags } else { IdSet::new() };
             mailbox.visible(view, &flags, Uid(1), usize::MAX / 2, &mut seen);
-            let uid = qresync || told.uids;
-            seen.iter().for_each(|seen| flags_line(mailbox, view, seen, uid, true, condstore, out));
+            seen.iter().for_each(|seen| line.write(mailbox, view, seen, out));
         });
         if let Some(first) = changes.first_new {
             self.note_fresh(IdSet::range(first.0, u32::MAX - 1));
@@ -64,12 +64,13 @@ impl Session {
         let known = resync.known.as_ref().map_or_else(|| IdSet::range(1, u32::MAX), |set| set.resolve(0));
         self.tell_vanished(resync.modseq, &known, link);
         let (mut from, mut seen) = (Uid(1), Vec::new());
+        let line = FlagsLine { uid: true, modseq: true, ..FlagsLine::of(link) };
         loop {
             seen.clear();
             self.look(id, |mailbox| {
                 mailbox.visible(view, &known, from, BATCH, &mut seen);
                 let changed = seen.iter().filter(|seen| seen.row.modseq > resync.modseq);
-                changed.for_each(|seen| flags_line(mailbox, view, seen, true, true, true, link.out()));
+                changed.for_each(|seen| line.write(mailbox, view, seen, link.out()));
             });
             match seen.last() {
                 Some(last) => from = Uid(last.row.uid.0 + 1),
@@ -165,26 +166,42 @@ pub(super) fn seqs_of(m: &Mailbox, view: ViewId, uids: &IdSet) -> IdSet {
     seqs
 }
 
-/// `* n FETCH (UID .. FLAGS .. MODSEQ ..)`
-pub(super) fn flags_line(
-    mailbox: &Mailbox,
-    view: ViewId,
-    seen: &Visible,
-    uid: bool,
-    flags: bool,
-    modseq: bool,
-    out: &mut Vec<u8>,
-) {
-    let mut line = FetchLine::begin(out, seen.seq);
-    if uid {
-        line.uid(out, seen.row.uid);
+/// A line that tells of a message's flags: `* n FETCH (UID .. FLAGS .. MODSEQ ..)`.
+#[derive(Clone, Copy)]
+pub(super) struct FlagsLine {
+    pub uid: bool,
+    pub flags: bool,
+    pub modseq: bool,
+    pub uid_only: bool,
+}
+
+impl FlagsLine {
+    /// As this client is told of flags, but for the UID.
+    pub fn of(link: &Link<'_>) -> FlagsLine {
+        FlagsLine { uid: false, flags: true, modseq: link.condstore(), uid_only: link.uid_only() }
     }
-    if flags {
-        let recent = mailbox.view(view).is_recent(seen.row.uid);
-        line.flags(out, seen.row.flags, seen.row.keywords, mailbox.keywords(), recent);
+
+    /// Writes it.
+    pub fn write(self, mailbox: &Mailbox, view: ViewId, seen: &Visible, out: &mut Vec<u8>) {
+        let mut line = begin_line(self.uid_only, seen, out);
+        if self.uid && !self.uid_only {
+            line.uid(out, seen.row.uid);
+        }
+        if self.flags {
+            let recent = mailbox.view(view).is_recent(seen.row.uid);
+            line.flags(out, seen.row.flags, seen.row.keywords, mailbox.keywords(), recent);
+        }
+        if self.modseq {
+            line.modseq(out, seen.row.modseq);
+        }
+        line.end(out);
     }
-    if modseq {
-        line.modseq(out, seen.row.modseq);
+}
+
+/// The beginning of a line about a message, with its number, or with its UID where that alone is used.
+pub(super) fn begin_line(uid_only: bool, seen: &Visible, out: &mut Vec<u8>) -> FetchLine {
+    match uid_only {
+        true => FetchLine::begin_uid(out, seen.row.uid),
+        false => FetchLine::begin(out, seen.seq),
     }
-    line.end(out);
 }

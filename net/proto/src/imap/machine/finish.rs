@@ -3,7 +3,7 @@
 use super::{Imap, Phase, Refusal, State, Waiting, Why};
 use crate::imap::response::{self, condition};
 use crate::imap::verb::{News, Verb};
-use crate::imap::{Code, Reply, Request};
+use crate::imap::{Code, Reply, Request, SelectedInfo};
 
 impl Imap {
     pub(super) fn answered(&mut self, waiting: Waiting, reply: Reply) {
@@ -71,7 +71,14 @@ impl Imap {
             (Verb::Login | Verb::Authenticate, Reply::LoggedIn { .. }) => self.state = State::Authenticated,
             (Verb::Select | Verb::Examine, Reply::Selected(info)) => {
                 let name = self.running().named.take().filter(|_| self.enabled.rev2);
-                response::selected(&mut self.out, info, name.as_deref());
+                match self.enabled.uid_only {
+                    // It is a message number (RFC 9586 §3).
+                    true => {
+                        let info = SelectedInfo { first_unseen: None, ..(**info).clone() };
+                        response::selected(&mut self.out, &info, name.as_deref());
+                    }
+                    false => response::selected(&mut self.out, info, name.as_deref()),
+                }
                 self.state = State::Selected;
             }
             (Verb::Status, Reply::Status(info)) => {

@@ -164,6 +164,9 @@ impl Imap {
             // Said before a literal is asked for, which would be the password.
             return Err(Wrong::No(Code::PrivacyRequired, super::run::NEEDS_TLS));
         }
+        if self.enabled.uid_only && said.verb.goes_by_number() && self.logged_in() {
+            return Err(parse::UID_REQUIRED);
+        }
         match (said.when(), self.state) {
             (When::Any, _)
             | (When::BeforeLogin, State::NotAuthenticated)

@@ -349,6 +349,11 @@ impl Imap {
         self.enabled.qresync
     }
 
+    /// UIDONLY is enabled: UIDFETCH lines in place of FETCH, VANISHED in place of EXPUNGE, no message numbers anywhere (RFC 9586 §3).
+    pub fn uid_only(&self) -> bool {
+        self.enabled.uid_only
+    }
+
     /// TLS is active.
     pub fn tls(&self) -> bool {
         self.channel.tls

@@ -27,6 +27,7 @@ impl Refusal {
         let mut line = Vec::new();
         match wrong {
             Wrong::Bad(text) => condition(&mut line, tag, "BAD", None, text),
+            Wrong::BadCode(code, text) => condition(&mut line, tag, "BAD", Some(code), text),
             Wrong::No(code, text) => condition(&mut line, tag, "NO", Some(code), text),
         }
         Refusal { line, counts: true }

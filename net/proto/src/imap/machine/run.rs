@@ -69,8 +69,8 @@ impl Imap {
     /// QRESYNC enables CONDSTORE as well (RFC 7162 §3.2.3).
     fn enable(&mut self, named: Enabling) {
         let before = self.enabled;
-        if (named.utf8 || named.rev2) && self.selected() {
-            // What has been told of the mailbox would have to be told otherwise (RFC 6855 §3, RFC 9051 §6.3.1).
+        if (named.utf8 || named.rev2 || named.uid_only) && self.selected() {
+            // What has been told of the mailbox would have to be told otherwise (RFC 6855 §3, RFC 9051 §6.3.1, RFC 9586 §3).
             return self.conclude(Reply::bad("Enable that before a mailbox is selected"));
         }
         let newly = (named.condstore || named.qresync) && !before.condstore;
@@ -82,6 +82,7 @@ impl Imap {
             (named.metadata_server && !before.metadata_server, " METADATA-SERVER"),
             (named.utf8 && !before.utf8, " UTF8=ACCEPT"),
             (named.rev2 && !before.rev2, " IMAP4rev2"),
+            (named.uid_only && !before.uid_only, " UIDONLY"),
         ] {
             self.out.extend_from_slice(if is_new { name.as_bytes() } else { b"" });
         }
@@ -93,6 +94,7 @@ impl Imap {
             metadata_server: before.metadata_server || named.metadata_server,
             utf8: before.utf8 || named.utf8,
             rev2: before.rev2 || named.rev2,
+            uid_only: before.uid_only || named.uid_only,
         };
         let condstore = (newly && self.selected()).then_some(Request::Enable);
         let mailboxes = self.enabled.metadata;

@@ -18,7 +18,8 @@ pub(super) fn fetch(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     let set = set(c)?;
     c.space()?;
     let mut list = Vec::new();
-    if verb.is_uid() {
+    // A UIDFETCH line begins with the UID (RFC 9586 §3.3).
+    if verb.is_uid() && !c.enabled.uid_only {
         list.push(FetchItem::Uid);
     }
     match c.peek() {

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::message::set;
-use super::{Command, Wrong};
+use super::{Command, UID_REQUIRED, Wrong};
 use crate::imap::limits::LIST_PATTERNS_MAX;
 use crate::imap::response::SEPARATOR;
 use crate::imap::verb::Verb;
@@ -45,6 +45,9 @@ fn qresync(c: &mut Cursor<'_>) -> Result<Resync, Wrong> {
     while !c.eat(b')') {
         c.space()?;
         if c.eat(b'(') {
+            if c.enabled.uid_only {
+                return Err(UID_REQUIRED);
+            }
             let (_, ()) = (set(c)?, c.space()?);
             set(c)?;
             c.need(b')', "Expected a closing parenthesis")?;

@@ -41,9 +41,15 @@ use std::borrow::Cow;
 pub(crate) enum Wrong {
     /// It is no IMAP.
     Bad(&'static str),
+    /// It is none, and in this way.
+    BadCode(Code, &'static str),
     /// It is, but it can not be done.
     No(Code, &'static str),
 }
+
+/// Of a message number after ENABLE UIDONLY (RFC 9586 §3).
+pub(crate) const UID_REQUIRED: Wrong =
+    Wrong::BadCode(Code::UidRequired, "Message numbers are not allowed once UIDONLY is enabled");
 
 impl Wrong {
     /// A name that no mailbox has, in place of one that none can have.
@@ -83,6 +89,7 @@ pub(crate) struct Enabling {
     pub(crate) metadata_server: bool,
     pub(crate) utf8: bool,
     pub(crate) rev2: bool,
+    pub(crate) uid_only: bool,
 }
 
 impl Enabling {

@@ -7,7 +7,7 @@ use super::fetch::field_name;
 use super::filter::{MailboxFilter, mailbox_filter};
 use super::message::set;
 use super::returns::maybe_returns;
-use super::{Command, Wrong};
+use super::{Command, UID_REQUIRED, Wrong};
 use crate::imap::limits::SEARCH_SOURCES_MAX;
 use crate::imap::verb::Verb;
 use crate::imap::{Code, Day, Request, Returns, SearchKey, SortBy, SortKey, ThreadBy, date};
@@ -171,6 +171,7 @@ impl Reader {
                 })?;
                 Ok(all_of(keys))
             }
+            Some(b'0'..=b'9' | b'*') if c.enabled.uid_only => Err(UID_REQUIRED),
             Some(b'0'..=b'9' | b'*' | b'$') => Ok(SearchKey::Set(set(c)?)),
             _ => self.named(c),
         }

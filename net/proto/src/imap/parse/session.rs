@@ -88,6 +88,7 @@ pub(super) fn enable(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
         named.metadata_server |= name.eq_ignore_ascii_case(b"METADATA-SERVER");
         named.utf8 |= name.eq_ignore_ascii_case(b"UTF8=ACCEPT");
         named.rev2 |= name.eq_ignore_ascii_case(b"IMAP4rev2");
+        named.uid_only |= name.eq_ignore_ascii_case(b"UIDONLY");
         if !c.eat(b' ') || c.at_end() {
             return Ok(Command::Enable(named));
         }

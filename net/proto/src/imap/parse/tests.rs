@@ -15,6 +15,7 @@ fn parsed(command: &[u8]) -> String {
         Ok(Command::Ask(request)) => format!("{request:?}"),
         Ok(other) => format!("{other:?}"),
         Err(Wrong::Bad(text)) => format!("BAD {text}"),
+        Err(Wrong::BadCode(code, text)) => format!("BAD [{code:?}] {text}"),
         Err(Wrong::No(code, text)) => format!("NO [{code:?}] {text}"),
     }
 }
@@ -114,11 +115,15 @@ fn id_and_enable() {
     check(&fields(31), "BAD Too many fields");
     holds(
         "a ENABLE CONDSTORE",
-        "condstore: true, qresync: false, metadata: false, metadata_server: false, utf8: false, rev2: false }",
+        "condstore: true, qresync: false, metadata: false, metadata_server: false, utf8: false, rev2: false, uid_only: false }",
     );
     holds("a ENABLE X-GOOD condstore", "condstore: true, qresync: false");
     holds("a ENABLE X", "condstore: false, qresync: false");
-    holds("a ENABLE metadata-server Metadata", "metadata: true, metadata_server: true, utf8: false, rev2: false }");
+    holds("a ENABLE UidOnly", "rev2: false, uid_only: true }");
+    holds(
+        "a ENABLE metadata-server Metadata",
+        "metadata: true, metadata_server: true, utf8: false, rev2: false, uid_only: false }",
+    );
     check("a ENABLE", "BAD Missing argument");
     check("a ENABLE ", "BAD Missing capability");
 }

@@ -31,6 +31,14 @@ impl FetchLine {
         FetchLine { empty: true }
     }
 
+    /// `* 25996 UIDFETCH (`, once UIDONLY is enabled (RFC 9586 §3.3).
+    pub fn begin_uid(out: &mut Vec<u8>, uid: Uid) -> FetchLine {
+        out.extend_from_slice(b"* ");
+        text::number(out, u64::from(uid.0));
+        out.extend_from_slice(b" UIDFETCH (");
+        FetchLine { empty: true }
+    }
+
     /// `UID 7`
     pub fn uid(&mut self, out: &mut Vec<u8>, uid: Uid) {
         self.name(out, "UID ");
@@ -239,6 +247,15 @@ mod tests {
         let want = "* 3 FETCH (FLAGS (\\Seen work \\Recent) MODSEQ (65402) INTERNALDATE \"17-Jul-1996 09:44:25 +0000\" \
                     RFC822.SIZE 4286 RFC822.TEXT {1}\r\n( UID 9)\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), want);
+    }
+
+    #[test]
+    fn without_a_number() {
+        let mut out = Vec::new();
+        let mut line = FetchLine::begin_uid(&mut out, Uid(25996));
+        line.flags(&mut out, Flags::SEEN, KeywordMask(0), &[""; 0], false);
+        line.end(&mut out);
+        assert_eq!(out, b"* 25996 UIDFETCH (FLAGS (\\Seen))\r\n");
     }
 
     #[test]

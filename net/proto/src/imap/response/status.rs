@@ -160,6 +160,7 @@ fn name(code: &Code) -> &'static str {
         Code::BadEvent => "BADEVENT",
         Code::UrlMech => "URLMECH INTERNAL",
         Code::UseAttr => "USEATTR",
+        Code::UidRequired => "UIDREQUIRED",
         Code::NoUpdate(_) => "NOUPDATE",
         Code::NotSaved => "NOTSAVED",
         Code::TryCreate => "TRYCREATE",
