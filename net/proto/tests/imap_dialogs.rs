@@ -62,6 +62,7 @@ const AFTER_LOGIN: &[&str] = &[
     "THREAD=ORDEREDSUBJECT",
     "THREAD=REFERENCES",
     "THREAD=REFS",
+    "UIDBATCHES",
     "UIDONLY",
     "UIDPLUS",
     "UNAUTHENTICATE",
@@ -243,6 +244,7 @@ fn code(text: &str) -> Code {
             let lowest = words.get(2).map(|uid| Uid(uid.parse().unwrap()));
             Code::MessageLimit { limit: words[1].parse().unwrap(), lowest }
         }
+        "TOOMANY" => Code::TooMany,
         "LONGENTRIES" => Code::MetadataLongEntries(words[1].parse().unwrap()),
         "URLMECH" => Code::UrlMech,
         "MAILBOXID" => Code::MailboxId(words[1].parse().unwrap()),

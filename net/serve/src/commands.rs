@@ -76,6 +76,7 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::Sort { .. } => command!("imap", "SORT"),
         Request::Thread { .. } => command!("imap", "THREAD"),
         Request::MultiSearch { .. } => command!("imap", "ESEARCH"),
+        Request::UidBatches { .. } => command!("imap", "UIDBATCHES"),
         Request::CancelUpdate { .. } => command!("imap", "CANCELUPDATE"),
         Request::Copy { .. } => command!("imap", "COPY"),
         Request::Move { .. } => command!("imap", "MOVE"),

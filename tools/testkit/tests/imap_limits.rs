@@ -1,5 +1,5 @@
 //! What keeps commands over very many messages in bounds, against the running server: INPROGRESS (RFC 9585), MESSAGELIMIT and
-//! SAVELIMIT (RFC 9738), UIDONLY (RFC 9586).
+//! SAVELIMIT (RFC 9738), UIDONLY (RFC 9586), UIDBATCHES (RFC 10022).
 
 use skein_testkit::server::{Kind, set};
 use skein_testkit::{Server, imap};
@@ -242,4 +242,47 @@ fn no_number_is_told_once_that_is_asked() {
         next[0] == "* 2 EXISTS" && next[1].ends_with(" RECENT") || next[1].starts_with("* 6 UIDFETCH ("),
         "{next:?}"
     );
+}
+
+#[test]
+fn mailboxes_are_cut_into_batches() {
+    let Some((server, mut client)) = start(&[], 1100) else { return };
+    assert!(ask(&mut client, "CAPABILITY").contains(" UIDBATCHES"));
+    let batches = |client: &mut imap::Client, command: &str| {
+        let (reply, tag) = run(client, command);
+        let told = text(&reply);
+        let head = format!("* UIDBATCHES (TAG \"{tag}\")");
+        told.lines().next().and_then(|line| line.strip_prefix(&head)).expect("batches").trim().to_owned()
+    };
+    assert_eq!(batches(&mut client, "UIDBATCHES 500"), "1100:601,600:101,100:1");
+    // Not the same again while nothing has changed (RFC 10022 §3.1.1), in part or by other ranges either.
+    for again in ["UIDBATCHES 500", "UIDBATCHES 500 2:3", "UIDBATCHES 500 3:9"] {
+        check(&mut client, again, "No [LIMIT] ");
+    }
+    assert_eq!(batches(&mut client, "UIDBATCHES 600 2:4"), "500:1");
+    assert_eq!(batches(&mut client, "UIDBATCHES 600 1:2"), "1100:501,500:1");
+    assert_eq!(batches(&mut client, "UIDBATCHES 600 3:4"), "");
+    assert_eq!(batches(&mut client, "UIDBATCHES 1100"), "1100:1");
+    assert_eq!(batches(&mut client, "UIDBATCHES 4000000000"), "1100:1");
+    assert_eq!(batches(&mut client, "UIDBATCHES 500"), "1100:601,600:101,100:1");
+    check(&mut client, "UIDBATCHES 499", "No [TOOFEW] Minimum batch size is 500");
+    // More than half a batch has gone.
+    check(&mut client, "STORE 1:251 +FLAGS.SILENT (\\Deleted)", "Ok");
+    check(&mut client, "EXPUNGE", "* ");
+    assert_eq!(batches(&mut client, "UIDBATCHES 500"), "1100:601,600:1");
+    fill(&mut client, 99);
+    check(&mut client, "UIDBATCHES 500", "No [LIMIT] ");
+    fill(&mut client, 200);
+    assert_eq!(batches(&mut client, "UIDBATCHES 500 1:1"), "1399:900");
+    // `$` is none of its business, and UIDONLY allows it.
+    check(&mut client, "UID SEARCH RETURN (SAVE) UID 300", "Ok");
+    assert_eq!(batches(&mut client, "UIDBATCHES 500 2:3"), "899:400,399:1");
+    check(&mut client, "UID FETCH $ (RFC822.SIZE)", "* 49 FETCH (UID 300 ");
+    let mut other = server.login(&Server::user(1));
+    check(&mut other, "ENABLE UIDONLY", "* ENABLED");
+    check(&mut other, "CREATE empty", "Ok");
+    check(&mut other, "SELECT empty", "* FLAGS");
+    assert_eq!(batches(&mut other, "UIDBATCHES 500"), "");
+    check(&mut other, "SELECT INBOX", "* OK [CLOSED]");
+    assert_eq!(batches(&mut other, "UIDBATCHES 1000"), "1399:400,399:1");
 }

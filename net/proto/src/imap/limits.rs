@@ -44,6 +44,10 @@ pub const SEARCH_SOURCES_MAX: usize = 32;
 pub const NOTIFY_GROUPS_MAX: usize = 32;
 /// Names in the filters of one NOTIFY, for the same reason (Dovecot: 100 in each).
 pub const NOTIFY_MAILBOXES_MAX: usize = 256;
+/// Messages of a batch of UIDBATCHES at least: smaller ones would bring message numbers back (RFC 10022 §3.1.3).
+pub const UID_BATCH_MESSAGES_MIN: u32 = 500;
+/// Messages of all batches that UIDBATCHES names at most (RFC 10022 §3.1.5).
+pub const UID_BATCHES_MESSAGES_MAX: u64 = 100_000;
 /// Patterns of one LIST (RFC 5258 §3).
 pub const LIST_PATTERNS_MAX: usize = 32;
 /// URLs of one GENURLAUTH or URLFETCH: each may cost a look at another user's mailbox.

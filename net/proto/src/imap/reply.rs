@@ -112,6 +112,10 @@ pub enum Code {
     UidRequired,
     /// `NOUPDATE "tag"` (RFC 5267 §4.3.1): what the command with this tag finds is not kept up.
     NoUpdate(String),
+    /// `TOOFEW` (RFC 10022 §3.1.3): batches have more messages.
+    TooFew,
+    /// `TOOMANY` (RFC 10022 §3.1.5): fewer messages at a time.
+    TooMany,
     /// `NOTSAVED` (RFC 5182 §2.1): nothing is saved for `$`.
     NotSaved,
     /// `TRYCREATE`: the target is missing and could be created.

@@ -4,7 +4,7 @@
 //! not logged in   Login Sasl
 //! logged in       Select Create Delete Rename Subscribe Unsubscribe List Namespace Status Append* Idle Enable Sync
 //!                 GetMetadata SetMetadata EnableMetadata MultiSearch Notify Unauthenticate
-//! selected        Unselect Close Fetch Store Search Sort Thread CancelUpdate Copy Move Expunge
+//! selected        Unselect Close Fetch Store Search Sort Thread CancelUpdate UidBatches Copy Move Expunge
 //! either          Extension
 //! any             Logout
 //! ```
@@ -233,6 +233,15 @@ pub enum Request {
     CancelUpdate {
         /// Tags of the commands with UPDATE.
         tags: Vec<String>,
+    },
+    /// UIDBATCHES (RFC 10022): the session writes [`response::uid_batches`](super::response::uid_batches). Reply: `Done`.
+    UidBatches {
+        /// The command's tag, which the line names.
+        tag: String,
+        /// Messages of each batch, no fewer than [`UID_BATCH_MESSAGES_MIN`](super::limits::UID_BATCH_MESSAGES_MIN).
+        size: u32,
+        /// The first and the last that are asked for, from 1, which has the highest UIDs; `None` for all.
+        batches: Option<(u32, u32)>,
     },
     /// THREAD or UID THREAD (RFC 5256). The line is [`response::thread`](super::response::thread). Reply: `Done`.
     Thread {

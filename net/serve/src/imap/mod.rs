@@ -2,6 +2,7 @@
 
 mod across;
 mod append;
+mod batches;
 mod binary;
 mod fetch;
 mod guest;

@@ -84,8 +84,15 @@ impl Session {
         let view = self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.open_view(read_only)));
         let view = view.ok_or(AccountError::NoSuchMailbox)?;
         let keywords_told = self.look(mailbox, |m| m.keywords().len());
-        self.selected =
-            Some(Selected { mailbox, view, read_only, keywords_told, saved: IdSet::new(), contexts: Vec::new() });
+        self.selected = Some(Selected {
+            mailbox,
+            view,
+            read_only,
+            keywords_told,
+            saved: IdSet::new(),
+            contexts: Vec::new(),
+            batched: None,
+        });
         if !read_only
             && let Err(error) = self.claim_recent(mailbox)
             && !can_do_without(&error, &self.account)

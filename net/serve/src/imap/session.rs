@@ -1,6 +1,7 @@
 //! A logged-in session: requests in, replies and untagged lines out.
 
 use super::append::Append;
+use super::batches::Batched;
 use super::limit::with_limit;
 use super::link::Link;
 use super::list;
@@ -34,6 +35,8 @@ pub(crate) struct Selected {
     pub saved: IdSet,
     /// Results that are kept up (RFC 5267).
     pub contexts: Vec<Context>,
+    /// What UIDBATCHES was answered last.
+    pub batched: Option<Batched>,
 }
 
 /// One user's session on the user's own shard.
@@ -187,6 +190,7 @@ impl Session {
             Request::MultiSearch { sources, key, needs_modseq, returns } => {
                 Box::pin(self.multi_search(&sources, key, needs_modseq, &returns, link)).await?
             }
+            Request::UidBatches { tag, size, batches } => self.uid_batches(&tag, size, batches, link).await,
             Request::CancelUpdate { tags } => self.cancel_update(&tags),
             Request::Thread { uid, by, key, .. } => Box::pin(self.thread(uid, by, key, link)).await?,
             Request::Copy { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox)).await,

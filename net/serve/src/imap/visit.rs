@@ -137,6 +137,7 @@ impl Visits {
             | Request::Sort { .. }
             | Request::Thread { .. }
             | Request::CancelUpdate { .. }
+            | Request::UidBatches { .. }
             | Request::Expunge { .. }
             | Request::Sync { .. }
             | Request::Idle

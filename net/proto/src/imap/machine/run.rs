@@ -139,6 +139,7 @@ impl Imap {
             Request::Sort { returns: Some(returns), .. } | Request::MultiSearch { returns, .. } => {
                 returns.tag = String::from_utf8_lossy(&self.running().tag).into_owned();
             }
+            Request::UidBatches { tag, .. } => *tag = String::from_utf8_lossy(&self.running().tag).into_owned(),
             Request::Notify(set) => self.running().notifies = set.is_some(),
             Request::Search { returns, .. } => {
                 // IMAP4rev2 knows no SEARCH line (RFC 9051 §6.4.4).

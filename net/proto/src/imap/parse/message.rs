@@ -1,7 +1,8 @@
-//! Sets, flags, and the commands that act on messages: COPY, MOVE, STORE, UID EXPUNGE.
+//! Sets, flags, and the commands that act on messages: COPY, MOVE, STORE, UID EXPUNGE, UIDBATCHES.
 
 use super::cursor::{Cursor, is_atom_char};
 use super::{Command, Wrong};
+use crate::imap::limits::{UID_BATCH_MESSAGES_MIN, UID_BATCHES_MESSAGES_MAX};
 use crate::imap::verb::Verb;
 use crate::imap::{Code, FlagList, Request, SeqSet, StoreMode};
 use skein_base::limits::{KEYWORD_BYTES_MAX, KEYWORDS_PER_MAILBOX_MAX};
@@ -30,6 +31,34 @@ pub(super) fn set_number(c: &mut Cursor<'_>) -> Result<u32, Wrong> {
     match c.number() {
         Ok(0) | Err(_) => Err(Wrong::Bad("Invalid message set")),
         number => number,
+    }
+}
+
+/// `UIDBATCHES size [first:last]` (RFC 10022 §4)
+pub(super) fn uid_batches(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    c.space()?;
+    let size = nonzero(c)?;
+    let mut batches = None;
+    if c.peek() == Some(b' ') && c.rest() != b" " {
+        c.space()?;
+        let first = nonzero(c)?;
+        c.need(b':', "Expected a range of batches")?;
+        batches = Some((first, nonzero(c)?));
+    }
+    match batches {
+        Some((first, last)) if first > last => Err(Wrong::BadCode(Code::ClientBug, "Invalid batch range")),
+        _ if size < UID_BATCH_MESSAGES_MIN => Err(Wrong::No(Code::TooFew, "Minimum batch size is 500")),
+        Some((first, last)) if u64::from(last - first + 1) * u64::from(size) > UID_BATCHES_MESSAGES_MAX => {
+            Err(Wrong::No(Code::TooMany, "Too many messages"))
+        }
+        _ => Ok(Command::Ask(Request::UidBatches { tag: String::new(), size, batches })),
+    }
+}
+
+fn nonzero(c: &mut Cursor<'_>) -> Result<u32, Wrong> {
+    match c.number()? {
+        0 => Err(Wrong::Bad("Expected a number above 0")),
+        n => Ok(n),
     }
 }
 

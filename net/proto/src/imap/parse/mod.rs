@@ -198,6 +198,7 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Sort | Verb::UidSort => search::sort(c, verb)?,
         Verb::MultiSearch => search::multi_search(c)?,
         Verb::CancelUpdate => returns::cancel_update(c)?,
+        Verb::UidBatches => message::uid_batches(c)?,
         Verb::Thread | Verb::UidThread => search::thread(c, verb)?,
         Verb::Extension => Command::Extension(super::argument::arguments(c)?),
     };

@@ -22,7 +22,7 @@ pub use mailbox::{
     status, vanished,
 };
 pub use metadata::{MetadataLine, metadata_changed};
-pub use search::{Correlator, Moved, context_moved, esearch, search, sort, thread};
+pub use search::{Correlator, Moved, context_moved, esearch, search, sort, thread, uid_batches};
 pub(crate) use status::condition;
 pub use status::{code, highest_modseq, in_progress, message_limit, no_update, notification_overflow, ok, some_moved};
 pub(crate) use text::is_astring_char;

@@ -100,6 +100,20 @@ pub fn esearch(
     out.extend_from_slice(b"\r\n");
 }
 
+/// `* UIDBATCHES (TAG "A143") 215295:99696,99695:1`, each batch by its highest and its lowest UID (RFC 10022 §3.1.2).
+pub fn uid_batches(out: &mut Vec<u8>, tag: &str, batches: impl IntoIterator<Item = (u32, u32)>) {
+    out.extend_from_slice(b"* UIDBATCHES (TAG ");
+    text::string(out, tag.as_bytes());
+    out.push(b')');
+    for (i, (highest, lowest)) in batches.into_iter().enumerate() {
+        out.push(if i == 0 { b' ' } else { b',' });
+        text::number(out, u64::from(highest));
+        out.push(b':');
+        text::number(out, u64::from(lowest));
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 /// What came to the result of a search, or went: where in it, and which, in its order. The place is 0 where the order is that of the mailbox.
 pub type Moved = (u32, Results);
 
@@ -211,6 +225,15 @@ mod tests {
         let line =
             "* ESEARCH (TAG \"A1\" MAILBOX \"Entw&APw-rfe\" UIDVALIDITY 7) UID MIN 9 MAX 4 COUNT 3 ALL 9,3:4\r\n";
         check(|out| esearch(out, of, &most, true, &sorted, None), line);
+    }
+
+    /// RFC 10022 §3.1.1, §3.1.6
+    #[test]
+    fn batches() {
+        let some = [(215_295, 99696), (99695, 20351), (20350, 7830), (7829, 1)];
+        let line = "* UIDBATCHES (TAG \"A143\") 215295:99696,99695:20351,20350:7830,7829:1\r\n";
+        check(|out| uid_batches(out, "A143", some), line);
+        check(|out| uid_batches(out, "A302", []), "* UIDBATCHES (TAG \"A302\")\r\n");
     }
 
     /// RFC 5267 §4.3

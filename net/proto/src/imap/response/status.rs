@@ -162,6 +162,8 @@ fn name(code: &Code) -> &'static str {
         Code::UseAttr => "USEATTR",
         Code::UidRequired => "UIDREQUIRED",
         Code::NoUpdate(_) => "NOUPDATE",
+        Code::TooFew => "TOOFEW",
+        Code::TooMany => "TOOMANY",
         Code::NotSaved => "NOTSAVED",
         Code::TryCreate => "TRYCREATE",
         Code::ReadOnly => "READ-ONLY",
