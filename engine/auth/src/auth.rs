@@ -1,7 +1,7 @@
 //! One claim of one client, checked: as himself, as a master user, by password, proof or certificate.
 
 use crate::cache::{Cache, Key, Realm};
-use crate::entry::{Entry, Fields};
+use crate::entry::{Entry, Fields, Home};
 use crate::hash::Scram;
 use crate::offload::Offload;
 use crate::shared::{SharedAuth, State};
@@ -72,6 +72,13 @@ pub enum Refusal {
     Wrong,
     /// The password is right; the account is locked.
     Locked {
+        /// What the operator wants the user to read.
+        reason: Option<String>,
+    },
+    /// The password is right; his mail is on another server.
+    Elsewhere {
+        /// Which.
+        home: Home,
         /// What the operator wants the user to read.
         reason: Option<String>,
     },
@@ -357,7 +364,11 @@ fn let_in(user: UserName, master: Option<UserName>, fields: Arc<Fields>, from: O
             return Err(Refusal::NotFromHere);
         }
         if fields.nologin {
-            return Err(Refusal::Locked { reason: fields.reason.clone() });
+            let reason = fields.reason.clone();
+            return Err(match fields.home(&user) {
+                Some(home) => Refusal::Elsewhere { home, reason },
+                None => Refusal::Locked { reason },
+            });
         }
     }
     let user = fields.user.clone().unwrap_or(user);

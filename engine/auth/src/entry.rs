@@ -35,6 +35,17 @@ pub struct Fields {
     pub others: Vec<(String, String)>,
 }
 
+/// The server that has a user's mail, when that is another one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Home {
+    /// `host=`: name or address; that of IPv6 in brackets.
+    pub host: String,
+    /// `port=`, when it is said.
+    pub port: Option<u16>,
+    /// `destuser=`: his name there; the same as here when it is not said.
+    pub user: String,
+}
+
 impl Entry {
     /// A user of whom only the password is known.
     pub fn new(hash: Hash) -> Entry {
@@ -62,6 +73,9 @@ impl Fields {
                 "allow_nets" => fields.allow(value)?,
                 "nologin" => fields.nologin = !matches!(value, "n" | "no"),
                 "reason" => fields.reason = Some(value.replace(['\r', '\n'], " ")),
+                "host" if !is_host(value) => return Err(format!("host= is no name or address: {value}")),
+                "port" if !matches!(value.parse::<u16>(), Ok(1..)) => return Err(format!("port= is none: {value}")),
+                "destuser" if value.is_empty() => return Err("destuser= names nobody".to_owned()),
                 _ if fields.others.len() == FIELDS_MAX => return Err(format!("more than {FIELDS_MAX} fields")),
                 _ => fields.others.push((name.to_owned(), value.to_owned())),
             }
@@ -85,6 +99,20 @@ impl Fields {
         self.others.iter().find(|(field, _)| fits(field)).map(|(_, value)| &**value)
     }
 
+    /// The server that has his mail, by `host`, `port` and `destuser`. None with `proxy` or `proxy_maybe`: then clients are not to go there
+    /// themselves.
+    pub fn home(&self, user: &UserName) -> Option<Home> {
+        let own = |name: &str| self.others.iter().find(|(field, _)| field == name).map(|(_, value)| &**value);
+        let is_set = |name: &str| own(name).is_some_and(|value| !matches!(value, "n" | "no"));
+        let host = own("host").filter(|_| !is_set("proxy") && !is_set("proxy_maybe"))?;
+        let host = match host.parse::<std::net::Ipv6Addr>() {
+            Ok(_) => format!("[{host}]"),
+            Err(_) => host.to_owned(),
+        };
+        let port = own("port").and_then(|port| port.parse().ok());
+        Some(Home { host, port, user: own("destuser").unwrap_or(user.as_str()).to_owned() })
+    }
+
     /// Whether he may log in from there; `None` is a Unix socket.
     pub fn allows(&self, from: Option<IpAddr>) -> bool {
         if self.allow_nets.is_empty() && !self.allow_local {
@@ -95,6 +123,12 @@ impl Fields {
             None => self.allow_local,
         }
     }
+}
+
+/// A host name, or an address.
+fn is_host(text: &str) -> bool {
+    let is_name = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
+    !text.is_empty() && is_name(text) || text.parse::<IpAddr>().is_ok()
 }
 
 /// `10.0.0.0/8` or a single address.
@@ -130,6 +164,21 @@ mod tests {
             ],
         );
         check("allow_nets=local", &[("unix", true), ("127.0.0.1", false)]);
+    }
+
+    #[test]
+    fn another_server() {
+        let home = |fields: &str| Fields::parse(fields).unwrap().home(&UserName::new("anna").unwrap());
+        let at = |host: &str, port, user: &str| Some(Home { host: host.to_owned(), port, user: user.to_owned() });
+        assert_eq!(home("nologin host=b.example.org"), at("b.example.org", None, "anna"));
+        assert_eq!(home("host=10.0.0.1 port=1143 destuser=a@b"), at("10.0.0.1", Some(1143), "a@b"));
+        assert_eq!(home("host=2001:db8::1 proxy=n"), at("[2001:db8::1]", None, "anna"));
+        for none in ["", "userdb_host=x", "host=x proxy", "host=x proxy_maybe=y", "port=1 destuser=x"] {
+            assert_eq!(home(none), None, "{none}");
+        }
+        for wrong in ["host=", "host=a]b", "host=a/b", "port=0", "port=70000", "port=x", "destuser="] {
+            assert!(Fields::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ mod trial;
 mod walk;
 
 pub use auth::{Accepted, Auth, CacheLooks, Identity, Outcome, Refusal};
-pub use entry::{Entry, Fields};
+pub use entry::{Entry, Fields, Home};
 pub use error::{HashError, LoadError, Notice};
 pub use hash::{Hash, MAKE_SCHEMES, MakeError, make};
 pub use offload::Offload;

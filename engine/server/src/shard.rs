@@ -200,6 +200,7 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
         mechanisms: users::mechanisms(&config.auth),
         literal_minus: config.imap.literal_minus,
         message_bytes_max: config.limits.message_bytes_max,
+        referrals: true,
         progress: config.imap.progress_ms > 0,
         message_limit: config.imap.message_limit,
         save_limit: config.imap.save_limit,

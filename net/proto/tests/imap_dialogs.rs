@@ -8,7 +8,7 @@
 //! R: Done            the session answers; R lines are consumed one per question, in order
 //! N: * 1 EXISTS      the session writes this line before the client's next, between commands
 //! T: plain           how the connection starts, when not in TLS with passwords allowed: plain, plain-login, all-mechanisms, literal-minus,
-//!                    extension (in TLS, with commands that are not the machine's own), limits (in TLS, with what only settings bring)
+//!                    extension (in TLS, with commands that are not the machine's own), limits (in TLS, with what only settings bring), referrals
 //! # comment
 //! ```
 //! `{after login}` stands for the capabilities that are offered to who is logged in.
@@ -75,8 +75,8 @@ const AFTER_LOGIN: &[&str] = &[
     "APPENDLIMIT=104857600",
 ];
 
-fn after_login() -> String {
-    format!("IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE {}", AFTER_LOGIN.join(" "))
+fn after_login(referrals: &str) -> String {
+    format!("IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR{referrals} ID ENABLE {}", AFTER_LOGIN.join(" "))
 }
 
 #[derive(Default)]
@@ -116,7 +116,10 @@ fn read(text: &str) -> Dialog {
                 idle = false;
             }
             "C- " => dialog.client.extend_from_slice(rest.as_bytes()),
-            "S: " => dialog.server += &format!("{}\r\n", rest.replace("{after login}", &after_login())),
+            "S: " => {
+                let referrals = if dialog.start == "referrals" { " LOGIN-REFERRALS" } else { "" };
+                dialog.server += &format!("{}\r\n", rest.replace("{after login}", &after_login(referrals)));
+            }
             "Q: " => next.question = Some(rest.to_string()),
             "U: " => {
                 dialog.server += &format!("{rest}\r\n");
@@ -145,6 +148,10 @@ fn reply(text: &str) -> Reply {
         "Done" => Reply::Done,
         "Continue" => Reply::Continue,
         "LoggedIn" => Reply::LoggedIn { user: rest.to_string() },
+        "Referred" => match rest.split_once(' ') {
+            Some((url, text)) => Reply::Referred { url: url.to_string(), text: Some(text.to_string()) },
+            None => Reply::Referred { url: rest.to_string(), text: None },
+        },
         "Selected" => Reply::Selected(Box::new(selected(rest))),
         "Status" => Reply::Status(status(rest)),
         "Code" => Reply::DoneCode(code(rest)),
@@ -245,6 +252,7 @@ fn code(text: &str) -> Code {
             Code::MessageLimit { limit: words[1].parse().unwrap(), lowest }
         }
         "TOOMANY" => Code::TooMany,
+        "REFERRAL" => Code::Referral(words[1].to_string()),
         "LONGENTRIES" => Code::MetadataLongEntries(words[1].parse().unwrap()),
         "URLMECH" => Code::UrlMech,
         "MAILBOXID" => Code::MailboxId(words[1].parse().unwrap()),
@@ -256,16 +264,22 @@ fn code(text: &str) -> Code {
 
 /// Plays the dialog with the client's bytes in these pieces; returns all output and whether it closed.
 fn play(dialog: &Dialog, pieces: &[&[u8]]) -> (String, bool) {
-    let tls = matches!(&*dialog.start, "tls" | "extension" | "literal-minus" | "limits");
+    let tls = matches!(&*dialog.start, "tls" | "extension" | "literal-minus" | "limits" | "referrals");
     let mut config = ImapConfig { plaintext_login: dialog.start == "plain-login", ..ImapConfig::default() };
     if dialog.start == "all-mechanisms" {
         config.mechanisms = Mechanism::ALL.to_vec();
     }
     if dialog.start == "extension" {
         let command = |name, needs_selected| ExtensionCommand { name, needs_selected };
-        config.commands = vec![command("GETQUOTA", false), command("GETQUOTAROOT", false), command("WATCH", true)];
+        config.commands = vec![
+            command("GETQUOTA", false),
+            command("GETQUOTAROOT", false),
+            command("SETQUOTA", false),
+            command("WATCH", true),
+        ];
         config.capabilities = vec!["QUOTA".into(), "QUOTA=RES-STORAGE".into()];
     }
+    config.referrals = dialog.start == "referrals";
     config.progress = dialog.start == "limits";
     config.message_limit = if dialog.start == "limits" { 1000 } else { 0 };
     config.literal_minus = dialog.start == "literal-minus";

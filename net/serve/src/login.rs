@@ -7,7 +7,7 @@
 
 use crate::host::Host;
 use crate::metrics::{self, Mechanism};
-use skein_auth::{Accepted, Attempt, Fields, Identity, Offload, Outcome, Refusal, Step, Unavailable};
+use skein_auth::{Accepted, Attempt, Fields, Home, Identity, Offload, Outcome, Refusal, Step, Unavailable};
 use skein_base::seam::Clock;
 use skein_base::{Class, Secret, UserName};
 use skein_config::CertificateUser;
@@ -75,6 +75,8 @@ pub(crate) enum Verdict {
     In(Accepted),
     /// Go on with these.
     Keys(Box<ScramAnswer>),
+    /// Not in here, but on another server.
+    Elsewhere { home: Home, reason: Option<String> },
     /// Not in, with a sentence for the client.
     No { class: Class, text: Cow<'static, str> },
 }
@@ -198,6 +200,13 @@ impl Host {
                 return Verdict::In(accepted);
             }
             Err(Refusal::Unavailable) => return unavailable(who.user, peer),
+            Err(Refusal::Elsewhere { home, reason }) => {
+                if let Some(attempt) = attempt {
+                    self.penalties().succeeded(attempt, now_ms);
+                }
+                tracing::info!(user = who.user, %peer, host = home.host, "a login is referred to another server");
+                return Verdict::Elsewhere { home, reason };
+            }
             Err(refusal) => refusal,
         };
         if let (Refusal::Wrong, Some(attempt)) = (&refusal, attempt) {
@@ -252,10 +261,16 @@ fn unavailable(user: &str, peer: Endpoint) -> Verdict {
     }
 }
 
+/// What who is sent to another server reads.
+pub(crate) fn elsewhere(reason: Option<String>) -> (Class, Cow<'static, str>) {
+    (Class::Denied, reason.map_or("Try this server instead.".into(), Into::into))
+}
+
 /// What the client reads.
 fn words(refusal: Refusal) -> (Class, Cow<'static, str>) {
     match refusal {
         Refusal::Wrong => (Class::Credentials, "User name or password is wrong".into()),
+        Refusal::Elsewhere { reason, .. } => elsewhere(reason),
         Refusal::Locked { reason: Some(reason) } => (Class::Denied, reason.into()),
         Refusal::Locked { reason: None } => (Class::Denied, "This account is locked".into()),
         Refusal::NotFromHere => (Class::Denied, "This account can not log in from your address".into()),

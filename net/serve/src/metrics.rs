@@ -76,7 +76,7 @@ pub(crate) fn login_ended(service: &str, mechanism: Mechanism, refusal: Option<&
     let column = match refusal {
         None => 0,
         Some(Refusal::Wrong) => 1,
-        Some(Refusal::Locked { .. }) => 2,
+        Some(Refusal::Locked { .. } | Refusal::Elsewhere { .. }) => 2,
         Some(Refusal::NotFromHere) => 3,
         Some(Refusal::MayNotActAs) => 4,
         Some(Refusal::Unavailable) => 5,

@@ -3,11 +3,13 @@
 use crate::script::{Script, check_lines};
 use skein_base::limits::{COMMAND_DEPTH_MAX, KEYWORD_BYTES_MAX, SEARCH_KEYS_MAX};
 use skein_base::scram::ScramKeys;
-use skein_base::{Flags, IdSet, ModSeq, UidValidity};
-use skein_proto::imap::limits::{APPEND_CHUNK_BYTES, APPEND_MESSAGES_MAX};
+use skein_base::{Flags, IdSet, ModSeq, Uid, UidValidity};
+use skein_proto::imap::limits::{
+    APPEND_CHUNK_BYTES, APPEND_MESSAGES_MAX, UID_BATCH_MESSAGES_MIN, UID_BATCHES_MESSAGES_MAX,
+};
 use skein_proto::imap::{
-    AppendTo, BodySection, Code, FetchItem, FlagList, Imap, ImapConfig, ImapUrl, Reply, Request, SearchKey, SectionText, SelectedInfo,
-    SeqSet, StatusInfo, Step,
+    AppendTo, BodySection, Code, FetchItem, FlagList, Imap, ImapConfig, ImapUrl, Reply, Request, SearchKey,
+    SectionText, SelectedInfo, SeqSet, StatusInfo, Step, server_url,
 };
 use skein_proto::sasl::{Mechanism, Question, ScramAnswer};
 use std::sync::Arc;
@@ -36,6 +38,9 @@ fn play<'i>(mut script: Script, pieces: impl Iterator<Item = &'i [u8]>) -> Vec<u
         literal_minus: start & 4 != 0,
         mechanisms: Mechanism::ALL.to_vec(),
         message_bytes_max: MESSAGE_BYTES_MAX,
+        referrals: true,
+        progress: true,
+        message_limit: 1000,
         ..ImapConfig::default()
     };
     let mut imap = Imap::new(Arc::new(config), start & 1 == 0);
@@ -167,6 +172,9 @@ fn is_append(request: &Request) -> bool {
 fn good(request: &Request, choice: u8) -> Reply {
     let number = u32::from(choice) + 1;
     match request {
+        Request::Login { .. } if choice & 7 == 7 => {
+            Reply::Referred { url: server_url("user@example.org", "host", None), text: None }
+        }
         Request::Login { .. } => Reply::LoggedIn { user: "user@example.org".to_string() },
         Request::Sasl(Question::Keys { user, hash, .. }) => {
             let keys = ScramKeys::decoy(*hash, &[choice; 32], user, number, 16);
@@ -197,6 +205,11 @@ fn good(request: &Request, choice: u8) -> Reply {
             from: IdSet::one(number),
             to: IdSet::one(number),
         }),
+        Request::Fetch { .. } | Request::Search { .. } | Request::Move { .. } | Request::Store { .. }
+            if choice & 7 == 7 =>
+        {
+            Reply::DoneCode(Code::MessageLimit { limit: 1000, lowest: Some(Uid(number)) })
+        }
         Request::Store { .. } if choice & 1 == 0 => Reply::DoneCode(Code::Modified(IdSet::one(number))),
         Request::Expunge { .. } if choice & 1 == 0 => Reply::DoneCode(Code::HighestModSeq(ModSeq(9))),
         _ => Reply::Done,
@@ -216,11 +229,19 @@ fn check_state(imap: &Imap, request: &Request) {
         | Request::Sort { .. }
         | Request::Thread { .. }
         | Request::CancelUpdate { .. }
+        | Request::UidBatches { .. }
         | Request::Copy { .. }
         | Request::Move { .. }
         | Request::Expunge { .. } => assert!(imap.selected(), "{request:?} without a mailbox"),
         _ => assert!(imap.logged_in(), "{request:?} before login"),
     }
+    let by_number = match request {
+        Request::Fetch { uid, .. } | Request::Store { uid, .. } | Request::Copy { uid, .. } => !uid,
+        Request::Search { uid, .. } | Request::Sort { uid, .. } | Request::Thread { uid, .. } => !uid,
+        Request::Move { uid, .. } => !uid,
+        _ => false,
+    };
+    assert!(!by_number || !imap.uid_only(), "{request:?} after ENABLE UIDONLY");
 }
 
 /// What [`Request`] says of its fields.
@@ -251,6 +272,13 @@ fn check_request(request: &Request) {
             let mut keys = 0;
             check_key(key, 0, &mut keys);
             assert!(keys <= SEARCH_KEYS_MAX);
+        }
+        Request::UidBatches { tag, size, batches } => {
+            assert!(!tag.is_empty() && *size >= UID_BATCH_MESSAGES_MIN);
+            assert!(batches.is_none_or(|(first, last)| {
+                (1..=last).contains(&first)
+                    && u64::from(last - first + 1) * u64::from(*size) <= UID_BATCHES_MESSAGES_MAX
+            }));
         }
         Request::Copy { set, .. } | Request::Move { set, .. } | Request::Expunge { uids: Some(set) } => check_set(set),
         _ => {}
@@ -289,6 +317,7 @@ fn check_key(key: &SearchKey, depth: usize, keys: &mut usize) {
     assert!(depth <= COMMAND_DEPTH_MAX + 2);
     match key {
         SearchKey::Set(set) | SearchKey::Uid(set) => check_set(set),
+        SearchKey::UidAfter(uid) | SearchKey::UidBefore(uid) => assert!(*uid > 0),
         SearchKey::Not(key) => check_key(key, depth + 1, keys),
         SearchKey::Or(a, b) => [a, b].into_iter().for_each(|key| check_key(key, depth + 1, keys)),
         SearchKey::And(all) => all.iter().for_each(|key| check_key(key, depth + 1, keys)),

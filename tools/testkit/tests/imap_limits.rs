@@ -1,5 +1,6 @@
 //! What keeps commands over very many messages in bounds, against the running server: INPROGRESS (RFC 9585), MESSAGELIMIT and
 //! SAVELIMIT (RFC 9738), UIDONLY (RFC 9586), UIDBATCHES (RFC 10022).
+//! LOGIN-REFERRALS (RFC 2221): what keeps users on their own servers.
 
 use skein_testkit::server::{Kind, set};
 use skein_testkit::{Server, imap};
@@ -285,4 +286,81 @@ fn mailboxes_are_cut_into_batches() {
     assert_eq!(batches(&mut other, "UIDBATCHES 500"), "");
     check(&mut other, "SELECT INBOX", "* OK [CLOSED]");
     assert_eq!(batches(&mut other, "UIDBATCHES 1000"), "1399:400,399:1");
+}
+
+#[test]
+fn logins_are_referred_to_other_servers() {
+    if Kind::from_env() != Kind::Skein {
+        return;
+    }
+    let users = "moved:{PLAIN}secret::::::nologin host=imap2.example.org reason=Moved\n\
+        away:{PLAIN}secret::::::nologin host=2001:db8::1 port=1143 destuser=anna@example.org\n\
+        both:{PLAIN}secret::::::host=imap3.example.org\n\
+        near:{PLAIN}secret::::::nologin host=imap3.example.org proxy\n";
+    let server = Server::start_changed(|settings, folder| {
+        std::fs::write(folder.join("users"), users).expect("ours");
+        std::fs::write(folder.join("masters"), "boss:{PLAIN}key\n").expect("ours");
+        let sources = "masters = [{ driver = \"passwd-file\", path = \"masters\" }]\nfailure_delay_ms = 0\n\
+            sources = [\n{ driver = \"passwd-file\", path = \"users\" },\n";
+        settings.replace("sources = [\n", sources)
+    });
+    let login = |user: &str, password: &str| {
+        let mut client = server.imap();
+        let told = text(&client.login(user, password).expect("LOGIN"));
+        (client, told)
+    };
+    let (mut client, told) = login("moved", "secret");
+    assert_eq!(told, "No [REFERRAL imap://moved;AUTH=*@imap2.example.org/] Moved");
+    assert!(ask(&mut client, "CAPABILITY").contains(" LOGIN-REFERRALS "));
+    check(
+        &mut client,
+        "AUTHENTICATE PLAIN AG1vdmVkAHNlY3JldA==",
+        "No [REFERRAL imap://moved;AUTH=*@imap2.example.org/] Moved",
+    );
+    check(&mut client, "SELECT INBOX", "Bad Log in first");
+    let (_, told) = login("away", "secret");
+    assert_eq!(told, "No [REFERRAL imap://anna%40example.org;AUTH=*@[2001:db8::1]:1143/] Try this server instead.");
+    // Who does not know the password does not learn where; who is to be fetched from there is not sent.
+    assert!(login("moved", "wrong").1.starts_with("No [AUTHENTICATIONFAILED]"));
+    assert!(login("near", "secret").1.starts_with("No [NOPERM]"));
+    let (mut client, told) = login("both", "secret");
+    let expect =
+        "Ok [REFERRAL imap://both;AUTH=*@imap3.example.org/] Logged in, but you should use this server instead.";
+    assert!(told.starts_with("* CAPABILITY IMAP4rev1 ") && tagged(&told) == expect, "{told}");
+    check(&mut client, "SELECT INBOX", "* FLAGS");
+    // A master user looks after what is left here, and POP3 has no word for it.
+    assert!(login("moved*boss", "key").1.starts_with("Ok [CAPABILITY"));
+    assert!(!server.pop3().login("moved", "secret").expect("PASS").is_ok());
+    assert!(server.lmtp().deliver(&["moved"], MAIL).expect("LMTP").iter().all(|answer| answer.is_ok()));
+}
+
+/// What holds in the mailboxes of others, on the owner's shard and on another one.
+#[test]
+fn guests_are_told_the_same() {
+    if Kind::from_env() != Kind::Skein {
+        return;
+    }
+    let server = Server::start_changed(|settings, _| {
+        let settings = set(&settings, "namespaces", "shared_prefix", "\"shared/\"");
+        set(&set(&settings, "imap", "progress_ms", "1"), "imap", "message_limit", "600")
+    });
+    let mut owner = server.login("test1");
+    fill(&mut owner, 1000);
+    for guest in ["test2", "test3", "test4", "test5"] {
+        check(&mut owner, &format!("SETACL INBOX {guest} lrs"), "Ok");
+        let mut guest = server.login(guest);
+        check(&mut guest, "SELECT shared/test1/INBOX", "* FLAGS");
+        let (reply, tag) = run(&mut guest, "SEARCH BODY nowhere");
+        let told = progress(&reply, &tag);
+        assert!(!told.is_empty() && told.iter().all(|(_, goal)| *goal == Some(600)), "{}", text(&reply));
+        assert_eq!(reply.text, "[MESSAGELIMIT 600 401] SEARCH completed for 600 messages.");
+        check(&mut guest, "COPY 300:* INBOX", "No [MESSAGELIMIT 600 401]");
+        check(&mut guest, "UNSELECT", "Ok");
+        check(&mut guest, "ENABLE UIDONLY", "* ENABLED UIDONLY");
+        check(&mut guest, "SELECT shared/test1/INBOX", "* FLAGS");
+        check(&mut guest, "UID FETCH 1000 (RFC822.SIZE)", "* 1000 UIDFETCH (RFC822.SIZE ");
+        check(&mut guest, "FETCH 1000 (RFC822.SIZE)", "Bad [UIDREQUIRED]");
+        let told = ask(&mut guest, "UIDBATCHES 500");
+        assert!(told.starts_with("* UIDBATCHES (TAG \"") && told.contains(") 1000:501,500:1\n"), "{told}");
+    }
 }

@@ -80,6 +80,9 @@ fn why(user: &str, refusal: Refusal, steps: &[Step]) -> Problem {
         Refusal::Locked { reason: Some(reason) } => {
             (Code::Denied, format!("the password is right; nologin locks the account, and the user is told: {reason}"))
         }
+        Refusal::Elsewhere { home, .. } => {
+            (Code::Denied, format!("the password is right, and his mail is on {}", home.host))
+        }
         Refusal::NotFromHere => {
             (Code::Denied, "the password is right; allow_nets does not name the client's address".to_owned())
         }

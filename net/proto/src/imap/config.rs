@@ -81,6 +81,8 @@ pub struct ImapConfig {
     pub literal_minus: bool,
     /// Largest message APPEND takes, in bytes.
     pub message_bytes_max: u64,
+    /// Logins may be referred to other servers: `LOGIN-REFERRALS` is offered (RFC 2221).
+    pub referrals: bool,
     /// Clients are told how far long commands are, so that `INPROGRESS` is offered (RFC 9585).
     pub progress: bool,
     /// One command works on at most so many messages: `MESSAGELIMIT=` is offered (RFC 9738). 0 is no limit.
@@ -104,6 +106,7 @@ impl Default for ImapConfig {
             mechanisms: vec![Mechanism::Plain],
             literal_minus: false,
             message_bytes_max: MESSAGE_BYTES_MAX_DEFAULT,
+            referrals: false,
             progress: false,
             message_limit: 0,
             save_limit: 0,
@@ -133,7 +136,9 @@ impl ImapConfig {
     /// The capabilities before login, or after it; without the word CAPABILITY.
     pub(crate) fn write_capabilities(&self, out: &mut Vec<u8>, channel: &Channel, logged_in: bool) {
         let literals: &[u8] = if self.literal_minus { b" LITERAL-" } else { b" LITERAL+" };
-        [b"IMAP4rev1 IMAP4rev2", literals, b" SASL-IR ID ENABLE"].iter().for_each(|some| out.extend_from_slice(some));
+        let referrals: &[u8] = if self.referrals { b" LOGIN-REFERRALS" } else { b"" };
+        let always = [b"IMAP4rev1 IMAP4rev2", literals, b" SASL-IR", referrals, b" ID ENABLE"];
+        always.iter().for_each(|some| out.extend_from_slice(some));
         if logged_in {
             for name in CAPABILITIES {
                 out.push(b' ');

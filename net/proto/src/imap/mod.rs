@@ -55,4 +55,4 @@ pub use request::{
 };
 pub use returns::{ResultRange, Results, Returns, Update};
 pub use set::SeqSet;
-pub use url::{BadUrl, ImapUrl, UrlAccess, UrlAuth, UrlServer};
+pub use url::{BadUrl, ImapUrl, UrlAccess, UrlAuth, UrlServer, server_url};

@@ -17,6 +17,13 @@ pub enum Reply {
         /// The name under which the session runs on.
         user: String,
     },
+    /// The same, and his own mailboxes are on another server (RFC 2221 §4).
+    Referred {
+        /// Where, as [`server_url`](super::server_url) has it.
+        url: String,
+        /// What he is to read of it, when there is something special.
+        text: Option<String>,
+    },
     /// What is known of the user for SCRAM.
     Keys(Box<crate::sasl::ScramAnswer>),
     /// A mailbox is open; the machine writes the untagged lines.
@@ -132,6 +139,8 @@ pub enum Code {
     Closed,
     /// `UNAVAILABLE`
     Unavailable,
+    /// `REFERRAL url` (RFC 2221 §4): log in there.
+    Referral(String),
     /// `AUTHENTICATIONFAILED`
     AuthenticationFailed,
     /// `AUTHORIZATIONFAILED`

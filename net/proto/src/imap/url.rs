@@ -14,6 +14,9 @@ use super::parse::{fold_inbox, section_of_url};
 use super::{BodySection, Partial, SectionText};
 use skein_base::limits::MAILBOX_NAME_BYTES_MAX;
 
+/// The port that is meant when none is said (RFC 5092 §11).
+const IMAP_PORT: u16 = 143;
+
 /// What an IMAP URL names. Percent-encoding is undone everywhere but in [`ImapUrl::text`] and [`UrlAuth::rump`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ImapUrl {
@@ -379,6 +382,25 @@ fn is_bchar(byte: u8) -> bool {
     is_achar(byte) || b":@/".contains(&byte)
 }
 
+/// `imap://anna;AUTH=*@host:1143/`: a server as a referral names it. `AUTH=*`, since a URL without it asks for an anonymous login (RFC 2221 §3).
+/// The host is a name or an address, that of IPv6 in brackets.
+pub fn server_url(user: &str, host: &str, port: Option<u16>) -> String {
+    let mut url = String::from("imap://");
+    for byte in user.bytes() {
+        match is_achar(byte) {
+            true => url.push(char::from(byte)),
+            false => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url.push_str(";AUTH=*@");
+    url.push_str(host);
+    if let Some(port) = port.filter(|port| *port != IMAP_PORT) {
+        url.push_str(&format!(":{port}"));
+    }
+    url.push('/');
+    url
+}
+
 fn bad<T>(why: &'static str) -> Result<T, BadUrl> {
     Err(BadUrl { why })
 }
@@ -458,6 +480,20 @@ mod tests {
         check("imap://a:b@host/x", "! The URL is not encoded as it must be");
         check("http://host/x", "! The URL is not an imap: one");
         check("imap://u;X=1@host/x", "! The URL's user has an unknown parameter");
+    }
+
+    #[test]
+    fn servers_for_others() {
+        for (user, host, port, expect) in [
+            ("MIKE", "SERVER2", None, "imap://MIKE;AUTH=*@SERVER2/"),
+            ("anna@example.org", "b", Some(1143), "imap://anna%40example.org;AUTH=*@b:1143/"),
+            ("a;b]\r/%\u{fc}", "[2001:db8::1]", Some(143), "imap://a%3Bb%5D%0D%2F%25%C3%BC;AUTH=*@[2001:db8::1]/"),
+        ] {
+            let url = server_url(user, host, port);
+            assert_eq!(url, expect);
+            let server = ImapUrl::parse(&url).unwrap().server.unwrap();
+            assert_eq!((server.user.as_deref(), server.auth.as_deref(), &*server.host), (Some(user), Some("*"), host));
+        }
     }
 
     #[test]

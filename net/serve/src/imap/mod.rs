@@ -26,7 +26,7 @@ mod watch;
 
 use crate::commands;
 use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
-use crate::login::{Client, Verdict, admit_address, channel};
+use crate::login::{self, Client, Verdict, admit_address, channel};
 use crate::metrics;
 use crate::pump::{self, KICKED, Moved, READ_BYTES, STOPPING, start_tls};
 use crate::sessions::Seat;
@@ -34,9 +34,9 @@ use link::{Link, flush};
 pub use metadata::NotSet;
 pub use search::{Compare, Criterion};
 pub(crate) use session::Session;
-use skein_auth::Accepted;
+use skein_auth::{Accepted, Home};
 use skein_base::{AccountId, Class};
-use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, Step, Why};
+use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, Step, Why, server_url};
 use skein_proto::sasl::{Credentials, Question};
 use skein_runtime::metrics::Held;
 use skein_runtime::{Deadline, sleep};
@@ -307,6 +307,10 @@ impl Pump {
             }
             Verdict::In(accepted) => return Some(End::Move(accepted)),
             Verdict::Keys(answer) => Reply::Keys(answer),
+            Verdict::Elsewhere { home, reason } => {
+                let (_, text) = login::elsewhere(reason);
+                Reply::No { code: Some(Code::Referral(url_of(&home))), text }
+            }
             Verdict::No { class, text } => Reply::no(class, text),
         };
         self.machine.answer(reply);
@@ -330,7 +334,10 @@ impl Pump {
                     self.conn.set_tap(tap);
                 }
                 tracing::info!(service = "imap", %user, peer = %self.conn.peer(), tls = self.machine.tls(), "login");
-                Reply::LoggedIn { user: user.as_str().to_owned() }
+                match accepted.fields.home(user).filter(|_| accepted.master.is_none()) {
+                    Some(home) => Reply::Referred { url: url_of(&home), text: accepted.fields.reason.clone() },
+                    None => Reply::LoggedIn { user: user.as_str().to_owned() },
+                }
             }
             Err(error) => crate::failure::refuse(&error),
         }
@@ -444,6 +451,11 @@ fn selecting(request: &Request) -> Option<Option<String>> {
         Request::Unselect | Request::Close | Request::Logout => Some(None),
         _ => None,
     }
+}
+
+/// Where a login is referred to.
+fn url_of(home: &Home) -> String {
+    server_url(&home.user, &home.host, home.port)
 }
 
 /// Why the machine ends the connection, for the log.

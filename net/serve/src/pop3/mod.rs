@@ -12,7 +12,7 @@ mod update;
 
 use crate::commands;
 use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
-use crate::login::{Client, Verdict, admit_address, channel};
+use crate::login::{self, Client, Verdict, admit_address, channel};
 use crate::metrics;
 use crate::pump::{self, KICKED, Moved, READ_BYTES, STOPPING, start_tls};
 use crate::sessions::Seat;
@@ -325,6 +325,11 @@ impl Pump {
             }
             Verdict::In(accepted) => return Some(End::Move(accepted)),
             Verdict::Keys(answer) => Reply::Keys(answer),
+            // POP3 has no word for where.
+            Verdict::Elsewhere { reason, .. } => {
+                let (class, text) = login::elsewhere(reason);
+                Reply::refuse(class, text)
+            }
             Verdict::No { class, text } => Reply::refuse(class, text),
         };
         self.machine.answer(reply);

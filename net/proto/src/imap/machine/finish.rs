@@ -69,6 +69,13 @@ impl Imap {
     fn done(&mut self, verb: Verb, reply: &Reply) {
         match (verb, reply) {
             (Verb::Login | Verb::Authenticate, Reply::LoggedIn { .. }) => self.state = State::Authenticated,
+            (Verb::Login | Verb::Authenticate, Reply::Referred { .. }) => {
+                // The tagged line has another code.
+                self.out.extend_from_slice(b"* CAPABILITY ");
+                self.config.write_capabilities(&mut self.out, &self.channel, true);
+                self.out.extend_from_slice(b"\r\n");
+                self.state = State::Authenticated;
+            }
             (Verb::Select | Verb::Examine, Reply::Selected(info)) => {
                 let name = self.running().named.take().filter(|_| self.enabled.rev2);
                 match self.enabled.uid_only {
@@ -98,7 +105,14 @@ impl Imap {
                 condition(&mut self.out, b"*", "OK", Some(code), "Replacement message ready.");
             }
             (Verb::Login | Verb::Authenticate | Verb::Select | Verb::Examine | Verb::Status, _)
-            | (_, Reply::LoggedIn { .. } | Reply::Keys(_) | Reply::Selected(_) | Reply::Status(_)) => {
+            | (
+                _,
+                Reply::LoggedIn { .. }
+                | Reply::Referred { .. }
+                | Reply::Keys(_)
+                | Reply::Selected(_)
+                | Reply::Status(_),
+            ) => {
                 panic!("{} answered with {reply:?}", verb.name())
             }
             _ => {}
@@ -119,6 +133,10 @@ impl Imap {
                 line.extend_from_slice(b" OK [CAPABILITY ");
                 config.write_capabilities(&mut line, channel, true);
                 line.extend_from_slice(b"] Logged in.\r\n");
+            }
+            Reply::Referred { url, text } => {
+                let text = text.as_deref().unwrap_or("Logged in, but you should use this server instead.");
+                condition(&mut line, tag, "OK", Some(&Code::Referral(url.clone())), text);
             }
             Reply::DoneCode(code @ Code::Modified(_)) => {
                 condition(&mut line, tag, "OK", Some(code), "Conditional STORE failed for some messages.");

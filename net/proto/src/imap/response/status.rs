@@ -84,6 +84,10 @@ pub fn code(out: &mut Vec<u8>, code: &Code) {
             uids.write_to(out);
         }
         Code::BadUrl(url) => bad_url(out, url),
+        Code::Referral(url) => {
+            out.push(b' ');
+            out.extend_from_slice(url.as_bytes());
+        }
         Code::CopyUid { validity, from, to } => {
             spaced(out, u64::from(validity.0));
             out.push(b' ');
@@ -172,6 +176,7 @@ fn name(code: &Code) -> &'static str {
         Code::CompressionActive => "COMPRESSIONACTIVE",
         Code::Closed => "CLOSED",
         Code::Unavailable => "UNAVAILABLE",
+        Code::Referral(_) => "REFERRAL",
         Code::AuthenticationFailed => "AUTHENTICATIONFAILED",
         Code::AuthorizationFailed => "AUTHORIZATIONFAILED",
         Code::Expired => "EXPIRED",
