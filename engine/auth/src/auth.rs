@@ -61,6 +61,8 @@ pub struct Accepted {
     pub user: UserName,
     /// The master user who acts for him.
     pub master: Option<UserName>,
+    /// Whose password it was is an administrator, by his field `admin`.
+    pub admin: bool,
     /// What the sources say of the user.
     pub fields: Arc<Fields>,
 }
@@ -372,7 +374,8 @@ fn let_in(user: UserName, master: Option<UserName>, fields: Arc<Fields>, from: O
         }
     }
     let user = fields.user.clone().unwrap_or(user);
-    Ok(Accepted { user, master, fields })
+    let admin = master.is_none() && fields.is_admin();
+    Ok(Accepted { user, master, admin, fields })
 }
 
 /// A master user whose password is right, into the account of `user`.
@@ -391,7 +394,10 @@ async fn act_for(
         return Err(Refusal::Locked { reason: masters_own.reason.clone() });
     }
     match find(&state.users, &user, offload).await {
-        Ok(Some(entry)) => let_in(user, Some(master), entry.fields, from),
+        Ok(Some(entry)) => {
+            let accepted = let_in(user, Some(master), entry.fields, from)?;
+            Ok(Accepted { admin: masters_own.is_admin(), ..accepted })
+        }
         Ok(None) => Err(Refusal::MayNotActAs),
         Err(Unavailable) => Err(Refusal::Unavailable),
     }

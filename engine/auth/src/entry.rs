@@ -99,6 +99,11 @@ impl Fields {
         self.others.iter().find(|(field, _)| fits(field)).map(|(_, value)| &**value)
     }
 
+    /// `admin`, `userdb_admin`: he may do what is for administrators.
+    pub fn is_admin(&self) -> bool {
+        self.other("admin").is_some_and(|value| !matches!(value, "n" | "no"))
+    }
+
     /// The server that has his mail, by `host`, `port` and `destuser`. None with `proxy` or `proxy_maybe`: then clients are not to go there
     /// themselves.
     pub fn home(&self, user: &UserName) -> Option<Home> {

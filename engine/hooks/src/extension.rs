@@ -120,6 +120,8 @@ pub struct Call<'a> {
     pub arguments: &'a [Argument],
     /// Who says it.
     pub actor: &'a Actor,
+    /// He is an administrator, in his own account or as a master user in another one.
+    pub is_admin: bool,
     /// Whose account the session is of.
     pub account: &'a Rc<AccountHandle>,
     /// What stands before the account's mailbox names as this session's client knows them: nothing in his own account.

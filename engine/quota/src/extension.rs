@@ -1,7 +1,7 @@
 //! The extension: asked before each change, and by those who want to know.
 
 use crate::command;
-use crate::limits::{Ceiling, Limits};
+use crate::limits::{ANNOTATION, Ceiling, Limits};
 use crate::warning::{Seen, Tell};
 use skein_auth::Fields;
 use skein_base::{Class, MailboxId};
@@ -51,8 +51,17 @@ impl Quota {
         Quota { tell: Some(tell), ..Quota::default() }
     }
 
-    /// The user's limits; the settings', while no source of users has said what it knows of him.
+    /// The user's limits: what an administrator has set in the place of all others.
     fn limits(&self, account: &AccountHandle) -> Rc<Limits> {
+        let limits = self.given_limits(account);
+        match account.read(set_by_administrator) {
+            Some(all) => Rc::new(Limits { all, ..(*limits).clone() }),
+            None => limits,
+        }
+    }
+
+    /// Those of sources; the settings', while no source of users has said what it knows of him.
+    fn given_limits(&self, account: &AccountHandle) -> Rc<Limits> {
         let settings = self.settings.borrow().clone();
         match account.slot::<Known>() {
             Some(known) if Rc::ptr_eq(&known.of, &settings) => known.limits.clone(),
@@ -112,6 +121,11 @@ struct Grows {
     left: Usage,
 }
 
+/// What SETQUOTA has set, if anything.
+fn set_by_administrator(account: &Account) -> Option<Ceiling> {
+    Ceiling::decode(account.metadata(None)?.get(ANNOTATION)?)
+}
+
 /// What counts for a user.
 pub(crate) fn used(account: &Account, limits: &Limits) -> Usage {
     let counted = account.mailboxes().filter(|named| limits.counts(named.name));
@@ -145,7 +159,7 @@ impl Extension for Quota {
     }
 
     fn capabilities(&self) -> Vec<String> {
-        ["QUOTA", "QUOTA=RES-MAILBOX", "QUOTA=RES-MESSAGE", "QUOTA=RES-STORAGE"].map(str::to_owned).into()
+        ["QUOTA", "QUOTA=RES-MAILBOX", "QUOTA=RES-MESSAGE", "QUOTA=RES-STORAGE", "QUOTASET"].map(str::to_owned).into()
     }
 
     fn commands(&self) -> &'static [ExtensionCommand] {

@@ -4,7 +4,7 @@
 //! limits      from settings and from what a source of users says, for the user and for single mailboxes
 //! extension   asked before each change; counts nothing itself, since the account knows what it holds
 //! warning     lines that are crossed, for whoever tells of them
-//! command     GETQUOTA, GETQUOTAROOT
+//! command     GETQUOTA, GETQUOTAROOT, SETQUOTA
 //! ```
 //!
 //! There is no usage to be recalculated: it is the sum of what the mailboxes hold, and changes with them.

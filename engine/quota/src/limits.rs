@@ -6,6 +6,9 @@ use skein_config::{QuotaAmount, QuotaResource, QuotaRule};
 /// Fields of a user that hold rules: `quota_rule`, `quota_rule2` and so on.
 const RULE_FIELDS_MAX: usize = 16;
 
+/// The annotation of an account that holds what SETQUOTA has set, as a rule of the settings is written.
+pub(crate) const ANNOTATION: &str = "quota";
+
 /// What a user may hold in all, or while a certain mailbox is saved to; 0 is no limit.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Ceiling {
@@ -31,6 +34,19 @@ pub struct Limits {
 }
 
 impl Ceiling {
+    /// As [`ANNOTATION`] has it: `*:bytes=524288:messages=0:mailboxes=0`.
+    pub(crate) fn encode(&self) -> String {
+        format!("*:bytes={}:messages={}:mailboxes={}", self.storage, self.messages, self.mailboxes)
+    }
+
+    /// The same, read.
+    pub(crate) fn decode(text: &[u8]) -> Option<Ceiling> {
+        let rule = QuotaRule::parse(std::str::from_utf8(text).ok()?).ok().filter(QuotaRule::is_for_all)?;
+        let mut ceiling = Ceiling::default();
+        rule.limits.iter().for_each(|(resource, amount)| ceiling.set(*resource, *amount));
+        Some(ceiling)
+    }
+
     fn set(&mut self, resource: QuotaResource, amount: QuotaAmount) {
         let limit = match resource {
             QuotaResource::Storage => &mut self.storage,
@@ -131,6 +147,17 @@ mod tests {
         );
         assert!(site.of_user(&fields("quota_rule=nonsense")).is_err());
         assert!(site.of_user(&fields("quota_rule=*:storage=unlimited:messages=0")).unwrap().all == Ceiling::default());
+    }
+
+    #[test]
+    fn what_is_set_reads_as_it_was_written() {
+        for (storage, messages, mailboxes) in [(0, 0, 0), (1, 2, 3), (524_288, 0, 7), (i64::MAX as u64, 1, 0)] {
+            let set = Ceiling { storage, messages, mailboxes };
+            assert_eq!(Ceiling::decode(set.encode().as_bytes()), Some(set), "{}", set.encode());
+        }
+        for wrong in ["", "x", "Trash:bytes=1", "*:bytes=x", "\u{fc}"] {
+            assert_eq!(Ceiling::decode(wrong.as_bytes()), None, "{wrong}");
+        }
     }
 
     #[test]

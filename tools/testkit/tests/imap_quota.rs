@@ -1,4 +1,4 @@
-//! Quota against the running server: limits of settings and of users, over IMAP and LMTP, across restarts.
+//! Quota against the running server: limits of settings, of users, and those that administrators set, over IMAP and LMTP, across restarts.
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use skein_testkit::{Server, adm, imap, lmtp};
@@ -9,12 +9,17 @@ use std::os::unix::fs::PermissionsExt;
 
 const USERS: &str = "anna:{PLAIN}secret::::::userdb_quota_rule=*:bytes=3000:messages=5 userdb_quota_rule2=Trash:bytes=+2000\n\
     ben:{PLAIN}secret::::::quota_storage_size=unlimited\n\
-    carl:{PLAIN}secret\n";
+    carl:{PLAIN}secret\n\
+    chief:{PLAIN}secret::::::admin\n";
+
+const MASTERS: &str = "boss:{PLAIN}key::::::admin=y\nhelper:{PLAIN}key\n";
 
 fn server(quota: &str, lmtp: &str) -> Server {
     Server::start_changed(|settings, folder| {
         fs::write(folder.join("users"), USERS).expect("ours");
-        let sources = "sources = [\n{ driver = \"passwd-file\", path = \"users\" },\n";
+        fs::write(folder.join("masters"), MASTERS).expect("ours");
+        let sources = "masters = [{ driver = \"passwd-file\", path = \"masters\" }]\n\
+            sources = [\n{ driver = \"passwd-file\", path = \"users\" },\n";
         let settings = settings.replace("sources = [\n", sources);
         let lmtp = format!("[lmtp]\n{lmtp}\n");
         let settings = match settings.contains("[lmtp]\n") {
@@ -200,4 +205,64 @@ fn the_runner_of_programs_ends_with_the_server() {
     let patience = Timespec { tv_sec: 20, tv_nsec: 0 };
     assert_eq!(poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&patience)), Ok(1), "it does not end");
     server.restart();
+}
+
+#[test]
+fn administrators_set_limits() {
+    let mut server = server("storage_grace_bytes = 0\nrules = \"Junk:ignore\"", "");
+    let mut anna = login(&server, "anna");
+    assert!(ask(&mut anna, "CAPABILITY").contains(" QUOTASET"));
+    // Nobody sets his own, and not every master user those of others.
+    let set = "SETQUOTA \"User quota\" (STORAGE 4 MESSAGE 9)";
+    assert!(ask(&mut anna, set).starts_with("NO [NOPERM]"));
+    let master = |server: &Server, who: &str| {
+        let mut client = server.imap();
+        client.login(who, "key").expect("LOGIN").expect_ok();
+        client
+    };
+    assert!(ask(&mut master(&server, "anna*helper"), set).starts_with("NO [NOPERM]"));
+    let mut boss = master(&server, "anna*boss");
+    for (wrong, expect) in [
+        ("SETQUOTA elsewhere (STORAGE 4)", "NO [NONEXISTENT]"),
+        ("SETQUOTA \"User quota\" (ANNOTATION-STORAGE 4)", "NO [CANNOT]"),
+        ("SETQUOTA \"User quota\" (STORAGE 0)", "NO [CANNOT]"),
+        ("SETQUOTA \"User quota\" (STORAGE 4 storage 5)", "Bad "),
+        ("SETQUOTA \"User quota\" (STORAGE)", "Bad "),
+        ("SETQUOTA \"User quota\" (STORAGE -1)", "Bad "),
+        ("SETQUOTA \"User quota\" STORAGE 4", "Bad "),
+        ("SETQUOTA \"User quota\"", "Bad "),
+    ] {
+        assert!(ask(&mut boss, wrong).starts_with(expect), "{wrong}");
+    }
+    assert!(ask(&mut anna, "GETQUOTA \"User quota\"").starts_with("* QUOTA \"User quota\" (STORAGE 0 2 MESSAGE 0 5)"));
+    assert!(
+        append(&mut anna, "INBOX", 2500).contains("OK ") && append(&mut anna, "INBOX", 1000).contains("[OVERQUOTA]")
+    );
+    assert!(ask(&mut boss, set).starts_with("* QUOTA \"User quota\" (STORAGE 3 4 MESSAGE 1 9)\nOK SETQUOTA"));
+    // Her other session and LMTP know at once, and still after a crash.
+    assert!(append(&mut anna, "INBOX", 1000).contains("OK "));
+    assert_eq!((deliver(&server, "anna", 100), deliver(&server, "anna", 500)), (vec![250], vec![452]));
+    drop((anna, boss));
+    server.kill();
+    server.restart();
+    assert_eq!(deliver(&server, "anna", 500), [452]);
+    let mut anna = login(&server, "anna");
+    assert!(ask(&mut anna, "GETQUOTA \"User quota\"").starts_with("* QUOTA \"User quota\" (STORAGE 4 4 MESSAGE 3 9)"));
+    assert!(ask(&mut anna, "CREATE Junk").contains("OK ") && append(&mut anna, "Junk", 9000).contains("OK "));
+    // No client sees where they are kept, or changes them there.
+    assert!(!ask(&mut anna, "GETMETADATA \"\" (DEPTH infinity) /").contains("bytes="));
+    assert!(ask(&mut anna, "SETMETADATA \"\" (quota \"x\")").starts_with("Bad "));
+    // What is not named has no limit; who had none gets one.
+    let mut boss = master(&server, "anna*boss");
+    assert!(ask(&mut boss, "setquota \"User quota\" ()").starts_with("* QUOTA \"User quota\" ()\nOK "));
+    assert!(append(&mut anna, "INBOX", 9000).contains("OK "));
+    let mut boss = master(&server, "ben*boss");
+    let mut ben = login(&server, "ben");
+    assert!(append(&mut ben, "INBOX", 100).contains("OK "));
+    assert!(ask(&mut boss, "SETQUOTA \"User quota\" (MESSAGE 2 MAILBOX 1)").contains("(MESSAGE 1 2 MAILBOX 1 1)"));
+    assert!(append(&mut ben, "INBOX", 100).contains("OK ") && append(&mut ben, "INBOX", 100).contains("[OVERQUOTA]"));
+    assert!(ask(&mut ben, "CREATE more").contains("[OVERQUOTA]"));
+    // In his own account an administrator needs nobody.
+    let mut chief = login(&server, "chief");
+    assert!(ask(&mut chief, "SETQUOTA \"User quota\" (STORAGE 1)").contains("(STORAGE 0 1)"));
 }

@@ -328,6 +328,7 @@ impl Pump {
             Ok(account) => {
                 let mut session = Session::new(&self.host, account, Actor::Owner);
                 session.may_visit(accepted);
+                session.is_admin = accepted.admin;
                 self.session = Some((session, admitted));
                 self.seat.logged_in(user);
                 if let Some(tap) = self.host.rawlog(user, self.seat.id(), &self.input[self.at..]).await {

@@ -63,6 +63,8 @@ pub(crate) struct Session {
     pub host: Host,
     /// Who it is that asks.
     pub actor: Actor,
+    /// He is an administrator.
+    pub is_admin: bool,
     /// What stands before the account's mailbox names as the client knows them: nothing in his own account.
     pub prefix: String,
     /// Where other users' mailboxes are, when that is somewhere.
@@ -87,6 +89,7 @@ impl Session {
             fresh: IdSet::new(),
             host: host.clone(),
             actor,
+            is_admin: false,
             prefix: String::new(),
             visits: None,
             extensions: host.extensions().clone(),
@@ -311,6 +314,7 @@ impl Session {
             command,
             arguments,
             actor: &self.actor,
+            is_admin: self.is_admin,
             account: &self.account,
             prefix: &self.prefix,
             names: link.names(),
