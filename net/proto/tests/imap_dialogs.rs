@@ -242,6 +242,7 @@ fn code(text: &str) -> Code {
         IdSet::from_ranges(text.split(',').map(range)).unwrap()
     };
     match words[0] {
+        "CANNOT" => Code::Cannot,
         "APPENDUID" => Code::AppendUid { validity: UidValidity(words[1].parse().unwrap()), uids: set(words[2]) },
         "COPYUID" => {
             let validity = UidValidity(words[1].parse().unwrap());

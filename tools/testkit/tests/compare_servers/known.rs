@@ -33,7 +33,6 @@ const ROWS: &[Row] = &[
     ("STORE read-only", store_read_only),
     ("EXPUNGE read-only", expunge_read_only),
     ("RENAME to its own parent", rename_to_parent),
-    ("empty message", empty_message),
     ("SUBSCRIBE of nothing", subscribe_of_nothing),
     ("\\Recent of a client", recent_of_client),
     ("RENAME INBOX", rename_inbox),
@@ -250,12 +249,6 @@ fn flags_that_stay(difference: &mut Difference) {
         if difference.dovecot.is_empty() {
             difference.skein.retain(|line| !has(line));
         }
-    }
-}
-
-fn empty_message(difference: &mut Difference) {
-    if difference.command.contains(" {0+}") && difference.tagged() == Some(("No", "No TRYCREATE")) {
-        difference.explained();
     }
 }
 

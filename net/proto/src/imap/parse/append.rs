@@ -164,10 +164,8 @@ impl Line<'_> {
         let (flags, internal_date) = self.options()?;
         self.ask.push(Request::AppendMessage { flags, internal_date });
         if matches!(self.c.peek(), Some(b'{' | b'~')) {
-            let literal = self.message_literal()?;
-            if literal.bytes == 0 {
-                return Err(Wrong::No(Code::Cannot, "A message has at least one byte"));
-            }
+            // One without a byte is refused by the session, which knows first whether there is such a mailbox (RFC 3501 §6.3.11).
+            self.message_literal()?;
             return Ok(Next::Literal(AppendAt::Message));
         }
         match self.c.keyword().as_str() {

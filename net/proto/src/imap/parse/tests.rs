@@ -258,7 +258,7 @@ fn lines_of_append() {
     check(" x y {3}", "Bad(\"Expected the message as a literal\")");
     check(" x {y {3}", "Bad(\"Expected the message as a literal\")");
     check(" x ~ {3}", "Bad(\"Expected the message as a literal\")");
-    check(" x {0}", "No(Cannot, \"A message has at least one byte\")");
+    check(" x {0}", "to x, message 0 [] None, 0 > Message { at: Message }");
     check(" x~{3}", "Bad(\"Missing argument\")");
     check("{3}", "Bad(\"Missing argument\")");
     check(" x UTF8 ({3}", "Bad(\"Expected a literal that begins with ~\")");
