@@ -211,12 +211,12 @@ mod tests {
     #[test]
     fn variables_and_facts() {
         let warning = Arc::new(QuotaWarning::parse("-storage=95% /bin/warn").unwrap());
-        let crossed = Crossed { user: UserName::new("%{used}").unwrap(), warning, used: 7, limit: 9 };
+        let crossed = Crossed { user: UserName::new("{used}").unwrap(), warning, used: 7, limit: 9 };
         assert_eq!(
             filled("%{user}:%{used}/%{limit}=%{resource}>%{percent}%{x}", &crossed),
-            "%{used}:7/9=storage>95%{x}"
+            "{used}:7/9=storage>95%{x}"
         );
-        let expect = r#"{"user":"%{used}","resource":"storage","percent":95,"over":false,"used":7,"limit":9}"#;
+        let expect = r#"{"user":"{used}","resource":"storage","percent":95,"over":false,"used":7,"limit":9}"#;
         assert_eq!(facts(&crossed), expect);
     }
 }
