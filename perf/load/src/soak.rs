@@ -185,7 +185,8 @@ fn tidy(addr: std::net::SocketAddr, user: &str, keep: usize) -> Result<u64, Stri
         return Err("no login".into());
     }
     ask(&mut client, "SELECT INBOX")?;
-    let found = ask(&mut client, "FETCH 1:* (UID FLAGS ENVELOPE)")?.fetches().len();
+    // By UID: a sequence set can not name anything in an empty mailbox.
+    let found = ask(&mut client, "UID FETCH 1:* (UID FLAGS ENVELOPE)")?.fetches().len();
     let surplus = found.saturating_sub(keep);
     if surplus > 0 {
         ask(&mut client, &format!("FETCH 1:{surplus} (BODY.PEEK[])"))?;
