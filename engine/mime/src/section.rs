@@ -248,4 +248,21 @@ mod tests {
         check(message, &[4], What::Header, Some("Subject: in\r\n"));
         check(message, &[4], What::Whole, Some("Subject: in\r\n\r\n"));
     }
+
+    /// Nor has one around a message that has not even a header.
+    #[test]
+    fn a_part_around_an_empty_message_has_no_empty_line() {
+        let message = concat!(
+            "Content-Type: multipart/digest; boundary=x\r\n\r\n",
+            "--x\r\nan epilogue\r\n--x\r\n--x\r\n\r\n--x\r\n",
+            "Content-Type: message/rfc822\r\n\r\n--x--\r\n",
+        );
+        check(message, &[1], What::Mime, Some("an epilogue"));
+        check(message, &[1], What::Whole, Some(""));
+        check(message, &[1], What::Header, Some(""));
+        check(message, &[2], What::Mime, Some(""));
+        check(message, &[3], What::Mime, Some(""));
+        check(message, &[4], What::Mime, Some("Content-Type: message/rfc822\r\n"));
+        check(message, &[4], What::Header, Some(""));
+    }
 }

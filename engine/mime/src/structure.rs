@@ -147,13 +147,23 @@ impl Walk<'_> {
     }
 
     /// Takes from the part that a boundary ended at its header, `end`, the line end that belongs to the boundary (RFC 2046
-    /// §5.1.1): it has neither a body nor the empty line before one. What is around it keeps its size, as Dovecot has it.
+    /// §5.1.1): it has neither a body nor the empty line before one. A message inside that has not even a header is only a place
+    /// behind the header of the part it is in. What is around them keeps its size, as Dovecot has it.
     fn cut_header(&mut self, line_start: usize, end: usize) {
-        let last = self.parts.last_mut().expect("the message itself");
-        if last.header.end as usize == end {
-            let cut = before_line_end(self.message, line_start).clamp(last.header.start as usize, end);
-            last.header.end = cut as u32;
-            last.body = Span::new(cut, cut);
+        let mut first = self.parts.len() - 1;
+        if self.parts[first].header.end as usize != end {
+            return;
+        }
+        while self.parts[first].header.start as usize == end
+            && let Some(outer) = self.parts[first].parent
+            && self.parts[outer as usize].header.end as usize == end
+        {
+            first = outer as usize;
+        }
+        let cut = before_line_end(self.message, line_start).clamp(self.parts[first].header.start as usize, end);
+        for part in &mut self.parts[first..] {
+            part.header = Span::new(cut.min(part.header.start as usize), cut);
+            part.body = Span::new(cut, cut);
         }
     }
 
