@@ -91,24 +91,35 @@ impl<'a> Cursor<'a> {
             self.at += len + 1;
             return Ok(Cow::Borrowed(&rest[..len]));
         }
-        self.quoted_slow().map(Cow::Owned)
+        let mut out = Vec::new();
+        self.rest_of_quoted(&mut out).map(|()| Cow::Owned(out))
     }
 
-    fn quoted_slow(&mut self) -> Result<Vec<u8>, Broken> {
-        let mut out = Vec::new();
+    /// As [`Cursor::quoted`], after what is in `out`. Of a string that does not end, `out` gets what is before its last line end or
+    /// backslash, as Dovecot has it.
+    pub(crate) fn quoted_into(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
+        debug_assert_eq!(self.peek(), Some(b'"'));
+        self.at += 1;
+        self.rest_of_quoted(out)
+    }
+
+    fn rest_of_quoted(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
+        let mut kept = out.len();
         while let Some(byte) = self.peek() {
             self.at += 1;
             match byte {
-                b'"' => return Ok(out),
+                b'"' => return Ok(()),
                 b'\\' => {
+                    kept = out.len();
                     out.extend(self.peek());
                     self.at += 1;
                 }
-                b'\n' => {}
+                b'\n' => kept = out.len(),
                 b'\r' => out.extend(self.lone_cr()),
                 _ => out.push(byte),
             }
         }
+        out.truncate(kept);
         self.at = self.text.len();
         Err(Broken)
     }

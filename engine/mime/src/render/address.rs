@@ -356,7 +356,7 @@ impl<'a> List<'a> {
         }
         loop {
             if self.cursor.peek() == Some(b'"') {
-                out.extend_from_slice(&self.cursor.quoted()?);
+                self.cursor.quoted_into(out)?;
             } else {
                 out.extend_from_slice(self.cursor.run(is_atext_or_dot));
             }

@@ -46,6 +46,10 @@ fn broken_addresses() {
     to("\"a\".b@c", r#"(("a" NIL "MISSING_MAILBOX" "MISSING_DOMAIN"))"#);
     to("<@a,b@c>, <@a:>", r#"((NIL "INVALID_ROUTE" "b" "c")(NIL "@a" "MISSING_MAILBOX" "MISSING_DOMAIN"))"#);
     to("\"un <a@b>", r#"((NIL NIL "MISSING_MAILBOX" "MISSING_DOMAIN"))"#);
+    to(
+        "\"un <a@b>, \"c x\"@d,\r\n e <f@g>",
+        "(({17}\r\nun <a@b>, c x @d, NIL \"MISSING_MAILBOX\" \"MISSING_DOMAIN\"))",
+    );
     to("G: a@b; c@d", r#"((NIL NIL "G" NIL)(NIL NIL "a" "b")(NIL NIL NIL NIL))"#);
     to("G: H: a@b;;", r#"((NIL NIL "G" NIL)(NIL NIL "H" "MISSING_DOMAIN")(NIL NIL NIL NIL))"#);
     to("a (c), b (d) <x@y>", r#"(("c" NIL "a" "MISSING_DOMAIN")("b" NIL "x" "y"))"#);

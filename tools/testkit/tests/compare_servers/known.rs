@@ -87,7 +87,7 @@ pub fn after(command: &[u8], both: &Both) -> After {
     let words: Vec<&str> = text.trim_start_matches("UID ").split(' ').collect();
     let changes = match words[0] {
         "FETCH" => ["BODY[", "BINARY[", "RFC822"].iter().any(|item| text.contains(item)),
-        "STORE" | "COPY" | "MOVE" => theirs == "Ok" || ours == "Ok",
+        "STORE" | "COPY" | "MOVE" => theirs.starts_with("Ok") || ours.starts_with("Ok"),
         // INBOX is another's folder at Dovecot then; a RENAME that fails has made the folder above the new name.
         "RENAME" => {
             let inbox = words.get(1).is_some_and(|name| name.eq_ignore_ascii_case("INBOX"));
