@@ -48,7 +48,10 @@ pub fn defaults_text() -> String {
         for line in lines(row.doc) {
             writeln!(text, "# {line}").expect("a String takes every write");
         }
-        write!(text, "# ({})\n{name} = {}\n", bounds(row.kind), row.default).expect("a String takes every write");
+        // A table that stands here as a whole could not go on below.
+        let comment = if matches!(row.kind, Kind::Mailboxes) { "# " } else { "" };
+        write!(text, "# ({})\n{comment}{name} = {}\n", bounds(row.kind), row.default)
+            .expect("a String takes every write");
     }
     text
 }
@@ -72,5 +75,6 @@ fn bounds(kind: Kind) -> String {
         Kind::Words(words) => format!("a list of {}", words.join(", ")),
         Kind::Networks => "a list of \"network/bits\"".to_owned(),
         Kind::Sources => "a list of { driver = ... } tables".to_owned(),
+        Kind::Mailboxes => "tables as [mailbox.\"Trash\"]".to_owned(),
     }
 }

@@ -12,9 +12,11 @@
 //!
 //! Never here: opening files (the text is an argument), the command line, what a setting does.
 
+mod age;
 mod check;
 mod explain;
 mod listener;
+mod mailbox_rule;
 mod modules;
 mod outside;
 mod parse;
@@ -24,12 +26,14 @@ mod quota_warning;
 mod row;
 mod shown;
 mod source;
+mod stars;
 mod table;
 mod value;
 
 pub use explain::{defaults_text, explain, nearest_setting};
 pub use ipnet::IpNet;
 pub use listener::{CertificateFiles, Listener, Place, TlsMode, TrustedProxies, UnixPlace};
+pub use mailbox_rule::{MailboxAuto, MailboxRule};
 pub use modules::module_levels;
 pub use outside::{Fetch, OUTSIDE_BYTES_MAX, Outside};
 pub use problem::Problem;

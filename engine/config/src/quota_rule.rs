@@ -1,5 +1,7 @@
 //! Rules of quota as Dovecot's users write them: `*:storage=1G:messages=10000`, `Trash:storage=+100M`, `Junk:ignore`.
 
+use crate::stars::stars_match;
+
 /// Rules of one user or one server; each mailbox that is saved to looks through all.
 const RULES_MAX: usize = 64;
 
@@ -76,16 +78,7 @@ impl QuotaRule {
 
     /// It is about this mailbox.
     pub fn matches(&self, mailbox: &str) -> bool {
-        let mut parts = self.mailbox.split('*');
-        let first = parts.next().unwrap_or_default();
-        let Some(mut rest) = mailbox.strip_prefix(first) else { return false };
-        let parts: Vec<&str> = parts.collect();
-        let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-        for part in middle {
-            let Some(at) = rest.find(part) else { return false };
-            rest = &rest[at + part.len()..];
-        }
-        rest.ends_with(last)
+        stars_match(&self.mailbox, mailbox)
     }
 }
 
@@ -162,19 +155,8 @@ mod tests {
     }
 
     #[test]
-    fn names_with_stars() {
-        for (pattern, name, expect) in [
-            ("Trash", "Trash", true),
-            ("Trash", "Trash/a", false),
-            ("Trash*", "Trash/a", true),
-            ("*", "anything", true),
-            ("a*b*c", "a/x/b/c", true),
-            ("a*b*c", "a/x/c", false),
-            ("*/spam", "x/spam", true),
-            ("*/spam", "x/spam2", false),
-        ] {
-            let rule = QuotaRule::parse(&format!("{pattern}:ignore")).unwrap();
-            assert_eq!(rule.matches(name), expect, "{pattern} {name}");
-        }
+    fn a_rule_is_about_mailboxes_with_its_name() {
+        let rule = QuotaRule::parse("Trash*:ignore").unwrap();
+        assert!(rule.matches("Trash/a") && !rule.matches("Junk"));
     }
 }

@@ -1,6 +1,7 @@
 //! What a row of the table is, and the macro that makes the struct and the rows from one text.
 
 use crate::listener::{CertificateFiles, Listener, TlsMode};
+use crate::mailbox_rule::MailboxRule;
 use crate::source::AuthSource;
 use crate::table::Config;
 use ipnet::IpNet;
@@ -64,6 +65,8 @@ pub enum Kind {
     Networks,
     /// A list of tables, each with a `driver`; see [`AuthSource`].
     Sources,
+    /// A table of tables by mailbox name; see [`MailboxRule`].
+    Mailboxes,
 }
 
 /// Whether a running server takes a new value.
@@ -93,6 +96,7 @@ pub(crate) enum Value {
     Words(Vec<usize>),
     Networks(Vec<IpNet>),
     Sources(Vec<AuthSource>),
+    Mailboxes(Vec<MailboxRule>),
 }
 
 /// A field's type takes the value its row's kind gives; a mismatch is an error in the table, found by the test that reads
@@ -130,6 +134,7 @@ take! {
     Vec<CertificateFiles>: Certificates(list) => list;
     Vec<IpNet>: Networks(list) => list;
     Vec<AuthSource>: Sources(list) => list;
+    Vec<MailboxRule>: Mailboxes(list) => list;
 }
 
 /// An enum whose variants are words in the file.

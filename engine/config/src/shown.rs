@@ -87,7 +87,7 @@ fn write(out: &mut String, value: &DeValue<'_>, hide: bool) {
             *out += "{ ";
             for (at, (name, value)) in table.iter().enumerate() {
                 *out += if at == 0 { "" } else { ", " };
-                *out += name.get_ref();
+                write_name(out, name.get_ref());
                 *out += " = ";
                 // Where a secret comes from is none.
                 let is_secret = SECRET_WORDS.iter().any(|word| name.get_ref().contains(word));
@@ -99,5 +99,13 @@ fn write(out: &mut String, value: &DeValue<'_>, hide: bool) {
             }
             *out += " }";
         }
+    }
+}
+
+/// A key, in quotes where it needs them.
+fn write_name(out: &mut String, name: &str) {
+    match !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+        true => *out += name,
+        false => *out += &toml::Value::from(name).to_string(),
     }
 }

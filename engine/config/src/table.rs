@@ -1,6 +1,7 @@
 //! The table. Add a setting here and nowhere else.
 
 use crate::listener::{CertificateFiles, Listener, TlsMode};
+use crate::mailbox_rule::MailboxRule;
 use crate::row::{Kind, Reload, Row, Take, choice, settings};
 use crate::source::AuthSource;
 use ipnet::IpNet;
@@ -141,6 +142,15 @@ settings! {
         shards: u16 = count(0, 1024, "shards"), "0", Restart;
         /// Name of this server in greetings and Received lines. Empty is the machine's own name.
         hostname: String = Kind::Text { bytes_max: 255 }, "\"\"", Restart;
+        /// Mailboxes of each user by name, at most 256: [mailbox."Trash"] on a line of its own, with / between levels. Each may have
+        /// auto = "no" (as without), "create" or "subscribe": it is made at a user's next login where he has none, and subscribed;
+        /// special_use = '\Trash', or '\Archive', '\Drafts', '\Junk', '\Sent', '\Important': clients are told what it is for (RFC 6154), unless
+        /// the user has said so of another mailbox;
+        /// autoexpunge = "30 days", from a second to a hundred years: messages that were saved there longer ago leave it;
+        /// autoexpunge_max_mails = 10000: of more messages the oldest leave it.
+        /// A star in the name stands for any text, as [mailbox."Trash/*"], for autoexpunge and autoexpunge_max_mails. What is said of a
+        /// mailbox by its own name counts alone, otherwise the pattern with the most letters.
+        mailbox: Vec<MailboxRule> = Kind::Mailboxes, "{}", Live;
     }
     /// Where to listen. An empty list turns a service off.
     /// Each entry is "address:port", or a table: { address = "[::]:143" } or { path = "/run/skein/lmtp", mode = "0660",

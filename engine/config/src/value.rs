@@ -1,6 +1,7 @@
 //! The value of one setting, checked against its row.
 
 mod listeners;
+mod mailboxes;
 
 use crate::outside::{Fetch, Outside};
 use crate::problem::nearest;
@@ -78,6 +79,7 @@ impl Reading<'_> {
             Kind::Words(words) => self.words(value, words),
             Kind::Networks => self.networks(value).map(Value::Networks),
             Kind::Sources => self.sources(value),
+            Kind::Mailboxes => self.mailboxes(value),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Settings files, right and wrong.
 
+use skein_base::SpecialUse;
 use skein_config::{
-    AuthMechanism, AuthSource, Config, Kind, Origin, Outside, Place, PlaintextWithoutTls, ROWS, Skip, Source,
-    SourceRules, Then, TlsMode, defaults_text, explain,
+    AuthMechanism, AuthSource, Config, Kind, MailboxAuto, MailboxRule, Origin, Outside, Place, PlaintextWithoutTls,
+    ROWS, Skip, Source, SourceRules, Then, TlsMode, defaults_text, explain,
 };
 use std::path::{Path, PathBuf};
 
@@ -369,4 +370,44 @@ fn both_ends_of_every_bound_fit_their_fields() {
         parse(&format!("{USERS}{key} = {max}"));
         assert!(problems(&format!("{USERS}{key} = {}", max + 1))[0].contains("out of bounds"));
     }
+}
+
+#[test]
+fn mailboxes_by_name() {
+    let text = format!(
+        "{USERS}[mailbox.'Trash']\nauto = 'subscribe'\nspecial_use = '\\trash'\nautoexpunge = '30 days'\n\
+         [mailbox.inbox]\nautoexpunge_max_mails = 1000\n[mailbox.\"Trash/*\"]\nautoexpunge = '1 week'\nautoexpunge_max_mails = 10\n\
+         [mailbox.\"All mail\"]\nspecial_use = '\\Archive \\Important'\n"
+    );
+    let config = parse(&text);
+    let of = |name: &str| MailboxRule::of(&config.mailbox, name).unwrap().clone();
+    let trash = of("Trash");
+    assert_eq!((trash.auto, trash.special_use), (MailboxAuto::Subscribe, SpecialUse::TRASH));
+    assert_eq!((trash.autoexpunge_seconds, trash.autoexpunge_max_mails), (Some(2_592_000), None));
+    assert_eq!((of("INBOX").autoexpunge_max_mails, of("INBOX").auto), (Some(1000), MailboxAuto::No));
+    assert!(of("Trash/a/b").autoexpunge_seconds == Some(604_800) && of("INBOX").expires() && !of("All mail").expires());
+    assert_eq!(of("All mail").special_use, SpecialUse::ARCHIVE | SpecialUse::IMPORTANT);
+    // What is shown is TOML that says the same.
+    let (_, shown) = config.shown().find(|(row, _)| row.key == "mailbox").unwrap();
+    assert_eq!(parse(&format!("{USERS}mailbox = {}", shown.text)).mailbox, config.mailbox);
+    check(
+        &format!(
+            "{USERS}[mailbox.Trash]\nauto = 'yes'\nexpunge = 1\nautoexpunge = 30\n[mailbox.\"a//b\"]\nautoexpunge = '5 m'\n\
+             [mailbox.'a*']\nauto = 'create'\n[mailbox.Sent]\nspecial_use = '\\Sent \\Gone'\nautoexpunge_max_mails = 0\n[mailbox]\nx = 1\n"
+        ),
+        &[
+            "3:8 mailbox write one of \"no\", \"create\", \"subscribe\"",
+            "4:1 mailbox a mailbox has no expunge",
+            "5:15 mailbox is of type integer: write text",
+            "6:10 mailbox is no name of a mailbox",
+            "7:15 mailbox write an age as \"30 days\"",
+            "8:10 mailbox is a pattern",
+            "11:15 mailbox write one of '\\Archive', '\\Drafts'",
+            "12:25 mailbox is out of bounds",
+            "14:5 mailbox is a mailbox: write",
+        ],
+    );
+    check(&format!("{USERS}mailbox = 3"), &["2:11 mailbox is a section"]);
+    let many: String = (0..257).map(|n| format!("[mailbox.m{n}]\n")).collect();
+    assert!(problems(&format!("{USERS}{many}"))[0].contains("at most 256 mailboxes"));
 }

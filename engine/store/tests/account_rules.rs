@@ -685,3 +685,20 @@ fn a_use_moves_when_another_mailbox_is_given_it() {
     account.apply(&account.set_special_use(saved, SpecialUse::NONE).unwrap(), pos(5));
     assert_eq!(account.find("Saved").unwrap().special_use, SpecialUse::NONE);
 }
+
+#[test]
+fn missing_mailboxes_are_made_in_one_record() {
+    let mut world = World::new();
+    world.tree("create Sent").unwrap();
+    let wanted =
+        || [("Drafts", true), ("INBOX", true), ("Sent", true), ("a//b", false), ("Trash", false), ("Drafts", false)];
+    let ops = world.account.create_missing(wanted().into_iter(), NOW);
+    world.apply(ops);
+    assert_eq!(world.names(), "Drafts INBOX Sent Trash");
+    assert_eq!(world.account.subscriptions().collect::<Vec<_>>(), ["Drafts"]);
+    let validities: std::collections::BTreeSet<u32> = world.account.mailboxes().map(|m| m.validity.0).collect();
+    assert_eq!(validities.len(), 4, "each has a UIDVALIDITY of its own");
+    assert!(world.account.create_missing(wanted().into_iter(), NOW).is_empty());
+    world.tree("create Other").unwrap();
+    assert_eq!(world.names(), "Drafts INBOX Other Sent Trash");
+}

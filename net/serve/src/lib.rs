@@ -17,6 +17,7 @@
 //! sessions  who is connected, what they do, and how they are made to leave
 //! login     who is this, and who has to wait before he is told
 //! ingest    a message on its way in                               message   a stored message, read as far as asked
+//! provided  mailboxes that the settings give to every user
 //! rawlog    sessions of chosen users, byte by byte, in files
 //! operator  one user's account in the hands of whoever runs the server
 //! proxy     who the client is, said by a proxy in front
@@ -35,6 +36,7 @@ mod message;
 pub mod metrics;
 mod operator;
 mod pop3;
+mod provided;
 mod proxy;
 mod pump;
 mod rawlog;

@@ -56,6 +56,28 @@ impl Account {
         Ok(vec![Op::CreateMailbox { mailbox, name: name.into(), validity }])
     }
 
+    /// Those of the mailboxes that there are not, subscribed where that is said. What can not be made is left out.
+    pub fn create_missing<'a>(&self, wanted: impl Iterator<Item = (&'a str, bool)>, now: i64) -> Vec<Op> {
+        let mut ops: Vec<Op> = Vec::new();
+        let mut made: u32 = 0;
+        for (name, subscribed) in wanted {
+            let is_full = self.names.len() + made as usize >= MAILBOXES_PER_ACCOUNT_MAX;
+            let created = self.create(name, now);
+            let Ok([Op::CreateMailbox { mailbox, name, validity }]) = created.as_deref() else { continue };
+            let is_twice = |op: &Op| matches!(op, Op::CreateMailbox { name: other, .. } if other == name);
+            if is_full || ops.iter().any(is_twice) {
+                continue;
+            }
+            let (mailbox, validity) = (MailboxId(mailbox.0 + made), UidValidity(validity.0.saturating_add(made)));
+            ops.push(Op::CreateMailbox { mailbox, name: name.clone(), validity });
+            made += 1;
+            if subscribed {
+                ops.extend(self.subscribe(name, true).unwrap_or_default());
+            }
+        }
+        ops
+    }
+
     /// A new mailbox that is for something. Each use has one mailbox, so that clients agree on it.
     pub fn create_for(&self, name: &str, uses: SpecialUse, now: i64) -> Result<Vec<Op>, AccountError> {
         let mut ops = self.create(name, now)?;

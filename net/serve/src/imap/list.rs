@@ -4,6 +4,7 @@ use super::link::Link;
 use super::metadata;
 use super::session::Session;
 use skein_base::{MailboxId, SpecialUse};
+use skein_config::MailboxRule;
 use skein_proto::imap::response::{self, ListAttributes, Listing};
 use skein_proto::imap::{Depth, ListOptions, Reply};
 use skein_store::account::{Account, Named};
@@ -50,8 +51,9 @@ struct Line {
 impl Session {
     pub(super) async fn list(&mut self, wanted: &Wanted, is_extended: bool, link: &mut Link<'_>) -> io::Result<Reply> {
         let shared = self.shared_names().await;
+        let settings = self.host.settings();
         let known = self.account.read(|account| {
-            let mut known = names(account);
+            let mut known = names(account, &settings.config.mailbox);
             for (name, uses) in shared {
                 add(&mut known, &name).uses = uses;
             }
@@ -150,48 +152,62 @@ fn attributes(known: &Known, wanted: &Wanted, is_extended: bool) -> ListAttribut
     existence | children | subscribed
 }
 
-/// What mailboxes are for: what was said, and of the others what their names say, unless that was said of another one.
-pub(super) struct Uses {
+/// What mailboxes are for: what a client said; of the others what the settings say, unless a client said that of another one; and of the rest
+/// what their names say, unless somebody said that of another one.
+pub(super) struct Uses<'a> {
+    rules: &'a [MailboxRule],
     said: SpecialUse,
+    /// What the settings say of mailboxes that there are.
+    ruled: SpecialUse,
 }
 
-impl Uses {
-    pub(super) fn new(account: &Account) -> Uses {
-        Uses { said: account.mailboxes().fold(SpecialUse::NONE, |uses, m| uses | m.special_use) }
+impl<'a> Uses<'a> {
+    pub(super) fn new(account: &Account, rules: &'a [MailboxRule]) -> Uses<'a> {
+        let said = account.mailboxes().fold(SpecialUse::NONE, |uses, m| uses | m.special_use);
+        let real = rules.iter().filter(|rule| !rule.special_use.is_none() && account.find(&rule.name).is_some());
+        Uses { rules, said, ruled: real.fold(SpecialUse::NONE, |uses, rule| uses | rule.special_use) }
     }
 
     pub(super) fn of(&self, mailbox: &Named<'_>) -> SpecialUse {
-        let by_name = SpecialUse::by_name(mailbox.name);
-        let by_name = if self.said.shares(by_name) { SpecialUse::NONE } else { by_name };
-        if mailbox.special_use.is_none() { by_name } else { mailbox.special_use }
+        let unless = |uses: SpecialUse, taken: SpecialUse| if taken.shares(uses) { SpecialUse::NONE } else { uses };
+        match (mailbox.special_use, ruled(self.rules, mailbox.name)) {
+            (SpecialUse::NONE, SpecialUse::NONE) => unless(SpecialUse::by_name(mailbox.name), self.said | self.ruled),
+            (SpecialUse::NONE, ruled) => unless(ruled, self.said),
+            (said, _) => said,
+        }
     }
 
     /// Whether this mailbox is for something as long as nobody says so of another one.
-    pub(super) fn is_by_name(mailbox: &Named<'_>) -> bool {
-        !SpecialUse::by_name(mailbox.name).is_none()
+    pub(super) fn is_by_name(mailbox: &Named<'_>, rules: &[MailboxRule]) -> bool {
+        !(SpecialUse::by_name(mailbox.name) | ruled(rules, mailbox.name)).is_none()
     }
+}
+
+/// What the settings say that a mailbox is for.
+fn ruled(rules: &[MailboxRule], name: &str) -> SpecialUse {
+    rules.iter().find(|rule| rule.name == name).map_or(SpecialUse::NONE, |rule| rule.special_use)
 }
 
 /// What is said of one name in the extended form, with whether it is subscribed; without a look at all others, unless its name speaks of a
 /// use.
-pub(super) fn listed(account: &Account, name: &str) -> (ListAttributes, SpecialUse) {
+pub(super) fn listed(account: &Account, rules: &[MailboxRule], name: &str) -> (ListAttributes, SpecialUse) {
     let mailbox = account.find(name);
     let is = |is: bool, attribute: ListAttributes| if is { attribute } else { ListAttributes::NONE };
     let has_children = account.has_children(name);
     let children = is(has_children, ListAttributes::HAS_CHILDREN) | is(!has_children, ListAttributes::HAS_NO_CHILDREN);
     let existence = is(mailbox.is_none(), ListAttributes::NON_EXISTENT);
     let subscribed = is(account.is_subscribed(name), ListAttributes::SUBSCRIBED);
-    let uses = mailbox.map_or(SpecialUse::NONE, |mailbox| match Uses::is_by_name(&mailbox) {
-        true => Uses::new(account).of(&mailbox),
+    let uses = mailbox.map_or(SpecialUse::NONE, |mailbox| match Uses::is_by_name(&mailbox, rules) {
+        true => Uses::new(account, rules).of(&mailbox),
         false => mailbox.special_use,
     });
     (children | existence | subscribed, uses)
 }
 
 /// All names: mailboxes, what is subscribed, and what is above them.
-fn names(account: &Account) -> BTreeMap<String, Known> {
+fn names(account: &Account, rules: &[MailboxRule]) -> BTreeMap<String, Known> {
     let mut all: BTreeMap<String, Known> = BTreeMap::new();
-    let uses = Uses::new(account);
+    let uses = Uses::new(account, rules);
     for mailbox in account.mailboxes() {
         let known = add(&mut all, mailbox.name);
         known.id = Some(mailbox.id);

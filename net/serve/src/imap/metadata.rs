@@ -104,7 +104,8 @@ impl Session {
         match of {
             None if name == ADMIN => Some(&*self.admin).filter(|admin| !admin.is_empty()).map(|a| a.as_bytes().into()),
             Some(id) if name == SPECIAL_USE => {
-                let uses = Uses::new(account).of(&account.named(id)?);
+                let settings = self.host.settings();
+                let uses = Uses::new(account, &settings.config.mailbox).of(&account.named(id)?);
                 (!uses.is_none()).then(|| words(uses).into_bytes().into())
             }
             _ => account.metadata(of)?.get(name).map(|value| (&**value).into()),
@@ -125,7 +126,7 @@ impl Session {
         if of.is_none() && changes.iter().any(|(name, _)| name == ADMIN) {
             return Reply::no(Class::Denied, "That entry is read-only");
         }
-        let before = self.account.read(uses);
+        let before = self.uses();
         match self.change_metadata(of, changes) {
             Ok(()) => {
                 self.tell_lost_uses(of, &before, link);
@@ -156,7 +157,10 @@ impl Session {
             }
             Ok(ops)
         })?;
-        let is_by_name = |id| self.account.read(|account| account.named(id).is_some_and(|m| Uses::is_by_name(&m)));
+        let settings = self.host.settings();
+        let rules = &settings.config.mailbox;
+        let is_by_name =
+            |id| self.account.read(|account| account.named(id).is_some_and(|m| Uses::is_by_name(&m, rules)));
         if uses.is_some_and(|(id, uses)| uses.is_none() && is_by_name(id)) {
             return Err(NotSet::UseByName);
         }
@@ -174,10 +178,19 @@ impl Session {
         })
     }
 
+    /// What mailboxes are for, those that are for something.
+    fn uses(&self) -> BTreeMap<MailboxId, SpecialUse> {
+        let settings = self.host.settings();
+        self.account.read(|account| {
+            let uses = Uses::new(account, &settings.config.mailbox);
+            account.mailboxes().map(|m| (m.id, uses.of(&m))).filter(|(_, uses)| !uses.is_none()).collect()
+        })
+    }
+
     /// Mailboxes that are no more what another one is for now (RFC 6154 §5.4).
     fn tell_lost_uses(&self, of: Option<MailboxId>, before: &BTreeMap<MailboxId, SpecialUse>, link: &mut Link<'_>) {
+        let after = self.uses();
         self.account.read(|account| {
-            let after = uses(account);
             for (id, _) in before.iter().filter(|(id, was)| Some(**id) != of && after.get(id) != Some(was)) {
                 let mut line = MetadataLine::new(Some(account.name_of(*id)), link.names());
                 line.entry(link.out(), SPECIAL_USE, self.value(account, Some(*id), SPECIAL_USE).as_deref());
@@ -212,12 +225,6 @@ impl fmt::Display for NotSet {
             NotSet::UseByName => f.write_str("The mailbox has its use by its name"),
         }
     }
-}
-
-/// What mailboxes are for, those that are for something.
-fn uses(account: &Account) -> BTreeMap<MailboxId, SpecialUse> {
-    let uses = Uses::new(account);
-    account.mailboxes().map(|m| (m.id, uses.of(&m))).filter(|(_, uses)| !uses.is_none()).collect()
 }
 
 /// The mailbox of this name, or those that it is a pattern of: Horde asks so, from a draft of the RFC.

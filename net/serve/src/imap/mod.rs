@@ -326,6 +326,7 @@ impl Pump {
         };
         match self.host.open_for(accepted).await {
             Ok(account) => {
+                self.host.provide_all(&account);
                 let mut session = Session::new(&self.host, account, Actor::Owner);
                 session.may_visit(accepted);
                 session.is_admin = accepted.admin;

@@ -234,10 +234,10 @@ impl Session {
 
     async fn write_news(&mut self, news: News, link: &mut Link<'_>) -> io::Result<()> {
         if !news.names.is_empty() {
-            let names = link.names();
+            let (names, settings) = (link.names(), self.host.settings());
             self.account.read(|account| {
                 for Name { name, old } in &news.names {
-                    let (attributes, uses) = list::listed(account, name);
+                    let (attributes, uses) = list::listed(account, &settings.config.mailbox, name);
                     let listing = Listing { attributes, uses, old_name: old.as_deref(), ..Listing::default() };
                     response::list(link.out(), &listing, name, names);
                 }

@@ -6,7 +6,7 @@ use crate::failure::{can_do_without, refuse};
 use skein_base::{Flags, IdSet, MailboxId, Rights, Seq};
 use skein_proto::imap::{Mode, Reply, SelectedInfo, StatusInfo, StatusItems};
 use skein_store::mailbox::{Mailbox, ViewId};
-use skein_store::{AccountError, StoreError};
+use skein_store::{AccountError, Actor, StoreError};
 
 impl Session {
     /// Opens a mailbox and a view of it; a view open before ends first, whatever comes (RFC 3501 §6.3.1).
@@ -61,7 +61,12 @@ impl Session {
 
     /// The mailbox of this name, in memory.
     pub(crate) async fn find_loaded(&self, name: &str) -> Result<MailboxId, StoreError> {
-        let id = self.account.read(|account| account.find(name).map(|m| m.id));
+        let find = || self.account.read(|account| account.find(name).map(|m| m.id));
+        let id = match find() {
+            // It was deleted since the login, or the settings are new.
+            None if self.actor == Actor::Owner && self.host.provide_named(&self.account, name)? => find(),
+            found => found,
+        };
         let id = id.ok_or(AccountError::NoSuchMailbox)?;
         self.store.load(&self.account, id).await?;
         // It may have been deleted while it was loaded.

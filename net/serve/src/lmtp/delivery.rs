@@ -256,7 +256,7 @@ async fn open_target(host: &Host, to: &To, details: DetailMailbox) -> Result<Tar
     let detail = to.detail.as_deref().filter(|detail| !detail.is_empty() && details != DetailMailbox::Off);
     let Some(detail) = detail else { return Ok((account, MailboxId::INBOX)) };
     let find = || account.read(|state| state.find(detail).map(|mailbox| mailbox.id));
-    if find().is_none() && details == DetailMailbox::Create {
+    if find().is_none() && !host.provide_named(&account, detail)? && details == DetailMailbox::Create {
         let made =
             account.read(|state| Ok([state.create(detail, store.now())?, state.subscribe(detail, true)?].concat()));
         match made {
