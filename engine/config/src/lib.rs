@@ -43,6 +43,7 @@ pub use row::{Kind, Reload, Row};
 pub use shown::{Origin, Shown};
 pub use source::{AuthSource, Skip, Source, SourceRules, TemplateError, Then, UserTemplate};
 pub use table::{
-    Auth, AuthMechanism, CertificateUser, Config, DeliveredTo, DetailMailbox, Imap, Limits, Listeners, Lmtp, Log,
-    LogFormat, LogLevel, PlaintextWithoutTls, Pop3, Pop3Delete, ROWS, ReturnPath, Safety, Store, Tls, VersionMin,
+    Auth, AuthMechanism, Autoexpunge, CertificateUser, Config, DeliveredTo, DetailMailbox, Imap, Limits, Listeners,
+    Lmtp, Log, LogFormat, LogLevel, PlaintextWithoutTls, Pop3, Pop3Delete, ROWS, ReturnPath, Safety, Store, Tls,
+    VersionMin,
 };

@@ -308,6 +308,14 @@ settings! {
         /// may. With any, whoever reaches a Unix socket may too.
         xclient_networks: Vec<IpNet> = Kind::Networks, "[]", Live;
     }
+    /// How messages are found that are to leave by [mailbox."..."] autoexpunge and autoexpunge_max_mails. A user's are looked at when a session of his
+    /// ends, at most once a minute, and in a sweep through all accounts.
+    autoexpunge: Autoexpunge {
+        /// Pause between two sweeps. 0 turns them off: then the mail of who does not come stays.
+        sweep_seconds: u32 = count(0, 365 * DAY, "seconds"), "86400", Live;
+        /// Accounts of each shard that a sweep looks at in a second. Those that are not in memory are opened for it.
+        accounts_per_second: u32 = count(1, 100_000, "accounts"), "20", Live;
+    }
     /// Which mailboxes a user sees beside his own.
     namespaces: Namespaces {
         /// What stands before the names of other users and of what they share: with "shared/", anna's mailbox Lists is shared/anna/Lists to those who

@@ -15,6 +15,7 @@ mod doors;
 mod drain;
 mod errands;
 mod error;
+mod expiry;
 mod health;
 mod log_line;
 mod logging;

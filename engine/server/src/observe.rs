@@ -128,6 +128,7 @@ pub(crate) fn register(common: &Arc<Common>) {
     skein_transport::register_metrics();
     crate::disk_watch::register();
     crate::scrub::register();
+    crate::expiry::register();
     let rows = BODY_READS.iter().chain(&CACHE_READS).chain(&AUTH_CACHE);
     COUNTERS.into_iter().chain(rows).for_each(|counter| counter.register());
     GAUGES.into_iter().chain(&MEMORY).for_each(|gauge| gauge.register());

@@ -86,6 +86,7 @@ pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -
     spawn_detached(Class::Session, "metrics", crate::observe::watch(host.clone(), common.vitals.clone()));
     spawn_detached(Class::Bulk, "drain", crate::drain::run(host.clone(), store.clone()));
     spawn_detached(Class::Bulk, "scrub", crate::scrub::run(host.clone(), store.clone()));
+    spawn_detached(Class::Bulk, "autoexpunge", crate::expiry::run(host.clone()));
     let disk = disk_watch::watch(host.clone(), store.clone(), common.config.data_dir.clone());
     spawn_detached(Class::Session, "disk", disk);
     spawn_detached(Class::Bulk, "idle accounts", close_idle(host.clone(), store.clone()));

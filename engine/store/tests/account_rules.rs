@@ -702,3 +702,22 @@ fn missing_mailboxes_are_made_in_one_record() {
     world.tree("create Other").unwrap();
     assert_eq!(world.names(), "Drafts INBOX Other Sent Trash");
 }
+
+#[test]
+fn old_messages_and_too_many_are_found_some_at_a_time() {
+    let mut world = World::new();
+    // Not in the order of their save dates: a backup may have brought some.
+    let dates = [50, 10, 70, 30, 20, 90];
+    let messages = dates.iter().map(|date| NewMessage { save_date: *date, ..message(Flags::NONE, &[]) }).collect();
+    world.append(INBOX, messages).unwrap();
+    let account = &world.account;
+    let set = |uids: &[u32]| uids.iter().copied().collect::<IdSet>();
+    assert_eq!(account.saved_until(INBOX, 30, Uid(1), 3), Ok((set(&[2]), Some(Uid(4)))));
+    assert_eq!(account.saved_until(INBOX, 30, Uid(4), 3), Ok((set(&[4, 5]), None)));
+    assert_eq!(account.saved_until(INBOX, 9, Uid(1), 100), Ok((set(&[]), None)));
+    assert_eq!(account.saved_until(INBOX, 100, Uid(7), 1), Ok((set(&[]), None)));
+    assert_eq!(account.oldest_above(INBOX, 4, 100), Ok(set(&[1, 2])));
+    assert_eq!(account.oldest_above(INBOX, 0, 4), Ok(set(&[1, 2, 3, 4])));
+    assert_eq!(account.oldest_above(INBOX, 6, 4), Ok(set(&[])));
+    assert_eq!(account.oldest_above(MailboxId(9), 6, 4), Err(NoSuchMailbox));
+}

@@ -18,6 +18,7 @@
 //! login     who is this, and who has to wait before he is told
 //! ingest    a message on its way in                               message   a stored message, read as far as asked
 //! provided  mailboxes that the settings give to every user
+//! expiry    messages that leave by themselves
 //! rawlog    sessions of chosen users, byte by byte, in files
 //! operator  one user's account in the hands of whoever runs the server
 //! proxy     who the client is, said by a proxy in front
@@ -26,6 +27,7 @@
 //! Never here: wire syntax (net/proto), files (engine/store), TLS (net/transport).
 
 mod commands;
+mod expiry;
 mod failure;
 mod host;
 mod imap;

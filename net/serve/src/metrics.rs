@@ -109,6 +109,10 @@ pub static MESSAGES_TAKEN: Counter =
 /// Bytes of them.
 pub static MESSAGES_TAKEN_BYTES: Counter = Counter::new("skein_messages_taken_bytes", "Bytes of them.");
 
+/// Messages that left by themselves.
+pub static AUTOEXPUNGED: Counter =
+    Counter::new("skein_autoexpunge_messages", "Messages that autoexpunge has expunged.");
+
 static DELIVERIES: [Counter; 9] = counters!(
     "skein_deliveries", "Deliveries by what came of them, one per recipient.", "result":
     "stored", "no_user", "over_quota", "too_big", "busy", "disk_full", "damaged", "denied", "other"
@@ -194,6 +198,7 @@ pub fn register() {
         &POP3_DELETED,
         &MESSAGES_TAKEN,
         &MESSAGES_TAKEN_BYTES,
+        &AUTOEXPUNGED,
     ];
     let rows = [&SESSIONS_STARTED, &BYTES_IN, &BYTES_OUT].into_iter().flatten();
     let counters = singles.into_iter().chain(&DELIVERIES).chain(&TLS).chain(LOGINS.iter().flatten()).chain(rows);

@@ -1,7 +1,10 @@
 //! What the settings say of mailboxes and namespaces, against the running server.
 
-use skein_testkit::Server;
+use std::process::Command;
+
 use skein_testkit::imap::Client;
+use skein_testkit::wait::{self, PATIENCE};
+use skein_testkit::{Server, program};
 
 fn server(more: &str) -> Server {
     Server::start_changed(|settings, _| format!("{settings}{more}"))
@@ -92,4 +95,71 @@ fn mail_to_a_mailbox_of_the_settings_makes_it() {
     check(&mut client, "STATUS Junk (MESSAGES)", &["STATUS Junk (MESSAGES 1)", "Ok"]);
     check(&mut client, "CREATE Other", &["No [OVERQUOTA]"]);
     check(&mut client, "STATUS INBOX (MESSAGES)", &["STATUS INBOX (MESSAGES 1)", "Ok"]);
+}
+
+/// Sum of a metric over its shards.
+fn metric(server: &Server, name: &str) -> u64 {
+    let url = format!("http://{}/metrics", server.ports().http);
+    let page = program::run(Command::new("curl").args(["-sS", "--fail", &url]), b"").expect_ok("curl").text();
+    let values = page.lines().filter(|line| line.starts_with(name)).filter_map(|line| line.rsplit(' ').next());
+    values.map(|value| value.parse::<f64>().expect("a number") as u64).sum()
+}
+
+#[test]
+fn messages_above_a_number_leave_behind_a_session() {
+    let server = server("[mailbox.INBOX]\nautoexpunge_max_mails = 3\n[autoexpunge]\nsweep_seconds = 0\n");
+    let mut lmtp = server.lmtp();
+    for n in 0..5 {
+        let answers = lmtp.deliver(&["test1", "test2"], format!("Subject: {n}\r\n\r\ny\r\n").as_bytes());
+        assert!(answers.expect("a delivery").iter().all(|answer| answer.is_ok()));
+    }
+    let mut watching = server.login("test1");
+    check(&mut watching, "STATUS INBOX (MESSAGES)", &["STATUS INBOX (MESSAGES 5)", "Ok"]);
+    watching.command("SELECT INBOX").expect("SELECT").expect_ok();
+    server.login("test1").command("LOGOUT").expect("LOGOUT").expect_ok();
+    let mut told = Vec::new();
+    let all = wait::until(PATIENCE, || {
+        told.extend(ask(&mut watching, "NOOP").into_iter().filter(|line| line.contains("EXPUNGE")));
+        told.len() >= 2
+    });
+    assert!(all, "{told:?}");
+    check(&mut watching, "UID SEARCH ALL", &["SEARCH 3 4 5", "Ok"]);
+    // POP3 sessions are sessions too.
+    let mut other = server.login("test2");
+    server.pop3_login("test2").command("QUIT").expect("QUIT").expect_ok();
+    let left = || ask(&mut other, "STATUS INBOX (MESSAGES)")[0] == "STATUS INBOX (MESSAGES 3)";
+    assert!(wait::until(PATIENCE, left));
+    assert_eq!(metric(&server, "skein_autoexpunge_messages_total"), 4);
+    let line = "expunged by autoexpunge user=test1 mailbox=INBOX messages=2";
+    assert!(wait::until(PATIENCE, || server.log().contains(line)), "{}", server.log());
+}
+
+#[test]
+fn messages_of_some_age_leave_in_a_sweep() {
+    let mut server = server(
+        "[mailbox.'Trash/*']\nautoexpunge = '1 second'\n[mailbox.'Trash/keep']\n\
+         [autoexpunge]\nsweep_seconds = 1\naccounts_per_second = 10000\n",
+    );
+    let mut client = server.login("test1");
+    let mailboxes = ["INBOX", "Trash", "Trash/keep", "Trash/a", "Trash/a/b"];
+    for mailbox in mailboxes {
+        client.command(&format!("CREATE {mailbox}")).expect("CREATE");
+        // It is old by its own date, and was saved just now.
+        let date = "\"01-Jan-2020 00:00:00 +0000\"";
+        client
+            .command(&format!("APPEND {mailbox} (\\Flagged) {date} {{14+}}\r\nSubject: x\r\n\r\n"))
+            .expect("APPEND")
+            .expect_ok();
+    }
+    let count = |client: &mut Client, mailbox: &str| {
+        ask(client, &format!("STATUS {mailbox} (MESSAGES)"))[0].contains("(MESSAGES 1)")
+    };
+    let mut here = || mailboxes.map(|mailbox| count(&mut client, mailbox));
+    assert!(wait::until(PATIENCE, || here() == [true, true, true, false, false]));
+    assert!(metric(&server, "skein_autoexpunge_accounts_total") >= 1);
+    // It is for good.
+    server.kill();
+    server.restart();
+    let mut client = server.login("test1");
+    check(&mut client, "STATUS Trash/a (MESSAGES)", &["STATUS Trash/a (MESSAGES 0)", "Ok"]);
 }

@@ -189,7 +189,7 @@ impl Account {
     }
 
     /// A mailbox that may change: in the tree and in memory.
-    fn target(&self, id: MailboxId) -> Result<&Mailbox, AccountError> {
+    pub(super) fn target(&self, id: MailboxId) -> Result<&Mailbox, AccountError> {
         let entry = self.entries.get(&id).ok_or(AccountError::NoSuchMailbox)?;
         entry.mailbox.as_deref().ok_or(AccountError::NotLoaded)
     }

@@ -7,6 +7,7 @@
 
 mod apply;
 mod error;
+mod expiry;
 mod journal;
 mod messages;
 mod metadata;

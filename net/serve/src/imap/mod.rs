@@ -168,6 +168,9 @@ impl Pump {
     async fn run(mut self: Box<Self>) {
         let end = self.pump().await;
         self.seat.counts(&self.conn);
+        if let Some((session, _)) = &self.session {
+            self.host.expire_behind(&session.account);
+        }
         match end {
             Ok(End::Close) => Box::pin(self.conn.close()).await,
             Ok(End::Move(accepted)) => {
@@ -348,7 +351,9 @@ impl Pump {
     /// The user leaves and the connection stays: nothing of the one is left for the next.
     async fn log_out(&mut self) -> io::Result<()> {
         flush(&mut self.machine, &mut self.conn, self.session.as_ref().map(|s| &s.0)).await?;
-        self.session = None;
+        if let Some((session, _)) = self.session.take() {
+            self.host.expire_behind(&session.account);
+        }
         self.conn.clear_tap();
         self.seat.logged_out();
         self.login_by = Deadline::after(Duration::from_secs(u64::from(self.settings.login_seconds_max)));

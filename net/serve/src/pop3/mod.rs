@@ -178,6 +178,9 @@ impl Pump {
     async fn run(mut self: Box<Self>) {
         let end = self.pump().await;
         self.seat.counts(&self.conn);
+        if let Some((session, _)) = &self.session {
+            self.host.expire_behind(&session.account);
+        }
         match end {
             Ok(End::Close) => {
                 // The maildrop is free before the client can come again, not after its last packet.
