@@ -57,7 +57,7 @@ fn target(call: &Call<'_>, words: &mut Arguments<'_>) -> Result<Target, Reply> {
     // Who may know nothing of it does not learn that it is there (RFC 4314 §6).
     let missing = || Reply::no(Class::Missing, AccountError::NoSuchMailbox.to_string());
     let (id, rights) = found.filter(|(_, rights)| rights.shares(TELLS)).ok_or_else(missing)?;
-    Ok(Target { id, name: format!("{}{name}", call.prefix), rights })
+    Ok(Target { id, name: call.told(&name), rights })
 }
 
 impl Target {

@@ -33,7 +33,8 @@ impl Extension for Acl {
     }
 
     fn configure(&self, config: &Config) {
-        self.shares.set(!config.namespaces.shared_prefix.is_empty());
+        let namespaces = &config.namespaces;
+        self.shares.set(!namespaces.shared_prefix.is_empty() || !namespaces.public_prefix.is_empty());
     }
 
     /// Rights that nobody could use are not offered.

@@ -4,7 +4,7 @@ use crate::listener::Place;
 use crate::parse::Reader;
 use crate::quota_rule::QuotaRule;
 use crate::quota_warning::QuotaWarning;
-use skein_base::UidlFormat;
+use skein_base::{UidlFormat, UserName};
 
 /// Adds what is wrong between settings that are each right by themselves.
 pub(crate) fn check(reader: &mut Reader<'_>) {
@@ -15,7 +15,7 @@ pub(crate) fn check(reader: &mut Reader<'_>) {
     pop3_can_work(reader);
     one_limit_of_messages(reader);
     quota_rules_read(reader);
-    shared_prefix_fits(reader);
+    prefixes_fit(reader);
     group_with_user(reader);
     http_without_root(reader);
 }
@@ -35,15 +35,42 @@ fn certificate_and_key(reader: &mut Reader<'_>) {
     );
 }
 
-fn shared_prefix_fits(reader: &mut Reader<'_>) {
-    let prefix = &reader.config.namespaces.shared_prefix;
-    let level = prefix.strip_suffix('/').unwrap_or_default();
-    let fits = !level.is_empty()
-        && level.split('/').all(|l| !l.is_empty() && !l.chars().any(|c| c.is_control() || "%*".contains(c)));
-    if !prefix.is_empty() && (!fits || level.eq_ignore_ascii_case("INBOX")) {
-        let place = reader.place("namespaces.shared_prefix");
-        let text = "is no prefix: write a name with a slash behind it, as \"shared/\"".to_owned();
-        reader.problem(place, "namespaces.shared_prefix", text);
+fn prefixes_fit(reader: &mut Reader<'_>) {
+    let namespaces = reader.config.namespaces.clone();
+    let all = [
+        ("namespaces.prefix", &namespaces.prefix),
+        ("namespaces.shared_prefix", &namespaces.shared_prefix),
+        ("namespaces.public_prefix", &namespaces.public_prefix),
+    ];
+    for (at, (key, prefix)) in all.iter().enumerate().filter(|(_, (_, prefix))| !prefix.is_empty()) {
+        let level = prefix.strip_suffix('/').unwrap_or_default();
+        let fits = !level.is_empty()
+            && level.split('/').all(|l| !l.is_empty() && !l.chars().any(|c| c.is_control() || "%*".contains(c)));
+        let first = level.split('/').next().unwrap_or_default();
+        // INBOX has one spelling, and none but the user's own.
+        let is_inbox = first.eq_ignore_ascii_case("INBOX") && (at > 0 || first != "INBOX");
+        if !fits || is_inbox {
+            let text = "is no prefix: write a name with a slash behind it, as \"shared/\"".to_owned();
+            reader.problem(reader.place(key), key, text);
+        }
+        let other = all[..at].iter().find(|(_, other)| {
+            !other.is_empty() && (prefix.starts_with(other.as_str()) || other.starts_with(prefix.as_str()))
+        });
+        if let Some((other, _)) = other {
+            reader.problem(reader.place(key), key, format!("can not be told from {other}: write another one"));
+        }
+    }
+    let owner = &namespaces.public_owner;
+    if namespaces.public_prefix.is_empty() != owner.is_empty() {
+        let (given, lacking) = match owner.is_empty() {
+            true => ("namespaces.public_prefix", "namespaces.public_owner"),
+            false => ("namespaces.public_owner", "namespaces.public_prefix"),
+        };
+        reader.problem(reader.place(given), given, format!("needs {lacking} beside it: write both, or neither"));
+    }
+    if let Some(error) = UserName::new(owner).err().filter(|_| !owner.is_empty()) {
+        let key = "namespaces.public_owner";
+        reader.problem(reader.place(key), key, format!("is no user: {error}"));
     }
 }
 

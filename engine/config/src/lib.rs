@@ -44,6 +44,6 @@ pub use shown::{Origin, Shown};
 pub use source::{AuthSource, Skip, Source, SourceRules, TemplateError, Then, UserTemplate};
 pub use table::{
     Auth, AuthMechanism, Autoexpunge, CertificateUser, Config, DeliveredTo, DetailMailbox, Imap, Limits, Listeners,
-    Lmtp, Log, LogFormat, LogLevel, PlaintextWithoutTls, Pop3, Pop3Delete, ROWS, ReturnPath, Safety, Store, Tls,
-    VersionMin,
+    Lmtp, Log, LogFormat, LogLevel, NamespaceList, PlaintextWithoutTls, Pop3, Pop3Delete, ROWS, ReturnPath, Safety,
+    Separator, Store, Tls, VersionMin,
 };

@@ -102,6 +102,28 @@ choice! {
 }
 
 choice! {
+    /// What clients see between the levels of a mailbox name.
+    Separator {
+        /// A slash.
+        Slash = "/",
+        /// A dot, as with Courier and Maildir.
+        Dot = ".",
+    }
+}
+
+choice! {
+    /// What LIST shows of a namespace.
+    NamespaceList {
+        /// What is in it.
+        Children = "children",
+        /// And its prefix, with nothing in it too.
+        Yes = "yes",
+        /// Nothing, unless it is asked by its prefix.
+        No = "no",
+    }
+}
+
+choice! {
     /// Least severe event that is logged.
     LogLevel {
         /// What went wrong and needs a hand.
@@ -316,11 +338,33 @@ settings! {
         /// Accounts of each shard that a sweep looks at in a second. Those that are not in memory are opened for it.
         accounts_per_second: u32 = count(1, 100_000, "accounts"), "20", Live;
     }
-    /// Which mailboxes a user sees beside his own.
+    /// What stands before mailbox names, and which mailboxes a user sees beside his own. Prefixes have / between levels and behind them, whatever
+    /// clients see. Sessions keep what they began with.
     namespaces: Namespaces {
+        /// What clients see between levels. Stored names have / always; a dot within a level is a slash to who sees dots.
+        separator: Separator = Kind::Choice(Separator::WORDS), "\"/\"", Live;
+        /// What stands before the names of a user's own mailboxes, but INBOX: "INBOX/", with the separator ".", is what Courier's clients know.
+        prefix: String = Kind::Text { bytes_max: 100 }, "\"\"", Live;
         /// What stands before the names of other users and of what they share: with "shared/", anna's mailbox Lists is shared/anna/Lists to those who
         /// have a right to it (SETACL). Mailboxes of a user's own that begin so can not be reached. Empty: nothing can be shared.
         shared_prefix: String = Kind::Text { bytes_max: 100 }, "\"\"", Live;
+        /// True: NAMESPACE does not tell of it.
+        shared_hidden: bool = Kind::Bool, "false", Live;
+        /// What LIST shows of it: no asks nobody for what he shares unless the client's pattern begins with the prefix.
+        shared_list: NamespaceList = Kind::Choice(NamespaceList::WORDS), "\"children\"", Live;
+        /// True: users may subscribe to what is shared with them.
+        shared_subscriptions: bool = Kind::Bool, "true", Live;
+        /// What stands before the mailboxes of public_owner, whom everybody sees so: with "Public/", his mailbox News is Public/News to those who have a
+        /// right to it (SETACL News anyone lrs). Empty: there are none.
+        public_prefix: String = Kind::Text { bytes_max: 100 }, "\"\"", Live;
+        /// The user whose mailboxes those are. He himself has them as his own, and nobody as shared by him.
+        public_owner: String = Kind::Text { bytes_max: 254 }, "\"\"", Live;
+        /// True: NAMESPACE does not tell of it.
+        public_hidden: bool = Kind::Bool, "false", Live;
+        /// What LIST shows of it.
+        public_list: NamespaceList = Kind::Choice(NamespaceList::WORDS), "\"children\"", Live;
+        /// True: users may subscribe to mailboxes in it.
+        public_subscriptions: bool = Kind::Bool, "true", Live;
     }
     /// How much a user may hold. A source of users may say otherwise for one: quota_rule=*:storage=1G, quota_rule2=Trash:storage=+100M,
     /// or quota_storage_size, quota_message_count and quota_mailbox_count.

@@ -2,8 +2,8 @@
 
 use skein_base::SpecialUse;
 use skein_config::{
-    AuthMechanism, AuthSource, Config, Kind, MailboxAuto, MailboxRule, Origin, Outside, Place, PlaintextWithoutTls,
-    ROWS, Skip, Source, SourceRules, Then, TlsMode, defaults_text, explain,
+    AuthMechanism, AuthSource, Config, Kind, MailboxAuto, MailboxRule, NamespaceList, Origin, Outside, Place,
+    PlaintextWithoutTls, ROWS, Separator, Skip, Source, SourceRules, Then, TlsMode, defaults_text, explain,
 };
 use std::path::{Path, PathBuf};
 
@@ -410,4 +410,26 @@ fn mailboxes_by_name() {
     check(&format!("{USERS}mailbox = 3"), &["2:11 mailbox is a section"]);
     let many: String = (0..257).map(|n| format!("[mailbox.m{n}]\n")).collect();
     assert!(problems(&format!("{USERS}{many}"))[0].contains("at most 256 mailboxes"));
+}
+
+#[test]
+fn prefixes_of_namespaces() {
+    let text = |more: &str| format!("{USERS}[namespaces]\n{more}");
+    let config = parse(&text(
+        "separator = '.'\nprefix = 'INBOX/'\nshared_prefix = 'shared/'\npublic_prefix = 'Ours/all/'\npublic_owner = 'All'\npublic_list = 'no'\n",
+    ));
+    assert_eq!((config.namespaces.separator, config.namespaces.public_list), (Separator::Dot, NamespaceList::No));
+    for wrong in
+        ["prefix = 'mail'", "prefix = 'inbox/'", "prefix = '/'", "shared_prefix = 'INBOX/x/'", "shared_prefix = 'a*/'"]
+    {
+        assert!(problems(&text(wrong))[0].contains("is no prefix"), "{wrong}");
+    }
+    check(
+        &text("prefix = 'a/'\nshared_prefix = 'a/b/'\npublic_prefix = 'c/'\n"),
+        &[
+            "4:17 namespaces.shared_prefix can not be told from namespaces.prefix",
+            "5:17 namespaces.public_prefix needs namespaces.public_owner",
+        ],
+    );
+    check(&text("public_prefix = 'c/'\npublic_owner = 'a b'\n"), &["4:16 namespaces.public_owner is no user"]);
 }

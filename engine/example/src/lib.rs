@@ -84,7 +84,7 @@ async fn count(call: &Call<'_>) -> Result<Outcome, Reply> {
     });
     let refused = call.account.slot::<Kept>().map_or(0, |kept: Rc<Kept>| kept.refused.get());
     let mut lines = b"* XKEEP ".to_vec();
-    response::mailbox(&mut lines, &name, call.names);
+    response::mailbox(&mut lines, &call.told(&name), call.names);
     lines.extend_from_slice(format!(" {messages} {refused}\r\n").as_bytes());
     Ok(Outcome { lines, reply: Reply::Done })
 }

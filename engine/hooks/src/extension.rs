@@ -124,7 +124,7 @@ pub struct Call<'a> {
     pub is_admin: bool,
     /// Whose account the session is of.
     pub account: &'a Rc<AccountHandle>,
-    /// What stands before the account's mailbox names as this session's client knows them: nothing in his own account.
+    /// What stands before the account's mailbox names as this session's client knows them; see [`Call::told`].
     pub prefix: &'a str,
     /// How its client writes and reads mailbox names.
     pub names: Names,
@@ -134,6 +134,16 @@ pub struct Call<'a> {
     pub store: &'a Store,
     /// All extensions, for what they know together.
     pub extensions: &'a crate::Extensions,
+}
+
+impl Call<'_> {
+    /// A name of the account as this session's client knows it. His own INBOX has nothing before it.
+    pub fn told(&self, name: &str) -> String {
+        match self.actor {
+            Actor::Owner if name == "INBOX" => name.to_owned(),
+            _ => format!("{}{name}", self.prefix),
+        }
+    }
 }
 
 /// How a command ended: untagged lines, then its reply.

@@ -52,7 +52,7 @@ async fn roots_of(call: &Call<'_>, out: &mut Vec<u8>) -> Result<(), Reply> {
     let mailbox = call.account.read(|account| account.find(&name).map(|named| named.id));
     let roots = call.extensions.quota(call.account, mailbox).map(|told| told.roots).unwrap_or_default();
     out.extend_from_slice(b"* QUOTAROOT ");
-    response::mailbox(out, &name, call.names);
+    response::mailbox(out, &call.told(&name), call.names);
     for root in &roots {
         out.push(b' ');
         response::string(out, root.name.as_bytes());

@@ -7,7 +7,7 @@ use crate::replay::Exchange;
 use crate::takeover::Given;
 use crate::users;
 use skein_base::UidlFormat;
-use skein_config::{Config, PlaintextWithoutTls, TrustedProxies};
+use skein_config::{Config, PlaintextWithoutTls, Separator, TrustedProxies};
 use skein_hooks::{Extensions, Maker};
 use skein_proto::imap::ImapConfig;
 use skein_proto::pop3::Pop3Config;
@@ -205,6 +205,7 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
         progress: config.imap.progress_ms > 0,
         message_limit: config.imap.message_limit,
         save_limit: config.imap.save_limit,
+        dots: config.namespaces.separator == Separator::Dot,
         ..ImapConfig::default()
     };
     HostSettings {

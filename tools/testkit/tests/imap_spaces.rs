@@ -163,3 +163,152 @@ fn messages_of_some_age_leave_in_a_sweep() {
     let mut client = server.login("test1");
     check(&mut client, "STATUS Trash/a (MESSAGES)", &["STATUS Trash/a (MESSAGES 0)", "Ok"]);
 }
+
+const COURIER: &str = "[namespaces]\nseparator = '.'\nprefix = 'INBOX/'\n";
+
+#[test]
+fn names_as_courier_has_them() {
+    let mut server = server(COURIER);
+    let mut client = server.login("test1");
+    let client = &mut client;
+    check(client, "NAMESPACE", &[r#"NAMESPACE ((INBOX. ".")) NIL NIL"#, "Ok"]);
+    check(client, "LIST \"\" \"\"", &[r#"LIST (\Noselect) "." """#, "Ok"]);
+    for command in ["CREATE INBOX.Work.a", "CREATE INBOX.v1/2", "SUBSCRIBE inbox.Work.a", "CREATE INBOX.INBOX.in"] {
+        check(client, command, &["Ok"]);
+    }
+    check(client, "CREATE Work", &["No [CANNOT] Names of mailboxes begin with INBOX."]);
+    check(client, "RENAME INBOX.v1/2 Work", &["No [CANNOT]"]);
+    check(client, "SELECT Work.a", &["No [NONEXISTENT]"]);
+    let all = [
+        r#"LIST (\HasChildren) "." INBOX"#,
+        r#"LIST (\Noselect \HasChildren) "." INBOX.INBOX"#,
+        r#"LIST (\HasNoChildren) "." INBOX.INBOX.in"#,
+        r#"LIST (\Noselect \HasChildren) "." INBOX.Work"#,
+        r#"LIST (\HasNoChildren) "." INBOX.Work.a"#,
+        r#"LIST (\HasNoChildren) "." INBOX.v1/2"#,
+        "Ok",
+    ];
+    check(client, "LIST \"\" *", &all);
+    check(client, "LIST INBOX. %", &[all[1], all[3], all[5], "Ok"]);
+    check(client, "LIST \"\" INBOX.Work.%", &[all[4], "Ok"]);
+    check(client, "LSUB \"\" *", &[r#"LSUB (\HasNoChildren) "." INBOX.Work.a"#, "Ok"]);
+    let told = [all[5], "STATUS INBOX.v1/2 (MESSAGES 0)", "Ok"];
+    check(client, "LIST \"\" INBOX.v% RETURN (STATUS (MESSAGES))", &told);
+    // Messages go in, are copied, searched and named by URLs, all with the client's names.
+    let appended = client.command("APPEND INBOX.Work.a (\\Seen) {14+}\r\nSubject: x\r\n\r\n").expect("APPEND");
+    assert!(appended.expect_ok().text.contains("APPENDUID"));
+    check(client, "STATUS INBOX.Work.a (MESSAGES)", &["STATUS INBOX.Work.a (MESSAGES 1)", "Ok"]);
+    client.command("SELECT INBOX.Work.a").expect("SELECT").expect_ok();
+    check(client, "COPY 1 INBOX", &["Ok [COPYUID"]);
+    check(client, "COPY 1 Work.a", &["No [TRYCREATE]"]);
+    let url = "APPEND INBOX.v1/2 CATENATE (URL \"/INBOX.Work.a/;UID=1\")";
+    assert!(ask(client, url).last().expect("an end").starts_with("Ok [APPENDUID"));
+    let found = ask(client, "ESEARCH IN (SUBTREE INBOX.Work) ALL");
+    assert!(found[0].contains("MAILBOX INBOX.Work.a ") && found.len() == 2, "{found:?}");
+    assert_eq!(ask(client, "ESEARCH IN (SUBTREE INBOX) ALL").len(), 4);
+    check(client, "SETMETADATA INBOX.Work.a (/private/comment \"c\")", &["Ok"]);
+    check(
+        client,
+        "GETMETADATA INBOX.Work.a /private/comment",
+        &[r#"METADATA INBOX.Work.a (/private/comment "c")"#, "Ok"],
+    );
+    check(
+        client,
+        "GETQUOTAROOT INBOX.Work.a",
+        &["QUOTAROOT INBOX.Work.a \"User quota\"", "QUOTA \"User quota\" ()", "Ok"],
+    );
+    check(client, "RENAME INBOX.Work INBOX.Old.Work", &["Ok"]);
+    // Others are told in the same names.
+    let mut watching = server.login("test1");
+    check(&mut watching, "NOTIFY SET (PERSONAL (MailboxName))", &["Ok"]);
+    check(client, "DELETE INBOX.Old.Work.a", &["Ok"]);
+    let mut told = Vec::new();
+    assert!(wait::until(PATIENCE, || {
+        told.extend(ask(&mut watching, "NOOP"));
+        told.iter().any(|line| line.starts_with("LIST"))
+    }));
+    let line = r#"LIST (\HasNoChildren \NonExistent) "." INBOX.Old.Work.a"#;
+    assert!(told.iter().any(|told| told == line), "{told:?}");
+    // What is stored has no prefix, and slashes.
+    server.kill();
+    server.change_settings(|settings| settings.replace(COURIER, ""));
+    server.restart();
+    let mut client = server.login("test1");
+    let names: Vec<String> = ask(&mut client, "LIST \"\" *")
+        .iter()
+        .filter_map(|line| line.rsplit_once("\"/\" "))
+        .map(|(_, name)| name.to_owned())
+        .collect();
+    assert_eq!(names, ["INBOX", "INBOX/in", "v1.2"]);
+}
+
+#[test]
+fn a_namespace_that_is_everybodys() {
+    let server = server(
+        "[namespaces]\npublic_prefix = 'Ours/'\npublic_owner = 'test9'\npublic_subscriptions = false\n\
+         shared_prefix = 'shared/'\nshared_list = 'no'\nshared_hidden = true\n",
+    );
+    let mut owner = server.login("test9");
+    for command in
+        ["CREATE News", "CREATE News/Old", "CREATE Secret", "SETACL News anyone lrs", "SETACL News/Old test1 lrswite"]
+    {
+        check(&mut owner, command, &["Ok"]);
+    }
+    check(&mut owner, "LIST \"\" Ours*", &["Ok"]);
+    check(&mut owner, "SELECT Ours/News", &["No [NONEXISTENT]"]);
+    owner.append("News", "", b"Subject: hello\r\n\r\n").expect("APPEND").expect_ok();
+    let mut sharing = server.login("test2");
+    check(&mut sharing, "CREATE Mine", &["Ok"]);
+    check(&mut sharing, "SETACL Mine test1 lr", &["Ok"]);
+
+    let mut client = server.login("test1");
+    let client = &mut client;
+    check(client, "NAMESPACE", &[r#"NAMESPACE (("" "/")) NIL ((Ours/ "/"))"#, "Ok"]);
+    let ours = [
+        r#"LIST (\Noselect \HasChildren) "/" Ours"#,
+        r#"LIST (\HasChildren) "/" Ours/News"#,
+        r#"LIST (\HasNoChildren) "/" Ours/News/Old"#,
+    ];
+    check(client, "LIST \"\" *", &[r#"LIST (\HasNoChildren) "/" INBOX"#, ours[0], ours[1], ours[2], "Ok"]);
+    // Not listed but by its prefix.
+    let shared = r#"LIST (\HasNoChildren) "/" shared/test2/Mine"#;
+    check(client, "LIST \"\" shared/*", &[r#"LIST (\Noselect \HasChildren) "/" shared/test2"#, shared, "Ok"]);
+    check(client, "STATUS Ours/News (MESSAGES)", &["STATUS Ours/News (MESSAGES 1)", "Ok"]);
+    check(client, "MYRIGHTS Ours/News", &["MYRIGHTS Ours/News lrs", "Ok"]);
+    check(client, "SELECT Ours/Secret", &["No [NONEXISTENT]"]);
+    check(client, "SELECT shared/test9/News", &["No [NONEXISTENT]"]);
+    client.command("SELECT Ours/News").expect("SELECT").expect_ok();
+    check(client, "COPY 1 Ours/News/Old", &["Ok [COPYUID"]);
+    check(client, "COPY 1 INBOX", &["Ok [COPYUID"]);
+    check(client, "SUBSCRIBE Ours/News", &["No [CANNOT]"]);
+    check(client, "SUBSCRIBE shared/test2/Mine", &["Ok"]);
+    check(client, "LSUB \"\" *", &[r#"LSUB (\HasNoChildren) "/" shared/test2/Mine"#, "Ok"]);
+    // To who has a right to less of it there is less.
+    let mut other = server.login("test3");
+    let ours = [ours[0], r#"LIST (\HasNoChildren) "/" Ours/News"#, "Ok"];
+    check(&mut other, "LIST \"\" Ours*", &ours);
+}
+
+#[test]
+fn a_namespace_that_is_shown_with_nothing_in_it() {
+    let server = server(
+        "[namespaces]\nseparator = '.'\nprefix = 'INBOX/'\npublic_prefix = 'Ours/'\npublic_owner = 'test9'\npublic_list = 'yes'\nshared_prefix = 'shared/'\n",
+    );
+    let mut client = server.login("test1");
+    check(&mut client, "NAMESPACE", &[r#"NAMESPACE ((INBOX. ".")) ((shared. ".")) ((Ours. "."))"#, "Ok"]);
+    let all = [r#"LIST (\HasNoChildren) "." INBOX"#, r#"LIST (\Noselect \HasNoChildren) "." Ours"#, "Ok"];
+    check(&mut client, "LIST \"\" *", &all);
+    // Names of other users go through separators too.
+    check(&mut client, "CREATE INBOX.Lists", &["Ok"]);
+    check(&mut client, "SETACL INBOX.Lists test2 lr", &["Ok"]);
+    check(&mut client, "GETACL INBOX.Lists", &["ACL INBOX.Lists test1 lrswipkxteacd test2 lr", "Ok"]);
+    check(&mut client, "MYRIGHTS INBOX", &["MYRIGHTS INBOX lrswipkxteacd", "Ok"]);
+    let mut other = server.login("test2");
+    check(
+        &mut other,
+        "LIST \"\" shared.*",
+        &[r#"LIST (\Noselect \HasChildren) "." shared.test1"#, r#"LIST (\HasNoChildren) "." shared.test1.Lists"#, "Ok"],
+    );
+    check(&mut other, "MYRIGHTS shared.test1.Lists", &["MYRIGHTS shared.test1.Lists lr", "Ok"]);
+    other.command("EXAMINE shared.test1.Lists").expect("EXAMINE").expect_ok();
+}

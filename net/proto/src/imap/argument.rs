@@ -182,7 +182,7 @@ mod tests {
     fn one_after_the_other() {
         let list = read(" iNbOx (STORAGE 512) 9223372036854775808").unwrap();
         let mut words = Arguments::new(&list);
-        assert_eq!(words.mailbox(Names::Utf7).unwrap(), "INBOX");
+        assert_eq!(words.mailbox(Names::UTF7).unwrap(), "INBOX");
         let mut inner = words.list().unwrap();
         assert_eq!((inner.text().unwrap(), inner.number().unwrap()), ("STORAGE", 512));
         inner.end().unwrap();

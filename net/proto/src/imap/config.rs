@@ -89,6 +89,8 @@ pub struct ImapConfig {
     pub message_limit: u32,
     /// COPY and APPEND alone save at most so many messages: `SAVELIMIT=` is offered where there is no limit for all commands.
     pub save_limit: u32,
+    /// Clients see `.` between the levels of mailbox names. A session keeps what it began with.
+    pub dots: bool,
     /// Fields of the ID answer (RFC 2971), at most 30; none is answered as NIL.
     pub id: Vec<(String, String)>,
     /// Commands of extensions.
@@ -110,6 +112,7 @@ impl Default for ImapConfig {
             progress: false,
             message_limit: 0,
             save_limit: 0,
+            dots: false,
             id: vec![("name".to_string(), "Skein".to_string())],
             commands: Vec::new(),
             capabilities: Vec::new(),

@@ -11,6 +11,7 @@
 use super::date::read_rfc3339;
 use super::limits::URL_BYTES_MAX;
 use super::parse::{fold_inbox, section_of_url};
+use super::response::Names;
 use super::{BodySection, Partial, SectionText};
 use skein_base::limits::MAILBOX_NAME_BYTES_MAX;
 
@@ -122,12 +123,13 @@ impl ImapUrl {
         Ok(url)
     }
 
-    /// The mailbox that is meant while `selected` is; `None` when it names none.
-    pub fn mailbox(&self, selected: Option<&str>) -> Option<String> {
+    /// The mailbox that is meant while `selected` is; `None` when it names none. The URL has it in the client's form.
+    pub fn mailbox(&self, selected: Option<&str>, names: Names) -> Option<String> {
         let mut name = match self.path.above {
             None => String::new(),
             Some(above) => {
-                let mut base = selected?;
+                let selected = names.turned(selected?);
+                let mut base = &*selected;
                 for _ in 0..above {
                     base = base.rsplit_once('/').map_or("", |(parent, _)| parent);
                 }
@@ -138,6 +140,7 @@ impl ImapUrl {
             name.push('/');
         }
         name.push_str(&self.path.name);
+        let mut name = names.turned(&name).into_owned();
         fold_inbox(&mut name);
         (!name.is_empty()).then_some(name)
     }
@@ -420,7 +423,7 @@ mod tests {
                     let user = s.user.as_deref().unwrap_or("-");
                     format!("{user} {:?} {} {:?} ", s.auth.as_deref(), s.host, s.port)
                 });
-                let mailbox = url.mailbox(Some("Sel/ected"));
+                let mailbox = url.mailbox(Some("Sel/ected"), Names::UTF7);
                 let numbers = (url.validity.unwrap_or(0), url.uid.unwrap_or(0));
                 let range = partial.map(|p| (p.origin, p.bytes));
                 format!("{server}{mailbox:?} {numbers:?} {path:?} {text:?} {range:?}")
@@ -467,7 +470,11 @@ mod tests {
         check("/x/;UID=1/;PARTIAL=7", &format!("Some(\"x\") (0, 1) [] All Some((7, {}))", u64::MAX));
         let fields = "HeaderFields([\"DATE\", \"FROM\"])";
         check("/x/;UID=1/;SECTION=HEADER.FIELDS%20(DATE%20FROM)", &format!("Some(\"x\") (0, 1) [] {fields} None"));
-        assert_eq!(ImapUrl::parse(";UID=1").unwrap().mailbox(None), None);
+        assert_eq!(ImapUrl::parse(";UID=1").unwrap().mailbox(None, Names::UTF7), None);
+        let dots = Names { dots: true, ..Names::UTF7 };
+        let of = |text: &str| ImapUrl::parse(text).unwrap().mailbox(Some("a/b"), dots);
+        assert_eq!(of("/INBOX.v1%2F2/;UID=1").as_deref(), Some("INBOX/v1.2"));
+        assert_eq!(of(";UID=1").as_deref(), Some("a/b"));
     }
 
     #[test]
@@ -560,7 +567,7 @@ mod tests {
             if let Ok(url) = ImapUrl::parse(&text) {
                 prop_assert_eq!(&url.text, &text);
                 prop_assert!(url.uid != Some(0) && url.validity != Some(0));
-                prop_assert!(url.mailbox(Some("a/b")).is_none_or(|name| !name.is_empty()));
+                prop_assert!(url.mailbox(Some("a/b"), Names::UTF7).is_none_or(|name| !name.is_empty()));
             }
         }
     }

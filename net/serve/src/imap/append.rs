@@ -8,6 +8,7 @@
 
 use super::fetch::{cut, filtered_header, section_of};
 use super::session::Session;
+use super::spaces::mailbox_of_url;
 use super::store::expunge_issued;
 use crate::failure::{refuse, refuse_target};
 use crate::ingest::{Ingest, Received, Unencodable};
@@ -186,7 +187,8 @@ impl Session {
         if url.server.is_some() {
             return Err(bad("Only a URL without a server is taken here"));
         }
-        let name = url.mailbox(self.selected_name().as_deref()).ok_or_else(|| bad("The URL names no mailbox"))?;
+        let name = mailbox_of_url(self.spaces.as_deref(), url, self.selected_name().as_deref());
+        let name = name.ok_or_else(|| bad("The URL names no mailbox"))?;
         let uid = url.uid.map(Uid).ok_or_else(|| bad("The URL names no message"))?;
         let id = self.find_for(&name, Rights::READ).await.map_err(read)?;
         let found = self.look(id, |m| match url.validity {

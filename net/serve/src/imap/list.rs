@@ -3,8 +3,9 @@
 use super::link::Link;
 use super::metadata;
 use super::session::Session;
+use super::spaces::{Space, Spaces};
 use skein_base::{MailboxId, SpecialUse};
-use skein_config::MailboxRule;
+use skein_config::{MailboxRule, NamespaceList};
 use skein_proto::imap::response::{self, ListAttributes, Listing};
 use skein_proto::imap::{Depth, ListOptions, Reply};
 use skein_store::account::{Account, Named};
@@ -34,6 +35,8 @@ struct Known {
     subscribed: bool,
     /// Names below it are subscribed.
     subscribed_below: bool,
+    /// A namespace begins below it that is shown with nothing in it too.
+    space: bool,
     uses: SpecialUse,
 }
 
@@ -50,18 +53,22 @@ struct Line {
 
 impl Session {
     pub(super) async fn list(&mut self, wanted: &Wanted, is_extended: bool, link: &mut Link<'_>) -> io::Result<Reply> {
-        let shared = self.shared_names().await;
+        let texts: Vec<String> = wanted.patterns.iter().map(|one| format!("{}{one}", wanted.reference)).collect();
+        let shows =
+            |space: &Space| space.list != NamespaceList::No || texts.iter().any(|text| text.starts_with(&space.prefix));
+        let mut shared = self.shared_names(shows).await;
         let settings = self.host.settings();
         let known = self.account.read(|account| {
             let mut known = names(account, &settings.config.mailbox);
-            for (name, uses) in shared {
-                add(&mut known, &name).uses = uses;
-            }
-            let mut shown = known.keys().cloned().collect();
+            let mut shown = known.keys().chain(shared.iter().map(|(name, _)| name)).cloned().collect();
             self.extensions.listing(&self.actor, account, &mut shown);
             let shown: BTreeSet<String> = shown.into_iter().collect();
             known.retain(|name, _| name == "INBOX" || shown.contains(name));
-            known
+            shared.retain(|(name, _)| shown.contains(name));
+            match &self.spaces {
+                Some(spaces) => in_spaces(known, spaces, shared, shows),
+                None => known,
+            }
         });
         let lines = lines(&known, wanted, is_extended);
         let entries = wanted.options.metadata.clone();
@@ -105,7 +112,7 @@ fn lines(known: &BTreeMap<String, Known>, wanted: &Wanted, is_extended: bool) ->
         false if options.subscribed || options.special_use => {
             (known.subscribed || !options.subscribed) && (!known.uses.is_none() || !options.special_use)
         }
-        false => known.real || known.children,
+        false => known.real || known.children || known.space,
     };
     // Those that are selected and that no pattern shows, for the names above them.
     let mut hidden: Vec<&str> = Vec::new();
@@ -213,11 +220,44 @@ fn names(account: &Account, rules: &[MailboxRule]) -> BTreeMap<String, Known> {
         known.id = Some(mailbox.id);
         known.uses = uses.of(&mailbox);
     }
-    for name in account.subscriptions() {
-        for (at, _) in name.match_indices('/') {
-            all.entry(name[..at].to_owned()).or_default().subscribed_below = true;
+    account.subscriptions().for_each(|name| subscribe(&mut all, name));
+    all
+}
+
+/// A subscription, and what is above it.
+fn subscribe(all: &mut BTreeMap<String, Known>, name: &str) {
+    for (at, _) in name.match_indices('/') {
+        all.entry(name[..at].to_owned()).or_default().subscribed_below = true;
+    }
+    all.entry(name.to_owned()).or_default().subscribed = true;
+}
+
+/// The names of the account and those of others, as the client has them.
+fn in_spaces(
+    known: BTreeMap<String, Known>,
+    spaces: &Spaces,
+    shared: Vec<(String, SpecialUse)>,
+    shows: impl Fn(&Space) -> bool,
+) -> BTreeMap<String, Known> {
+    let mut all = BTreeMap::new();
+    for (name, one) in known {
+        let told = spaces.told(&name);
+        if one.real {
+            let known = add(&mut all, &told);
+            (known.id, known.uses) = (one.id, one.uses);
         }
-        all.entry(name.to_owned()).or_default().subscribed = true;
+        if one.subscribed && spaces.other(&name).is_none_or(|space| space.subscriptions) {
+            subscribe(&mut all, &told);
+        }
+    }
+    for (name, uses) in shared {
+        add(&mut all, &name).uses = uses;
+    }
+    for space in spaces.others().filter(|space| space.list == NamespaceList::Yes && shows(space)) {
+        space
+            .prefix
+            .match_indices('/')
+            .for_each(|(at, _)| all.entry(space.prefix[..at].to_owned()).or_default().space = true);
     }
     all
 }

@@ -57,7 +57,7 @@ impl Session {
         link: &mut Link<'_>,
     ) -> io::Result<u64> {
         let names = self.account.read(|account| match of {
-            Some(id) => account.exists(id).then(|| account.name_of(id).to_owned()),
+            Some(id) => account.exists(id).then(|| self.told_name(account.name_of(id)).into_owned()),
             None => Some(String::new()),
         });
         // It went meanwhile.
@@ -192,7 +192,8 @@ impl Session {
         let after = self.uses();
         self.account.read(|account| {
             for (id, _) in before.iter().filter(|(id, was)| Some(**id) != of && after.get(id) != Some(was)) {
-                let mut line = MetadataLine::new(Some(account.name_of(*id)), link.names());
+                let name = self.told_name(account.name_of(*id));
+                let mut line = MetadataLine::new(Some(&name), link.names());
                 line.entry(link.out(), SPECIAL_USE, self.value(account, Some(*id), SPECIAL_USE).as_deref());
                 line.end(link.out());
             }

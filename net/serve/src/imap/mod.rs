@@ -17,6 +17,7 @@ mod search;
 mod select;
 mod session;
 mod sort;
+mod spaces;
 mod store;
 mod sync;
 mod thread;
@@ -331,7 +332,7 @@ impl Pump {
             Ok(account) => {
                 self.host.provide_all(&account);
                 let mut session = Session::new(&self.host, account, Actor::Owner);
-                session.may_visit(accepted);
+                session.is_of(accepted);
                 session.is_admin = accepted.admin;
                 self.session = Some((session, admitted));
                 self.seat.logged_in(user);

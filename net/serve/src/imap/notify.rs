@@ -238,8 +238,9 @@ impl Session {
             self.account.read(|account| {
                 for Name { name, old } in &news.names {
                     let (attributes, uses) = list::listed(account, &settings.config.mailbox, name);
-                    let listing = Listing { attributes, uses, old_name: old.as_deref(), ..Listing::default() };
-                    response::list(link.out(), &listing, name, names);
+                    let old_name = old.as_deref().map(|old| self.told_name(old));
+                    let listing = Listing { attributes, uses, old_name: old_name.as_deref(), ..Listing::default() };
+                    response::list(link.out(), &listing, &self.told_name(name), names);
                 }
             });
             link.drain_if_full(self).await?;
@@ -255,7 +256,10 @@ impl Session {
             self.account.read(|account| match of {
                 // It may be gone by now.
                 Some(id) if !account.exists(*id) => {}
-                Some(id) => response::metadata_changed(link.out(), Some(account.name_of(*id)), entries, names),
+                Some(id) => {
+                    let name = self.told_name(account.name_of(*id));
+                    response::metadata_changed(link.out(), Some(&name), entries, names);
+                }
                 None => response::metadata_changed(link.out(), None, entries, names),
             });
         }
@@ -267,7 +271,7 @@ impl Session {
         let name = self.account.read(|account| account.name_of(id).to_owned());
         if let Reply::Status(info) = self.status(&name, items).await {
             let names = link.names();
-            response::status(link.out(), &name, items, &info, names);
+            response::status(link.out(), &self.told_name(&name), items, &info, names);
         }
         link.drain_if_full(self).await
     }
@@ -308,7 +312,8 @@ impl Session {
             account.annotations().for_each(|(of, name, _)| self.note_metadata(account, of, name, &mut news));
             let names = link.names();
             for (of, entries) in &news.metadata {
-                response::metadata_changed(link.out(), of.map(|id| account.name_of(id)), entries, names);
+                let name = of.map(|id| self.told_name(account.name_of(id)));
+                response::metadata_changed(link.out(), name.as_deref(), entries, names);
             }
         });
     }

@@ -7,6 +7,7 @@ use super::link::Link;
 use super::list;
 use super::metadata;
 use super::search::Context;
+use super::spaces::Spaces;
 use super::visit::Visits;
 use super::watch::Watch;
 use crate::Store;
@@ -65,8 +66,10 @@ pub(crate) struct Session {
     pub actor: Actor,
     /// He is an administrator.
     pub is_admin: bool,
-    /// What stands before the account's mailbox names as the client knows them: nothing in his own account.
+    /// What stands before the account's mailbox names as the client knows them, but his own INBOX.
     pub prefix: String,
+    /// The namespaces of the user's own session, when there is anything to say of them.
+    pub spaces: Option<Rc<Spaces>>,
     /// Where other users' mailboxes are, when that is somewhere.
     pub visits: Option<Box<Visits>>,
     pub extensions: Extensions,
@@ -91,6 +94,7 @@ impl Session {
             actor,
             is_admin: false,
             prefix: String::new(),
+            spaces: None,
             visits: None,
             extensions: host.extensions().clone(),
         };
@@ -107,12 +111,14 @@ impl Session {
         self.admin = settings.config.imap.admin.as_str().into();
     }
 
-    /// Other users' mailboxes may be reached, where the settings say how.
-    pub fn may_visit(&mut self, accepted: &Accepted) {
-        let settings = self.host.settings();
-        let prefix = &settings.config.namespaces.shared_prefix;
+    /// It is the user's own, with the namespaces that the settings say; mailboxes of others may be reached where they do.
+    pub fn is_of(&mut self, accepted: &Accepted) {
+        let spaces = Spaces::of(&self.host.settings().config);
         let groups = accepted.fields.other("acl_groups").unwrap_or_default();
-        self.visits = (!prefix.is_empty()).then(|| Box::new(Visits::new(prefix, &accepted.user, groups)));
+        let others = spaces.clone().filter(|spaces| spaces.has_others());
+        self.visits = others.map(|spaces| Box::new(Visits::new(spaces, &accepted.user, groups)));
+        self.prefix = spaces.as_ref().map_or(String::new(), |spaces| spaces.own.clone());
+        self.spaces = spaces;
     }
 
     /// Does what is asked. Untagged lines go into the link's buffer, which is drained to the client when it is full.
@@ -130,7 +136,7 @@ impl Session {
             Request::Create { mailbox, uses } => self.create(&mailbox, uses),
             Request::Delete { mailbox } => self.delete(&mailbox),
             Request::Rename { from, to } => self.rename(&from, &to).await,
-            Request::Subscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, true)),
+            Request::Subscribe { mailbox } => self.subscribe(&mailbox),
             Request::Unsubscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, false)),
             Request::List { reference, patterns, lsub, extended } => {
                 let is_extended = extended.as_ref().is_some_and(|options| !options.xlist);
@@ -138,9 +144,9 @@ impl Session {
                 Box::pin(self.list(&wanted, is_extended, link)).await?
             }
             Request::Namespace => {
-                let others = self.visits.as_ref().map(|visits| visits.prefix());
+                let namespaces = self.spaces.as_ref().map(|spaces| spaces.namespaces()).unwrap_or_default();
                 let names = link.names();
-                response::namespace(link.out(), others, names);
+                response::namespace(link.out(), &namespaces, names);
                 Reply::Done
             }
             Request::Status { mailbox, items } => self.status(&mailbox, items).await,
@@ -276,6 +282,14 @@ impl Session {
             }
             refusal => refusal,
         }
+    }
+
+    fn subscribe(&self, mailbox: &str) -> Reply {
+        let other = self.spaces.as_ref().and_then(|spaces| spaces.other(mailbox));
+        if other.is_some_and(|space| !space.subscriptions) {
+            return Reply::No { code: Some(Code::Cannot), text: "Mailboxes there can not be subscribed".into() };
+        }
+        self.change_tree(|account, _| account.subscribe(mailbox, true))
     }
 
     fn delete(&self, mailbox: &str) -> Reply {

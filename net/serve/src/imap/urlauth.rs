@@ -11,6 +11,7 @@ use super::fetch::{Failure, cut, filtered_header, section_of};
 use super::guest::{PIECES_UNDER_WAY, Piece};
 use super::link::{Lane, Link};
 use super::session::Session;
+use super::spaces::{Spaces, mailbox_of_url};
 use crate::failure::refuse;
 use crate::host::{Host, Job, ToShard};
 use crate::message::Message;
@@ -64,7 +65,7 @@ impl Session {
         };
         let is_mine = user.and_then(|user| UserName::new(user).ok()).is_some_and(|user| user == *self.account.user());
         let missing = || Reply::no(Class::Missing, "The URL names no mailbox of yours");
-        let name = url.mailbox(None).filter(|_| is_mine).ok_or_else(missing)?;
+        let name = mailbox_of_url(self.spaces.as_deref(), &url, None).filter(|_| is_mine).ok_or_else(missing)?;
         let id = self.account.read(|account| account.find(&name).map(|named| named.id)).ok_or_else(missing)?;
         let key = self.key(id).map_err(|error| refuse(&error))?;
         let token: String = token(&key, auth).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -189,7 +190,9 @@ impl Session {
 
     /// What a URL names, if its token is this mailbox's.
     async fn named(&self, url: &ImapUrl) -> Option<(Fixed, CacheAt)> {
-        let (auth, name, uid) = (url.auth.as_ref()?, url.mailbox(None)?, Uid(url.uid?));
+        // As the owner wrote it, who has the namespaces of the settings.
+        let spaces = Spaces::of(&self.host.settings().config);
+        let (auth, name, uid) = (url.auth.as_ref()?, mailbox_of_url(spaces.as_deref(), url, None)?, Uid(url.uid?));
         let id = self.account.read(|account| account.find(&name).map(|named| named.id))?;
         if !is_right(&self.known_key(id)?, auth) {
             return None;

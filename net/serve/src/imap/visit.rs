@@ -10,12 +10,15 @@ use super::across::Wish;
 use super::guest::{self, Arrival, Ask, PIECES_UNDER_WAY, Piece, Question};
 use super::link::Link;
 use super::session::Session;
+use super::spaces::{Space, Spaces, decoded};
 use crate::host::{Job, ToShard};
 use skein_base::{Class, SpecialUse, UserName};
+use skein_proto::imap::response::Names;
 use skein_proto::imap::{Argument, Code, Reply, Request, StatusItems};
 use skein_runtime::spawn_detached;
 use skein_store::{AccountError, Guest};
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Accounts that one session visits at a time; the one that it has not come to for longest makes room.
@@ -25,8 +28,7 @@ pub(super) const SHARED_BY: &str = "shared-by/";
 
 /// A session's visits.
 pub(crate) struct Visits {
-    /// `shared/`
-    prefix: String,
+    spaces: Rc<Spaces>,
     me: Arc<Guest>,
     /// The last one used is the last.
     open: Vec<Visit>,
@@ -52,24 +54,39 @@ enum Way {
 }
 
 impl Visits {
-    /// None yet. `prefix` is what stands before the users' names.
-    pub fn new(prefix: &str, user: &UserName, groups: &str) -> Visits {
+    /// None yet.
+    pub fn new(spaces: Rc<Spaces>, user: &UserName, groups: &str) -> Visits {
         let groups = groups.split(',').map(str::trim).filter(|group| !group.is_empty()).map(Into::into).collect();
         let me = Arc::new(Guest { user: user.clone(), groups });
-        Visits { prefix: prefix.to_owned(), me, open: Vec::new(), selected: None, appending: None }
-    }
-
-    /// `shared/`
-    pub fn prefix(&self) -> &str {
-        &self.prefix
+        Visits { spaces, me, open: Vec::new(), selected: None, appending: None }
     }
 
     /// The owner, and the name in his account. `None` for a name of the user's own; an owner who can not be is nobody.
     fn owner(&self, name: &str) -> Option<Result<(UserName, String), ()>> {
-        let rest = name.strip_prefix(&self.prefix)?;
+        let named =
+            |owner: UserName, inner: &str| if inner.is_empty() { Err(()) } else { Ok((owner, inner.to_owned())) };
+        if let Some((space, owner)) = &self.spaces.public
+            && let Some(inner) = name.strip_prefix(&space.prefix)
+        {
+            return Some(named(owner.clone(), inner));
+        }
+        let rest = name.strip_prefix(&self.spaces.shared.as_ref()?.prefix)?;
         let (owner, inner) = rest.split_once('/').unwrap_or((rest, ""));
-        let owner = UserName::new(owner).map_err(|_| ());
-        Some(owner.and_then(|owner| if inner.is_empty() { Err(()) } else { Ok((owner, inner.to_owned())) }))
+        let owner = UserName::new(owner).ok().filter(|owner| !self.is_public(owner));
+        Some(owner.ok_or(()).and_then(|owner| named(owner, inner)))
+    }
+
+    /// His mailboxes are for all, in a namespace of their own.
+    fn is_public(&self, user: &UserName) -> bool {
+        self.spaces.public.as_ref().is_some_and(|(_, owner)| owner == user)
+    }
+
+    /// What the client has before the names of an account.
+    fn prefix(&self, owner: &UserName) -> String {
+        match (&self.spaces.public, &self.spaces.shared) {
+            (Some((space, public)), _) if public == owner => space.prefix.clone(),
+            (_, shared) => format!("{}{owner}/", shared.as_ref().map_or("", |space| &space.prefix)),
+        }
     }
 
     /// Takes the owner's name off a mailbox name.
@@ -95,7 +112,7 @@ impl Visits {
     }
 
     /// Where a request goes; names in it are those of the account that it goes to.
-    fn route(&self, request: &mut Request) -> Way {
+    fn route(&self, request: &mut Request, names: Names) -> Way {
         let at_selected = |owner: &Option<UserName>| owner.clone().map_or(Way::Here, Way::To);
         match request {
             Request::Select { mailbox, .. }
@@ -117,7 +134,7 @@ impl Visits {
             | Request::AppendEnd
             | Request::AppendAbort => at_selected(&self.appending),
             Request::Extension { arguments, .. } => match arguments.first_mut() {
-                Some(Argument::Atom(name) | Argument::String(name)) => self.way_of_bytes(name),
+                Some(Argument::Atom(name) | Argument::String(name)) => self.way_of_bytes(name, names),
                 _ => Way::Here,
             },
             Request::Copy { mailbox, .. } | Request::Move { mailbox, .. } => {
@@ -147,23 +164,15 @@ impl Visits {
         }
     }
 
-    /// The same for a name as an extension reads it, which is to be UTF-7 still.
-    fn way_of_bytes(&self, name: &mut Vec<u8>) -> Way {
-        let Some(rest) = name.strip_prefix(self.prefix.as_bytes()) else { return Way::Here };
-        let Some(at) = memchr_slash(rest) else { return Way::Nowhere };
-        let owner = std::str::from_utf8(&rest[..at]).ok().and_then(|owner| UserName::new(owner).ok());
-        match owner.filter(|owner| *owner != self.me.user) {
-            None => Way::Nowhere,
-            Some(owner) => {
-                *name = rest[at + 1..].to_vec();
-                Way::To(owner)
-            }
+    /// The same for a name as an extension reads it, in the client's form.
+    fn way_of_bytes(&self, bytes: &mut Vec<u8>, names: Names) -> Way {
+        let Some(mut name) = decoded(bytes, names) else { return Way::Here };
+        let way = self.way(&mut name);
+        if let Way::To(_) = &way {
+            *bytes = names.wire(&name);
         }
+        way
     }
-}
-
-fn memchr_slash(bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|b| *b == b'/')
 }
 
 impl Session {
@@ -172,12 +181,17 @@ impl Session {
     /// # Errors
     /// The connection is gone.
     pub async fn serve(&mut self, mut request: Request, link: &mut Link<'_>) -> io::Result<Reply> {
+        if let Some(spaces) = &self.spaces
+            && let Err(refusal) = spaces.enter(&mut request, link.names())
+        {
+            return Ok(refusal);
+        }
         let Some(visits) = &mut self.visits else { return self.execute(request, link).await };
         let named = match &request {
             Request::Copy { mailbox, .. } | Request::Move { mailbox, .. } => mailbox.clone(),
             _ => String::new(),
         };
-        let way = visits.route(&mut request);
+        let way = visits.route(&mut request, link.names());
         if let Request::Select { .. } = &request {
             self.leave(&way, link).await?;
         }
@@ -262,34 +276,46 @@ impl Session {
         }
     }
 
-    /// The mailboxes of others that the user may know of, by their full names.
-    pub(super) async fn shared_names(&mut self) -> Vec<(String, SpecialUse)> {
-        let owners: Vec<UserName> = self.account.read(|account| {
-            let noted = account.metadata(None).into_iter().flat_map(|metadata| metadata.keys());
-            noted.filter_map(|name| UserName::new(name.strip_prefix(SHARED_BY)?).ok()).collect()
-        });
-        let Some(prefix) = self.visits.as_ref().map(|visits| visits.prefix.clone()) else { return Vec::new() };
+    /// The mailboxes of others that the user may know of, by their full names, in those namespaces that are wanted.
+    pub(super) async fn shared_names(&mut self, wanted: impl Fn(&Space) -> bool) -> Vec<(String, SpecialUse)> {
+        let Some(visits) = &self.visits else { return Vec::new() };
+        let mut owners: Vec<UserName> = Vec::new();
+        if visits.spaces.shared.as_ref().is_some_and(&wanted) {
+            owners = self.account.read(|account| {
+                let noted = account.metadata(None).into_iter().flat_map(|metadata| metadata.keys());
+                noted.filter_map(|name| UserName::new(name.strip_prefix(SHARED_BY)?).ok()).collect()
+            });
+            owners.retain(|owner| !visits.is_public(owner));
+        }
+        if let Some((space, owner)) = &visits.spaces.public
+            && wanted(space)
+            && *owner != visits.me.user
+        {
+            owners.push(owner.clone());
+        }
+        let prefixes: Vec<String> = owners.iter().map(|owner| visits.prefix(owner)).collect();
         let mut all = Vec::new();
-        for owner in owners {
+        for (owner, prefix) in owners.into_iter().zip(prefixes) {
             let Some(answers) = self.question(&owner, Ask::Names).await else { continue };
             if let Ok(Piece::Names(names)) = answers.recv_async().await {
-                all.extend(names.into_iter().map(|(name, uses)| (format!("{prefix}{owner}/{name}"), uses)));
+                all.extend(names.into_iter().map(|(name, uses)| (format!("{prefix}{name}"), uses)));
             }
         }
         all
     }
 
-    /// STATUS of a mailbox, whoever it belongs to.
+    /// STATUS of a mailbox as LIST has named it, whoever it belongs to.
     pub(super) async fn status_anywhere(
         &mut self,
         name: &str,
         items: StatusItems,
         link: &mut Link<'_>,
     ) -> io::Result<Reply> {
-        let mut inner = name.to_owned();
+        let mut inner =
+            self.spaces.as_ref().map_or_else(|| Some(name.to_owned()), |spaces| spaces.inner(name)).unwrap_or_default();
         match self.visits.as_ref().map_or(Way::Here, |visits| visits.way(&mut inner)) {
             Way::To(owner) => self.ask(&owner, Request::Status { mailbox: inner, items }, link).await,
-            _ => Ok(self.status(name, items).await),
+            _ => Ok(self.status(&inner, items).await),
         }
     }
 
@@ -317,7 +343,7 @@ impl Session {
                 let arrival = Arrival {
                     owner: owner.clone(),
                     guest: visits.me.clone(),
-                    prefix: format!("{}{owner}/", visits.prefix),
+                    prefix: visits.prefix(owner),
                     questions: asked,
                     news: told,
                 };

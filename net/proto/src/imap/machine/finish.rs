@@ -78,13 +78,14 @@ impl Imap {
             }
             (Verb::Select | Verb::Examine, Reply::Selected(info)) => {
                 let name = self.running().named.take().filter(|_| self.enabled.rev2);
+                let named = name.as_deref().map(|name| (name, self.enabled.names()));
                 match self.enabled.uid_only {
                     // It is a message number (RFC 9586 §3).
                     true => {
                         let info = SelectedInfo { first_unseen: None, ..(**info).clone() };
-                        response::selected(&mut self.out, &info, name.as_deref());
+                        response::selected(&mut self.out, &info, named);
                     }
-                    false => response::selected(&mut self.out, info, name.as_deref()),
+                    false => response::selected(&mut self.out, info, named),
                 }
                 self.state = State::Selected;
             }

@@ -187,6 +187,7 @@ impl Imap {
         out.extend_from_slice(b"] ");
         out.extend(config.greeting.bytes().filter(|b| !b.is_ascii_control()));
         out.extend_from_slice(b"\r\n");
+        let enabled = Enabling { dots: config.dots, ..Enabling::default() };
         Imap {
             config,
             out,
@@ -196,7 +197,7 @@ impl Imap {
             running: None,
             state: State::NotAuthenticated,
             channel,
-            enabled: Enabling::default(),
+            enabled,
             compressed: false,
             notifies: false,
             bad_commands: 0,
@@ -273,7 +274,7 @@ impl Imap {
     /// are the connection's, and stay.
     fn unauthenticated(&mut self) {
         self.state = State::NotAuthenticated;
-        self.enabled = Enabling::default();
+        self.enabled = Enabling { dots: self.enabled.dots, ..Enabling::default() };
         self.notifies = false;
     }
 

@@ -95,6 +95,7 @@ impl Imap {
             utf8: before.utf8 || named.utf8,
             rev2: before.rev2 || named.rev2,
             uid_only: before.uid_only || named.uid_only,
+            dots: before.dots,
         };
         let condstore = (newly && self.selected()).then_some(Request::Enable);
         let mailboxes = self.enabled.metadata;

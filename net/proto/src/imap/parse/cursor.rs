@@ -270,12 +270,11 @@ pub(crate) fn named_mailbox(wire: &[u8], names: Names) -> Result<String, Wrong> 
 /// The UTF-8 form of a wire name or pattern.
 fn mailbox_name(wire: &[u8], names: Names) -> Result<String, Wrong> {
     use crate::imap::Code::{Cannot, Limit};
-    let name = match names {
-        Names::Utf7 => {
-            mutf7::decode(wire).map_err(|_| Wrong::No(Cannot, "Mailbox name is not valid modified UTF-7"))?
-        }
-        Names::Utf8 => std::str::from_utf8(wire).map_err(|_| Wrong::Bad("Mailbox name is not valid UTF-8"))?.to_owned(),
+    let name = match names.utf8 {
+        false => mutf7::decode(wire).map_err(|_| Wrong::No(Cannot, "Mailbox name is not valid modified UTF-7"))?,
+        true => std::str::from_utf8(wire).map_err(|_| Wrong::Bad("Mailbox name is not valid UTF-8"))?.to_owned(),
     };
+    let name = names.turned(&name).into_owned();
     if name.len() > MAILBOX_NAME_BYTES_MAX {
         return Err(Wrong::No(Limit, "Mailbox name is too long"));
     }

@@ -80,7 +80,7 @@ pub(crate) enum Command {
     Extension(Vec<Argument>),
 }
 
-/// What ENABLE names.
+/// What ENABLE names, and how names are separated, which no client can change.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Enabling {
     pub(crate) condstore: bool,
@@ -90,12 +90,13 @@ pub(crate) struct Enabling {
     pub(crate) utf8: bool,
     pub(crate) rev2: bool,
     pub(crate) uid_only: bool,
+    pub(crate) dots: bool,
 }
 
 impl Enabling {
     /// How mailbox names are written.
     pub(crate) fn names(self) -> Names {
-        if self.utf8 || self.rev2 { Names::Utf8 } else { Names::Utf7 }
+        Names { utf8: self.utf8 || self.rev2, dots: self.dots }
     }
 }
 

@@ -115,14 +115,14 @@ fn id_and_enable() {
     check(&fields(31), "BAD Too many fields");
     holds(
         "a ENABLE CONDSTORE",
-        "condstore: true, qresync: false, metadata: false, metadata_server: false, utf8: false, rev2: false, uid_only: false }",
+        "condstore: true, qresync: false, metadata: false, metadata_server: false, utf8: false, rev2: false, uid_only: false, dots: false }",
     );
     holds("a ENABLE X-GOOD condstore", "condstore: true, qresync: false");
     holds("a ENABLE X", "condstore: false, qresync: false");
-    holds("a ENABLE UidOnly", "rev2: false, uid_only: true }");
+    holds("a ENABLE UidOnly", "rev2: false, uid_only: true, dots: false }");
     holds(
         "a ENABLE metadata-server Metadata",
-        "metadata: true, metadata_server: true, utf8: false, rev2: false, uid_only: false }",
+        "metadata: true, metadata_server: true, utf8: false, rev2: false, uid_only: false, dots: false }",
     );
     check("a ENABLE", "BAD Missing argument");
     check("a ENABLE ", "BAD Missing capability");

@@ -114,7 +114,7 @@ pub fn list(out: &mut Vec<u8>, listing: &Listing<'_>, name: &str, names: Names) 
     }
     SpecialUse::NAMES.iter().filter(|(one, _)| uses.shares(*one)).for_each(|(_, text)| text::word(out, start, text));
     out.extend_from_slice(b") \"");
-    out.push(SEPARATOR as u8);
+    out.push(names.separator() as u8);
     out.extend_from_slice(b"\" ");
     text::mailbox(out, name, names);
     extended(out, below, old_name, names);
@@ -141,22 +141,33 @@ fn extended(out: &mut Vec<u8>, below: &[&str], old_name: Option<&str>, names: Na
     }
 }
 
-/// `* NAMESPACE (("" "/")) NIL NIL`: one personal namespace without a prefix (RFC 2342 §5).
-pub fn namespace(out: &mut Vec<u8>, others: Option<&str>, names: Names) {
-    out.extend_from_slice(b"* NAMESPACE ((\"\" \"");
-    out.push(SEPARATOR as u8);
-    out.extend_from_slice(b"\")) ");
-    match others {
-        Some(prefix) => {
-            out.extend_from_slice(b"((");
-            text::mailbox(out, prefix, names);
-            out.extend_from_slice(b" \"");
-            out.push(SEPARATOR as u8);
-            out.extend_from_slice(b"\"))");
+/// Prefixes of the namespaces that a client is told of, with `/` between levels (RFC 2342 §5).
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Namespaces<'a> {
+    /// Of the user's own mailboxes.
+    pub personal: &'a str,
+    /// Of those of other users.
+    pub others: Option<&'a str>,
+    /// Of those that belong to nobody.
+    pub shared: Option<&'a str>,
+}
+
+/// `* NAMESPACE (("" "/")) NIL NIL`
+pub fn namespace(out: &mut Vec<u8>, namespaces: &Namespaces<'_>, names: Names) {
+    out.extend_from_slice(b"* NAMESPACE");
+    for prefix in [Some(namespaces.personal), namespaces.others, namespaces.shared] {
+        match prefix {
+            Some(prefix) => {
+                out.extend_from_slice(b" ((");
+                text::mailbox(out, prefix, names);
+                out.extend_from_slice(b" \"");
+                out.push(names.separator() as u8);
+                out.extend_from_slice(b"\"))");
+            }
+            None => out.extend_from_slice(b" NIL"),
         }
-        None => out.extend_from_slice(b"NIL"),
     }
-    out.extend_from_slice(b" NIL\r\n");
+    out.extend_from_slice(b"\r\n");
 }
 
 /// `* STATUS name (MESSAGES 231 UIDNEXT 44292)` with the items that were asked.
@@ -204,7 +215,7 @@ pub(crate) fn mailbox_id(out: &mut Vec<u8>, id: u64) {
 
 /// The untagged lines of SELECT and EXAMINE (RFC 3501 §6.3.1, RFC 7162 §3.1.2.1). With IMAP4rev2 the mailbox is named as LIST would, and nothing is
 /// recent (RFC 9051 §6.3.2).
-pub fn selected(out: &mut Vec<u8>, info: &SelectedInfo, rev2: Option<&str>) {
+pub fn selected(out: &mut Vec<u8>, info: &SelectedInfo, rev2: Option<(&str, Names)>) {
     let permanent = (!info.read_only).then_some(Permanent { flags: info.permanent, new_keywords: info.new_keywords });
     flags_in_use(out, &info.keywords, permanent);
     exists(out, info.exists);
@@ -224,8 +235,8 @@ pub fn selected(out: &mut Vec<u8>, info: &SelectedInfo, rev2: Option<&str>) {
         code(out, &Code::MailboxId(info.mailbox_id));
         out.extend_from_slice(b" Its id.\r\n");
     }
-    if let Some(name) = rev2 {
-        list(out, &Listing::default(), name, Names::Utf8);
+    if let Some((name, names)) = rev2 {
+        list(out, &Listing::default(), name, names);
     }
 }
 
@@ -286,23 +297,25 @@ mod tests {
         check(|out| exists(out, 172), "* 172 EXISTS\r\n");
         check(|out| recent(out, 0), "* 0 RECENT\r\n");
         check(|out| expunge(out, Seq(44)), "* 44 EXPUNGE\r\n");
-        check(
-            |out| namespace(out, Some("shared/"), Names::Utf7),
-            "* NAMESPACE ((\"\" \"/\")) ((shared/ \"/\")) NIL\r\n",
+        check(|out| namespace(out, &Namespaces::default(), Names::UTF7), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+        let (all, dots) = (
+            Namespaces { personal: "INBOX/", others: Some("shared/"), shared: Some("Ours/") },
+            Names { dots: true, ..Names::UTF7 },
         );
-        check(|out| namespace(out, None, Names::Utf7), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+        check(|out| namespace(out, &all, dots), "* NAMESPACE ((INBOX. \".\")) ((shared. \".\")) ((Ours. \".\"))\r\n");
+        check(|out| list(out, &Listing::default(), "a/b.c", dots), "* LIST () \".\" a.b/c\r\n");
         let attributes = ListAttributes::NO_SELECT | ListAttributes::HAS_CHILDREN;
         let listing = Listing { attributes, ..Listing::default() };
-        check(|out| list(out, &listing, "a b", Names::Utf7), "* LIST (\\Noselect \\HasChildren) \"/\" \"a b\"\r\n");
+        check(|out| list(out, &listing, "a b", Names::UTF7), "* LIST (\\Noselect \\HasChildren) \"/\" \"a b\"\r\n");
         let listing = Listing { lsub: true, ..Listing::default() };
-        check(|out| list(out, &listing, "INBOX", Names::Utf7), "* LSUB () \"/\" INBOX\r\n");
+        check(|out| list(out, &listing, "INBOX", Names::UTF7), "* LSUB () \"/\" INBOX\r\n");
         let listing = Listing { xlist: true, ..Listing::default() };
-        check(|out| list(out, &listing, "INBOX", Names::Utf7), "* XLIST (\\Inbox) \"/\" INBOX\r\n");
+        check(|out| list(out, &listing, "INBOX", Names::UTF7), "* XLIST (\\Inbox) \"/\" INBOX\r\n");
         let (attributes, uses) = (ListAttributes::SUBSCRIBED, SpecialUse::SENT | SpecialUse::IMPORTANT);
         let below = &["SUBSCRIBED", "SPECIAL-USE"];
         let listing = Listing { attributes, uses, below, old_name: Some("a"), ..Listing::default() };
         let line = "* LIST (\\Subscribed \\Sent \\Important) \"/\" x (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\") \"OLDNAME\" (a))\r\n";
-        check(|out| list(out, &listing, "x", Names::Utf7), line);
+        check(|out| list(out, &listing, "x", Names::UTF7), line);
     }
 
     #[test]
@@ -310,11 +323,11 @@ mod tests {
         let info = StatusInfo { messages: 231, uid_next: 44292, highest_modseq: 7, ..StatusInfo::default() };
         let two = StatusItems(StatusItems::MESSAGES.0 | StatusItems::UIDNEXT.0);
         check(
-            |out| status(out, "blurdybloop", two, &info, Names::Utf7),
+            |out| status(out, "blurdybloop", two, &info, Names::UTF7),
             "* STATUS blurdybloop (MESSAGES 231 UIDNEXT 44292)\r\n",
         );
         check(
-            |out| status(out, "x", StatusItems::HIGHESTMODSEQ, &info, Names::Utf7),
+            |out| status(out, "x", StatusItems::HIGHESTMODSEQ, &info, Names::UTF7),
             "* STATUS x (HIGHESTMODSEQ 7)\r\n",
         );
     }

@@ -65,14 +65,14 @@ mod tests {
     #[test]
     fn lines() {
         let mut out = Vec::new();
-        let mut line = MetadataLine::new(Some("R&D"), Names::Utf7);
+        let mut line = MetadataLine::new(Some("R&D"), Names::UTF7);
         line.entry(&mut out, "/private/comment", Some(b"two\r\nlines"));
         line.entry(&mut out, "/private/a b", None);
         line.entry(&mut out, "/shared/x", Some(b"\0"));
         line.entry(&mut out, "/shared/y", Some(b""));
         line.end(&mut out);
-        MetadataLine::new(None, Names::Utf7).end(&mut out);
-        metadata_changed(&mut out, None, ["/shared/comment", "/private/comment"], Names::Utf7);
+        MetadataLine::new(None, Names::UTF7).end(&mut out);
+        metadata_changed(&mut out, None, ["/shared/comment", "/private/comment"], Names::UTF7);
         let expect = "* METADATA \"R&-D\" (/private/comment {10}\r\ntwo\r\nlines \"/private/a b\" NIL /shared/x ~{1}\r\n\0 /shared/y \"\")\r\n\
                       * METADATA \"\" /shared/comment /private/comment\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), expect);

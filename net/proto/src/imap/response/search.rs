@@ -220,7 +220,7 @@ mod tests {
             &[],
             "* ESEARCH (TAG \"A1\")\r\n",
         );
-        let of = Correlator { tag: "A1", mailbox: Some(("Entw\u{fc}rfe", UidValidity(7), Names::Utf7)) };
+        let of = Correlator { tag: "A1", mailbox: Some(("Entw\u{fc}rfe", UidValidity(7), Names::UTF7)) };
         let sorted = Results::Sorted(vec![9, 3, 4]);
         let line =
             "* ESEARCH (TAG \"A1\" MAILBOX \"Entw&APw-rfe\" UIDVALIDITY 7) UID MIN 9 MAX 4 COUNT 3 ALL 9,3:4\r\n";

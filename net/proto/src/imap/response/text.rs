@@ -2,8 +2,10 @@
 
 pub use crate::number::number;
 
+use super::SEPARATOR;
 use crate::imap::{date, mutf7};
 use skein_base::{Flags, KeywordMask};
+use std::borrow::Cow;
 
 /// Longest string written between quotes; longer ones are literals, which clients read without looking at each byte.
 const QUOTED_BYTES_MAX: usize = 1024;
@@ -56,17 +58,53 @@ pub fn nstring(out: &mut Vec<u8>, text: Option<&[u8]>) {
 
 /// How mailbox names are written on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
-pub enum Names {
-    /// In modified UTF-7 (RFC 3501 §5.1.3).
-    #[default]
-    Utf7,
-    /// As they are: the client has enabled UTF8=ACCEPT (RFC 6855 §3) or IMAP4rev2 (RFC 9051 §5.1).
-    Utf8,
+pub struct Names {
+    /// As they are: the client has enabled UTF8=ACCEPT (RFC 6855 §3) or IMAP4rev2 (RFC 9051 §5.1). Otherwise in modified UTF-7 (RFC 3501
+    /// §5.1.3).
+    pub utf8: bool,
+    /// The client sees `.` between levels. A `.` within a level is `/` to it, so that each name has one form here and there.
+    pub dots: bool,
+}
+
+impl Names {
+    /// In modified UTF-7, with `/` between levels.
+    pub const UTF7: Names = Names { utf8: false, dots: false };
+    /// As they are.
+    pub const UTF8: Names = Names { utf8: true, dots: false };
+
+    /// What the client sees between levels.
+    pub fn separator(self) -> char {
+        if self.dots { '.' } else { SEPARATOR }
+    }
+
+    /// A name's bytes as the client would send them, without quotes.
+    pub fn wire(self, name: &str) -> Vec<u8> {
+        let mut out = Vec::with_capacity(name.len());
+        match self.utf8 {
+            true => out.extend_from_slice(self.turned(name).as_bytes()),
+            false => mutf7::encode(&self.turned(name), &mut out),
+        }
+        out
+    }
+
+    /// The client's form of a name, or the name of the client's form: it is the same way there and back.
+    pub fn turned(self, name: &str) -> Cow<'_, str> {
+        if !self.dots || !name.contains(['.', '/']) {
+            return Cow::Borrowed(name);
+        }
+        let turned = |c| match c {
+            '.' => '/',
+            '/' => '.',
+            other => other,
+        };
+        Cow::Owned(name.chars().map(turned).collect())
+    }
 }
 
 /// A mailbox name, as an astring.
 pub fn mailbox(out: &mut Vec<u8>, name: &str, names: Names) {
-    if names == Names::Utf8 {
+    let name = &*names.turned(name);
+    if names.utf8 {
         let atom = !name.is_empty() && name.bytes().all(is_astring_char) && !name.eq_ignore_ascii_case("NIL");
         if atom {
             return out.extend_from_slice(name.as_bytes());
@@ -188,7 +226,7 @@ mod tests {
             ("", "\"\""),
             ("NIL", "\"NIL\""),
         ] {
-            assert_eq!(written(|out| mailbox(out, name, Names::Utf7)), wire);
+            assert_eq!(written(|out| mailbox(out, name, Names::UTF7)), wire);
         }
         for (name, wire) in [
             ("INBOX", "INBOX"),
@@ -198,7 +236,12 @@ mod tests {
             ("", "\"\""),
             ("nil", "\"nil\""),
         ] {
-            assert_eq!(written(|out| mailbox(out, name, Names::Utf8)), wire);
+            assert_eq!(written(|out| mailbox(out, name, Names::UTF8)), wire);
+        }
+        let dots = Names { dots: true, ..Names::UTF7 };
+        for (name, wire) in [("INBOX", "INBOX"), ("a/b", "a.b"), ("v1.2/Entwürfe", "\"v1/2.Entw&APw-rfe\"")] {
+            assert_eq!(written(|out| mailbox(out, name, dots)), wire);
+            assert_eq!(dots.turned(&dots.turned(name)), name);
         }
     }
 

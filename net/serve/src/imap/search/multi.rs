@@ -73,7 +73,8 @@ impl Session {
             let (uids, highest) = self.meant((mailbox, view), returns, true, &results, highest);
             if !results.is_empty() && returns.is_told() {
                 let validity = self.look(mailbox, |m| m.validity());
-                let of = Correlator { tag: &returns.tag, mailbox: Some((&name, validity, link.names())) };
+                let of =
+                    Correlator { tag: &returns.tag, mailbox: Some((&self.told_name(&name), validity, link.names())) };
                 response::esearch(link.out(), of, returns, true, &results, highest);
             }
             if open.is_some() {
