@@ -377,7 +377,7 @@ fn mailboxes_by_name() {
     let text = format!(
         "{USERS}[mailbox.'Trash']\nauto = 'subscribe'\nspecial_use = '\\trash'\nautoexpunge = '30 days'\n\
          [mailbox.inbox]\nautoexpunge_max_mails = 1000\n[mailbox.\"Trash/*\"]\nautoexpunge = '1 week'\nautoexpunge_max_mails = 10\n\
-         [mailbox.\"All mail\"]\nspecial_use = '\\Archive \\Important'\n"
+         [mailbox.\"All mail\"]\nspecial_use = '\\Archive \\Important'\n[mailbox.'inbox/x']\nauto = 'create'\n"
     );
     let config = parse(&text);
     let of = |name: &str| MailboxRule::of(&config.mailbox, name).unwrap().clone();
@@ -387,6 +387,7 @@ fn mailboxes_by_name() {
     assert_eq!((of("INBOX").autoexpunge_max_mails, of("INBOX").auto), (Some(1000), MailboxAuto::No));
     assert!(of("Trash/a/b").autoexpunge_seconds == Some(604_800) && of("INBOX").expires() && !of("All mail").expires());
     assert_eq!(of("All mail").special_use, SpecialUse::ARCHIVE | SpecialUse::IMPORTANT);
+    assert_eq!(of("INBOX/x").auto, MailboxAuto::Create);
     // What is shown is TOML that says the same.
     let (_, shown) = config.shown().find(|(row, _)| row.key == "mailbox").unwrap();
     assert_eq!(parse(&format!("{USERS}mailbox = {}", shown.text)).mailbox, config.mailbox);

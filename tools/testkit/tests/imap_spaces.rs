@@ -107,12 +107,14 @@ fn metric(server: &Server, name: &str) -> u64 {
 
 #[test]
 fn messages_above_a_number_leave_behind_a_session() {
-    let server = server("[mailbox.INBOX]\nautoexpunge_max_mails = 3\n[autoexpunge]\nsweep_seconds = 0\n");
+    let server =
+        server("[mailbox.INBOX]\nautoexpunge_max_mails = 3\n[autoexpunge]\nsweep_seconds = 0\n[quota]\nmessages = 5\n");
     let mut lmtp = server.lmtp();
     for n in 0..5 {
         let answers = lmtp.deliver(&["test1", "test2"], format!("Subject: {n}\r\n\r\ny\r\n").as_bytes());
         assert!(answers.expect("a delivery").iter().all(|answer| answer.is_ok()));
     }
+    assert!(!lmtp.deliver(&["test1"], b"Subject: x\r\n\r\n").expect("an answer")[0].is_ok(), "the quota is used up");
     let mut watching = server.login("test1");
     check(&mut watching, "STATUS INBOX (MESSAGES)", &["STATUS INBOX (MESSAGES 5)", "Ok"]);
     watching.command("SELECT INBOX").expect("SELECT").expect_ok();
@@ -124,12 +126,13 @@ fn messages_above_a_number_leave_behind_a_session() {
     });
     assert!(all, "{told:?}");
     check(&mut watching, "UID SEARCH ALL", &["SEARCH 3 4 5", "Ok"]);
+    assert!(lmtp.deliver(&["test1"], b"Subject: x\r\n\r\n").expect("an answer")[0].is_ok(), "there is room again");
     // POP3 sessions are sessions too.
     let mut other = server.login("test2");
     server.pop3_login("test2").command("QUIT").expect("QUIT").expect_ok();
     let left = || ask(&mut other, "STATUS INBOX (MESSAGES)")[0] == "STATUS INBOX (MESSAGES 3)";
     assert!(wait::until(PATIENCE, left));
-    assert_eq!(metric(&server, "skein_autoexpunge_messages_total"), 4);
+    assert!(wait::until(PATIENCE, || metric(&server, "skein_autoexpunge_messages_total") == 4));
     let line = "expunged by autoexpunge user=test1 mailbox=INBOX messages=2";
     assert!(wait::until(PATIENCE, || server.log().contains(line)), "{}", server.log());
 }
@@ -156,7 +159,7 @@ fn messages_of_some_age_leave_in_a_sweep() {
     };
     let mut here = || mailboxes.map(|mailbox| count(&mut client, mailbox));
     assert!(wait::until(PATIENCE, || here() == [true, true, true, false, false]));
-    assert!(metric(&server, "skein_autoexpunge_accounts_total") >= 1);
+    assert!(wait::until(PATIENCE, || metric(&server, "skein_autoexpunge_accounts_total") >= 1));
     // It is for good.
     server.kill();
     server.restart();

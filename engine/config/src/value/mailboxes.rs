@@ -38,8 +38,9 @@ impl Reading<'_> {
         };
         let mut wrong = self.strangers(table, FIELDS, "a mailbox");
         let mut rule = MailboxRule { name: name.get_ref().to_string(), ..MailboxRule::default() };
-        if rule.name.eq_ignore_ascii_case("INBOX") {
-            rule.name = "INBOX".to_owned();
+        let first = rule.name.find('/').unwrap_or(rule.name.len());
+        if rule.name[..first].eq_ignore_ascii_case("INBOX") {
+            rule.name.replace_range(..first, "INBOX");
         }
         if !is_name(&rule.name) {
             wrong.push(
