@@ -1,6 +1,7 @@
 //! A small blocking IMAP client for tests: strict about what it reads, free about what it sends.
 
 mod reply;
+mod tls;
 mod value;
 mod wire;
 
@@ -42,16 +43,44 @@ impl Client {
     /// # Errors
     /// The socket's.
     pub fn connect_unread(addr: SocketAddr) -> io::Result<Client> {
+        Client::open(addr, false)
+    }
+
+    /// The same to a port that speaks TLS from the first byte. Whose certificate it is does not matter.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn connect_tls_unread(addr: SocketAddr) -> io::Result<Client> {
+        Client::open(addr, true)
+    }
+
+    fn open(addr: SocketAddr, tls: bool) -> io::Result<Client> {
         let stream = TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Client { stream: BufReader::new(Wire::new(stream)), last_tag: 0 })
+        let mut client = Client { stream: BufReader::new(Wire::new(stream)), last_tag: 0 };
+        if tls {
+            client.encrypt();
+        }
+        Ok(client)
     }
 
     /// The socket, for what the client does not do.
     pub fn socket(&self) -> &TcpStream {
         &self.stream.get_ref().socket
+    }
+
+    /// Speaks TLS from here on, after the server's OK to STARTTLS.
+    pub fn encrypt(&mut self) {
+        assert!(self.stream.buffer().is_empty(), "nothing follows the OK in plain text");
+        self.stream.get_mut().encrypt();
+    }
+
+    /// Speaks DEFLATE from here on, after the server's OK to COMPRESS.
+    pub fn deflate(&mut self) {
+        assert!(self.stream.buffer().is_empty(), "nothing follows the OK uncompressed");
+        self.stream.get_mut().compress();
     }
 
     /// Compresses from here on (RFC 4978).
@@ -60,10 +89,10 @@ impl Client {
     /// The connection's, and `InvalidData` when the server refuses.
     pub fn compress(&mut self) -> io::Result<()> {
         let reply = self.command("COMPRESS DEFLATE")?;
-        if !reply.is_ok() || !self.stream.buffer().is_empty() {
+        if !reply.is_ok() {
             return Err(bad("COMPRESS", format!("{reply:?}").as_bytes()));
         }
-        self.stream.get_mut().compress();
+        self.deflate();
         Ok(())
     }
 
