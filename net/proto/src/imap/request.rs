@@ -564,7 +564,7 @@ impl FetchItems {
         self.list.iter().any(|item| match item {
             FetchItem::Section(section) => !section.peek,
             FetchItem::Binary(section) => !section.peek,
-            FetchItem::Rfc822 | FetchItem::Rfc822Text => true,
+            FetchItem::Rfc822 { peek } | FetchItem::Rfc822Text { peek } => !peek,
             _ => false,
         })
     }
@@ -610,11 +610,17 @@ pub enum FetchItem {
         lazy: bool,
     },
     /// `RFC822`: the text of `BODY[]` under its old name
-    Rfc822,
+    Rfc822 {
+        /// `RFC822.PEEK` (RFC 1730 §6.4.5), which Outlook still asks for: `\Seen` is not set.
+        peek: bool,
+    },
     /// `RFC822.HEADER`: `BODY.PEEK[HEADER]` under its old name
     Rfc822Header,
     /// `RFC822.TEXT`: `BODY[TEXT]` under its old name
-    Rfc822Text,
+    Rfc822Text {
+        /// `RFC822.TEXT.PEEK`
+        peek: bool,
+    },
     /// `BODY[..]` and `BODY.PEEK[..]`
     Section(BodySection),
     /// `BINARY[..]` and `BINARY.PEEK[..]` (RFC 3516)
@@ -838,8 +844,10 @@ mod tests {
         check(binary(false), true);
         check(binary(true), false);
         check(FetchItem::BinarySize(vec![1]), false);
-        check(FetchItem::Rfc822, true);
-        check(FetchItem::Rfc822Text, true);
+        check(FetchItem::Rfc822 { peek: false }, true);
+        check(FetchItem::Rfc822 { peek: true }, false);
+        check(FetchItem::Rfc822Text { peek: false }, true);
+        check(FetchItem::Rfc822Text { peek: true }, false);
         check(FetchItem::Rfc822Header, false);
         check(FetchItem::Body, false);
     }

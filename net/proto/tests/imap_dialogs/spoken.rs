@@ -161,10 +161,11 @@ fn reply(question: &str, outcome: &str, untagged: &[String]) -> String {
         ("OK", "Select") => selected(outcome, untagged),
         ("OK", "Status") => status_words(untagged),
         ("OK", _) => {
-            let moved = untagged.iter().filter_map(|line| line.strip_prefix("* OK ["));
-            let told =
-                text.strip_prefix('[').into_iter().chain(moved).map(|rest| rest.split_once(']').expect("a code").0);
-            let mut told = told.filter(|code| !code.starts_with("CLOSED") && !code.starts_with("PERMANENTFLAGS"));
+            // UIDs are told ahead of the EXPUNGE lines.
+            let ahead = untagged.iter().filter_map(|line| line.strip_prefix("* OK ["));
+            let ahead = ahead.filter(|code| code.starts_with("COPYUID") || code.starts_with("APPENDUID"));
+            let told = text.strip_prefix('[').into_iter().chain(ahead);
+            let mut told = told.map(|rest| rest.split_once(']').expect("a code").0);
             told.next().map_or("Done".into(), |code| format!("Code {code}"))
         }
         ("NO", _) if text.starts_with('[') => format!("NoCode {}", &text[1..]),

@@ -97,12 +97,16 @@ impl Session {
                     Ok(()) => {}
                     Err(Failure::Gone(error)) => return Err(error),
                     // Found before the line was begun.
-                    Err(Failure::UnknownEncoding) => failed.unknown_encoding += 1,
+                    Err(Failure::UnknownEncoding) => {
+                        self.tell_seen(mailbox, wanted, items, link);
+                        failed.unknown_encoding += 1;
+                    }
                     // Part of the line is with the client already: there is no way back.
                     Err(Failure::Store(error)) if link.drains() != drains => return Err(io::Error::other(error)),
                     Err(Failure::Store(error)) => {
                         crate::failure::log(&error);
                         link.out().truncate(start);
+                        self.tell_seen(mailbox, wanted, items, link);
                         failed.unread += 1;
                     }
                 }
@@ -223,6 +227,22 @@ impl Session {
         Ok(())
     }
 
+    /// The message is not answered, but this FETCH has set its `\Seen`: that is told all the same (RFC 3501 §7.4.2).
+    fn tell_seen(&self, mailbox: MailboxId, wanted: &Wanted, items: &FetchItems, link: &mut Link<'_>) {
+        if !wanted.flags_changed {
+            return;
+        }
+        let mut line = begin_line(link.uid_only(), &wanted.seen, link.out());
+        if items.has(&FetchItem::Uid) {
+            line.uid(link.out(), wanted.seen.row.uid);
+        }
+        self.write_flags_item(mailbox, wanted, &mut line, link.out());
+        if link.condstore() || items.has(&FetchItem::ModSeq) {
+            line.modseq(link.out(), wanted.seen.row.modseq);
+        }
+        line.end(link.out());
+    }
+
     async fn answer_item(
         &self,
         mailbox: MailboxId,
@@ -249,9 +269,9 @@ impl Session {
             FetchItem::Envelope => render(message, Rendered::Envelope, "ENVELOPE", line, out).await?,
             FetchItem::Body => render(message, Rendered::Body, "BODY", line, out).await?,
             FetchItem::BodyStructure => render(message, Rendered::BodyStructure, "BODYSTRUCTURE", line, out).await?,
-            FetchItem::Rfc822 => self.section(message, item, &whole(What::Whole), None, line, link).await?,
+            FetchItem::Rfc822 { .. } => self.section(message, item, &whole(What::Whole), None, line, link).await?,
             FetchItem::Rfc822Header => self.section(message, item, &whole(What::Header), None, line, link).await?,
-            FetchItem::Rfc822Text => self.section(message, item, &whole(What::Text), None, line, link).await?,
+            FetchItem::Rfc822Text { .. } => self.section(message, item, &whole(What::Text), None, line, link).await?,
             FetchItem::Section(asked) => {
                 self.section(message, item, &section_of(asked), asked.partial, line, link).await?;
             }

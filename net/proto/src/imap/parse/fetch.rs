@@ -134,9 +134,11 @@ fn item(c: &mut Cursor<'_>, list: &mut Vec<FetchItem>, macros: bool) -> Result<(
         "X-GUID" => FetchItem::Guid,
         "PREVIEW" => preview(c, PreviewForm::Preview)?,
         "SNIPPET" => preview(c, PreviewForm::SnippetFuzzy)?,
-        "RFC822" => FetchItem::Rfc822,
+        "RFC822" => FetchItem::Rfc822 { peek: false },
+        "RFC822.PEEK" => FetchItem::Rfc822 { peek: true },
         "RFC822.HEADER" => FetchItem::Rfc822Header,
-        "RFC822.TEXT" => FetchItem::Rfc822Text,
+        "RFC822.TEXT" => FetchItem::Rfc822Text { peek: false },
+        "RFC822.TEXT.PEEK" => FetchItem::Rfc822Text { peek: true },
         _ => return Err(Wrong::Bad("Unknown FETCH item")),
     };
     add(list, item)

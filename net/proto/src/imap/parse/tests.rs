@@ -378,7 +378,11 @@ fn fetches() {
     check_items("ALL", "Flags, InternalDate, Rfc822Size, Envelope");
     check_items("full", "Flags, InternalDate, Rfc822Size, Envelope, Body");
     check_items("(BODY BODYSTRUCTURE MODSEQ)", "Body, BodyStructure, ModSeq");
-    check_items("(RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE)", "Rfc822, Rfc822Header, Rfc822Text, Rfc822Size");
+    check_items("(RFC822.PEEK rfc822.text.peek)", "Rfc822 { peek: true }, Rfc822Text { peek: true }");
+    check_items(
+        "(RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE)",
+        "Rfc822 { peek: false }, Rfc822Header, Rfc822Text { peek: false }, Rfc822Size",
+    );
     let section = |path: &str, text: &str, partial: &str, peek: bool| {
         format!("Section(BodySection {{ path: {path}, text: {text}, partial: {partial}, peek: {peek} }})")
     };

@@ -134,9 +134,9 @@ impl FetchLine {
     pub fn body(&mut self, out: &mut Vec<u8>, item: &FetchItem, bytes: u64) {
         match item {
             FetchItem::Section(section) => return self.section(out, section, bytes),
-            FetchItem::Rfc822 => self.name(out, "RFC822 "),
+            FetchItem::Rfc822 { .. } => self.name(out, "RFC822 "),
             FetchItem::Rfc822Header => self.name(out, "RFC822.HEADER "),
-            FetchItem::Rfc822Text => self.name(out, "RFC822.TEXT "),
+            FetchItem::Rfc822Text { .. } => self.name(out, "RFC822.TEXT "),
             other => panic!("{other:?} has no body"),
         }
         text::literal_head(out, bytes);
@@ -240,7 +240,7 @@ mod tests {
         line.modseq(&mut out, ModSeq(65402));
         line.internal_date(&mut out, 837_596_665);
         line.size(&mut out, 4286);
-        line.body(&mut out, &FetchItem::Rfc822Text, 1);
+        line.body(&mut out, &FetchItem::Rfc822Text { peek: false }, 1);
         out.push(b'(');
         line.uid(&mut out, Uid(9));
         line.end(&mut out);
