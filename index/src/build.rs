@@ -1,7 +1,7 @@
 //! Rows in, the bytes of a snapshot out.
 
 use crate::format::{ALIGN, HEADER_BYTES, SectionRow, UNIQUE_ID_BYTES, encode_header, section};
-use crate::{Row, SnapshotHead};
+use crate::{Row, Run, SnapshotHead};
 use skein_base::{ModSeq, Uid};
 
 /// Makes a snapshot, row by row. Keeps the columns in memory (93 bytes a row); the cache heap, which is most of a
@@ -17,6 +17,7 @@ pub struct SnapshotBuilder {
     extra: Vec<u8>,
     /// The table and the text.
     unique_ids: (Vec<u8>, Vec<u8>),
+    values: Vec<u8>,
     heap: Vec<u8>,
     /// Bytes of the heap that were taken out.
     heap_taken: u64,
@@ -43,6 +44,7 @@ impl SnapshotBuilder {
             expunged: Vec::new(),
             extra: Vec::new(),
             unique_ids: Default::default(),
+            values: Vec::new(),
             heap: Vec::new(),
             heap_taken: 0,
         }
@@ -108,6 +110,20 @@ impl SnapshotBuilder {
         table.extend_from_slice(&end.to_le_bytes());
     }
 
+    /// Adds a column of values: runs ascend and do not overlap. Names ascend too.
+    pub fn values(&mut self, name: &str, runs: &[Run]) {
+        let len = u16::try_from(name.len()).expect("names of columns are bounded far below 64 KiB");
+        self.values.extend_from_slice(&len.to_le_bytes());
+        self.values.extend_from_slice(name.as_bytes());
+        self.values.extend_from_slice(&(runs.len() as u32).to_le_bytes());
+        for run in runs {
+            self.values.extend_from_slice(&run.first.0.to_le_bytes());
+            self.values.extend_from_slice(&run.last.0.to_le_bytes());
+            self.values.extend_from_slice(&run.value.to_le_bytes());
+            self.values.extend_from_slice(&run.modseq.0.to_le_bytes());
+        }
+    }
+
     /// Bytes kept beside the columns, whatever they mean to the caller.
     pub fn extra(&mut self, bytes: &[u8]) {
         self.extra = bytes.to_vec();
@@ -153,8 +169,12 @@ impl SnapshotBuilder {
             unique_ids.extend_from_slice(&table);
             unique_ids.extend_from_slice(&text);
         }
-        let last =
-            [(section::EXPUNGED, self.expunged), (section::EXTRA, self.extra), (section::UNIQUE_IDS, unique_ids)];
+        let last = [
+            (section::EXPUNGED, self.expunged),
+            (section::EXTRA, self.extra),
+            (section::UNIQUE_IDS, unique_ids),
+            (section::VALUES, self.values),
+        ];
         for (id, bytes) in columns.chain(others).chain(last) {
             let is_column = section::COLUMNS.iter().any(|(column, _)| *column == id);
             if bytes.is_empty() && !is_column {

@@ -1,7 +1,7 @@
 //! Snapshots into files: written beside, synced, and put in place by rename, so that a reader
 //! sees the old one or the new one, whole.
 
-use crate::{Row, SnapshotBuilder, SnapshotHead};
+use crate::{Row, Run, SnapshotBuilder, SnapshotHead};
 use skein_base::seam::Disk;
 use skein_base::{ModSeq, Uid};
 use std::io;
@@ -59,6 +59,11 @@ impl<D: Disk> SnapshotWriter<D> {
     /// As [`SnapshotBuilder::unique_id`].
     pub fn unique_id(&mut self, uid: Uid, id: &str) {
         self.builder.unique_id(uid, id);
+    }
+
+    /// As [`SnapshotBuilder::values`].
+    pub fn values(&mut self, name: &str, runs: &[Run]) {
+        self.builder.values(name, runs);
     }
 
     /// As [`SnapshotBuilder::extra`].

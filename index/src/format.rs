@@ -19,6 +19,8 @@ pub(crate) const ALIGN: usize = 64;
 pub(crate) const EXPUNGED_BYTES: usize = 16;
 /// Bytes of one row of the table of unique ids.
 pub(crate) const UNIQUE_ID_BYTES: usize = 8;
+/// Bytes of one run of a column of values.
+pub(crate) const RUN_BYTES: usize = 24;
 /// Bytes of one row of the table of cache entries.
 pub(crate) const CACHE_ENTRY_BYTES: usize = 16;
 
@@ -60,6 +62,9 @@ pub(crate) mod section {
     pub const CACHE: u32 = 14;
     /// Count u32; UID u32 and end in the text u32 each, ascending; the text. Absent when no message has one.
     pub const UNIQUE_IDS: u32 = 15;
+    /// For each column of values: bytes of its name u16, the name, count of runs u32, and each run: first UID u32, last UID u32, value u64,
+    /// modseq u64, ascending. Absent when there is no column.
+    pub const VALUES: u32 = 16;
     /// The columns that each row has a cell in: section and bytes of a cell.
     pub const COLUMNS: [(u32, usize); 9] = [
         (UID, 4),

@@ -25,4 +25,4 @@ pub use build::SnapshotBuilder;
 pub use error::SnapshotError;
 pub use file::{Beside, SnapshotWriter, write_beside};
 pub use format::{BODY_ADDR_BYTES, SNAPSHOT_VERSION, SnapshotHead};
-pub use snapshot::{Expunged, Row, Snapshot, read_head};
+pub use snapshot::{Expunged, Row, Run, Snapshot, read_head};

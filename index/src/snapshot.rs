@@ -1,7 +1,8 @@
 //! A snapshot read in place.
 
 use crate::format::{
-    CACHE_ENTRY_BYTES, EXPUNGED_BYTES, SectionRow, UNIQUE_ID_BYTES, array_at, decode_header, section, u32_at, u64_at,
+    CACHE_ENTRY_BYTES, EXPUNGED_BYTES, RUN_BYTES, SectionRow, UNIQUE_ID_BYTES, array_at, decode_header, section,
+    u32_at, u64_at,
 };
 use crate::{BODY_ADDR_BYTES, SnapshotError, SnapshotHead};
 use skein_base::{Flags, Guid, KeywordMask, ModSeq, Uid};
@@ -41,6 +42,19 @@ pub struct Expunged {
     pub last: Uid,
 }
 
+/// Messages that have the same value in a column.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Run {
+    /// Lowest UID.
+    pub first: Uid,
+    /// Highest UID.
+    pub last: Uid,
+    /// What they have.
+    pub value: u64,
+    /// Since when.
+    pub modseq: ModSeq,
+}
+
 /// A mailbox as it was at [`SnapshotHead::true_to`]. Everything but the cache entries was checked when it was opened;
 /// those are checked one by one.
 #[derive(Clone, Debug)]
@@ -71,6 +85,7 @@ struct Columns {
     /// The table of unique ids, and their text.
     unique_ids: Range<usize>,
     unique_id_text: Range<usize>,
+    values: Range<usize>,
     heap: Range<usize>,
 }
 
@@ -102,6 +117,7 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
             extra: part(section::EXTRA)?.unwrap_or_default(),
             unique_ids,
             unique_id_text,
+            values: part(section::VALUES)?.unwrap_or_default(),
             heap: part(section::CACHE)?.unwrap_or_default(),
         };
         let names = part(section::KEYWORD_NAMES)?.unwrap_or_default();
@@ -112,6 +128,9 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
         }
         if !snapshot.columns.expunged.len().is_multiple_of(EXPUNGED_BYTES) {
             return Err(bad(section::EXPUNGED));
+        }
+        if !Values(&snapshot.map[snapshot.columns.values.clone()]).is_whole() {
+            return Err(bad(section::VALUES));
         }
         Ok(snapshot)
     }
@@ -286,6 +305,12 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
         std::str::from_utf8(text).ok()
     }
 
+    /// The columns of values, in the order of their names.
+    pub fn values(&self) -> impl Iterator<Item = (&str, impl ExactSizeIterator<Item = Run> + '_)> {
+        let columns = Values(&self.map[self.columns.values.clone()]);
+        columns.map_while(|column| column.map(|(name, runs)| (name, runs.chunks_exact(RUN_BYTES).map(run))))
+    }
+
     /// The bytes kept beside the columns; empty when there were none.
     pub fn extra(&self) -> &[u8] {
         &self.map[self.columns.extra.clone()]
@@ -298,6 +323,61 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
 
     fn cells<const N: usize>(&self, column: &Range<usize>) -> impl ExactSizeIterator<Item = [u8; N]> + '_ {
         self.map[column.clone()].chunks_exact(N).map(|cell| cell.try_into().expect("N bytes"))
+    }
+}
+
+/// Columns of values, one after the other: name, and bytes of runs. `None` for what is none, and nothing behind it.
+struct Values<'a>(&'a [u8]);
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Option<(&'a str, &'a [u8])>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.0.is_empty()).then(|| {
+            let column = self.column();
+            if column.is_none() {
+                self.0 = &[];
+            }
+            column
+        })
+    }
+}
+
+impl<'a> Values<'a> {
+    fn column(&mut self) -> Option<(&'a str, &'a [u8])> {
+        let (len, rest) = self.0.split_first_chunk()?;
+        let (name, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
+        let (count, rest) = rest.split_first_chunk()?;
+        let bytes = usize::try_from(u32::from_le_bytes(*count)).ok()?.checked_mul(RUN_BYTES)?;
+        let (runs, rest) = rest.split_at_checked(bytes)?;
+        self.0 = rest;
+        Some((std::str::from_utf8(name).ok()?, runs))
+    }
+
+    fn is_whole(self) -> bool {
+        let mut before = None;
+        for column in self {
+            let Some((name, runs)) = column else { return false };
+            let runs = || runs.chunks_exact(RUN_BYTES).map(run);
+            let follow = runs().zip(runs().skip(1)).all(|(one, next)| one.last < next.first);
+            if !follow || runs().any(|run| run.first > run.last || run.first.0 == 0) {
+                return false;
+            }
+            // Two of one name would be one column to whoever reads them.
+            if before.replace(name).is_some_and(|before| before >= name) {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn run(bytes: &[u8]) -> Run {
+    Run {
+        first: Uid(u32_at(bytes, 0)),
+        last: Uid(u32_at(bytes, 4)),
+        value: u64_at(bytes, 8),
+        modseq: ModSeq(u64_at(bytes, 16)),
     }
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use skein_base::{AccountId, Flags, Guid, KeywordMask, LogPos, MailboxId, ModSeq, Uid, UidValidity};
 use skein_index::{
-    ACCOUNT_VERSION, ACCOUNT_VERSION_PLAIN, AccountSnapshot, BodiesAre, Expunged, Row, Snapshot, SnapshotBuilder,
+    ACCOUNT_VERSION, ACCOUNT_VERSION_PLAIN, AccountSnapshot, BodiesAre, Expunged, Row, Run, Snapshot, SnapshotBuilder,
     SnapshotError, SnapshotHead,
 };
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ struct Model {
     extra: Vec<u8>,
     /// By UID, of any that may have a row.
     unique_ids: BTreeMap<u32, String>,
+    values: BTreeMap<String, Vec<Run>>,
 }
 
 impl Model {
@@ -29,6 +30,7 @@ impl Model {
         self.expunged.iter().for_each(|e| builder.expunged(e.modseq, e.first, e.last));
         builder.extra(&self.extra);
         self.unique_ids.iter().for_each(|(uid, id)| builder.unique_id(Uid(*uid), id));
+        self.values.iter().for_each(|(name, runs)| builder.values(name, runs));
         builder.into_bytes()
     }
 
@@ -47,6 +49,8 @@ impl Model {
         assert!(snapshot.keyword_names().iter().map(|n| &**n).eq(self.names.iter().map(String::as_str)));
         assert!(snapshot.expunged().eq(self.expunged.iter().copied()));
         assert_eq!(snapshot.extra(), self.extra);
+        let values = snapshot.values().map(|(name, runs)| (name.to_owned(), runs.collect::<Vec<_>>()));
+        assert!(values.eq(self.values.clone()));
         for uid in (0..40).chain([u32::MAX]) {
             let below = self.rows.iter().filter(|(row, _)| row.uid.0 < uid).count();
             assert_eq!(snapshot.lower_bound(Uid(uid)) as usize, below);
@@ -93,20 +97,34 @@ fn row() -> impl Strategy<Value = (Row, Vec<u8>)> {
     })
 }
 
+/// Runs whose UIDs are still the gaps to those before.
+fn values() -> impl Strategy<Value = BTreeMap<String, Vec<Run>>> {
+    let runs = prop::collection::vec((1u32..5, 0u32..9, any::<u64>(), any::<u64>()), 0..6).prop_map(|runs| {
+        let mut last = 0;
+        let run = |(gap, more, value, modseq)| {
+            let first = last + gap;
+            last = first + more;
+            Run { first: Uid(first), last: Uid(last), value, modseq: ModSeq(modseq) }
+        };
+        runs.into_iter().map(run).collect()
+    });
+    prop::collection::btree_map("[a-zé/]{0,9}", runs, 0..4)
+}
+
 fn model() -> impl Strategy<Value = Model> {
     let names = prop::collection::vec("[a-z$é]{0,12}", 0..6);
     let expunged = prop::collection::vec(any::<(u64, u32, u32)>(), 0..5);
     let extra = prop::collection::vec(any::<u8>(), 0..30);
     let unique_ids = prop::collection::btree_map(1u32..40, "[!-~]{0,70}", 0..9);
-    (head(), prop::collection::vec(row(), 0..40), names, expunged, extra, unique_ids).prop_map(
-        |(head, mut rows, names, expunged, extra, unique_ids)| {
+    (head(), prop::collection::vec(row(), 0..40), names, expunged, extra, unique_ids, values()).prop_map(
+        |(head, mut rows, names, expunged, extra, unique_ids, values)| {
             let mut uid = 0;
             for (row, _) in &mut rows {
                 uid += row.uid.0;
                 row.uid = Uid(uid);
             }
             let expunged = expunged.iter().map(|e| Expunged { modseq: ModSeq(e.0), first: Uid(e.1), last: Uid(e.2) });
-            Model { head, rows, names, expunged: expunged.collect(), extra, unique_ids }
+            Model { head, rows, names, expunged: expunged.collect(), extra, unique_ids, values }
         },
     )
 }
@@ -118,6 +136,7 @@ fn look_at_all(snapshot: &Snapshot<&[u8]>) {
         let _ = snapshot.unique_id(snapshot.uid(row));
     }
     let _ = (snapshot.expunged().count(), snapshot.extra(), snapshot.keyword_names());
+    let _ = snapshot.values().map(|(name, runs)| name.len() + runs.count()).sum::<usize>();
 }
 
 proptest! {
@@ -238,6 +257,66 @@ fn golden() -> Model {
         expunged: vec![Expunged { modseq: ModSeq(999), first: Uid(1), last: Uid(2) }],
         extra: b"beside".to_vec(),
         unique_ids: BTreeMap::new(),
+        values: BTreeMap::new(),
+    }
+}
+
+/// The same with columns of values, as `testdata/v1/values.idx` has them.
+fn golden_with_values() -> Model {
+    let run = |(first, last, value, modseq)| Run { first: Uid(first), last: Uid(last), value, modseq: ModSeq(modseq) };
+    let values = [
+        ("keep/refused", vec![(3, 6, 1, 1001), (7, 7, u64::MAX, 1003)]),
+        ("seen/zoë@example.org", vec![(1, 9, 1, 1002)]),
+    ];
+    let values = values.map(|(name, runs)| (name.to_owned(), runs.into_iter().map(run).collect())).into();
+    Model { values, ..golden() }
+}
+
+#[test]
+fn values_of_version_1_stay_readable() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/v1/values.idx");
+    if std::env::var_os("SKEIN_WRITE_GOLDEN").is_some() {
+        std::fs::write(&path, golden_with_values().bytes()).unwrap();
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    golden_with_values().assert_is(&Snapshot::open(&bytes[..]).unwrap());
+    assert_eq!(bytes, golden_with_values().bytes(), "the same version writes the same bytes");
+}
+
+/// Bytes of a section, which are changed and whose checksums are made right again.
+fn with_section(id: u8, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    let mut bytes = golden_with_values().bytes();
+    let table = (0..16).map(|i| 96 + 24 * i).find(|at| bytes[*at] == id).unwrap();
+    let at = u64::from_le_bytes(bytes[table + 8..table + 16].try_into().unwrap()) as usize;
+    let len = u64::from_le_bytes(bytes[table + 16..table + 24].try_into().unwrap()) as usize;
+    change(&mut bytes[at..at + len]);
+    let crc = crc32c::crc32c(&bytes[at..at + len]);
+    bytes[table + 4..table + 8].copy_from_slice(&crc.to_le_bytes());
+    let crc = crc32c::crc32c(&bytes[..508]);
+    bytes[508..512].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn values_that_are_none_are_refused() {
+    // Bytes of the first name, the name, the count; the first run, the second one; the second name.
+    let count = 2 + "keep/refused".len();
+    let (first, second) = (count + 4, count + 4 + 24);
+    let cases: [(&str, usize, &[u8]); 9] = [
+        ("a name past the end", 0, &[0xff, 0xff]),
+        ("a name that is no UTF-8", 2, &[0xff]),
+        ("more runs than there are", count, &[9]),
+        ("more runs than there can be", count, &[0xff; 4]),
+        ("fewer runs than there are", count, &[1]),
+        ("UID 0", first, &[0]),
+        ("an end before its beginning", first + 4, &[2]),
+        ("runs that overlap", second, &[6]),
+        ("names that do not ascend", 2, b"zzzz"),
+    ];
+    for (what, at, wrong) in cases {
+        let bytes = with_section(16, |section| section[at..at + wrong.len()].copy_from_slice(wrong));
+        let refused = Snapshot::open(&bytes[..]).map(drop);
+        assert_eq!(refused, Err(SnapshotError::Section { id: 16 }), "{what}");
     }
 }
 
