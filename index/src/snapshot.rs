@@ -129,7 +129,7 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
         if !snapshot.columns.expunged.len().is_multiple_of(EXPUNGED_BYTES) {
             return Err(bad(section::EXPUNGED));
         }
-        if !Values(&snapshot.map[snapshot.columns.values.clone()]).is_whole() {
+        if !are_whole(Values(&snapshot.map[snapshot.columns.values.clone()])) {
             return Err(bad(section::VALUES));
         }
         Ok(snapshot)
@@ -353,23 +353,23 @@ impl<'a> Values<'a> {
         self.0 = rest;
         Some((std::str::from_utf8(name).ok()?, runs))
     }
+}
 
-    fn is_whole(self) -> bool {
-        let mut before = None;
-        for column in self {
-            let Some((name, runs)) = column else { return false };
-            let runs = || runs.chunks_exact(RUN_BYTES).map(run);
-            let follow = runs().zip(runs().skip(1)).all(|(one, next)| one.last < next.first);
-            if !follow || runs().any(|run| run.first > run.last || run.first.0 == 0) {
-                return false;
-            }
-            // Two of one name would be one column to whoever reads them.
-            if before.replace(name).is_some_and(|before| before >= name) {
-                return false;
-            }
+fn are_whole(columns: Values<'_>) -> bool {
+    let mut before = None;
+    for column in columns {
+        let Some((name, runs)) = column else { return false };
+        let runs = || runs.chunks_exact(RUN_BYTES).map(run);
+        let follow = runs().zip(runs().skip(1)).all(|(one, next)| one.last < next.first);
+        if !follow || runs().any(|run| run.first > run.last || run.first.0 == 0) {
+            return false;
         }
-        true
+        // Two of one name would be one column to whoever reads them.
+        if before.replace(name).is_some_and(|before| before >= name) {
+            return false;
+        }
     }
+    true
 }
 
 fn run(bytes: &[u8]) -> Run {

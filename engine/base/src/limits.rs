@@ -34,6 +34,14 @@ pub const METADATA_NAME_BYTES_MAX: usize = 512;
 pub const METADATA_ENTRIES_MAX: usize = 100;
 /// Bytes of all annotations of an account, names and values: they are in memory while it is open, and each checkpoint writes them.
 pub const METADATA_ACCOUNT_BYTES_MAX: usize = 1024 * 1024;
+/// Columns of values that the messages of a mailbox have: as many as its list may name people, each with a `\Seen` of his own.
+pub const COLUMNS_PER_MAILBOX_MAX: usize = 256;
+/// Bytes of a column's name: an extension's, a `/`, and what may be a user's name.
+pub const COLUMN_NAME_BYTES_MAX: usize = USER_NAME_BYTES_MAX + 66;
+/// Runs of all columns of a mailbox. They are in memory with it, 24 bytes each in its snapshot: 24 MiB.
+pub const VALUE_RUNS_PER_MAILBOX_MAX: usize = 1 << 20;
+/// Runs of values that come along with a copy, 16 bytes each: what is above stays behind, so that the record stays far below its bound.
+pub const VALUE_RUNS_COPIED_MAX: usize = 1 << 17;
 /// Keys in one SEARCH.
 pub const SEARCH_KEYS_MAX: usize = 4096;
 /// Bytes of one message, by default. Settings may lower or raise it.

@@ -147,6 +147,12 @@ fn mailbox(bytes: &[u8], tell: Tell<'_>) -> u64 {
         });
         damage += u64::from(addr.is_none()) + u64::from(matches!(cache, Err(SnapshotError::Cache { .. })));
     }
+    for (name, runs) in snapshot.values() {
+        for run in runs {
+            let fact = Fact::new("value").text("column", name).number("first", run.first.0).number("last", run.last.0);
+            tell(fact.number("value", run.value).number("modseq", run.modseq.0));
+        }
+    }
     for gone in snapshot.expunged() {
         let fact = Fact::new("expunged").number("modseq", gone.modseq.0);
         tell(fact.number("first", gone.first.0).number("last", gone.last.0));

@@ -36,6 +36,17 @@ pub enum StoreMode {
     Remove,
 }
 
+/// Messages that get the same value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ValueRun {
+    /// Lowest UID.
+    pub first: Uid,
+    /// Highest UID.
+    pub last: Uid,
+    /// What they get; 0 is what those have that were given nothing.
+    pub value: u64,
+}
+
 /// One change of one account.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Op {
@@ -131,6 +142,15 @@ pub enum Op {
         /// Its value from now on; `None` when it goes.
         value: Option<Box<[u8]>>,
     },
+    /// Messages get values in a column of their own kind.
+    SetValues {
+        /// Where.
+        mailbox: MailboxId,
+        /// The column's name.
+        column: Box<str>,
+        /// Which messages have what from now on; ascending, none overlapping the one before.
+        runs: Vec<ValueRun>,
+    },
     /// POP3 clients know a message by an id that is not made of its columns: it came with it from another server
     /// (RFC 1939 §7).
     SetUniqueId {
@@ -158,6 +178,7 @@ impl Op {
             | Op::Store { mailbox, .. }
             | Op::Expunge { mailbox, .. }
             | Op::ClaimRecent { mailbox, .. }
+            | Op::SetValues { mailbox, .. }
             | Op::SetUniqueId { mailbox, .. } => Some(*mailbox),
             _ => None,
         }
@@ -177,6 +198,7 @@ const END_ACCOUNT: u8 = 10;
 const SET_UNIQUE_ID: u8 = 11;
 const SET_SPECIAL_USE: u8 = 12;
 const SET_METADATA: u8 = 13;
+const SET_VALUES: u8 = 14;
 
 /// The oldest segment that a body named by these ops reaches back to; 0 for a body in chunks, which may begin anywhere, and
 /// `u64::MAX` when they name none in the log.
@@ -328,6 +350,17 @@ impl Writer {
                     self.bytes(value);
                 }
             }
+            Op::SetValues { mailbox, column, runs } => {
+                self.u8(SET_VALUES);
+                self.u32(mailbox.0);
+                self.text(column);
+                self.u32(runs.len() as u32);
+                for run in runs {
+                    self.u32(run.first.0);
+                    self.u32(run.last.0);
+                    self.u64(run.value);
+                }
+            }
             Op::SetUniqueId { mailbox, uid, id } => {
                 self.u8(SET_UNIQUE_ID);
                 self.u32(mailbox.0);
@@ -408,6 +441,19 @@ impl Reader<'_> {
         Some(set)
     }
 
+    fn value_runs(&mut self) -> Option<Vec<ValueRun>> {
+        let (count, mut runs, mut above) = (self.u32()?, Vec::new(), 0);
+        for _ in 0..count {
+            let run = ValueRun { first: Uid(self.u32()?), last: Uid(self.u32()?), value: self.u64()? };
+            if run.first.0 <= above || run.first > run.last {
+                return None;
+            }
+            above = run.last.0;
+            runs.push(run);
+        }
+        Some(runs)
+    }
+
     fn op(&mut self) -> Option<Op> {
         let mailbox = |r: &mut Self| r.u32().map(MailboxId);
         Some(match self.u8()? {
@@ -453,6 +499,7 @@ impl Reader<'_> {
                     _ => return None,
                 },
             },
+            SET_VALUES => Op::SetValues { mailbox: mailbox(self)?, column: self.text()?, runs: self.value_runs()? },
             SET_UNIQUE_ID => Op::SetUniqueId {
                 mailbox: mailbox(self)?,
                 uid: Uid(self.u32()?),

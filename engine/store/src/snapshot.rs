@@ -107,6 +107,7 @@ impl Mailbox {
             set.insert_range(step.first.0.min(step.last.0), step.last.0);
         }
         mailbox.restore_history(history_from, steps);
+        snapshot.values().for_each(|(name, runs)| mailbox.restore_values(name, runs));
         mailbox.stand_on(snapshot);
         mailbox
     }

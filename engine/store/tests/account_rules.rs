@@ -1,5 +1,6 @@
 //! What an account allows and what it makes of it, request by request.
 
+use skein_base::limits::{COLUMN_NAME_BYTES_MAX, COLUMNS_PER_MAILBOX_MAX};
 use skein_base::limits::{KEYWORDS_PER_MAILBOX_MAX, MAILBOX_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX};
 use skein_base::limits::{MAILBOXES_PER_ACCOUNT_MAX, SET_RANGES_MAX};
 use skein_base::limits::{
@@ -720,4 +721,110 @@ fn old_messages_and_too_many_are_found_some_at_a_time() {
     assert_eq!(account.oldest_above(INBOX, 0, 4), Ok(set(&[1, 2, 3, 4])));
     assert_eq!(account.oldest_above(INBOX, 6, 4), Ok(set(&[])));
     assert_eq!(account.oldest_above(MailboxId(9), 6, 4), Err(NoSuchMailbox));
+}
+
+/// What somebody with a column of his own makes of `\Seen`, and what becomes of the flags that all see. Flags: 1 `\Answered`, 4 `\Deleted`,
+/// 8 `\Seen`.
+#[test]
+fn seen_apart() {
+    const BOB: &str = "seen/bob";
+    use StoreMode::{Add, Remove, Replace};
+    // Mode, UIDs, flags, keywords, unchanged since; the rows after, as all see them; what bob has seen; left alone.
+    type Case<'a> = (StoreMode, (u32, u32), u8, &'a [&'a str], Option<u64>, [&'a str; 3], &'a str, &'a str);
+    let cases: &[Case<'_>] = &[
+        (Add, (1, 9), 8, &[], None, ["1 0  2", "2 8  3", "3 12  4"], "1:3", ""),
+        (Add, (1, 1), 9, &[], None, ["1 1  7", "2 8  3", "3 12  4"], "1:2", ""),
+        (Add, (1, 1), 1, &[], None, ["1 1  6", "2 8  3", "3 12  4"], "2", ""),
+        (Remove, (1, 9), 8, &[], None, ["1 0  2", "2 8  3", "3 12  4"], "", ""),
+        (Remove, (1, 9), 12, &[], None, ["1 0  2", "2 8  3", "3 8  7"], "", ""),
+        (Replace, (1, 3), 0, &["x"], None, ["1 0 x 7", "2 8 x 8", "3 8 x 8"], "", ""),
+        (Replace, (1, 3), 9, &[], None, ["1 1  7", "2 9  8", "3 9  8"], "1:3", ""),
+        (Replace, (3, 3), 4, &[], None, ["1 0  2", "2 8  3", "3 12  4"], "2", ""),
+        (Add, (1, 2), 8, &[], Some(4), ["1 0  2", "2 8  3", "3 12  4"], "1:2", "2"),
+        (Add, (1, 2), 8, &[], Some(2), ["1 0  2", "2 8  3", "3 12  4"], "1:2", "2"),
+        (Add, (1, 2), 8, &[], Some(1), ["1 0  2", "2 8  3", "3 12  4"], "2", "1:2"),
+    ];
+    for (mode, (first, last), flags, keywords, since, rows, seen, left) in cases {
+        let mut world = three();
+        // He has seen the second one, since modseq 5.
+        let ops = world.account.set_values(INBOX, BOB, &IdSet::one(2), 1).unwrap();
+        world.apply(ops);
+        let request = StoreRequest {
+            uids: IdSet::range(*first, *last),
+            mode: *mode,
+            flags: Flags(*flags),
+            keywords: keywords.iter().map(|k| (*k).into()).collect(),
+            unchanged_since: since.map(ModSeq),
+        };
+        let (ops, modified) = world.account.store_apart(INBOX, request.clone(), Some(BOB)).unwrap();
+        world.apply(ops);
+        assert_eq!(world.rows(INBOX), rows, "{request:?}");
+        assert_eq!(modified.to_string(), *left, "{request:?}");
+        let mailbox = world.account.mailbox(INBOX).unwrap();
+        let known = (1..=3).filter(|uid| mailbox.value(BOB, Uid(*uid)) == 1).collect::<IdSet>();
+        assert_eq!(known.to_string(), *seen, "{request:?}");
+    }
+}
+
+/// COPY and MOVE take values along, as far as there is room.
+#[test]
+fn values_come_along_with_copies() {
+    let mut world = three();
+    world.tree("create b").unwrap();
+    let b = world.account.find("b").unwrap().id;
+    world.append(b, vec![message(Flags::NONE, &[])]).unwrap();
+    for (column, uid, value) in [("keep/a", 1, 7), ("keep/a", 3, 7), ("keep/b", 2, u64::MAX)] {
+        let ops = world.account.set_values(INBOX, column, &IdSet::one(uid), value).unwrap();
+        world.apply(ops);
+    }
+    let values = |world: &World, id, column| {
+        let mailbox = world.account.mailbox(id).unwrap();
+        mailbox.rows().from_rank(0).map(|row| mailbox.value(column, row.uid)).collect::<Vec<_>>()
+    };
+    let (_, ops) = world.account.copy(INBOX, &IdSet::range(1, 3), b, NOW).unwrap();
+    world.apply(ops);
+    assert_eq!(values(&world, b, "keep/a"), [0, 7, 0, 7]);
+    assert_eq!(values(&world, b, "keep/b"), [0, 0, u64::MAX, 0]);
+    let both: IdSet = [1, 3].into_iter().collect();
+    let (_, ops) = world.account.move_to(INBOX, &both, b, NOW).unwrap();
+    // Next to each other now, so that one run says it.
+    assert!(matches!(&ops[1], Op::SetValues { runs, .. } if runs.len() == 1), "{ops:?}");
+    world.apply(ops);
+    assert_eq!(values(&world, b, "keep/a"), [0, 7, 0, 7, 7, 7]);
+    assert_eq!(values(&world, INBOX, "keep/b"), [u64::MAX]);
+    let ops = world.account.empty_inbox_into("old", NOW).unwrap();
+    world.apply(ops);
+    let old = world.account.find("old").unwrap().id;
+    assert_eq!(values(&world, old, "keep/b"), [u64::MAX]);
+}
+
+#[test]
+fn values_are_bounded() {
+    let mut world = three();
+    let set = |world: &mut World, column: &str, value| {
+        let ops = world.account.set_values(INBOX, column, &IdSet::range(1, 9), value)?;
+        let changes = !ops.is_empty();
+        world.apply(ops);
+        Ok::<_, AccountError>(changes)
+    };
+    let bad = Err(BadColumnName { max: COLUMN_NAME_BYTES_MAX });
+    for name in ["", "a\nb", &"x".repeat(COLUMN_NAME_BYTES_MAX + 1)] {
+        assert_eq!(set(&mut world, name, 1), bad, "{name:?}");
+    }
+    for n in 0..COLUMNS_PER_MAILBOX_MAX {
+        assert_eq!(set(&mut world, &format!("keep/{n}"), 1), Ok(true));
+    }
+    assert_eq!(set(&mut world, "keep/more", 1), Err(TooManyValues));
+    assert_eq!(set(&mut world, "keep/0", 2), Ok(true));
+    assert_eq!(set(&mut world, "keep/0", 2), Ok(false));
+    // One that nobody has a value in is none.
+    assert_eq!((set(&mut world, "keep/0", 0), set(&mut world, "keep/more", 1)), (Ok(true), Ok(true)));
+    // A mailbox that has as many columns takes copies without those that are new to it.
+    world.tree("create b").unwrap();
+    let b = world.account.find("b").unwrap().id;
+    world.append(b, vec![message(Flags::NONE, &[])]).unwrap();
+    let ops = world.account.set_values(b, "keep/0", &IdSet::one(1), 1).unwrap();
+    world.apply(ops);
+    let (_, ops) = world.account.copy(b, &IdSet::one(1), INBOX, NOW).unwrap();
+    assert_eq!(ops.len(), 1, "{ops:?}");
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, SpecialUse, Uid, UidValidity, UserName};
 use skein_store::account::{Account, Usage, create_account, decode_account, encode_account};
 use skein_store::body::{BodyAddr, Place};
-use skein_store::op::{NewMessage, Op, StoreMode, decode, encode};
+use skein_store::op::{NewMessage, Op, StoreMode, ValueRun, decode, encode};
 use std::path::{Path, PathBuf};
 
 fn text() -> impl Strategy<Value = Box<str>> {
@@ -93,6 +93,7 @@ fn op() -> impl Strategy<Value = Op> {
                 value: value.map(Into::into)
             }
         ),
+        (mailbox(), text(), runs()).prop_map(|(mailbox, column, runs)| Op::SetValues { mailbox, column, runs }),
         (mailbox(), any::<u32>(), "[!-~]{1,70}").prop_map(|(mailbox, uid, id)| Op::SetUniqueId {
             mailbox,
             uid: Uid(uid),
@@ -100,6 +101,18 @@ fn op() -> impl Strategy<Value = Op> {
         }),
         (mailbox(), any::<u32>()).prop_map(|(mailbox, below)| Op::ClaimRecent { mailbox, below: Uid(below) }),
     ]
+}
+
+fn runs() -> impl Strategy<Value = Vec<ValueRun>> {
+    prop::collection::vec((1u32..9, 0u32..1000, any::<u64>()), 0..5).prop_map(|runs| {
+        let mut last = 0;
+        let run = |(gap, more, value)| {
+            let first = last + gap;
+            last = first + more;
+            ValueRun { first: Uid(first), last: Uid(last), value }
+        };
+        runs.into_iter().map(run).collect()
+    })
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -392,11 +405,39 @@ fn small_ops_by_hand() {
             &[13, 4, 3, 2, 1, 2, 0, b'/', b'a', 1, 3, 0, 0, 0, b'x', b'y', b'z'],
         ),
         (Op::SetMetadata { mailbox: None, name: "b".into(), value: None }, &[13, 0, 0, 0, 0, 1, 0, b'b', 0]),
+        (
+            Op::SetValues {
+                mailbox,
+                column: "a/b".into(),
+                runs: vec![ValueRun { first: Uid(5), last: Uid(6), value: 0x0807_0605_0403_0201 }],
+            },
+            &[14, 4, 3, 2, 1, 3, 0, b'a', b'/', b'b', 1, 0, 0, 0, 5, 0, 0, 0, 6, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8],
+        ),
         (Op::SetUniqueId { mailbox, uid: Uid(6), id: "a.".into() }, &[11, 4, 3, 2, 1, 6, 0, 0, 0, 2, 0, b'a', b'.']),
     ];
     for (op, bytes) in cases {
         assert_eq!(encode(std::slice::from_ref(op)), *bytes);
         assert_eq!(decode(bytes).as_deref(), Ok(std::slice::from_ref(op)));
+    }
+}
+
+#[test]
+fn runs_that_do_not_ascend_are_no_op() {
+    for (runs, is_good) in [
+        (&[(1, 4), (5, 5)][..], true),
+        (&[(1, 4), (4, 5)], false),
+        (&[(3, 4), (1, 2)], false),
+        (&[(2, 1)], false),
+        (&[(0, 1)], false),
+    ] {
+        let mut bytes = vec![14, 1, 0, 0, 0, 1, 0, b'a', runs.len() as u8, 0, 0, 0];
+        for (first, last) in runs {
+            bytes.extend_from_slice(&u32::to_le_bytes(*first));
+            bytes.extend_from_slice(&u32::to_le_bytes(*last));
+            bytes.extend_from_slice(&[7; 8]);
+        }
+        assert_eq!(decode(&bytes).is_ok(), is_good, "{runs:?}");
+        assert!(decode(&bytes[..bytes.len() - 1]).is_err(), "{runs:?} cut");
     }
 }
 

@@ -70,6 +70,7 @@ impl Account {
             | Op::Store { .. }
             | Op::Expunge { .. }
             | Op::ClaimRecent { .. }
+            | Op::SetValues { .. }
             | Op::SetUniqueId { .. } => {
                 unreachable!("an op of a mailbox's messages")
             }

@@ -47,6 +47,13 @@ pub enum AccountError {
         /// The bound.
         max: usize,
     },
+    /// A column's name is empty, longer than `max` bytes, or holds a control character.
+    BadColumnName {
+        /// The bound.
+        max: usize,
+    },
+    /// The messages of the mailbox have as many columns or runs of values as they may.
+    TooManyValues,
     /// A mailbox can not move below itself.
     IntoItself,
     /// The account has `max` mailboxes.
@@ -77,9 +84,11 @@ impl AccountError {
             | AccountError::NameTooLong { .. }
             | AccountError::NameTooDeep { .. }
             | AccountError::BadMetadataName { .. }
+            | AccountError::BadColumnName { .. }
             | AccountError::IntoItself => Class::Invalid,
             AccountError::MetadataTooBig { .. } => Class::TooBig,
             AccountError::TooManyMetadata
+            | AccountError::TooManyValues
             | AccountError::TooManyMailboxes { .. }
             | AccountError::TooManyKeywords { .. }
             | AccountError::OutOfUids => Class::Limit,
@@ -104,6 +113,10 @@ impl fmt::Display for AccountError {
             AccountError::MetadataTooBig { max } => write!(f, "Values of annotations are at most {max} bytes long"),
             AccountError::TooManyMetadata => f.write_str("There are as many annotations as there may be"),
             AccountError::BadMetadataName { max } => write!(f, "Names of annotations have 1 to {max} bytes"),
+            AccountError::BadColumnName { max } => {
+                write!(f, "Names of columns have 1 to {max} bytes without control characters")
+            }
+            AccountError::TooManyValues => f.write_str("The messages of this mailbox have as many values as they may"),
             AccountError::SpecialUseTaken => f.write_str("Another mailbox has this use already"),
             AccountError::TooManyMailboxes { max } => write!(f, "An account has at most {max} mailboxes"),
             AccountError::TooManyKeywords { max } => write!(f, "A mailbox knows at most {max} keywords"),

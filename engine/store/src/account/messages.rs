@@ -1,7 +1,7 @@
 //! Messages: what a session asks of them, checked and made into ops.
 
-use super::{Account, AccountError};
-use crate::mailbox::{Mailbox, Row};
+use super::{Account, AccountError, values};
+use crate::mailbox::{Mailbox, Row, SEEN_APART, seen_apart};
 use crate::op::{NewMessage, Op, StoreMode};
 use skein_base::limits::KEYWORDS_PER_MAILBOX_MAX;
 use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid, is_unique_id};
@@ -98,6 +98,16 @@ impl Account {
 
     /// Flags change. Also says which messages were left alone because they had changed since.
     pub fn store(&self, id: MailboxId, request: StoreRequest) -> Result<(Vec<Op>, IdSet), AccountError> {
+        self.store_apart(id, request, None)
+    }
+
+    /// The same for somebody to whom a column of values says what is `\Seen`: the flag itself stays as it is.
+    pub fn store_apart(
+        &self,
+        id: MailboxId,
+        request: StoreRequest,
+        seen_by: Option<&str>,
+    ) -> Result<(Vec<Op>, IdSet), AccountError> {
         let mailbox = self.target(id)?;
         countable(&request.keywords)?;
         if request.mode != StoreMode::Remove {
@@ -106,17 +116,45 @@ impl Account {
         let StoreRequest { mut uids, mode, flags, keywords, unchanged_since } = request;
         let mut modified = IdSet::new();
         if let Some(since) = unchanged_since {
-            modified = mailbox.rows().among(&uids).filter(|r| r.modseq > since).map(|r| r.uid.0).collect();
+            let changed = |row: &Row| mailbox.row_apart(seen_by, *row).modseq > since;
+            modified = mailbox.rows().among(&uids).filter(changed).map(|row| row.uid.0).collect();
             uids = uids.difference(&modified);
         }
-        let changes = mailbox.rows().among(&uids).any(|row| would_change(mailbox, &row, mode, flags, &keywords));
+        let mut ops = Vec::new();
+        if let Some((column, seen)) = seen_by.zip(seen_apart(mode, flags)) {
+            // What was never seen needs not be unseen.
+            let of: IdSet = match seen {
+                SEEN_APART => uids.clone(),
+                _ => mailbox.column(column).map(|kept| kept.with(|value| value == SEEN_APART)).unwrap_or_default(),
+            };
+            ops = self.set_values(id, column, &uids.intersection(&of), seen)?;
+        }
+        // Messages, and the flags that the request names for them.
+        let parts = match (seen_by, mode) {
+            (None, _) => vec![(uids, flags)],
+            (Some(_), StoreMode::Add | StoreMode::Remove) => vec![(uids, flags & !Flags::SEEN)],
+            (Some(_), StoreMode::Replace) => {
+                let seen = mailbox.rows().among(&uids).filter(|row| row.flags.contains(Flags::SEEN));
+                let seen: IdSet = seen.map(|row| row.uid.0).collect();
+                vec![(uids.difference(&seen), flags & !Flags::SEEN), (seen, flags | Flags::SEEN)]
+            }
+        };
+        let changes = |(uids, flags): &(IdSet, Flags)| {
+            mailbox.rows().among(uids).any(|row| would_change(mailbox, &row, mode, *flags, &keywords))
+        };
         // A keyword begins with the first STORE that names it, as with Dovecot: even if no message is left to carry it, and
         // even to be taken away. imaptest holds servers to it.
         let begins = !mailbox.knows(&keywords) && mailbox.has_room_for(keywords.iter().map(|name| &**name));
-        if !changes && !begins {
-            return Ok((Vec::new(), modified));
-        }
-        Ok((vec![Op::Store { mailbox: id, uids, mode, flags, keywords }], modified))
+        let first = parts.iter().position(changes).or(begins.then_some(0));
+        let parts = parts.into_iter().enumerate().filter(|(at, part)| Some(*at) == first || changes(part));
+        ops.extend(parts.map(|(_, (uids, flags))| Op::Store {
+            mailbox: id,
+            uids,
+            mode,
+            flags,
+            keywords: keywords.clone(),
+        }));
+        Ok((ops, modified))
     }
 
     /// Messages leave: those of the set that carry `\Deleted`, or all of it.
@@ -159,7 +197,9 @@ impl Account {
             to: IdSet::range(first_uid.0, first_uid.0 + rows.len() as u32 - 1),
         };
         let messages = rows.iter().map(|row| message(source, *row, now)).collect();
-        Ok((copied, vec![Op::Append { mailbox: to, first_uid, messages }]))
+        let mut ops = vec![Op::Append { mailbox: to, first_uid, messages }];
+        ops.extend(values::copied(source, &rows, (to, Some(target)), first_uid));
+        Ok((copied, ops))
     }
 
     /// The same, and they leave where they were, in one record (RFC 6851).
@@ -203,7 +243,10 @@ pub(super) fn move_all(source: &Mailbox, target: MailboxId) -> Vec<Op> {
     }
     let messages = rows.iter().map(|row| message(source, *row, source.fixed(*row).save_date)).collect();
     let uids = rows.iter().map(|row| row.uid.0).collect();
-    vec![Op::Append { mailbox: target, first_uid: Uid(1), messages }, Op::Expunge { mailbox: source.id(), uids }]
+    let mut ops = vec![Op::Append { mailbox: target, first_uid: Uid(1), messages }];
+    ops.extend(values::copied(source, &rows, (target, None), Uid(1)));
+    ops.push(Op::Expunge { mailbox: source.id(), uids });
+    ops
 }
 
 fn message(source: &Mailbox, row: Row, save_date: i64) -> NewMessage {

@@ -15,6 +15,7 @@ mod persist;
 mod tree;
 mod unload;
 mod usage;
+mod values;
 
 pub use error::AccountError;
 pub use journal::{Event, Missed};

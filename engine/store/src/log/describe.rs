@@ -159,6 +159,14 @@ fn tell_op(op: &Op, tell: Tell<'_>) {
                 None => fact,
             });
         }
+        Op::SetValues { mailbox, column, runs } => {
+            let fact = named("set values").number("mailbox", mailbox.0).text("column", &**column);
+            let runs = runs.iter().map(|run| match run.first == run.last {
+                true => format!("{}={}", run.first.0, run.value),
+                false => format!("{}:{}={}", run.first.0, run.last.0, run.value),
+            });
+            tell(fact.text("values", runs.collect::<Vec<_>>().join(" ")));
+        }
         Op::SetUniqueId { mailbox, uid, id } => {
             tell(named("set unique id").number("mailbox", mailbox.0).number("uid", uid.0).text("uidl", &**id));
         }

@@ -1,8 +1,9 @@
 //! How ops change a mailbox. Deterministic: the same ops at the same positions make the same mailbox, live or replayed.
 
-use super::{EXPUNGE_STEPS_MAX, Fixed, Gone, Mailbox, Row, ViewId};
+use super::view::seen_apart;
+use super::{EXPUNGE_STEPS_MAX, Fixed, Gone, Mailbox, Row, ValueCell, ViewId};
 use crate::account::StoreRequest;
-use crate::op::{NewMessage, Op, StoreMode};
+use crate::op::{NewMessage, Op, StoreMode, ValueRun};
 use skein_base::limits::KEYWORDS_PER_MAILBOX_MAX;
 use skein_base::{Flags, IdSet, KeywordMask, LogPos, Uid};
 use std::rc::Rc;
@@ -25,6 +26,7 @@ impl Mailbox {
             Op::Expunge { uids, .. } => self.expunge(uids),
             Op::ClaimRecent { below, .. } => self.first_recent = self.first_recent.max(*below),
             Op::SetUniqueId { uid, id, .. } => self.set_unique_id(*uid, id),
+            Op::SetValues { column, runs, .. } => self.set_values(column, runs),
             _ => unreachable!("an op of the account, not of a mailbox's messages"),
         }
         self.ops_since_snapshot += 1;
@@ -70,14 +72,36 @@ impl Mailbox {
         }
     }
 
+    /// Messages that are not there yet get nothing.
+    fn set_values(&mut self, name: &str, runs: &[ValueRun]) {
+        self.modseq = self.modseq.next();
+        let given = self.uid_next.0.wrapping_sub(1);
+        let column = Rc::make_mut(self.columns.entry(name.into()).or_default());
+        for run in runs {
+            column.set((run.first.0, run.last.0.min(given)), run.value, self.modseq, &self.rows);
+        }
+        if column.runs().len() == 0 {
+            self.columns.remove(name);
+        }
+    }
+
     /// Lets a session change the flags of messages that are expunged but that it still sees. Nothing of it is kept; the
     /// session is answered as if they lived (RFC 2180 §4.2), since it can not know better yet.
     pub fn store_on_gone(&mut self, view: ViewId, request: &StoreRequest) {
         let mask = self.mask(&request.keywords);
+        let apart = self.view(view).seen_by().cloned();
+        let modseq = self.modseq;
         for uid in self.view(view).zombies().intersection(&request.uids).iter() {
-            if let Some(gone) = self.gone.get_mut(&uid) {
-                let old = (gone.row.flags, gone.row.keywords);
-                (gone.row.flags, gone.row.keywords) = changed(request.mode, old, (request.flags, mask));
+            let Some(gone) = self.gone.get_mut(&uid) else { continue };
+            let old = (gone.row.flags, gone.row.keywords);
+            let new = changed(request.mode, old, (request.flags, mask));
+            (gone.row.flags, gone.row.keywords) = new;
+            let Some(apart) = &apart else { continue };
+            // What the others see stays theirs.
+            gone.row.flags = new.0 & !Flags::SEEN | old.0 & Flags::SEEN;
+            if let Some(seen) = seen_apart(request.mode, request.flags) {
+                gone.seen.retain(|(name, _)| name != apart);
+                gone.seen.push((apart.clone(), ValueCell { value: seen, modseq }));
             }
         }
     }
@@ -112,13 +136,20 @@ impl Mailbox {
         if views == 0 {
             return;
         }
+        let mut seen: Vec<(Rc<str>, ValueCell)> = Vec::new();
+        for by in self.views.iter().flatten().filter_map(|view| view.seen_by()) {
+            let cell = self.column(by).and_then(|column| column.get(row.uid));
+            if let Some(cell) = cell.filter(|_| seen.iter().all(|(name, _)| name != by)) {
+                seen.push((by.clone(), cell));
+            }
+        }
         let fixed = self.fixed_of(row);
         let cache = match &self.base {
             Some(base) if row.source < self.base_rows() => Some((Rc::clone(base), row.source)),
             _ => None,
         };
         let unique_id = self.unique_id(row.uid).map(Into::into);
-        self.gone.insert(row.uid.0, Gone { row, fixed, cache, unique_id, views });
+        self.gone.insert(row.uid.0, Gone { row, fixed, cache, unique_id, seen, views });
     }
 
     /// The mask of the names; those the mailbox does not know are added. Names past the bound are left out, which

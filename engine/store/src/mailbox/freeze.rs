@@ -1,6 +1,6 @@
 //! Out of memory into a snapshot and back: what the checkpoint takes, and how a mailbox comes to stand on the result.
 
-use super::{Fixed, Mailbox, Row, Rows, Snapshot};
+use super::{Column, Fixed, Mailbox, Row, Rows, Snapshot, ValueCell};
 use crate::body::BodyAddr;
 use skein_base::{IdSet, LogPos, MailboxId, ModSeq, Uid, UidValidity};
 use skein_index::SnapshotHead;
@@ -26,6 +26,7 @@ pub struct Frozen {
     pub(crate) expunged: Vec<(ModSeq, IdSet)>,
     pub(crate) history_from: ModSeq,
     unique_ids: Rc<BTreeMap<Uid, Box<str>>>,
+    columns: BTreeMap<Box<str>, Rc<Column>>,
     base: Option<Rc<Snapshot>>,
     tail: Vec<Fixed>,
     ops: u64,
@@ -44,6 +45,21 @@ impl Frozen {
     pub(crate) fn unique_id(&self, uid: Uid) -> Option<&str> {
         let kept = || self.base.as_ref().and_then(|base| base.unique_id(uid));
         self.unique_ids.get(&uid).map(|id| &**id).or_else(kept)
+    }
+
+    /// Columns of values, each with as few runs as say it; without those that are empty.
+    pub(crate) fn values(&self) -> impl Iterator<Item = (&str, Vec<skein_index::Run>)> {
+        let columns = self.columns.iter().map(|(name, column)| {
+            let column = column.compacted(&self.rows, self.modseq);
+            let runs = column.runs().map(|(first, last, cell)| skein_index::Run {
+                first,
+                last,
+                value: cell.value,
+                modseq: cell.modseq,
+            });
+            (&**name, runs.collect::<Vec<_>>())
+        });
+        columns.filter(|(_, runs)| !runs.is_empty())
     }
 
     /// The rendered cache of one of its rows, when the snapshot before had it.
@@ -92,6 +108,7 @@ impl Mailbox {
             expunged: self.expunged.iter().cloned().collect(),
             history_from: self.history_from,
             unique_ids: self.unique_ids.clone(),
+            columns: self.columns.clone(),
             base: self.base.clone(),
             tail: self.tail.clone(),
             ops: self.ops_since_snapshot,
@@ -116,6 +133,9 @@ impl Mailbox {
         if !frozen.unique_ids.is_empty() {
             Rc::make_mut(&mut self.unique_ids).retain(|uid, id| frozen.unique_ids.get(uid) != Some(id));
         }
+        let (rows, now) = (&self.rows, self.modseq);
+        self.columns.values_mut().for_each(|column| *column = Rc::new(column.compacted(rows, now)));
+        self.columns.retain(|_, column| column.runs().len() > 0);
         self.ops_since_snapshot -= frozen.ops;
         self.bodies_move = false;
         self.base = Some(snapshot);
@@ -176,6 +196,14 @@ impl Mailbox {
     pub(crate) fn restore_history(&mut self, from: ModSeq, steps: Vec<(ModSeq, IdSet)>) {
         self.history_from = from;
         self.expunged = steps.into();
+    }
+
+    pub(crate) fn restore_values(&mut self, name: &str, runs: impl Iterator<Item = skein_index::Run>) {
+        let mut column = Column::default();
+        for run in runs.filter(|run| run.value != 0) {
+            column.restore((run.first, run.last), ValueCell { value: run.value, modseq: run.modseq });
+        }
+        self.columns.insert(name.into(), Rc::new(column));
     }
 
     pub(crate) fn stand_on(&mut self, snapshot: Rc<Snapshot>) {

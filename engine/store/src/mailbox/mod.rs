@@ -9,6 +9,7 @@
 mod apply;
 mod freeze;
 mod rows;
+mod values;
 mod view;
 #[cfg(test)]
 mod view_tests;
@@ -17,7 +18,9 @@ mod weight;
 pub use freeze::Frozen;
 pub(crate) use freeze::{MODSEQS_PASSED_OVER, UIDS_PASSED_OVER};
 pub use rows::{Row, Rows};
-pub use view::{Changes, View, ViewId, Visible};
+pub use values::{Cell as ValueCell, Column};
+pub(crate) use view::seen_apart;
+pub use view::{Changes, SEEN_APART, UNSEEN_APART, View, ViewId, Visible};
 
 use crate::body::BodyAddr;
 use skein_base::limits::KEYWORDS_PER_MAILBOX_MAX;
@@ -80,6 +83,8 @@ struct Gone {
     /// The snapshot its rendered cache is in, when it is in one.
     cache: Option<(Rc<Snapshot>, u32)>,
     unique_id: Option<Box<str>>,
+    /// What it has in the columns by which some view knows what is seen.
+    seen: Vec<(Rc<str>, ValueCell)>,
     views: u32,
 }
 
@@ -100,6 +105,8 @@ pub struct Mailbox {
     history_from: ModSeq,
     /// Ids that POP3 clients know messages by and that are not in the snapshot below.
     unique_ids: Rc<BTreeMap<Uid, Box<str>>>,
+    /// Values that messages have beside their columns, by the names of those who keep them.
+    columns: BTreeMap<Box<str>, Rc<Column>>,
     gone: BTreeMap<u32, Gone>,
     views: Vec<Option<View>>,
     ops_since_snapshot: u64,
@@ -135,6 +142,7 @@ impl Mailbox {
             expunged: VecDeque::new(),
             history_from: ModSeq(1),
             unique_ids: Rc::default(),
+            columns: BTreeMap::new(),
             gone: BTreeMap::new(),
             views: Vec::new(),
             ops_since_snapshot: 0,
@@ -250,6 +258,21 @@ impl Mailbox {
         let gone = || self.gone.get(&uid.0).and_then(|gone| gone.unique_id.as_deref());
         let kept = || self.base.as_ref().and_then(|base| base.unique_id(uid));
         self.unique_ids.get(&uid).map(|id| &**id).or_else(kept).or_else(gone)
+    }
+
+    /// A column of values, when any message has one there.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.get(name).map(|column| &**column)
+    }
+
+    /// All columns of values, in the order of their names.
+    pub fn columns(&self) -> impl Iterator<Item = (&str, &Column)> {
+        self.columns.iter().map(|(name, column)| (&**name, &**column))
+    }
+
+    /// What a message has in a column of values; 0 when it was given nothing.
+    pub fn value(&self, column: &str, uid: Uid) -> u64 {
+        self.column(column).and_then(|column| column.get(uid)).map_or(0, |cell| cell.value)
     }
 
     /// Where the rendered cache of a message is.

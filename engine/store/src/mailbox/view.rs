@@ -4,8 +4,15 @@
 //! since (`zombies`), make the session's sequence numbers. It renumbers only in [`Mailbox::sync`], which the protocol
 //! calls when the RFC allows.
 
-use super::{Mailbox, Row};
-use skein_base::{IdSet, ModSeq, Seq, Uid};
+use super::{Column, Mailbox, Row, ValueCell};
+use crate::op::StoreMode;
+use skein_base::{Flags, IdSet, ModSeq, Seq, Uid};
+use std::rc::Rc;
+
+/// In a column by which a view knows what is seen: it is.
+pub const SEEN_APART: u64 = 1;
+/// It is not any more.
+pub const UNSEEN_APART: u64 = 2;
 
 /// One session's view within its mailbox.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -27,9 +34,16 @@ pub struct View {
     /// Nothing is recent to it.
     hides_recent: bool,
     read_only: bool,
+    /// The column of values that says what is `\Seen` in it, instead of the mailbox's own flag.
+    seen_by: Option<Rc<str>>,
 }
 
 impl View {
+    /// The column of values that says what is `\Seen` in it, when the mailbox's own flag does not.
+    pub fn seen_by(&self) -> Option<&Rc<str>> {
+        self.seen_by.as_ref()
+    }
+
     /// Opened with EXAMINE.
     pub fn read_only(&self) -> bool {
         self.read_only
@@ -130,6 +144,7 @@ impl Mailbox {
             recent,
             hides_recent: false,
             read_only,
+            seen_by: None,
         };
         let free = self.views.iter().position(Option::is_none);
         let at = free.unwrap_or_else(|| {
@@ -146,6 +161,64 @@ impl Mailbox {
             view.recent = IdSet::new();
             view.hides_recent = true;
         }
+    }
+
+    /// From now on this column says what is `\Seen` in this view. Nothing of it has been told yet.
+    pub fn see_apart(&mut self, id: ViewId, column: Rc<str>) {
+        self.view_mut(id).seen_by = Some(column);
+    }
+
+    /// A message as who looks with this column sees it.
+    pub fn row_apart(&self, seen_by: Option<&str>, row: Row) -> Row {
+        let Some(name) = seen_by else { return row };
+        self.with_cell(row, self.cell_apart(name, self.column(name), row.uid))
+    }
+
+    fn cell_apart(&self, name: &str, column: Option<&Column>, uid: Uid) -> Option<ValueCell> {
+        let gone = || self.gone.get(&uid.0)?.seen.iter().find(|(by, _)| **by == *name).map(|(_, cell)| *cell);
+        if self.gone.is_empty() {
+            return column?.get(uid);
+        }
+        gone().or_else(|| column?.get(uid))
+    }
+
+    fn with_cell(&self, row: Row, cell: Option<ValueCell>) -> Row {
+        let seen = if cell.is_some_and(|cell| cell.value == SEEN_APART) { Flags::SEEN } else { Flags::NONE };
+        let modseq = cell.map_or(row.modseq, |cell| cell.modseq.max(row.modseq));
+        Row { flags: row.flags & !Flags::SEEN | seen, modseq, ..row }
+    }
+
+    /// Messages without `\Seen`, for who looks with this column.
+    pub fn unseen_apart(&self, seen_by: Option<&str>) -> u32 {
+        match seen_by {
+            None => self.rows.unseen(),
+            Some(name) => {
+                let seen = self.column(name).map(|column| column.with(|value| value == SEEN_APART)).unwrap_or_default();
+                let seen = seen.ranges().map(|r| self.rank_after(*r.end()) - self.rows.rank(Uid(*r.start())));
+                self.rows.count() - seen.sum::<u32>()
+            }
+        }
+    }
+
+    /// Rank (from 0) of the first message without `\Seen`, for who looks with this column.
+    pub fn first_unseen_apart(&self, seen_by: Option<&str>) -> Option<u32> {
+        let Some(name) = seen_by else { return self.rows.first_unseen() };
+        let seen = self.column(name).map(|column| column.with(|value| value == SEEN_APART)).unwrap_or_default();
+        let mut rank = 0;
+        for range in seen.ranges() {
+            if self.rows.rank(Uid(*range.start())) > rank {
+                break;
+            }
+            rank = self.rank_after(*range.end());
+        }
+        (rank < self.rows.count()).then_some(rank)
+    }
+
+    /// Messages that changed after `since`, for who looks with this column; ascending.
+    pub fn changed_apart(&self, seen_by: Option<&str>, since: ModSeq) -> IdSet {
+        let changed: IdSet = self.rows.changed_since(since).map(|row| row.uid.0).collect();
+        let Some(column) = seen_by.and_then(|name| self.column(name)) else { return changed };
+        changed.union(&column.changed_since(since))
     }
 
     /// Ends a view; what only it still showed is let go.
@@ -238,6 +311,7 @@ impl Mailbox {
         }
         let wanted = uids.intersection(&IdSet::range(from.0, view.uid_next.0 - 1));
         let end = out.len() + max;
+        let apart = view.seen_by.as_deref().map(|name| (name, self.column(name)));
         for range in wanted.ranges() {
             let (first, last) = (*range.start(), *range.end());
             let mut seq = self.seq_of(id, Uid(first)).0;
@@ -252,7 +326,12 @@ impl Mailbox {
                     (None, None) => break,
                 };
                 let row = if take_gone { gone.next() } else { live.next() };
-                out.push(Visible { seq: Seq(seq), row: row.expect("peeked"), gone: take_gone });
+                let row = row.expect("peeked");
+                let row = match apart {
+                    Some((name, column)) => self.with_cell(row, self.cell_apart(name, column, row.uid)),
+                    None => row,
+                };
+                out.push(Visible { seq: Seq(seq), row, gone: take_gone });
                 seq += 1;
             }
             if out.len() >= end {
@@ -261,10 +340,10 @@ impl Mailbox {
         }
     }
 
-    /// Notes that the change with the present modseq was this session's own, and that it has been told of it.
-    pub fn own_change(&mut self, id: ViewId) {
+    /// Notes that the changes after a modseq were this session's own, and that it has been told of them.
+    pub fn own_changes(&mut self, id: ViewId, since: ModSeq) {
         let modseq = self.modseq;
-        self.view_mut(id).own.push(modseq);
+        self.view_mut(id).own.extend((since.0 + 1..=modseq.0).map(ModSeq));
     }
 
     /// Whether [`Mailbox::sync`] would tell anything.
@@ -302,6 +381,16 @@ impl Mailbox {
         if told < self.modseq {
             let others = self.rows.changed_since(told).filter(|r| r.uid < known && !view.own.contains(&r.modseq));
             changes.flags = others.map(|r| r.uid.0).collect();
+            if let Some(column) =
+                view.seen_by.as_deref().and_then(|name| self.column(name)).filter(|c| c.modseq() > told)
+            {
+                let mut seen = IdSet::new();
+                let others = column.runs().filter(|(.., cell)| cell.modseq > told && !view.own.contains(&cell.modseq));
+                for (first, last, _) in others.filter(|(first, ..)| *first < known) {
+                    seen.push_range(first.0, last.0.min(known.0 - 1));
+                }
+                changes.flags = changes.flags.union(&seen);
+            }
         }
         let (modseq, uid_next, first_recent) = (self.modseq, self.uid_next, self.first_recent);
         let view = self.view_mut(id);
@@ -345,5 +434,14 @@ impl Mailbox {
                 self.gone.remove(&uid);
             }
         }
+    }
+}
+
+/// What STORE makes of `\Seen` in a column by which a view knows what is seen; `None` when it leaves it alone.
+pub(crate) fn seen_apart(mode: StoreMode, flags: Flags) -> Option<u64> {
+    match (mode, flags.contains(Flags::SEEN)) {
+        (StoreMode::Add | StoreMode::Replace, true) => Some(SEEN_APART),
+        (StoreMode::Remove, true) | (StoreMode::Replace, false) => Some(UNSEEN_APART),
+        (StoreMode::Add | StoreMode::Remove, false) => None,
     }
 }

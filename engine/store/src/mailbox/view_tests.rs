@@ -1,10 +1,11 @@
 //! Views against the simplest client there is: one that keeps a list of UIDs and does what it is told.
 
-use super::{Mailbox, ViewId};
+use super::{Mailbox, SEEN_APART, UNSEEN_APART, ViewId};
+use crate::account::StoreRequest;
 use crate::body::{BodyAddr, Place};
-use crate::op::{NewMessage, Op, StoreMode};
+use crate::op::{NewMessage, Op, StoreMode, ValueRun};
 use proptest::prelude::*;
-use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, Seq, Uid, UidValidity};
+use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, ModSeq, Seq, Uid, UidValidity};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug)]
@@ -101,7 +102,7 @@ impl World {
             // A session knows what it set itself.
             let known: Vec<u32> = live.into_iter().filter(|u| client.list.contains(u)).collect();
             client.flags.extend(known.iter().map(|u| (*u, flags)));
-            self.mailbox.own_change(client.view);
+            self.mailbox.own_changes(client.view, ModSeq(self.mailbox.modseq().0 - 1));
         }
     }
 
@@ -210,4 +211,87 @@ proptest! {
         }
         prop_assert!(world.mailbox.gone.is_empty(), "nothing is kept for nobody");
     }
+}
+
+/// Two who see a mailbox: the owner by its own flags, bob by a column. Each is told of what concerns him.
+#[test]
+fn what_one_has_seen_the_other_has_not() {
+    const BOB: &str = "seen/bob";
+    let mut mailbox = Mailbox::new(MailboxId(1), UidValidity(1));
+    let mut pos = 0;
+    let mut apply = |mailbox: &mut Mailbox, op: Op| {
+        pos += 1;
+        mailbox.apply(&op, LogPos { segment: 1, offset: pos });
+    };
+    let body = BodyAddr { place: Place::Log(1), offset: 64, bytes: 1, cache_bytes: 0, stored: 1, chunked: false };
+    let message = |flags| NewMessage {
+        flags,
+        keywords: Vec::new(),
+        internal_date: 0,
+        save_date: 0,
+        size: 1,
+        guid: Guid([1; 16]),
+        body,
+    };
+    let messages = [Flags::SEEN, Flags::NONE, Flags::FLAGGED].map(message).into();
+    let id = mailbox.id();
+    apply(&mut mailbox, Op::Append { mailbox: id, first_uid: Uid(1), messages });
+    let (owner, bob) = (mailbox.open_view(true), mailbox.open_view(true));
+    mailbox.see_apart(bob, BOB.into());
+    let seen = |mailbox: &Mailbox, view| {
+        let mut seen = Vec::new();
+        mailbox.visible(view, &IdSet::range(1, 9), Uid(1), 9, &mut seen);
+        seen.iter().map(|seen| (seen.row.uid.0, seen.row.flags, seen.row.modseq.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&mailbox, owner), [(1, Flags::SEEN, 2), (2, Flags::NONE, 2), (3, Flags::FLAGGED, 2)]);
+    assert_eq!(seen(&mailbox, bob), [(1, Flags::NONE, 2), (2, Flags::NONE, 2), (3, Flags::FLAGGED, 2)]);
+    assert_eq!((mailbox.unseen_apart(None), mailbox.unseen_apart(Some(BOB))), (2, 3));
+    assert_eq!(mailbox.first_unseen_apart(Some(BOB)), Some(0));
+
+    let read = |uids: IdSet, value| Op::SetValues {
+        mailbox: MailboxId(1),
+        column: BOB.into(),
+        runs: uids.ranges().map(|r| ValueRun { first: Uid(*r.start()), last: Uid(*r.end()), value }).collect(),
+    };
+    // UIDs that are still to be given are not read in advance.
+    apply(&mut mailbox, read([1, 3, 4, 5].into_iter().collect(), SEEN_APART));
+    let both = Flags(Flags::SEEN.0 | Flags::FLAGGED.0);
+    assert_eq!(seen(&mailbox, bob), [(1, Flags::SEEN, 3), (2, Flags::NONE, 2), (3, both, 3)]);
+    assert_eq!((mailbox.unseen_apart(Some(BOB)), mailbox.first_unseen_apart(Some(BOB))), (1, Some(1)));
+    assert_eq!(mailbox.sync(bob, true).flags, [1, 3].into_iter().collect());
+    assert!(mailbox.has_news(owner, true) && mailbox.sync(owner, true).is_empty());
+
+    // A change by both of one message reaches both, in whatever order they were.
+    let flag = |uid| Op::Store {
+        mailbox: MailboxId(1),
+        uids: IdSet::one(uid),
+        mode: StoreMode::Add,
+        flags: Flags::ANSWERED,
+        keywords: Vec::new(),
+    };
+    apply(&mut mailbox, flag(1));
+    apply(&mut mailbox, read(IdSet::one(1), UNSEEN_APART));
+    assert_eq!(mailbox.sync(owner, true).flags, IdSet::one(1));
+    mailbox.own_changes(bob, ModSeq(4));
+    assert_eq!(mailbox.sync(bob, true).flags, IdSet::one(1), "the flag is somebody else's");
+    assert_eq!(mailbox.changed_apart(Some(BOB), ModSeq(3)), IdSet::one(1));
+
+    apply(&mut mailbox, Op::Append { mailbox: id, first_uid: Uid(4), messages: vec![message(Flags::NONE)] });
+    assert_eq!(mailbox.unseen_apart(Some(BOB)), 3);
+    mailbox.sync(bob, true);
+
+    // Gone, and still in both views.
+    apply(&mut mailbox, Op::Expunge { mailbox: id, uids: IdSet::one(3) });
+    assert_eq!(seen(&mailbox, bob)[2], (3, both, 3));
+    assert_eq!(seen(&mailbox, owner)[2], (3, Flags::FLAGGED, 2));
+    let request = StoreRequest {
+        uids: IdSet::one(3),
+        mode: StoreMode::Replace,
+        flags: Flags::DRAFT,
+        keywords: Vec::new(),
+        unchanged_since: None,
+    };
+    mailbox.store_on_gone(bob, &request);
+    assert_eq!((seen(&mailbox, bob)[2].1, seen(&mailbox, owner)[2].1), (Flags::DRAFT, Flags::DRAFT));
+    assert_eq!(mailbox.unseen_apart(Some(BOB)), 3);
 }

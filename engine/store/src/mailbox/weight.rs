@@ -17,6 +17,7 @@ impl Mailbox {
             + self.gone.len() * size_of::<Gone>()
             + self.expunged.len() * STEP_BYTES
             + self.unique_ids.len() * UNIQUE_ID_BYTES
+            + self.columns.values().map(|column| column.memory_bytes()).sum::<usize>()
             + self.keywords.iter().map(|name| name.len() + size_of::<Box<str>>()).sum::<usize>()
             + self.base.as_ref().map_or(0, |base| base.file_bytes())
     }

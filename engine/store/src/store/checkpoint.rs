@@ -266,6 +266,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
             uids.ranges().for_each(|r| writer.expunged(*modseq, Uid(*r.start()), Uid(*r.end())));
         }
         writer.extra(&snapshot::extra(frozen.history_from, name));
+        for (name, runs) in frozen.values() {
+            self.0.disk.breathe().await;
+            writer.values(name, &runs);
+        }
         for (i, row) in frozen.rows.from_rank(0).enumerate() {
             if i % ROWS_PER_BREATH == 0 {
                 self.0.disk.breathe().await;

@@ -184,11 +184,12 @@ impl Session {
         let (mode, flags) = (StoreMode::Add, Flags::SEEN);
         let request = StoreRequest { uids, mode, flags, keywords: Vec::new(), unchanged_since: None };
         let (ops, _) = self.account.read(|account| account.store(mailbox, request))?;
+        let before = self.look(mailbox, |m| m.modseq());
         match self.commit(&ops) {
             Err(error) if can_do_without(&error, &self.account) => return Ok(()),
             committed => committed?,
         };
-        self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.own_change(view)));
+        self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.own_changes(view, before)));
         self.look(mailbox, |m| {
             for wanted in batch.iter_mut().filter(unseen) {
                 if let Some(row) = m.rows().find(wanted.seen.row.uid) {

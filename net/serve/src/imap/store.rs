@@ -45,13 +45,14 @@ impl Session {
             Err(error) => return Ok(refuse(&error)),
         };
         let request = allowed[0].clone();
+        let before = self.look(mailbox, |m| m.modseq());
         let modified = match self.commit_store(mailbox, allowed) {
             Ok(modified) => modified,
             Err(error) => return Ok(refuse(&error)),
         };
         self.account.with_mut(|account| {
             if let Some(m) = account.mailbox_mut(mailbox) {
-                m.own_change(view);
+                m.own_changes(view, before);
                 m.store_on_gone(view, &request);
             }
         });

@@ -149,6 +149,7 @@ impl Client {
             22 => self.come_back().await,
             23 => self.tidy().await,
             24 => self.drain(),
+            25 if self.life.rng.once_in(2) => self.set_values().await,
             25 => self.set_unique_id().await,
             26 if self.life.rng.once_in(4) => self.keep_dictionary().await,
             27 => self.set_metadata().await,
@@ -308,6 +309,14 @@ impl Client {
         let unique_id = format!("uidl-{}", self.below(3));
         let ask = |account: &Account| account.set_unique_id(id, Uid(uid), &unique_id);
         self.ask(ask, |state| state.set_unique_id(id, uid, &unique_id)).await
+    }
+
+    async fn set_values(&self) -> Result<(), StoreError> {
+        let Some(id) = self.mailbox().await? else { return Ok(()) };
+        let (uids, value) = (self.uids(id), self.below(3) as u64);
+        let column = ["keep/refused", "seen/bob"][self.below(2)];
+        let ask = |account: &Account| account.set_values(id, column, &uids, value);
+        self.ask(ask, |state| state.set_values(id, column, &uids, value)).await
     }
 
     /// The operator has made one: what is packed from now on is written with it.
@@ -580,6 +589,8 @@ impl Client {
             for _ in 0..self.below(30) {
                 others_first().await;
             }
+            // Its files have gone if it ended meanwhile.
+            self.is_true()?;
         }
         let (from, to) = (self.below(bytes.len() + 1), self.below(bytes.len() + 1));
         let part = from.min(to)..from.max(to);

@@ -19,6 +19,8 @@ pub struct Message {
     pub size: u32,
     pub guid: Guid,
     pub unique_id: Option<Box<str>>,
+    /// What it has in columns of values, and since when.
+    pub values: BTreeMap<Box<str>, (u64, u64)>,
 }
 
 /// A mailbox as a client knows it, and what is kept for clients that come back.
@@ -79,6 +81,13 @@ impl Folder {
                 size: fixed.size,
                 guid: fixed.guid,
                 unique_id: frozen.unique_id(row.uid).map(Into::into),
+                values: mailbox
+                    .columns()
+                    .filter_map(|(name, column)| {
+                        let cell = column.get(row.uid)?;
+                        Some((name.into(), (cell.value, cell.modseq.0)))
+                    })
+                    .collect(),
             };
             (row.uid.0, Rc::new(message))
         });
@@ -132,6 +141,7 @@ impl Folder {
                 size: message.size,
                 guid: message.guid,
                 unique_id: None,
+                values: BTreeMap::new(),
             };
             self.messages.insert(self.uid_next, Rc::new(arrived));
             self.uid_next += 1;
@@ -237,6 +247,43 @@ impl State {
         }
     }
 
+    pub fn set_values(&mut self, id: MailboxId, column: &str, uids: &IdSet, value: u64) -> Outcome {
+        let values = self.folder(id).live(uids).into_iter().map(|uid| (uid, value)).collect();
+        self.give(id, column, &values)
+    }
+
+    fn give(&mut self, id: MailboxId, column: &str, values: &BTreeMap<u32, u64>) -> Outcome {
+        let folder = self.change(id);
+        let modseq = folder.modseq + 1;
+        let mut outcome = Nothing;
+        for (uid, value) in values {
+            let message = folder.messages.get_mut(uid).expect("it lives");
+            if message.values.get(column).map_or(0, |(value, _)| *value) == *value {
+                continue;
+            }
+            (outcome, folder.modseq) = (Changed, modseq);
+            match value {
+                0 => drop(Rc::make_mut(message).values.remove(column)),
+                _ => drop(Rc::make_mut(message).values.insert(column.into(), (*value, modseq))),
+            }
+        }
+        outcome
+    }
+
+    /// What messages have comes along with their copies.
+    fn copy_values(&mut self, from: &Folder, uids: &[u32], to: MailboxId) {
+        let first = self.folder(to).uid_next - uids.len() as u32;
+        let columns: BTreeSet<Box<str>> =
+            uids.iter().flat_map(|uid| from.messages[uid].values.keys().cloned()).collect();
+        for column in columns {
+            let values = uids.iter().zip(first..).filter_map(|(uid, copy)| {
+                let (value, _) = from.messages[uid].values.get(&column)?;
+                Some((copy, *value))
+            });
+            self.give(to, &column, &values.collect());
+        }
+    }
+
     /// Also the messages left alone.
     pub fn store(&mut self, id: MailboxId, request: &StoreRequest) -> (Outcome, IdSet) {
         let folder = self.folder(id);
@@ -292,7 +339,9 @@ impl State {
             return Nothing;
         }
         let messages = self.folder(from).carried(&live, Some(now));
+        let source = self.folder(from).clone();
         self.change(to).append(&messages);
+        self.copy_values(&source, &live, to);
         if moves {
             self.change(from).expunge(&live);
         }
@@ -389,7 +438,9 @@ impl State {
         let all: Vec<u32> = self.folder(MailboxId::INBOX).messages.keys().copied().collect();
         if !all.is_empty() {
             let messages = self.folder(MailboxId::INBOX).carried(&all, None);
+            let source = self.folder(MailboxId::INBOX).clone();
             self.change(target).append(&messages);
+            self.copy_values(&source, &all, target);
             self.change(MailboxId::INBOX).expunge(&all);
         }
         Changed
