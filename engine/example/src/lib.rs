@@ -4,23 +4,28 @@
 //! c: a1 XKEEP Archive            s: * XKEEP Archive 12       an added command
 //! c: a2 EXPUNGE                  s: a2 NO [NOPERM] ..        a behaviour that is another
 //! c: a3 CAPABILITY               s: .. XKEEP ..
+//! c: a4 XPIN 7 1                 s: a4 OK ..                 a value of its own in each message: UID 7 stays, wherever it is
 //! ```
 //!
 //! engine/docs/extensions.md walks through it. `skein-keep` is the server with this in it.
 
-use skein_base::{Class, MailboxId};
+use skein_base::{Class, IdSet, MailboxId, Rights};
 use skein_hooks::{Call, Extension, Outcome, Running};
 use skein_proto::imap::{Arguments, ExtensionCommand, Reply, response};
 use skein_store::account::Account;
+use skein_store::mailbox::Mailbox;
 use skein_store::op::Op;
-use skein_store::{AccountError, Actor, Change, Refused};
+use skein_store::{AccountError, Actor, Change, Refused, StoreError};
 use std::cell::Cell;
 use std::rc::Rc;
 
 /// The mailbox below which mail is kept, itself included.
 const ARCHIVE: &str = "Archive";
 
-/// Keeps archives.
+/// The column of values that says which messages are pinned: 1 for those that are. Its name begins with the extension's.
+const PINNED: &str = "keep/pinned";
+
+/// Keeps archives, and what somebody has pinned.
 #[derive(Default)]
 pub struct Keep;
 
@@ -41,7 +46,10 @@ impl Extension for Keep {
     }
 
     fn commands(&self) -> &'static [ExtensionCommand] {
-        &[ExtensionCommand { name: "XKEEP", needs_selected: false }]
+        &[
+            ExtensionCommand { name: "XKEEP", needs_selected: false },
+            ExtensionCommand { name: "XPIN", needs_selected: true },
+        ]
     }
 
     fn before(&self, change: &Change<'_>) -> Result<(), Refused> {
@@ -50,9 +58,10 @@ impl Extension for Keep {
             return Ok(());
         }
         let loses = |op: &Op| match op {
-            Op::Expunge { mailbox, .. } | Op::DeleteMailbox { mailbox } => {
-                change.account.read(|account| is_kept(account, *mailbox))
+            Op::Expunge { mailbox, uids } => {
+                change.account.read(|account| is_kept(account, *mailbox) || has_pinned(account, *mailbox, uids))
             }
+            Op::DeleteMailbox { mailbox } => change.account.read(|account| is_kept(account, *mailbox)),
             _ => false,
         };
         if !change.ops.iter().any(loses) {
@@ -65,7 +74,12 @@ impl Extension for Keep {
     }
 
     fn run<'a>(&'a self, call: Call<'a>) -> Running<'a> {
-        Box::pin(async move { count(&call).await.unwrap_or_else(Outcome::from) })
+        Box::pin(async move {
+            match call.command {
+                "XPIN" => pin(&call).unwrap_or_else(|refusal| refusal).into(),
+                _ => count(&call).await.unwrap_or_else(Outcome::from),
+            }
+        })
     }
 }
 
@@ -87,6 +101,30 @@ async fn count(call: &Call<'_>) -> Result<Outcome, Reply> {
     response::mailbox(&mut lines, &call.told(&name), call.names);
     lines.extend_from_slice(format!(" {messages} {refused}\r\n").as_bytes());
     Ok(Outcome { lines, reply: Reply::Done })
+}
+
+/// `XPIN uid 1` and `XPIN uid 0`, in the selected mailbox: a message is pinned, or is not any more.
+fn pin(call: &Call<'_>) -> Result<Reply, Reply> {
+    let mut words = Arguments::new(call.arguments);
+    let (uid, value) = (words.number()?, words.number()?);
+    words.end()?;
+    let uid = u32::try_from(uid).ok().filter(|_| value <= 1).ok_or(Reply::bad("XPIN takes a UID, and 1 or 0"))?;
+    let mailbox = call.selected.ok_or(Reply::bad("No mailbox is selected"))?;
+    let refuse = |error: StoreError| Reply::no(error.class(), error.client_text());
+    if !call.account.read(|account| call.extensions.rights(call.actor, account, mailbox)).contains(Rights::WRITE) {
+        return Err(refuse(Refused::new(Class::Denied, "You may not change messages here").into()));
+    }
+    // Validated, logged and applied with nothing in between; the reply leaves when it is durable.
+    let ops = call.account.read(|account| account.set_values(mailbox, PINNED, &IdSet::one(uid), value));
+    let ops = ops.map_err(|error| refuse(error.into()))?;
+    call.store.commit_for(call.actor, call.account, &ops).map_err(refuse)?;
+    Ok(Reply::Done)
+}
+
+fn has_pinned(account: &Account, id: MailboxId, uids: &IdSet) -> bool {
+    let pinned = |mailbox: &Mailbox| mailbox.column(PINNED).map(|column| column.with(|value| value == 1));
+    let pinned = account.mailbox(id).and_then(pinned).map(|pinned| pinned.intersection(uids));
+    pinned.is_some_and(|pinned| account.mailbox(id).is_some_and(|m| m.rows().among(&pinned).next().is_some()))
 }
 
 fn is_kept(account: &Account, id: MailboxId) -> bool {

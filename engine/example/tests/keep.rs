@@ -32,3 +32,33 @@ fn archives_are_kept() {
     client.command("SELECT Archives").expect("SELECT").expect_ok();
     assert!(ask(&mut client, "EXPUNGE").starts_with("* 1 EXPUNGE\n"));
 }
+
+/// What the extension keeps of each message outlives a crash, and goes along with copies.
+#[test]
+fn what_is_pinned_stays() {
+    skein_testkit::server::use_program(env!("CARGO_BIN_EXE_skein-keep"));
+    let mut server = Server::start();
+    let mut client = server.login(&Server::user(1));
+    assert!(ask(&mut client, "XPIN 1 1").starts_with("Bad "), "no mailbox is selected");
+    for _ in 0..3 {
+        client.append("INBOX", "\\Deleted", b"Subject: x\r\n\r\n").expect("APPEND").expect_ok();
+    }
+    client.command("SELECT INBOX").expect("SELECT").expect_ok();
+    assert!(ask(&mut client, "XPIN 2 2").starts_with("Bad "));
+    assert!(ask(&mut client, "XPIN 2 1").starts_with("Ok "));
+    for _ in 0..2 {
+        server.kill();
+        server.restart();
+        client = server.login(&Server::user(1));
+        client.command("SELECT INBOX").expect("SELECT").expect_ok();
+        assert!(ask(&mut client, "EXPUNGE").starts_with("No [NOPERM] "));
+    }
+    assert!(ask(&mut client, "UID EXPUNGE 1").starts_with("* 1 EXPUNGE\n"));
+    client.command("CREATE b").expect("CREATE").expect_ok();
+    assert!(ask(&mut client, "UID COPY 2:3 b").contains("[COPYUID "));
+    assert!(ask(&mut client, "XPIN 2 0").starts_with("Ok "));
+    assert!(ask(&mut client, "EXPUNGE").starts_with("* 2 EXPUNGE\n* 1 EXPUNGE\n"));
+    client.command("SELECT b").expect("SELECT").expect_ok();
+    assert!(ask(&mut client, "UID EXPUNGE 1").starts_with("No [NOPERM] "));
+    assert!(ask(&mut client, "UID EXPUNGE 2").starts_with("* 2 EXPUNGE\n"));
+}
