@@ -348,6 +348,9 @@ settings! {
         /// What stands before the names of other users and of what they share: with "shared/", anna's mailbox Lists is shared/anna/Lists to those who
         /// have a right to it (SETACL). Mailboxes of a user's own that begin so can not be reached. Empty: nothing can be shared.
         shared_prefix: String = Kind::Text { bytes_max: 100 }, "\"\"", Live;
+        /// True: each user has a \Seen of his own in mailboxes of others, public ones too, and the owner's stays as it is; he begins with all messages unseen. False:
+        /// there is one for all, as Dovecot has it without INDEXPVT.
+        shared_seen_apart: bool = Kind::Bool, "true", Live;
         /// True: NAMESPACE does not tell of it.
         shared_hidden: bool = Kind::Bool, "false", Live;
         /// What LIST shows of it: no asks nobody for what he shares unless the client's pattern begins with the prefix.

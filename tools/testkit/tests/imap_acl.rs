@@ -1,5 +1,6 @@
 //! ACL against the running server: what is given to whom, and mailboxes of others, also of those who live on another shard.
 
+use skein_testkit::temp::TempDir;
 use skein_testkit::{Server, adm, imap};
 
 fn server() -> Server {
@@ -167,7 +168,9 @@ fn append(client: &mut imap::Client, mailbox: &str) -> String {
 
 #[test]
 fn mailboxes_of_others() {
-    let server = server();
+    // One \Seen for all, as everything else is.
+    let one_for_all = "[namespaces]\nshared_prefix = \"shared/\"\nshared_seen_apart = false\n";
+    let server = Server::start_changed(|settings, _| format!("{settings}{one_for_all}"));
     // Two shards: among four pairs some live on the same one, and some do not.
     for (owner, guest) in [("test11", "test12"), ("test13", "test14"), ("test15", "test16"), ("test17", "test18")] {
         share_between(&server, owner, guest);
@@ -194,4 +197,95 @@ fn guests_of_who_is_gone() {
         check(guest, "SELECT INBOX", "* ");
         check(guest, "STATUS shared/test21/INBOX (MESSAGES)", "");
     }
+}
+
+/// Owner and guests each have a `\Seen` of their own; all else is one for all.
+#[test]
+fn each_has_seen_what_he_has_seen() {
+    let mut server = server();
+    // Two shards: among these some guests live on the owner's, and some do not.
+    let (owner, guests) = ("test21", ["test22", "test23", "test24"]);
+    let mut anna = server.login(owner);
+    check(&mut anna, "CREATE Team", "Ok");
+    for n in 1..=4 {
+        anna.append("Team", "", format!("Subject: {n}\r\n\r\ntext {n}\r\n").as_bytes()).expect("APPEND").expect_ok();
+    }
+    check(&mut anna, "SELECT Team", "");
+    check(&mut anna, "STORE 1 FLAGS.SILENT (\\Seen)", "Ok");
+    let team = format!("shared/{owner}/Team");
+    let unseen = |n| format!("* STATUS {team} (UNSEEN {n})\nOk");
+    let status = format!("STATUS {team} (UNSEEN)");
+    for guest in guests {
+        check(&mut anna, &format!("SETACL Team {guest} lrswite"), "Ok");
+        let mut ben = server.login(guest);
+        // What the owner has read he has not.
+        check(&mut ben, &status, &unseen(4));
+        let opened = ask(&mut ben, &format!("SELECT {team}"));
+        assert!(opened.contains("[UNSEEN 1]") && opened.contains("\\Seen"), "{opened}");
+        check(&mut ben, "SEARCH UNSEEN", "* SEARCH 1 2 3 4\nOk");
+        check(&mut ben, "FETCH 2 BODY[TEXT]", "* 2 FETCH (");
+        check(&mut ben, "FETCH 2 FLAGS", "* 2 FETCH (FLAGS (\\Seen))\nOk");
+        check(&mut ben, "STORE 3:4 +FLAGS (\\Seen)", "* 3 FETCH (FLAGS (\\Seen");
+        check(&mut ben, "STORE 4 -FLAGS (\\Seen)", "* 4 FETCH (FLAGS (");
+        check(&mut ben, "SEARCH UNSEEN", "* SEARCH 1 4\nOk");
+        check(&mut ben, &status, &unseen(2));
+        // The owner hears nothing of it, and has read what he had read.
+        check(&mut anna, "NOOP", "Ok");
+        check(&mut anna, "SEARCH SEEN", "* SEARCH 1\nOk");
+        check(&mut anna, "STATUS Team (UNSEEN)", "* STATUS Team (UNSEEN 3)");
+    }
+
+    // Flags that are replaced leave the owner's alone, and so do changes under a condition.
+    let (mut ben, mut also) = (server.login(guests[0]), server.login(guests[0]));
+    check(&mut ben, &format!("SELECT {team} (CONDSTORE)"), "");
+    check(&mut ben, "STORE 1 FLAGS.SILENT (\\Answered)", "* 1 FETCH (MODSEQ (");
+    check(&mut anna, "FETCH 1 FLAGS", "* 1 FETCH (FLAGS (\\Answered \\Seen");
+    check(&mut ben, "FETCH 1 FLAGS", "* 1 FETCH (FLAGS (\\Answered))");
+    let modseq = |told: &str| told.split_once("MODSEQ (").map(|(_, rest)| rest.split(')').next().unwrap().to_owned());
+    let since = modseq(&ask(&mut ben, "FETCH 2 MODSEQ")).expect("a modseq");
+    // Another session of his: it is told at once, and so is IDLE.
+    check(&mut also, &format!("SELECT {team}"), "");
+    let tag = also.idle().expect("IDLE");
+    check(&mut ben, "STORE 2 -FLAGS.SILENT (\\Seen)", "* 2 FETCH (MODSEQ (");
+    assert_eq!(also.read_response().expect("news"), b"* 2 FETCH (FLAGS ())");
+    also.done(&tag).expect("DONE").expect_ok();
+    let told = ask(&mut ben, &format!("STORE 2 (UNCHANGEDSINCE {since}) +FLAGS.SILENT (\\Seen)"));
+    assert!(told.contains("[MODIFIED 2]"), "{told}");
+    let changed = ask(&mut ben, &format!("FETCH 1:* FLAGS (CHANGEDSINCE {since})"));
+    assert!(changed.contains("* 2 FETCH ("), "{changed}");
+
+    // What a guest brings as seen is so for him alone; a copy is to each what the message was.
+    ben.append(&team, "\\Seen", b"Subject: 5\r\n\r\n").expect("APPEND").expect_ok();
+    check(&mut anna, "CREATE Team/Old", "* 5 EXISTS\n");
+    check(&mut ben, "NOOP", "");
+    check(&mut ben, "SEARCH SEEN", "* SEARCH 3 5");
+    check(&mut ben, &format!("COPY 3:5 {team}/Old"), "Ok [COPYUID");
+    check(&mut ben, &format!("STATUS {team}/Old (UNSEEN)"), &format!("* STATUS {team}/Old (UNSEEN 1)"));
+    check(&mut anna, "STATUS Team/Old (UNSEEN)", "* STATUS Team/Old (UNSEEN 3)");
+    check(&mut ben, "CREATE mine", "Ok");
+    check(&mut ben, "COPY 3:4 mine", "Ok [COPYUID");
+    check(&mut ben, "STATUS mine (UNSEEN)", "* STATUS mine (UNSEEN 1)");
+
+    // It goes with the messages, is in backups, and outlives a crash.
+    check(&mut ben, "STORE 3 +FLAGS.SILENT (\\Deleted)", "");
+    check(&mut ben, "EXPUNGE", "* 3 EXPUNGE");
+    check(&mut ben, &status, &unseen(3));
+    server.kill();
+    server.restart();
+    let mut ben = server.login(guests[0]);
+    check(&mut ben, &status, &unseen(3));
+    check(&mut ben, &format!("STATUS {team}/Old (UNSEEN)"), &format!("* STATUS {team}/Old (UNSEEN 1)"));
+    drop(ben);
+    let dir = TempDir::new("seen");
+    adm::good(&server, &format!("backup {owner} {}", dir.path().display()));
+    let mut ben = server.login(guests[0]);
+    check(&mut ben, &format!("SELECT {team}"), "");
+    check(&mut ben, "STORE 1:* +FLAGS.SILENT (\\Seen)", "Ok");
+    check(&mut ben, &status, &unseen(0));
+    drop(ben);
+    adm::good(&server, &format!("restore --replace {owner} {}", dir.path().display()));
+    let mut ben = server.login(guests[0]);
+    check(&mut ben, &status, &unseen(3));
+    check(&mut ben, &format!("SELECT {team}"), "");
+    check(&mut ben, "SEARCH UNSEEN", "* SEARCH 1 2 3\n");
 }

@@ -31,6 +31,18 @@ impl Account {
             false => Err(AccountError::TooManyValues),
         }
     }
+
+    /// The same for messages that come in the same record; nothing when there is no room.
+    pub fn values_of_new(&self, id: MailboxId, column: &str, uids: &IdSet, value: u64) -> Vec<Op> {
+        let runs = uids.ranges().map(|range| ValueRun { first: Uid(*range.start()), last: Uid(*range.end()), value });
+        let runs: Vec<ValueRun> = runs.collect();
+        let has_room =
+            |mailbox: &Mailbox| has_column(mailbox, column) && kept(mailbox) + runs.len() <= VALUE_RUNS_PER_MAILBOX_MAX;
+        match !runs.is_empty() && self.target(id).is_ok_and(has_room) {
+            true => vec![Op::SetValues { mailbox: id, column: column.into(), runs }],
+            false => Vec::new(),
+        }
+    }
 }
 
 /// Values of messages, in UID order, for their copies that have UIDs from `first` on. Those that there is no room for stay behind.

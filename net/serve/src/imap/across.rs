@@ -76,6 +76,7 @@ impl Session {
             let rows = m.rows().among(&uids);
             rows.map(|row| {
                 let fixed = m.fixed(row);
+                let row = m.row_apart(self.seen_by.as_deref(), row);
                 let flags = FlagList { system: row.flags, keywords: names(row.keywords) };
                 let bytes = u64::from(fixed.size);
                 let head = Head { uid: row.uid, flags, internal_date: fixed.internal_date, bytes };

@@ -20,6 +20,7 @@ use skein_proto::imap::{AppendTo, Code, FlagList, ImapUrl, Replaced, Reply, Requ
 use skein_runtime::RealDisk;
 use skein_store::body::Spilled;
 use skein_store::log::RECORD_BYTES_MAX;
+use skein_store::mailbox::SEEN_APART;
 use skein_store::op::NewMessage;
 use skein_store::{AccountError, StoreError};
 
@@ -268,6 +269,8 @@ impl Session {
         // From here on nothing waits: the bodies, their ops and the UIDs told belong together.
         let now = self.store.now();
         let (mut messages, mut spilled) = (Vec::with_capacity(append.taken.len()), Vec::new());
+        // Which of them somebody with a \Seen of his own brings as seen.
+        let mut seen_apart = Vec::new();
         for Taken { head, body } in append.taken {
             let addr = match body {
                 Body::Held(received) => received.log(&self.store)?,
@@ -278,8 +281,13 @@ impl Session {
                 }
             };
             let mut keywords = head.keywords.indexes().map(|at| append.keywords[at].clone()).collect();
+            let mut flags = self.flags_for(id, head.flags, &mut keywords);
+            if self.seen_by.is_some() {
+                seen_apart.push(flags.contains(Flags::SEEN));
+                flags = flags & !Flags::SEEN;
+            }
             messages.push(NewMessage {
-                flags: self.flags_for(id, head.flags, &mut keywords),
+                flags,
                 keywords,
                 internal_date: head.internal_date.unwrap_or(now),
                 save_date: now,
@@ -296,6 +304,11 @@ impl Session {
                 account.append(id, messages)
             }
         })?;
+        let mut ops = ops;
+        if let Some(column) = &self.seen_by {
+            let seen = (first.0..).zip(seen_apart).filter(|(_, seen)| *seen).map(|(uid, _)| uid).collect();
+            ops.extend(self.account.read(|account| account.values_of_new(id, column, &seen, SEEN_APART)));
+        }
         self.commit(&ops)?;
         drop(spilled);
         let validity = self.account.read(|account| account.mailbox(id).map(|m| m.validity()));

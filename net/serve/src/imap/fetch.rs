@@ -11,10 +11,10 @@ use skein_base::{Flags, IdSet, MailboxId, ModSeq, Rights, Uid};
 use skein_mime::{Section, What, filter_header};
 use skein_proto::imap::response::FetchLine;
 use skein_proto::imap::{BodySection, Code, FetchItem, FetchItems, Partial, Reply, SectionText};
-use skein_store::StoreError;
 use skein_store::account::StoreRequest;
 use skein_store::mailbox::{CacheAt, Fixed, Mailbox, ViewId, Visible};
 use skein_store::op::StoreMode;
+use skein_store::{AccountError, StoreError};
 use std::io;
 
 /// Messages taken at a time when only columns are asked: one look at the output per so many.
@@ -183,7 +183,13 @@ impl Session {
         self.tell_selected(false, link);
         let (mode, flags) = (StoreMode::Add, Flags::SEEN);
         let request = StoreRequest { uids, mode, flags, keywords: Vec::new(), unchanged_since: None };
-        let (ops, _) = self.account.read(|account| account.store(mailbox, request))?;
+        let seen_by = self.seen_by.clone();
+        let stored = self.account.read(|account| account.store_apart(mailbox, request, seen_by.as_deref()));
+        // Who reads where there is no room for what one more has seen reads all the same.
+        let (ops, _) = match stored {
+            Err(AccountError::TooManyValues) => return Ok(()),
+            stored => stored?,
+        };
         let before = self.look(mailbox, |m| m.modseq());
         match self.commit(&ops) {
             Err(error) if can_do_without(&error, &self.account) => return Ok(()),
@@ -193,7 +199,7 @@ impl Session {
         self.look(mailbox, |m| {
             for wanted in batch.iter_mut().filter(unseen) {
                 if let Some(row) = m.rows().find(wanted.seen.row.uid) {
-                    wanted.seen.row = row;
+                    wanted.seen.row = m.row_apart(seen_by.as_deref(), row);
                     wanted.flags_changed = true;
                 }
             }

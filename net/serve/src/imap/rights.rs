@@ -9,12 +9,18 @@ use skein_store::account::StoreRequest;
 use skein_store::op::StoreMode;
 use skein_store::{AccountError, Actor, Refused, StoreError};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 /// Rights any of which changes something: with none of them a mailbox is open for reading only.
 pub(super) const CHANGES: Rights =
     Rights(Rights::SEEN.0 | Rights::WRITE.0 | Rights::INSERT.0 | Rights::DELETE.0 | Rights::EXPUNGE.0);
 /// The annotation of an account that says who has heard that something of it is shared with him, a name on each line.
 const SHARED_TO: &str = "shared-to";
+
+/// The column of values that says what somebody has seen in mailboxes of others.
+pub(super) fn seen_column(user: &UserName) -> Rc<str> {
+    format!("seen/{user}").into()
+}
 
 /// The system flags that may change for good.
 pub(super) fn changeable(rights: Rights) -> Flags {

@@ -52,7 +52,10 @@ impl Session {
     }
 
     pub(super) async fn status(&self, name: &str, items: StatusItems) -> Reply {
-        let found = self.find_for(name, Rights::READ).await.map(|id| self.look(id, |m| status_of(m, items)));
+        let found = self
+            .find_for(name, Rights::READ)
+            .await
+            .map(|id| self.look(id, |m| status_of(m, items, self.seen_by.as_deref())));
         match found {
             Ok(info) => Reply::Status(StatusInfo { append_limit: self.message_bytes_max, ..info }),
             Err(error) => refuse(&error),
@@ -88,6 +91,9 @@ impl Session {
         let read_only = mode == Mode::ReadOnly || !rights.shares(CHANGES);
         let view = self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.open_view(read_only)));
         let view = view.ok_or(AccountError::NoSuchMailbox)?;
+        if let Some(column) = self.seen_by.clone() {
+            self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.see_apart(view, column)));
+        }
         let keywords_told = self.look(mailbox, |m| m.keywords().len());
         self.selected = Some(Selected {
             mailbox,
@@ -127,7 +133,9 @@ fn describe(mailbox: &Mailbox, view: ViewId, (read_only, rights): (bool, Rights)
         new_keywords: !read_only && rights.contains(Rights::WRITE) && takes_keywords(mailbox),
         exists: mailbox.exists(view),
         recent: mailbox.recent(view),
-        first_unseen: mailbox.rows().first_unseen().map(|rank| Seq(rank + 1).0),
+        first_unseen: mailbox
+            .first_unseen_apart(mailbox.view(view).seen_by().map(|by| &**by))
+            .map(|rank| Seq(rank + 1).0),
         uid_validity: mailbox.validity().0,
         uid_next: mailbox.uid_next().0,
         highest_modseq: mailbox.modseq().0,
@@ -137,14 +145,14 @@ fn describe(mailbox: &Mailbox, view: ViewId, (read_only, rights): (bool, Rights)
 }
 
 /// What is asked; what costs a look at every message only then.
-fn status_of(mailbox: &Mailbox, items: StatusItems) -> StatusInfo {
+fn status_of(mailbox: &Mailbox, items: StatusItems, seen_by: Option<&str>) -> StatusInfo {
     let deleted = || mailbox.rows().from_rank(0).filter(|row| row.flags.contains(Flags::DELETED));
     StatusInfo {
         messages: mailbox.rows().count(),
         recent: mailbox.unclaimed(),
         uid_next: mailbox.uid_next().0,
         uid_validity: mailbox.validity().0,
-        unseen: mailbox.rows().unseen(),
+        unseen: mailbox.unseen_apart(seen_by),
         highest_modseq: mailbox.modseq().0,
         size: if items.contains(StatusItems::SIZE) { mailbox.bytes() } else { 0 },
         deleted: if items.contains(StatusItems::DELETED) { deleted().count() as u32 } else { 0 },

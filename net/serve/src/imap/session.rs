@@ -6,6 +6,7 @@ use super::limit::with_limit;
 use super::link::Link;
 use super::list;
 use super::metadata;
+use super::rights::seen_column;
 use super::search::Context;
 use super::spaces::Spaces;
 use super::visit::Visits;
@@ -64,6 +65,8 @@ pub(crate) struct Session {
     pub host: Host,
     /// Who it is that asks.
     pub actor: Actor,
+    /// The column of values that says what he has seen, when the mailboxes' own flag does not.
+    pub seen_by: Option<Rc<str>>,
     /// He is an administrator.
     pub is_admin: bool,
     /// What stands before the account's mailbox names as the client knows them, but his own INBOX.
@@ -92,6 +95,7 @@ impl Session {
             fresh: IdSet::new(),
             host: host.clone(),
             actor,
+            seen_by: None,
             is_admin: false,
             prefix: String::new(),
             spaces: None,
@@ -109,6 +113,10 @@ impl Session {
         self.message_limit = settings.config.imap.message_limit;
         self.saved_limit = settings.config.imap.save_limit;
         self.admin = settings.config.imap.admin.as_str().into();
+        self.seen_by = match &self.actor {
+            Actor::Guest(guest) if settings.config.namespaces.shared_seen_apart => Some(seen_column(&guest.user)),
+            _ => None,
+        };
     }
 
     /// It is the user's own, with the namespaces that the settings say; mailboxes of others may be reached where they do.

@@ -71,7 +71,8 @@ impl Session {
     fn commit_store(&self, mailbox: MailboxId, requests: Vec<StoreRequest>) -> Result<IdSet, StoreError> {
         let (mut ops, mut modified) = (Vec::new(), IdSet::new());
         for request in requests {
-            let (more, left) = self.account.read(|account| account.store(mailbox, request))?;
+            let (more, left) =
+                self.account.read(|account| account.store_apart(mailbox, request, self.seen_by.as_deref()))?;
             ops.extend(more);
             modified = left;
         }

@@ -169,8 +169,8 @@ impl Session {
             if since < context.checked {
                 context.test.refresh(m);
             }
-            let changed = m.rows().changed_since(since).filter(|row| row.uid.0 <= last);
-            changed.map(|row| row.uid.0).collect()
+            let changed = m.changed_apart(self.seen_by.as_deref(), since);
+            changed.intersection(&IdSet::range(0, last))
         });
         if changed.is_empty() {
             return Ok(());

@@ -48,7 +48,8 @@ impl Session {
                 None => (if returns.save { in_uids(set_of(results)) } else { IdSet::new() }, highest),
                 Some(some) => {
                     let uids = in_uids(some);
-                    let modseq = |uid: u32| m.rows().find(Uid(uid)).map(|row| row.modseq);
+                    let modseq =
+                        |uid: u32| m.rows().find(Uid(uid)).map(|row| m.row_apart(self.seen_by.as_deref(), row).modseq);
                     let highest = highest.and_then(|_| uids.iter().filter_map(modseq).max());
                     (uids, highest)
                 }
