@@ -28,7 +28,7 @@ pub struct QuotaWarning {
 pub enum Telling {
     /// A program is run: its path and its arguments, in which `%{user}` and the like are still to be filled in.
     Run(Vec<String>),
-    /// A JSON object is posted to this `http://` address.
+    /// A JSON object is posted to this `http://` or `https://` address.
     Post(String),
 }
 
@@ -40,7 +40,7 @@ impl QuotaWarning {
     pub fn parse(text: &str) -> Result<QuotaWarning, String> {
         let mut words = text.split_ascii_whitespace().map(str::to_owned);
         let line = words.next().unwrap_or_default();
-        let example = "write storage=95% and a program or an http:// address behind it";
+        let example = "write storage=95% and a program or an http:// or https:// address behind it";
         let (over, limit) = line.strip_prefix('-').map_or((true, &*line), |limit| (false, limit));
         let (name, percent) = limit.split_once('=').ok_or_else(|| format!("\"{line}\" is no line: {example}"))?;
         let resource = match name {
@@ -56,14 +56,13 @@ impl QuotaWarning {
         let words: Vec<String> = words.collect();
         let first = words.first().ok_or_else(|| format!("\"{line}\" tells nobody: {example}"))?;
         let telling = match first.split_once("://") {
-            Some(("http", rest)) if words.len() == 1 && !rest.starts_with('/') && rest.len() > 1 => {
+            Some(("http" | "https", rest)) if words.len() == 1 && !rest.starts_with('/') && rest.len() > 1 => {
                 Telling::Post(first.clone())
             }
-            Some(("https", _)) => {
-                return Err("https is not spoken here: post to a program on this machine that passes it on".to_owned());
-            }
             Some(_) => {
-                return Err(format!("\"{first}\" is no address: write http://host:port/path and nothing behind it"));
+                return Err(format!(
+                    "\"{first}\" is no address: write http://host:port/path or https://host/path and nothing behind it"
+                ));
             }
             None if !Path::new(first).is_absolute() => {
                 return Err(format!("\"{first}\" is no whole path: write it from the root on"));
@@ -88,6 +87,8 @@ mod tests {
         let warning = QuotaWarning::parse("-messages=100% http://[::1]:80/quota?a").unwrap();
         assert_eq!((warning.over, warning.resource), (false, QuotaResource::Messages));
         assert_eq!(warning.telling, Telling::Post("http://[::1]:80/quota?a".to_owned()));
+        let warning = QuotaWarning::parse("mailboxes=9% https://host/").unwrap();
+        assert_eq!(warning.telling, Telling::Post("https://host/".to_owned()));
         for wrong in [
             "",
             "95%",
@@ -97,7 +98,7 @@ mod tests {
             "storage=1001% /bin/warn",
             "bytes=5% /bin/warn",
             "storage=95% warn",
-            "storage=95% https://host/",
+            "storage=95% https://",
             "storage=95% http:///",
             "storage=95% http://host/ more",
             "storage=95% ftp://host/",

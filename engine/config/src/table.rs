@@ -386,9 +386,12 @@ settings! {
         /// Rules of single mailboxes with commas between: "Trash:storage=+100M, Junk:ignore". A star in the name stands for any text.
         rules: String = Kind::Text { bytes_max: 4000 }, "\"\"", Live;
         /// Who is told when what a user holds crosses a line: "storage=95% /usr/local/bin/quota-warning 95 %{user}" runs a program when 95 %
-        /// of the limit are reached, "-storage=100% http://127.0.0.1:8080/quota" posts to an address when it is less again. Of several
+        /// of the limit are reached, "-storage=100% https://example.org/quota" posts to an address when it is less again. Of several
         /// lines that one change crosses the first counts. Programs are known from the start on: a new one is run after a restart.
         warnings: Vec<String> = Kind::Texts { max: crate::quota_warning::WARNINGS_MAX }, "[]", Live;
+        /// File with the certificates (PEM) of the authorities that https:// addresses of warnings are to be certified by. Empty: those that
+        /// the system knows.
+        warnings_ca: Option<PathBuf> = Kind::Path, "\"\"", Restart;
         /// What IMAP clients see as the name of the quota root.
         root: String = Kind::Text { bytes_max: 200 }, "\"User quota\"", Live;
         /// What senders and clients are told when it is too much.

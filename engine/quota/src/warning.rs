@@ -72,8 +72,8 @@ fn held(account: &AccountHandle, limits: &Limits) -> Ceiling {
 }
 
 fn crosses(warning: &QuotaWarning, (before, now): (u64, u64), limit: u64) -> bool {
-    let line = u128::from(limit) * u128::from(warning.percent) / 100;
-    let (was_there, is_there) = (u128::from(before) >= line, u128::from(now) >= line);
+    let line = u128::from(limit) * u128::from(warning.percent);
+    let (was_there, is_there) = (u128::from(before) * 100 >= line, u128::from(now) * 100 >= line);
     limit > 0 && was_there != is_there && is_there == warning.over
 }
 
@@ -101,6 +101,9 @@ mod tests {
             (90, 91, 100, false, false),
             (90, 89, 100, false, true),
             (89, 88, 100, false, false),
+            // Half is not nine tenths.
+            (0, 1, 2, false, false),
+            (1, 2, 2, true, false),
             (0, u64::MAX, u64::MAX, true, false),
             (0, 500, 0, false, false),
             (500, 0, 0, false, false),

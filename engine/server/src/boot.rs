@@ -22,7 +22,7 @@ use skein_runtime::{
 use skein_serve::{Doorman, ToShard};
 use skein_transport::{AddressLimit, BindError, ConnectionLimit, Place, UnixAccess, listen_unix};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -92,7 +92,7 @@ pub fn run(
     let more = MoreSockets::bind(&config, &mut inherited, &mut bound.offered)?;
     let unwanted = inherited.unwanted();
     drop(inherited);
-    let runner = give_up(&config, becoming, giver.is_none())?;
+    let means = give_up(&config, becoming, giver.is_none())?;
     let signals = Signals::take().map_err(system("waiting for signals"))?;
     let taken = giver.as_ref().map(|giver| (giver.pid(), Instant::now()));
     let lock = match giver {
@@ -100,7 +100,7 @@ pub fn run(
         None => lock,
     };
     let side = Side::start().map_err(system("starting the side runtime"))?;
-    let tell = errands::start(&side, runner);
+    let tell = errands::start(&side, means);
     let (lanes, inboxes) = Lanes::<ToShard>::new(count, INBOX_DEPTH_MAX);
     let (numbers, manifest, old_segments) = segments_of(&log_dir, count).map_err(system("reading the log's folder"))?;
     let common = Arc::new(Common {
@@ -251,7 +251,7 @@ fn desk(common: &Arc<Common>, reloader: &Reloader) -> Desk {
 }
 
 /// The last step as whoever started us, while this is the only thread. What is left that may start programs is the runner.
-fn give_up(config: &Config, becoming: Option<Becoming>, alone: bool) -> Result<Option<UnixStream>, ServerError> {
+fn give_up(config: &Config, becoming: Option<Becoming>, alone: bool) -> Result<errands::Means, ServerError> {
     if let Some(becoming) = &becoming {
         match alone {
             true => becoming.give(&config.data_dir)?,
@@ -265,7 +265,7 @@ fn give_up(config: &Config, becoming: Option<Becoming>, alone: bool) -> Result<O
     } else if rustix::process::geteuid().is_root() && !config.demo {
         tracing::warn!("running as root: set safety.user");
     }
-    let runner = errands::fork_runner(config)?;
+    let means = errands::prepare(config)?;
     let confined = confine::finish(config)?;
     let uid = rustix::process::getuid().as_raw();
     tracing::info!(
@@ -275,7 +275,7 @@ fn give_up(config: &Config, becoming: Option<Becoming>, alone: bool) -> Result<O
         core_dumps = config.safety.core_dumps,
         "confined"
     );
-    Ok(runner)
+    Ok(means)
 }
 
 fn outcome(ended: Vec<Result<Result<(), String>, skein_runtime::ShardDied>>) -> Result<(), ServerError> {

@@ -31,6 +31,8 @@ pub enum ServerError {
         /// Why.
         why: String,
     },
+    /// Nobody can say who the address of a warning is, for the reason given.
+    Authorities(String),
     /// It can not give up what it should.
     Confine(ConfineError),
     /// The system refuses something basic.
@@ -53,6 +55,7 @@ impl fmt::Display for ServerError {
             ServerError::Takeover(error) => error.fmt(f),
             ServerError::Start(error) => error.fmt(f),
             ServerError::Shard { shard, why } => write!(f, "shard {shard}: {why}"),
+            ServerError::Authorities(why) => f.write_str(why),
             ServerError::Confine(error) => error.fmt(f),
             ServerError::System { what, error } => write!(f, "{what}: {error}"),
         }

@@ -1,11 +1,13 @@
 //! Quota against the running server: limits of settings, of users, and those that administrators set, over IMAP and LMTP, across restarts.
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use skein_testkit::server::PASSWORD;
 use skein_testkit::{Server, adm, imap, lmtp};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 
 const USERS: &str = "anna:{PLAIN}secret::::::userdb_quota_rule=*:bytes=3000:messages=5 userdb_quota_rule2=Trash:bytes=+2000\n\
     ben:{PLAIN}secret::::::quota_storage_size=unlimited\n\
@@ -175,22 +177,61 @@ fn who_is_to_know_is_told_when_a_line_is_crossed() {
     anna.command("SELECT INBOX").expect("SELECT").expect_ok();
     anna.command("STORE 1:3 +FLAGS (\\Deleted)").expect("STORE").expect_ok();
     anna.command("EXPUNGE").expect("EXPUNGE").expect_ok();
-    let (mut stream, _) = listener.accept().expect("told");
-    let mut asked = Vec::new();
-    while !asked.ends_with(b"}") {
-        let mut bytes = [0; 512];
-        let count = stream.read(&mut bytes).expect("a request");
-        assert!(count > 0, "{}", String::from_utf8_lossy(&asked));
-        asked.extend_from_slice(&bytes[..count]);
-    }
-    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer");
-    let asked = String::from_utf8(asked).expect("text");
+    let (stream, _) = listener.accept().expect("told");
+    let asked = posted(stream).expect("a request");
     assert!(asked.starts_with("POST /quota HTTP/1.1\r\n"), "{asked}");
     let facts = r#"{"user":"anna","resource":"messages","percent":40,"over":false,"used":0,"limit":5}"#;
     assert!(asked.ends_with(facts), "{asked}");
     // Mail that comes by LMTP crosses lines too.
     assert_eq!(deliver(&server, "anna", 2000), [250]);
     assert!(fs::read_to_string(&said).expect("told").starts_with("50 anna 2"), "{}", server.log());
+}
+
+/// What is posted to us.
+fn posted(mut stream: impl Read + Write) -> std::io::Result<String> {
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"}") {
+        let mut bytes = [0; 512];
+        let count = stream.read(&mut bytes)?;
+        assert!(count > 0, "{}", String::from_utf8_lossy(&asked));
+        asked.extend_from_slice(&bytes[..count]);
+    }
+    stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
+    Ok(String::from_utf8(asked).expect("text"))
+}
+
+#[test]
+fn an_address_is_told_only_when_its_certificate_is_good() {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into();
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.expect("versions").with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key);
+    let config = Arc::new(config.expect("a pair"));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    let server = Server::start_changed(|settings, home| {
+        let ca = home.join("ca.pem");
+        fs::write(&ca, made.cert.pem()).expect("ours");
+        // The certificate says localhost; the address with the number is another one.
+        let urls =
+            format!("\"messages=90% https://127.0.0.1:{port}/\", \"messages=40% https://localhost:{port}/quota\"");
+        format!("{settings}\n[quota]\nmessages = 2\nwarnings = [{urls}]\nwarnings_ca = \"{}\"\n", ca.display())
+    });
+    let accept = || {
+        let (stream, _) = listener.accept().expect("told");
+        let connection = rustls::ServerConnection::new(config.clone()).expect("the config is whole");
+        posted(rustls::StreamOwned::new(connection, stream))
+    };
+    let mut user = server.imap();
+    user.login("test1", PASSWORD).expect("LOGIN").expect_ok();
+    append(&mut user, "INBOX", 100);
+    let asked = accept().expect("a request");
+    assert!(asked.starts_with("POST /quota HTTP/1.1\r\n"), "{asked}");
+    assert!(asked.contains("\"user\":\"test1\"") && asked.contains("\"percent\":40"), "{asked}");
+    append(&mut user, "INBOX", 100);
+    let refused = accept().expect_err("nothing is said to whom nobody knows");
+    assert!(refused.to_string().contains("Certificate"), "{refused}");
 }
 
 #[test]

@@ -1,19 +1,21 @@
 //! Telling others what happened: programs that are run and addresses that are posted to, for quota's warnings.
 //!
 //! ```text
-//!   shards ──▶ queue (1024) ──▶ side runtime ──▶ http:// address           8 at a time
+//!   shards ──▶ queue (1024) ──▶ side runtime ──▶ http(s):// address        8 at a time
 //!                                    └─ a line ──▶ runner ──▶ program
 //! ```
 //!
 //! The server itself may start no program once it is confined; the runner, a process forked before that, starts those that the
 //! settings of the start name, and no others. Nobody waits for what comes of it: a warning that can not be told is logged and counted.
 
+mod authorities;
 mod post;
 mod runner;
 
 use crate::confine;
 use crate::error::ServerError;
 use runner::{Answer, Order};
+use rustls::ClientConfig;
 use skein_config::{Config, QuotaResource, QuotaWarning, Telling};
 use skein_quota::{Crossed, Tell};
 use skein_runtime::metrics::{self, Kind};
@@ -39,14 +41,32 @@ static TOLD: AtomicU64 = AtomicU64::new(0);
 static FAILED: AtomicU64 = AtomicU64::new(0);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// The runner, when the settings name a program. To be called before the process gives up what it takes to start one, and while it has
-/// one thread.
+/// What the settings of the start need.
+pub(crate) struct Means {
+    /// Runs programs.
+    runner: Option<UnixStream>,
+    /// Whom https addresses are certified by.
+    tls: Option<Arc<ClientConfig>>,
+}
+
+/// Makes them. To be called before the process gives up what it takes to start a program and to read the system's files, and while it
+/// has one thread.
 ///
 /// # Errors
-/// It does not start.
-pub(crate) fn fork_runner(config: &Config) -> Result<Option<UnixStream>, ServerError> {
+/// The runner does not start, or no certificate authority is known.
+pub(crate) fn prepare(config: &Config) -> Result<Means, ServerError> {
     let warnings = config.quota.warnings.iter().filter_map(|text| QuotaWarning::parse(text).ok());
-    let programs: BTreeSet<String> = warnings.filter_map(|warning| program_of(&warning.telling)).collect();
+    let tellings: Vec<Telling> = warnings.map(|warning| warning.telling).collect();
+    let runner = fork_runner(tellings.iter().filter_map(program_of).collect())?;
+    let secure = |telling: &Telling| matches!(telling, Telling::Post(url) if url.starts_with("https:"));
+    let tls = match tellings.iter().any(secure) {
+        true => Some(authorities::load(config.quota.warnings_ca.as_deref()).map_err(ServerError::Authorities)?),
+        false => None,
+    };
+    Ok(Means { runner, tls })
+}
+
+fn fork_runner(programs: BTreeSet<String>) -> Result<Option<UnixStream>, ServerError> {
     if programs.is_empty() {
         return Ok(None);
     }
@@ -66,9 +86,9 @@ fn program_of(telling: &Telling) -> Option<String> {
 }
 
 /// Starts the errands; what is returned takes them, from any thread.
-pub(crate) fn start(side: &Side, runner: Option<UnixStream>) -> Tell {
+pub(crate) fn start(side: &Side, means: Means) -> Tell {
     let (sender, queue) = flume::bounded::<Crossed>(QUEUE_MAX);
-    drop(side.spawn(run(queue, runner)));
+    drop(side.spawn(run(queue, means)));
     let help = "Warnings of quota by what came of them; dropped: too many waited.";
     metrics::collect("skein_quota_warnings", help, Kind::Counter, |samples| {
         for (result, count) in [("told", &TOLD), ("failed", &FAILED), ("dropped", &DROPPED)] {
@@ -85,7 +105,7 @@ pub(crate) fn start(side: &Side, runner: Option<UnixStream>) -> Tell {
 /// Orders that the runner has not answered yet.
 type Open = Arc<Mutex<HashMap<u64, (Crossed, OwnedSemaphorePermit)>>>;
 
-async fn run(queue: flume::Receiver<Crossed>, runner: Option<UnixStream>) {
+async fn run(queue: flume::Receiver<Crossed>, Means { runner, tls }: Means) {
     let places = Arc::new(Semaphore::new(RUNNING_MAX));
     let open = Open::default();
     let mut runner = runner.and_then(|socket| connect(socket, &open));
@@ -94,9 +114,10 @@ async fn run(queue: flume::Receiver<Crossed>, runner: Option<UnixStream>) {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         match &crossed.warning.telling {
             Telling::Post(url) => {
-                let (url, body) = (url.clone(), facts(&crossed));
+                let (url, body, tls) = (url.clone(), facts(&crossed), tls.clone());
                 tokio::spawn(async move {
-                    let posted = tokio::time::timeout(Duration::from_secs(SECONDS_MAX), post::post(&url, body)).await;
+                    let posted =
+                        tokio::time::timeout(Duration::from_secs(SECONDS_MAX), post::post(&url, body, tls)).await;
                     ends(&crossed, posted.unwrap_or_else(|_| Err(format!("no answer within {SECONDS_MAX} s"))));
                     drop(place);
                 });
