@@ -265,6 +265,10 @@ settings! {
         login_seconds_max: u32 = count(1, 3600, "seconds"), "180", Live;
         /// How long a logged-in client may be silent. RFC 3501 §5.4 asks for at least 30 minutes; IDLE counts as silence.
         idle_seconds_max: u32 = count(60, 7 * DAY, "seconds"), "1800", Live;
+        /// How often a client that waits for news (IDLE, NOTIFY) is told "Still here", so that nothing on the way forgets its connection:
+        /// mobile networks do after a few minutes. All connections of an address, or of an IPv6 network of 64 bits, are told at the same
+        /// moment, so that a phone's radio wakes once. 0 is never.
+        idle_notify_seconds: u32 = count(0, DAY, "seconds"), "120", Live;
         /// How to reach whoever runs the server, as a URI: "mailto:help@example.org". Clients read it as /shared/admin of the
         /// server (RFC 5464). Empty: they are not told.
         admin: String = Kind::Text { bytes_max: 1000 }, "\"\"", Live;

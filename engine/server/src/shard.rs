@@ -18,6 +18,7 @@ use skein_store::OldSegments;
 use skein_store::OpenLimits;
 use skein_store::log::{Log, LogOptions, SEGMENT_BYTES_MAX, SegmentNumbers};
 use skein_transport::{Conn, ConnectionLimit, Stopper};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -242,6 +243,7 @@ pub(crate) fn settings(config: Arc<Config>, hostname: &str) -> HostSettings {
         message_bytes_max: config.limits.message_bytes_max,
         login_seconds_max: config.imap.login_seconds_max,
         idle_seconds_max: config.imap.idle_seconds_max,
+        idle_notify_seconds: NonZeroU32::new(config.imap.idle_notify_seconds),
         connections_per_user_max: config.limits.connections_per_user_max,
         connections_per_address_max: config.limits.connections_per_address_max,
         plaintext_on_loopback_only: plaintext == PlaintextWithoutTls::Loopback,

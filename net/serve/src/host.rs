@@ -21,6 +21,7 @@ use skein_transport::{AddressLimit, Conn};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -74,6 +75,8 @@ pub struct HostSettings {
     pub login_seconds_max: u32,
     /// Time a logged-in client may be silent.
     pub idle_seconds_max: u32,
+    /// How often an IMAP client that waits for news is told that the server is there.
+    pub idle_notify_seconds: Option<NonZeroU32>,
     /// Connections of one user, of each service; 0 is no limit.
     pub connections_per_user_max: u32,
     /// Connections of one address; 0 is no limit.

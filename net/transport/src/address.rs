@@ -48,8 +48,8 @@ impl AddressLimit {
     }
 }
 
-/// What counts as one: an IPv4 address, or the 64 bits of an IPv6 network, within which a host takes any address it likes.
-fn place(address: IpAddr) -> u64 {
+/// What counts as one host: an IPv4 address, or the 64 bits of an IPv6 network, within which a host takes any address it likes.
+pub(crate) fn place(address: IpAddr) -> u64 {
     match address.to_canonical() {
         // No IPv6 network starts with a zero and is routed, so the two never meet.
         IpAddr::V4(v4) => u64::from(u32::from(v4)),

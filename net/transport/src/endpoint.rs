@@ -24,6 +24,12 @@ impl Endpoint {
         }
     }
 
+    /// A number for its host, as [`AddressLimit`](crate::AddressLimit) counts: that of an IPv4 address, or of an IPv6 network of 64 bits;
+    /// `None` for a Unix socket.
+    pub fn host(&self) -> Option<u64> {
+        self.ip().map(crate::address::place)
+    }
+
     /// True when it is this very machine, so that nobody on the way can listen.
     pub fn is_local(&self) -> bool {
         self.ip().is_none_or(|ip| ip.is_loopback())

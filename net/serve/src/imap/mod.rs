@@ -6,6 +6,7 @@ mod batches;
 mod binary;
 mod fetch;
 mod guest;
+mod keepalive;
 mod limit;
 mod link;
 mod list;
@@ -62,6 +63,8 @@ enum Wake {
     News,
     /// Nothing has been said for a while: what is only kept for what is said next goes.
     Rest,
+    /// Something on the way may forget a connection that nothing goes over.
+    KeepAlive,
     Stop,
     Kicked,
     Silence,
@@ -82,8 +85,8 @@ struct Pump {
     /// Read and not yet taken by the machine, from `at` on.
     input: Vec<u8>,
     at: usize,
-    /// When a client must have logged in; counted from the greeting, whatever it sends.
-    login_by: Deadline,
+    /// When a client must have logged in; counted from the greeting, whatever it sends. Once it has, when it has been silent for too long.
+    patience: Deadline,
     session: Option<(Session, Admitted)>,
     seat: Seat,
     /// Why it ends, when that is not the client's doing.
@@ -149,7 +152,7 @@ impl Pump {
     fn new(host: Host, conn: Conn, machine: Imap, seat: Seat) -> Pump {
         let live = host.enter();
         let settings = host.settings();
-        let login_by = Deadline::after(Duration::from_secs(u64::from(settings.login_seconds_max)));
+        let patience = Deadline::after(Duration::from_secs(u64::from(settings.login_seconds_max)));
         Pump {
             host,
             settings,
@@ -157,7 +160,7 @@ impl Pump {
             machine,
             input: Vec::new(),
             at: 0,
-            login_by,
+            patience,
             session: None,
             seat,
             farewell: None,
@@ -184,6 +187,7 @@ impl Pump {
 
     /// Runs until the connection ends or must move.
     async fn pump(&mut self) -> io::Result<End> {
+        let mut is_silent = false;
         loop {
             // Boxed: while the connection is idle, which is nearly always, none of this state is held.
             if let Some(end) = Box::pin(self.run_machine()).await? {
@@ -194,7 +198,12 @@ impl Pump {
                 self.machine.rest();
             }
             self.seat.waits(&self.conn, self.machine.idling());
-            match self.wait().await {
+            if self.session.is_some() && !is_silent {
+                self.patience = Deadline::after(Duration::from_secs(u64::from(self.host.settings().idle_seconds_max)));
+            }
+            let wake = self.wait().await;
+            is_silent = matches!(wake, Wake::Rest | Wake::KeepAlive);
+            match wake {
                 Wake::Input => {
                     if self.conn.read_into(&mut self.input, READ_BYTES).await? == 0 {
                         self.seat.ends("the client closed the connection");
@@ -204,6 +213,7 @@ impl Pump {
                 }
                 Wake::News => self.tell_news().await?,
                 Wake::Rest => self.conn.rest(),
+                Wake::KeepAlive => self.machine.keep_alive(),
                 Wake::Stop => {
                     self.farewell = Some("the server stops");
                     self.machine.bye(STOPPING);
@@ -357,7 +367,7 @@ impl Pump {
         }
         self.conn.clear_tap();
         self.seat.logged_out();
-        self.login_by = Deadline::after(Duration::from_secs(u64::from(self.settings.login_seconds_max)));
+        self.patience = Deadline::after(Duration::from_secs(u64::from(self.settings.login_seconds_max)));
         self.machine.answer(Reply::Done);
         Ok(())
     }
@@ -400,17 +410,10 @@ impl Pump {
         if self.seat.is_kicked() {
             return Wake::Kicked;
         }
-        let patience = match self.session {
-            Some(_) => Duration::from_secs(u64::from(self.host.settings().idle_seconds_max)),
-            None => self.login_by.left(),
-        };
-        let is_warm = self.conn.is_warm();
-        let rest = async move {
-            match is_warm {
-                true => sleep(Duration::from_secs(REST_SECONDS)).await,
-                false => std::future::pending().await,
-            }
-            Wake::Rest
+        let (left, what) = self.quiet();
+        let quiet = async move {
+            sleep(left).await;
+            what
         };
         let input = async {
             // Whatever is wrong with the connection, reading tells.
@@ -428,10 +431,6 @@ impl Pump {
             self.seat.kicked().await;
             Wake::Kicked
         };
-        let silence = async {
-            sleep(patience).await;
-            Wake::Silence
-        };
         let news = async {
             match &self.session {
                 Some((session, _)) if self.machine.may_tell() => session.news(self.machine.idling()).await,
@@ -446,9 +445,21 @@ impl Pump {
             }
         };
         let told = futures_lite::future::or(stop, kicked);
-        let quiet = futures_lite::future::or(rest, silence);
         let ends = futures_lite::future::or(told, futures_lite::future::or(lost, quiet));
         futures_lite::future::or(input, futures_lite::future::or(news, ends)).await
+    }
+
+    /// What is due first while nothing happens, and in how long: one timer is enough for a connection.
+    fn quiet(&self) -> (Duration, Wake) {
+        let rest = self.conn.is_warm().then_some((Duration::from_secs(REST_SECONDS), Wake::Rest));
+        let interval = self.host.settings().idle_notify_seconds.filter(|_| self.machine.may_tell());
+        let keep_alive =
+            interval.map(|interval| (keepalive::until_next(interval, self.conn.peer().host()), Wake::KeepAlive));
+        let silence = (self.patience.left(), Wake::Silence);
+        [rest, keep_alive]
+            .into_iter()
+            .flatten()
+            .fold(silence, |first, next| if next.0 < first.0 { next } else { first })
     }
 }
 

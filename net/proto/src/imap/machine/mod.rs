@@ -306,6 +306,13 @@ impl Imap {
         self.idling() || self.notifies && matches!(self.phase, Phase::Command) && self.intake.is_fresh()
     }
 
+    /// Says that the server is there, when the client listens: nothing else has been said for a while.
+    pub fn keep_alive(&mut self) {
+        if self.may_tell() {
+            self.out.extend_from_slice(b"* OK Still here\r\n");
+        }
+    }
+
     /// The client idles.
     pub fn idling(&self) -> bool {
         matches!(self.phase, Phase::Idle)

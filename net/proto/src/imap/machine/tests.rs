@@ -293,6 +293,25 @@ fn an_idle_connection_is_small() {
     assert_eq!(imap.patience_seconds(), 1800);
 }
 
+#[test]
+fn a_client_that_listens_hears_that_the_server_is_there_and_no_other() {
+    let mut imap = logged_in();
+    let mut said = |input: &[u8], expect: &str| {
+        talk(&mut imap, input);
+        imap.keep_alive();
+        assert_eq!(String::from_utf8(std::mem::take(imap.out())).unwrap(), expect);
+    };
+    let line = "* OK Still here\r\n";
+    said(b"", "");
+    said(b"a1 IDLE\r\n", line);
+    // Half of its end is no end.
+    said(b"DO", line);
+    said(b"NE\r\n", "");
+    said(b"a2 NOTIFY SET (SELECTED (MessageNew MessageExpunge))\r\n", line);
+    said(b"a3 NO", "");
+    said(b"OP\r\n", line);
+}
+
 /// Pieces from which a client that knows the words makes trouble.
 fn trouble() -> impl Strategy<Value = Vec<u8>> {
     let words: Vec<&'static [u8]> = vec![
