@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::net::{AddressFamily, SocketType};
 use std::os::fd::OwnedFd;
 
@@ -37,9 +37,11 @@ pub trait Machine {
     fn line(&mut self, line: &str, out: &mut Vec<u8>) -> Result<Next, String>;
 }
 
-/// The connections that rest: they stay open as long as this lives.
-pub struct Crowd {
-    _open: Vec<TcpStream>,
+/// The connections: those that rest stay open as long as this lives.
+pub struct Crowd<M> {
+    epoll: OwnedFd,
+    members: Vec<Member<M>>,
+    last: Instant,
 }
 
 struct Member<M> {
@@ -54,37 +56,68 @@ struct Member<M> {
 ///
 /// # Errors
 /// The first failure of a connection or machine, and a stall.
-pub fn run<M: Machine>(addr: SocketAddr, machines: Vec<M>, opening_max: usize) -> Result<Crowd, String> {
+pub fn run<M: Machine>(addr: SocketAddr, machines: Vec<M>, opening_max: usize) -> Result<Crowd<M>, String> {
     let epoll = epoll::create(CreateFlags::CLOEXEC).map_err(|e| e.to_string())?;
-    let mut members: Vec<Member<M>> = Vec::with_capacity(machines.len());
+    let mut crowd = Crowd { epoll, members: Vec::with_capacity(machines.len()), last: Instant::now() };
     let mut waiting = machines.into_iter();
-    let (mut active, mut last) = (0, Instant::now());
+    let mut active = 0;
     let mut events = Vec::with_capacity(EVENTS);
     loop {
         while active < opening_max {
             let Some(machine) = waiting.next() else { break };
-            members.push(join(&epoll, addr, machine, members.len()).map_err(|e| format!("connect: {e}"))?);
+            let member = join(&crowd.epoll, addr, machine, crowd.members.len());
+            crowd.members.push(member.map_err(|e| format!("connect: {e}"))?);
             active += 1;
         }
         if active == 0 {
-            return Ok(Crowd {
-                _open: members.into_iter().filter(|m| m.next == Next::Rest).map(|m| m.stream).collect(),
-            });
+            return Ok(crowd);
         }
-        events.clear();
-        let tick = Timespec { tv_sec: 1, tv_nsec: 0 };
-        epoll::wait(&epoll, spare_capacity(&mut events), Some(&tick)).map_err(|e| format!("epoll: {e}"))?;
-        if !events.is_empty() {
-            last = Instant::now();
-        } else if last.elapsed() > STALL {
-            return Err(format!("{active} connections heard nothing for {STALL:?}"));
-        }
+        crowd.wait(&mut events)?;
         for event in &events {
-            let member = &mut members[event.data.u64() as usize];
+            let member = &mut crowd.members[event.data.u64() as usize];
             if member.next == Next::Go && member.turn()? != Next::Go {
                 active -= 1;
             }
         }
+    }
+}
+
+impl<M: Machine> Crowd<M> {
+    /// Wakes those that rest, and feeds them what comes until `is_over`, which is asked at least once a second.
+    ///
+    /// # Errors
+    /// As of [`run`].
+    pub fn listen(&mut self, is_over: impl Fn() -> bool) -> Result<(), String> {
+        self.last = Instant::now();
+        // What came while they rested has had its event.
+        for member in self.members.iter_mut().filter(|member| member.next == Next::Rest) {
+            member.next = Next::Go;
+            member.turn()?;
+        }
+        let mut events = Vec::with_capacity(EVENTS);
+        while !is_over() {
+            self.wait(&mut events)?;
+            for event in &events {
+                let member = &mut self.members[event.data.u64() as usize];
+                if member.next == Next::Go {
+                    member.turn()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, events: &mut Vec<Event>) -> Result<(), String> {
+        events.clear();
+        let tick = Timespec { tv_sec: 1, tv_nsec: 0 };
+        epoll::wait(&self.epoll, spare_capacity(events), Some(&tick)).map_err(|e| format!("epoll: {e}"))?;
+        if !events.is_empty() {
+            self.last = Instant::now();
+        } else if self.last.elapsed() > STALL {
+            let active = self.members.iter().filter(|member| member.next == Next::Go).count();
+            return Err(format!("{active} connections heard nothing for {STALL:?}"));
+        }
+        Ok(())
     }
 }
 

@@ -5,10 +5,11 @@
 //! skein-load lmtp ADDR --pid PID ..     deliveries a second        skein-load idle ADDR --pid PID ..   memory of idle clients
 //! skein-load imaptest ADDR --pid PID .. an installed imaptest: rates, errors, server CPU; stress: with a server of its own
 //!
+//! skein-load push                       how soon 1000 watchers of a mailbox hear of a change
 //! skein-load accounts                   a million accounts: disk, memory, start, cold logins, start after a kill
 //! skein-load soak                       hours of imaptest, deliveries and readers; samples and a plot of memory and disk
 //!
-//! lmtp, idle ─▶ crowd: one epoll loop, many connections      meter: CPU, memory, flushes of the disk
+//! lmtp, idle, push ─▶ crowd: one epoll loop, many connections      meter: CPU, memory, flushes of the disk
 //! ```
 //!
 //! Never here: code of a server. The figures are of a machine that also runs the load; compare only what ran in one run.
@@ -22,6 +23,7 @@ mod imaptest;
 mod ledger;
 mod lmtp;
 mod meter;
+mod push;
 mod soak;
 
 use std::net::SocketAddr;
@@ -71,6 +73,11 @@ enum Command {
         #[command(flatten)]
         load: soak::Load,
     },
+    /// How soon those who watch a mailbox are told of a change, against a server that is started for it, or a running one.
+    Push {
+        #[command(flatten)]
+        load: push::Load,
+    },
     /// Very many accounts: what each costs, and a start, a login and a crash with them.
     Accounts {
         #[command(flatten)]
@@ -98,6 +105,7 @@ fn main() -> ExitCode {
             let server = Server::start();
             without_errors(imaptest::run(server.ports().imap, server.pid(), &load))
         }
+        Command::Push { load } => push::run(&load),
         Command::Accounts { load } => accounts::run(&load),
         Command::Soak { load } => soak::run(&load),
         Command::Imaptest { addr, pid, load } => without_errors(imaptest::run(addr, pid, &load)),
