@@ -20,6 +20,7 @@ impl Account {
                     {
                         mailbox.apply_part(op);
                         self.journal.messages(id, op);
+                        self.derived.mirror(id, op);
                         touched.push(id);
                     }
                 }
@@ -41,6 +42,9 @@ impl Account {
 
     fn apply_to_tree(&mut self, op: &Op) {
         self.dirty = true;
+        if matches!(op, Op::CreateMailbox { .. } | Op::RenameMailbox { .. }) {
+            self.derived.note_tree();
+        }
         match op {
             Op::CreateAccount { user, validity } => {
                 self.user = Some(user.clone());
@@ -105,6 +109,7 @@ impl Account {
 
     fn take_out(&mut self, id: MailboxId) {
         let Some(entry) = self.entries.remove(&id) else { return };
+        self.derived.forget(id);
         self.journal.push(|| Event::Deleted { name: entry.name.clone() });
         if self.names.get(&entry.name) == Some(&id) {
             self.names.remove(&entry.name);

@@ -108,6 +108,9 @@ impl Account {
         request: StoreRequest,
         seen_by: Option<&str>,
     ) -> Result<(Vec<Op>, IdSet), AccountError> {
+        if let Some(derived) = self.store_derived(id, &request) {
+            return derived;
+        }
         let mailbox = self.target(id)?;
         countable(&request.keywords)?;
         if request.mode != StoreMode::Remove {
@@ -159,16 +162,22 @@ impl Account {
 
     /// Messages leave: those of the set that carry `\Deleted`, or all of it.
     pub fn expunge(&self, id: MailboxId, uids: Option<&IdSet>) -> Result<Vec<Op>, AccountError> {
-        let deleted = self.target(id)?.rows().deleted();
-        let gone = match uids {
-            Some(uids) => deleted.intersection(uids),
-            None => deleted,
+        let marked = |mailbox: &Mailbox| match uids {
+            Some(uids) => mailbox.rows().deleted().intersection(uids),
+            None => mailbox.rows().deleted(),
         };
+        if let Some(derived) = self.remove_derived(id, marked) {
+            return derived;
+        }
+        let gone = marked(self.target(id)?);
         Ok(if gone.is_empty() { Vec::new() } else { vec![Op::Expunge { mailbox: id, uids: gone }] })
     }
 
     /// Messages leave whatever their flags, as far as they live.
     pub fn remove(&self, id: MailboxId, uids: &IdSet) -> Result<Vec<Op>, AccountError> {
+        if let Some(derived) = self.remove_derived(id, |_| uids.clone()) {
+            return derived;
+        }
         let gone: IdSet = self.target(id)?.rows().among(uids).map(|row| row.uid.0).collect();
         Ok(if gone.is_empty() { Vec::new() } else { vec![Op::Expunge { mailbox: id, uids: gone }] })
     }
@@ -181,6 +190,9 @@ impl Account {
         to: MailboxId,
         now: i64,
     ) -> Result<(Copied, Vec<Op>), AccountError> {
+        if let Some(derived) = self.copy_derived(from, uids, to, now) {
+            return derived;
+        }
         let source = self.mailbox(from).ok_or(AccountError::NotLoaded)?;
         let target = self.target(to)?;
         let rows: Vec<Row> = source.rows().among(uids).collect();
@@ -210,11 +222,11 @@ impl Account {
         to: MailboxId,
         now: i64,
     ) -> Result<(Copied, Vec<Op>), AccountError> {
-        self.target(from)?;
-        let (copied, mut ops) = self.copy(from, uids, to, now)?;
-        if !copied.from.is_empty() {
-            ops.push(Op::Expunge { mailbox: from, uids: copied.from.clone() });
+        if !self.is_derived(from) {
+            self.target(from)?;
         }
+        let (copied, mut ops) = self.copy(from, uids, to, now)?;
+        ops.extend(self.remove(from, &copied.from)?);
         Ok((copied, ops))
     }
 
@@ -249,7 +261,7 @@ pub(super) fn move_all(source: &Mailbox, target: MailboxId) -> Vec<Op> {
     ops
 }
 
-fn message(source: &Mailbox, row: Row, save_date: i64) -> NewMessage {
+pub(super) fn message(source: &Mailbox, row: Row, save_date: i64) -> NewMessage {
     let fixed = source.fixed(row);
     NewMessage {
         flags: row.flags,
@@ -262,7 +274,7 @@ fn message(source: &Mailbox, row: Row, save_date: i64) -> NewMessage {
     }
 }
 
-fn names(mailbox: &Mailbox, mask: skein_base::KeywordMask) -> Vec<Box<str>> {
+pub(super) fn names(mailbox: &Mailbox, mask: skein_base::KeywordMask) -> Vec<Box<str>> {
     mask.indexes().map(|i| mailbox.keywords()[i].clone()).collect()
 }
 
@@ -291,7 +303,7 @@ fn too_many_keywords() -> AccountError {
 }
 
 /// The first of `count` fresh UIDs. The last of the 32 bits is never given, so that UIDNEXT can always be told.
-fn uids_for(mailbox: &Mailbox, count: usize) -> Result<Uid, AccountError> {
+pub(super) fn uids_for(mailbox: &Mailbox, count: usize) -> Result<Uid, AccountError> {
     let first = mailbox.uid_next();
     let count = u32::try_from(count).map_err(|_| AccountError::OutOfUids)?;
     first.0.checked_add(count).map(|_| first).ok_or(AccountError::OutOfUids)

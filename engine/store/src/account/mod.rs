@@ -6,6 +6,7 @@
 //! ```
 
 mod apply;
+mod derived;
 mod error;
 mod expiry;
 mod journal;
@@ -17,6 +18,7 @@ mod unload;
 mod usage;
 mod values;
 
+pub use derived::{DERIVED_MESSAGES_MAX, Found, TooMany};
 pub use error::AccountError;
 pub use journal::{Event, Missed};
 pub use messages::{Copied, StoreRequest};
@@ -87,6 +89,8 @@ pub struct Account {
     dirty: bool,
     /// What has happened lately, while somebody listens.
     journal: journal::Journal,
+    /// Mailboxes that show messages of the others.
+    derived: derived::AllDerived,
 }
 
 impl Account {
@@ -105,6 +109,7 @@ impl Account {
             expected: BTreeMap::new(),
             dirty: false,
             journal: journal::Journal::default(),
+            derived: derived::AllDerived::default(),
         }
     }
 
@@ -153,16 +158,17 @@ impl Account {
         self.subscriptions.contains(name)
     }
 
-    /// A mailbox that is in memory, deleted ones with open views included.
+    /// A mailbox that is in memory, derived ones and deleted ones with open views included.
     pub fn mailbox(&self, id: MailboxId) -> Option<&Mailbox> {
-        self.entries.get(&id).and_then(|e| e.mailbox.as_deref()).or_else(|| self.orphans.get(&id))
+        let beside = || self.orphans.get(&id).or_else(|| self.derived.mailbox(id));
+        self.entries.get(&id).and_then(|e| e.mailbox.as_deref()).or_else(beside)
     }
 
     /// The same, to move its views. Its messages change through ops only.
     pub fn mailbox_mut(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
         match self.entries.get_mut(&id).and_then(|e| e.mailbox.as_deref_mut()) {
             Some(mailbox) => Some(mailbox),
-            None => self.orphans.get_mut(&id),
+            None => self.orphans.get_mut(&id).or_else(|| self.derived.mailbox_mut(id)),
         }
     }
 

@@ -140,6 +140,7 @@ fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
         mailbox_last,
         validity_last,
         orphans: BTreeMap::new(),
+        derived: super::derived::AllDerived::default(),
         expected: BTreeMap::new(),
         dirty: false,
         journal: Default::default(),

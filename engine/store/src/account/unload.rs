@@ -20,7 +20,9 @@ impl Account {
     /// come for since `before_ms`. How many went.
     pub(crate) fn unload(&mut self, before_ms: u64) -> u64 {
         let mut gone = 0;
-        for entry in self.entries.values_mut().filter(|entry| entry.used_ms <= before_ms) {
+        let derived = &self.derived;
+        let old = self.entries.iter_mut().filter(|(id, entry)| entry.used_ms <= before_ms && !derived.pins(**id));
+        for (_, entry) in old {
             if let Some(mailbox) = entry.mailbox.take_if(|mailbox| mailbox.is_on_disk()) {
                 // An older file than this one is not to be trusted when it is read again.
                 entry.snapshot = mailbox.pos();
@@ -34,13 +36,15 @@ impl Account {
     /// Whether a message that only sessions still see is at an address that `is` it.
     pub(crate) fn keeps(&self, mut is: impl FnMut(&crate::body::BodyAddr) -> bool) -> bool {
         let mut live = self.entries.values().filter_map(|entry| entry.mailbox.as_deref());
-        live.any(|mailbox| mailbox.gone_at(&mut is)) || self.orphans.values().any(|m| m.any_at(&mut is))
+        live.any(|mailbox| mailbox.gone_at(&mut is))
+            || self.orphans.values().any(|m| m.any_at(&mut is))
+            || self.derived.mailboxes().any(|mailbox| mailbox.gone_at(&mut is))
     }
 
     /// Whether any message in memory, those that only sessions see among them, is at an address that `is` it.
     pub(crate) fn any_at(&self, mut is: impl FnMut(&crate::body::BodyAddr) -> bool) -> bool {
         let live = self.entries.values().filter_map(|entry| entry.mailbox.as_deref());
-        live.chain(self.orphans.values()).any(|mailbox| mailbox.any_at(&mut is))
+        live.chain(self.orphans.values()).chain(self.derived.mailboxes()).any(|mailbox| mailbox.any_at(&mut is))
     }
 
     /// Rows of the mailboxes that a checkpoint would write.
@@ -57,7 +61,8 @@ impl Account {
         });
         let orphans = self.orphans.values().map(|mailbox| mailbox.memory_bytes());
         let subscriptions = self.subscriptions.iter().map(|name| name.len() + 32);
-        let beside = super::metadata::memory_bytes(&self.metadata) + self.journal.memory_bytes();
+        let beside =
+            super::metadata::memory_bytes(&self.metadata) + self.journal.memory_bytes() + self.derived.memory_bytes();
         size_of::<Account>() + NODES_BYTES + beside + entries.chain(orphans).chain(subscriptions).sum::<usize>()
     }
 }

@@ -13,6 +13,9 @@ pub(crate) const UIDS_PASSED_OVER: u32 = 1 << 20;
 /// The same for modseqs.
 pub(crate) const MODSEQS_PASSED_OVER: u64 = 1 << 32;
 
+/// Columns of messages that have left, below which it is not worth the while to forget them.
+const UNUSED_MIN: usize = 1024;
+
 /// A mailbox as it was at one log position. Taking it copies no rows: chunks are shared until written.
 pub struct Frozen {
     pub(crate) id: MailboxId,
@@ -173,6 +176,27 @@ impl Mailbox {
         let places: HashMap<Uid, u32> = moved.iter().map(|(uid, _)| *uid).zip(first..).collect();
         self.rows.relocate(|row| places.get(&row.uid).copied().unwrap_or(row.source));
         self.bodies_move = true;
+    }
+
+    /// A message's bytes are there now; for a mailbox without a snapshot.
+    pub(crate) fn body_is(&mut self, uid: Uid, body: BodyAddr) {
+        if let Some(row) = self.rows.find(uid) {
+            self.tail[row.source as usize].body = body;
+        }
+    }
+
+    /// Forgets the columns of messages that have left, once they are the greater part; for a mailbox without a snapshot.
+    pub(crate) fn drop_unused(&mut self) {
+        if self.tail.len() < 2 * self.rows.count() as usize + UNUSED_MIN {
+            return;
+        }
+        let tail = std::mem::take(&mut self.tail);
+        self.tail.reserve(self.rows.count() as usize);
+        let kept = &mut self.tail;
+        self.rows.relocate(|row| {
+            kept.push(tail[row.source as usize]);
+            kept.len() as u32 - 1
+        });
     }
 
     /// After changes were lost up to `pos`: no UID and no modseq that they may have given is given again.

@@ -243,6 +243,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
             staged.claim.0.with_mut(|account| {
                 if let Some(live) = account.mailbox_mut(frozen.id) {
                     live.rebase(frozen, Rc::new(snapshot));
+                    account.refresh_derived(frozen.id);
                 }
                 account.written_to(frozen.id, frozen.pos);
             });

@@ -83,7 +83,12 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 // No record of the tail need name where they are.
                 handle.bodies_anywhere.set(true);
             }
-            handle.with_mut(|account| account.mailbox_mut(*id).map(|mailbox| mailbox.repoint(&to)));
+            handle.with_mut(|account| {
+                if let Some(mailbox) = account.mailbox_mut(*id) {
+                    mailbox.repoint(&to);
+                }
+                account.refresh_derived(*id);
+            });
             let mended = to.len() as u32;
             rebuilt.push(Rebuilt { mailbox: name.clone(), messages, mended, unreadable });
         }

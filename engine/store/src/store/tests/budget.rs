@@ -1,12 +1,13 @@
 //! The log's budget: messages wait for a drain, and never for themselves.
 
 use super::world::{Perils, SimStore, World};
+use crate::account::Found;
 use crate::body::BodyWriter;
 use crate::op::NewMessage;
 use crate::sim::block_on;
 use crate::store::DrainLimits;
 use skein_base::limits::BODY_CHUNK_BYTES;
-use skein_base::{Flags, MailboxId, UserName};
+use skein_base::{Flags, IdSet, MailboxId, Uid, UidValidity, UserName};
 
 const BYTES_MAX: u64 = 1000;
 const ALL: DrainLimits = DrainLimits { keep_bytes: 0, keep_seconds: i64::MAX };
@@ -122,4 +123,75 @@ fn a_drain_leaves_what_is_still_to_be_named() {
         });
         assert_eq!(block_on(store.read_body(&handle, &fixed, 0..u64::MAX)).unwrap(), vec![b'x'; bytes]);
     }
+}
+
+/// What a derived mailbox shows is read where a drain put it; what only its sessions still see keeps its place in the log.
+#[test]
+fn a_derived_mailbox_knows_where_bodies_went() {
+    let mut world = World::new(5);
+    world.segment_bytes = 1500;
+    let store = start(&world);
+    let drain = |world: &World| {
+        fill(world, &store, 60);
+        let drained = store.clone();
+        world.executor.spawn(async move { drained.drain(&ALL).await.unwrap() });
+        world.executor.run_until_stalled();
+    };
+    let slot = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let (writing, bodies) = (store.clone(), slot.clone());
+    world.executor.spawn(async move {
+        for byte in *b"ab" {
+            let mut writer = BodyWriter::new(writing.log());
+            writer.push(&[byte; 9]).await.unwrap();
+            bodies.borrow_mut().push(writer.spill(b"rendered").unwrap());
+        }
+    });
+    world.executor.run_until_stalled();
+    let handle = block_on(store.open(&UserName::new("user1@example.org").unwrap())).unwrap();
+    block_on(store.load(&handle, MailboxId::INBOX)).unwrap();
+    let kept = slot.take();
+    let messages = kept.iter().map(|body| NewMessage {
+        flags: Flags::NONE,
+        keywords: Vec::new(),
+        internal_date: 0,
+        save_date: 0,
+        size: body.addr().bytes,
+        guid: store.guid(&body.addr()),
+        body: body.addr(),
+    });
+    let (_, ops) = handle.read(|account| account.append(MailboxId::INBOX, messages.collect())).unwrap();
+    store.commit(&handle, &ops).unwrap();
+    drop(kept);
+    let (id, view) = handle.with_mut(|account| {
+        let id = account.derive("all", UidValidity(1));
+        let due = account.derive_from(id, &[MailboxId::INBOX].into());
+        let inbox = account.mailbox(MailboxId::INBOX).unwrap();
+        let all = IdSet::range(1, 2);
+        let found = Found { source: due[0].0, modseq: inbox.modseq(), among: all.clone(), found: all };
+        account.take_found(id, &[found]).unwrap();
+        (id, account.mailbox_mut(id).unwrap().open_view(false))
+    });
+    let ops = handle.read(|account| account.remove(id, &IdSet::one(1))).unwrap();
+    store.commit(&handle, &ops).unwrap();
+    let places = || {
+        handle.read(|account| {
+            let (here, inbox) = (account.mailbox(id).unwrap(), account.mailbox(MailboxId::INBOX).unwrap());
+            let mut seen = Vec::new();
+            here.visible(view, &IdSet::range(1, 2), Uid(1), 2, &mut seen);
+            let there = inbox.fixed(inbox.rows().at(0).unwrap());
+            (seen.iter().map(|seen| here.fixed(seen.row)).collect::<Vec<_>>(), there)
+        })
+    };
+    let (before, _) = places();
+    // More moves than are remembered for those who come with an old address.
+    (0..4).for_each(|_| drain(&world));
+    let (after, there) = places();
+    assert!(after[1] == there && there.body != before[1].body && after[0] == before[0]);
+    for (fixed, byte) in after.iter().zip(*b"ab") {
+        assert_eq!(block_on(store.read_body(&handle, fixed, 0..u64::MAX)).unwrap(), vec![byte; 9]);
+    }
+    // When nobody sees it any more, nothing keeps the log.
+    handle.close_view(id, view);
+    drain(&world);
+    assert!(block_on(store.log().read_body(&before[0].body, 0..1)).is_err());
 }
