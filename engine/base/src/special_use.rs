@@ -19,10 +19,17 @@ impl SpecialUse {
     pub const TRASH: SpecialUse = SpecialUse(16);
     /// `\Important`
     pub const IMPORTANT: SpecialUse = SpecialUse(32);
-    /// All bits that mean something.
+    /// `\All`, of a virtual mailbox.
+    pub const EVERYTHING: SpecialUse = SpecialUse(64);
+    /// `\Flagged`, of a virtual mailbox.
+    pub const FLAGGED: SpecialUse = SpecialUse(128);
+    /// All bits that mean something of a mailbox that holds messages.
     pub const ALL: SpecialUse = SpecialUse(63);
 
-    /// Wire names. `\All` and `\Flagged` are no mailboxes of their own here.
+    /// Wire names of what only virtual mailboxes are for: what no client can ask for, and what nothing keeps.
+    pub const VIRTUAL_NAMES: [(SpecialUse, &'static str); 2] =
+        [(SpecialUse::EVERYTHING, "\\All"), (SpecialUse::FLAGGED, "\\Flagged")];
+    /// Wire names of the others.
     pub const NAMES: [(SpecialUse, &'static str); 6] = [
         (SpecialUse::ARCHIVE, "\\Archive"),
         (SpecialUse::DRAFTS, "\\Drafts"),

@@ -49,7 +49,7 @@ pub fn defaults_text() -> String {
             writeln!(text, "# {line}").expect("a String takes every write");
         }
         // A table that stands here as a whole could not go on below.
-        let comment = if matches!(row.kind, Kind::Mailboxes) { "# " } else { "" };
+        let comment = if matches!(row.kind, Kind::Mailboxes | Kind::Virtuals) { "# " } else { "" };
         write!(text, "# ({})\n{comment}{name} = {}\n", bounds(row.kind), row.default)
             .expect("a String takes every write");
     }
@@ -76,5 +76,6 @@ fn bounds(kind: Kind) -> String {
         Kind::Networks => "a list of \"network/bits\"".to_owned(),
         Kind::Sources => "a list of { driver = ... } tables".to_owned(),
         Kind::Mailboxes => "tables as [mailbox.\"Trash\"]".to_owned(),
+        Kind::Virtuals => "tables as [virtual_mailbox.\"All\"]".to_owned(),
     }
 }

@@ -29,6 +29,7 @@ mod source;
 mod stars;
 mod table;
 mod value;
+mod virtual_mailbox;
 
 pub use explain::{defaults_text, explain, nearest_setting};
 pub use ipnet::IpNet;
@@ -47,3 +48,4 @@ pub use table::{
     Lmtp, Log, LogFormat, LogLevel, NamespaceList, PlaintextWithoutTls, Pop3, Pop3Delete, ROWS, ReturnPath, Safety,
     Separator, Store, Tls, VersionMin,
 };
+pub use virtual_mailbox::VirtualMailbox;

@@ -18,7 +18,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem at a byte range of `file`.
-    pub(crate) fn at(file: &str, span: Range<usize>, key: &str, text: impl Into<String>) -> Problem {
+    pub fn at(file: &str, span: Range<usize>, key: &str, text: impl Into<String>) -> Problem {
         let before = &file[..file.floor_char_boundary(span.start)];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         Problem {

@@ -4,6 +4,7 @@ use crate::listener::{CertificateFiles, Listener, TlsMode};
 use crate::mailbox_rule::MailboxRule;
 use crate::source::AuthSource;
 use crate::table::Config;
+use crate::virtual_mailbox::VirtualMailbox;
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -67,6 +68,8 @@ pub enum Kind {
     Sources,
     /// A table of tables by mailbox name; see [`MailboxRule`].
     Mailboxes,
+    /// A table of tables by mailbox name; see [`VirtualMailbox`].
+    Virtuals,
 }
 
 /// Whether a running server takes a new value.
@@ -97,6 +100,7 @@ pub(crate) enum Value {
     Networks(Vec<IpNet>),
     Sources(Vec<AuthSource>),
     Mailboxes(Vec<MailboxRule>),
+    Virtuals(Vec<VirtualMailbox>),
 }
 
 /// A field's type takes the value its row's kind gives; a mismatch is an error in the table, found by the test that reads
@@ -135,6 +139,7 @@ take! {
     Vec<IpNet>: Networks(list) => list;
     Vec<AuthSource>: Sources(list) => list;
     Vec<MailboxRule>: Mailboxes(list) => list;
+    Vec<VirtualMailbox>: Virtuals(list) => list;
 }
 
 /// An enum whose variants are words in the file.

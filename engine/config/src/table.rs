@@ -4,6 +4,7 @@ use crate::listener::{CertificateFiles, Listener, TlsMode};
 use crate::mailbox_rule::MailboxRule;
 use crate::row::{Kind, Reload, Row, Take, choice, settings};
 use crate::source::AuthSource;
+use crate::virtual_mailbox::VirtualMailbox;
 use ipnet::IpNet;
 use skein_base::limits;
 use std::net::SocketAddr;
@@ -173,6 +174,13 @@ settings! {
         /// A star in the name stands for any text, as [mailbox."Trash/*"], for autoexpunge and autoexpunge_max_mails. What is said of a
         /// mailbox by its own name counts alone, otherwise the pattern with the most letters.
         mailbox: Vec<MailboxRule> = Kind::Mailboxes, "{}", Live;
+        /// Virtual mailboxes of each user by name, at most 32, each of which shows messages of his others as one list:
+        /// [virtual_mailbox."All"] on a line of its own, with / between levels. Each has
+        /// query = "UNSEEN SINCE 1-Jan-2026", what is looked for, in the words of IMAP's SEARCH, without numbers, UID, MODSEQ, RECENT, NEW and OLD;
+        /// from = ["*", "-Trash*"], the mailboxes where it is looked for, those behind a - left out; a star stands for any text; all as without it;
+        /// special_use = '\All' or '\Flagged', or what a mailbox can be for: clients are told (RFC 6154).
+        /// They are below namespaces.virtual_prefix.
+        virtual_mailbox: Vec<VirtualMailbox> = Kind::Virtuals, "{}", Live;
     }
     /// Where to listen. An empty list turns a service off.
     /// Each entry is "address:port", or a table: { address = "[::]:143" } or { path = "/run/skein/lmtp", mode = "0660",
@@ -372,6 +380,8 @@ settings! {
         public_list: NamespaceList = Kind::Choice(NamespaceList::WORDS), "\"children\"", Live;
         /// True: users may subscribe to mailboxes in it.
         public_subscriptions: bool = Kind::Bool, "true", Live;
+        /// What stands before the names of virtual mailboxes, when there are any. Mailboxes of a user's own that begin so can not be reached then.
+        virtual_prefix: String = Kind::Text { bytes_max: 100 }, "\"Virtual/\"", Live;
     }
     /// How much a user may hold. A source of users may say otherwise for one: quota_rule=*:storage=1G, quota_rule2=Trash:storage=+100M,
     /// or quota_storage_size, quota_message_count and quota_mailbox_count.

@@ -2,6 +2,7 @@
 
 mod listeners;
 mod mailboxes;
+mod virtuals;
 
 use crate::outside::{Fetch, Outside};
 use crate::problem::nearest;
@@ -80,6 +81,7 @@ impl Reading<'_> {
             Kind::Networks => self.networks(value).map(Value::Networks),
             Kind::Sources => self.sources(value),
             Kind::Mailboxes => self.mailboxes(value),
+            Kind::Virtuals => self.virtuals(value),
         }
     }
 

@@ -60,7 +60,7 @@ impl Reading<'_> {
     fn mailbox_field(&self, rule: &mut MailboxRule, field: &str, value: &Spanned<DeValue<'_>>) -> Result<(), Wrong> {
         match field {
             "auto" => rule.auto = MailboxAuto::take(self.choice(value, MailboxAuto::WORDS)?),
-            "special_use" => rule.special_use = self.special_use(value)?,
+            "special_use" => rule.special_use = self.special_use_of(value, SpecialUse::NAMES.iter())?,
             "autoexpunge" => {
                 let text = "write an age as \"30 days\", \"12 hours\" or \"4 weeks\"";
                 let seconds = age_seconds(&self.text(value)?).ok_or_else(|| self.wrong(value, text))?;
@@ -76,24 +76,28 @@ impl Reading<'_> {
     }
 
     /// One or more with spaces between; none for empty text.
-    fn special_use(&self, value: &Spanned<DeValue<'_>>) -> Result<SpecialUse, Wrong> {
+    pub(super) fn special_use_of<'n>(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        known: impl Iterator<Item = &'n (SpecialUse, &'static str)> + Clone,
+    ) -> Result<SpecialUse, Wrong> {
         let text = self.text(value)?;
-        let one = |word: &str| SpecialUse::NAMES.iter().find(|(_, name)| name.eq_ignore_ascii_case(word));
+        let one = |word: &str| known.clone().find(|(_, name)| name.eq_ignore_ascii_case(word));
         text.split_ascii_whitespace().try_fold(SpecialUse::NONE, |uses, word| match one(word) {
             Some((more, _)) => Ok(uses | *more),
             None => {
-                let names: Vec<_> = SpecialUse::NAMES.iter().map(|(_, name)| format!("'{name}'")).collect();
+                let names: Vec<_> = known.clone().map(|(_, name)| format!("'{name}'")).collect();
                 Err(self.wrong(value, format!("write one of {}", names.join(", "))))
             }
         })
     }
 
-    fn wrong_name(&self, name: &Spanned<DeString<'_>>, text: &str) -> Wrong {
+    pub(super) fn wrong_name(&self, name: &Spanned<DeString<'_>>, text: &str) -> Wrong {
         Wrong { span: name.span(), key: self.key.to_owned(), text: text.to_owned() }
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     name.len() <= MAILBOX_NAME_BYTES_MAX
         && name.split('/').count() <= MAILBOX_DEPTH_MAX
         && name.split('/').all(|level| !level.is_empty())

@@ -30,6 +30,7 @@ pub(crate) use append::{AppendAt, AppendLine, AppendSoFar, AppendThen, append_li
 pub(crate) use cursor::{Cursor, fold_inbox, named_mailbox};
 pub(crate) use fetch::section_of_url;
 pub use filter::MailboxFilter;
+pub(crate) use search::standing;
 
 use super::response::Names;
 use super::verb::{Verb, When};

@@ -7,7 +7,7 @@ use super::fetch::field_name;
 use super::filter::{MailboxFilter, mailbox_filter};
 use super::message::set;
 use super::returns::maybe_returns;
-use super::{Command, UID_REQUIRED, Wrong};
+use super::{Command, Enabling, UID_REQUIRED, Wrong};
 use crate::imap::limits::SEARCH_SOURCES_MAX;
 use crate::imap::verb::Verb;
 use crate::imap::{Code, Day, Request, Returns, SearchKey, SortBy, SortKey, ThreadBy, date};
@@ -67,6 +67,34 @@ fn program(c: &mut Cursor<'_>) -> Result<(SearchKey, bool), Wrong> {
         c.space()?;
     }
     search_keys(c)
+}
+
+/// What is looked for at all times: keys as SEARCH takes them, but those that mean another thing to each session, or after each change.
+pub(crate) fn standing(text: &str) -> Result<SearchKey, &'static str> {
+    // Two such bytes would begin another line of a command.
+    if text.chars().any(char::is_control) {
+        return Err("Control characters are no search keys");
+    }
+    let enabled = Enabling { utf8: true, uid_only: true, ..Enabling::default() };
+    let mut c = Cursor::new(text.as_bytes(), enabled);
+    let read = search_keys(&mut c).and_then(|(key, _)| c.end().map(|()| key));
+    match read {
+        Ok(key) if is_standing(&key) => Ok(key),
+        Ok(_) => Err("UID, MODSEQ, RECENT, NEW and OLD say nothing of a message in all mailboxes"),
+        Err(Wrong::BadCode(..)) => Err("Message numbers say nothing of a message in all mailboxes"),
+        Err(Wrong::Bad(text) | Wrong::No(_, text)) => Err(text),
+    }
+}
+
+fn is_standing(key: &SearchKey) -> bool {
+    match key {
+        SearchKey::Set(_) | SearchKey::Uid(_) | SearchKey::UidAfter(_) | SearchKey::UidBefore(_) => false,
+        SearchKey::ModSeq(_) | SearchKey::Recent => false,
+        SearchKey::Not(key) => is_standing(key),
+        SearchKey::Or(a, b) => is_standing(a) && is_standing(b),
+        SearchKey::And(keys) => keys.iter().all(is_standing),
+        _ => true,
+    }
 }
 
 /// The keys up to the end, and whether MODSEQ is among them.

@@ -112,7 +112,8 @@ pub fn list(out: &mut Vec<u8>, listing: &Listing<'_>, name: &str, names: Names) 
             text::word(out, start, text);
         }
     }
-    SpecialUse::NAMES.iter().filter(|(one, _)| uses.shares(*one)).for_each(|(_, text)| text::word(out, start, text));
+    let known = SpecialUse::NAMES.iter().chain(&SpecialUse::VIRTUAL_NAMES);
+    known.filter(|(one, _)| uses.shares(*one)).for_each(|(_, text)| text::word(out, start, text));
     out.extend_from_slice(b") \"");
     out.push(names.separator() as u8);
     out.extend_from_slice(b"\" ");
@@ -146,6 +147,8 @@ fn extended(out: &mut Vec<u8>, below: &[&str], old_name: Option<&str>, names: Na
 pub struct Namespaces<'a> {
     /// Of the user's own mailboxes.
     pub personal: &'a str,
+    /// Of what is shown of his messages in another way.
+    pub virtuals: Option<&'a str>,
     /// Of those of other users.
     pub others: Option<&'a str>,
     /// Of those that belong to nobody.
@@ -155,17 +158,21 @@ pub struct Namespaces<'a> {
 /// `* NAMESPACE (("" "/")) NIL NIL`
 pub fn namespace(out: &mut Vec<u8>, namespaces: &Namespaces<'_>, names: Names) {
     out.extend_from_slice(b"* NAMESPACE");
-    for prefix in [Some(namespaces.personal), namespaces.others, namespaces.shared] {
-        match prefix {
-            Some(prefix) => {
-                out.extend_from_slice(b" ((");
-                text::mailbox(out, prefix, names);
-                out.extend_from_slice(b" \"");
-                out.push(names.separator() as u8);
-                out.extend_from_slice(b"\"))");
-            }
-            None => out.extend_from_slice(b" NIL"),
+    let personal = [Some(namespaces.personal), namespaces.virtuals];
+    for prefixes in [&personal[..], &[namespaces.others], &[namespaces.shared]] {
+        if prefixes.iter().all(|prefix| prefix.is_none()) {
+            out.extend_from_slice(b" NIL");
+            continue;
         }
+        out.extend_from_slice(b" (");
+        for prefix in prefixes.iter().copied().flatten() {
+            out.push(b'(');
+            text::mailbox(out, prefix, names);
+            out.extend_from_slice(b" \"");
+            out.push(names.separator() as u8);
+            out.extend_from_slice(b"\")");
+        }
+        out.push(b')');
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -299,10 +306,12 @@ mod tests {
         check(|out| expunge(out, Seq(44)), "* 44 EXPUNGE\r\n");
         check(|out| namespace(out, &Namespaces::default(), Names::UTF7), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
         let (all, dots) = (
-            Namespaces { personal: "INBOX/", others: Some("shared/"), shared: Some("Ours/") },
+            Namespaces { personal: "INBOX/", virtuals: None, others: Some("shared/"), shared: Some("Ours/") },
             Names { dots: true, ..Names::UTF7 },
         );
         check(|out| namespace(out, &all, dots), "* NAMESPACE ((INBOX. \".\")) ((shared. \".\")) ((Ours. \".\"))\r\n");
+        let two = Namespaces { virtuals: Some("Virtual/"), ..Namespaces::default() };
+        check(|out| namespace(out, &two, Names::UTF7), "* NAMESPACE ((\"\" \"/\")(Virtual/ \"/\")) NIL NIL\r\n");
         check(|out| list(out, &Listing::default(), "a/b.c", dots), "* LIST () \".\" a.b/c\r\n");
         let attributes = ListAttributes::NO_SELECT | ListAttributes::HAS_CHILDREN;
         let listing = Listing { attributes, ..Listing::default() };

@@ -1,0 +1,92 @@
+//! Tables of virtual mailboxes by name: `[virtual_mailbox."All"]`.
+
+use super::{Reading, Wrong, gather};
+use crate::row::Value;
+use crate::virtual_mailbox::VirtualMailbox;
+use skein_base::SpecialUse;
+use toml::Spanned;
+use toml::de::{DeString, DeValue};
+
+/// Virtual mailboxes of a user: what happens to a message happens in each that shows it.
+const VIRTUALS_MAX: usize = 32;
+/// Patterns that say where one looks.
+const PATTERNS_MAX: usize = 64;
+/// Bytes of what one looks for.
+const QUERY_BYTES_MAX: usize = 1000;
+
+const FIELDS: &[&str] = &["query", "from", "special_use"];
+
+impl Reading<'_> {
+    pub(super) fn virtuals(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, Vec<Wrong>> {
+        let DeValue::Table(table) = value.get_ref() else {
+            return Err(vec![self.wrong(value, "is a section: write [virtual_mailbox.\"All\"] on a line of its own")]);
+        };
+        if table.len() > VIRTUALS_MAX {
+            return Err(vec![self.wrong(value, format!("is too long: write at most {VIRTUALS_MAX} mailboxes"))]);
+        }
+        let (mut good, mut wrong) = (Vec::new(), Vec::new());
+        for (name, value) in table.iter() {
+            match self.virtual_mailbox(name, value) {
+                Ok(one) => good.push(one),
+                Err(more) => wrong.extend(more),
+            }
+        }
+        if wrong.is_empty() { Ok(Value::Virtuals(good)) } else { Err(wrong) }
+    }
+
+    fn virtual_mailbox(
+        &self,
+        name: &Spanned<DeString<'_>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<VirtualMailbox, Vec<Wrong>> {
+        let DeValue::Table(table) = value.get_ref() else {
+            let text = "is a virtual mailbox: write [virtual_mailbox.\"All\"] on a line of its own";
+            return Err(vec![self.wrong(value, text)]);
+        };
+        let mut wrong = self.strangers(table, FIELDS, "a virtual mailbox");
+        let mut one = VirtualMailbox { name: name.get_ref().to_string(), ..VirtualMailbox::default() };
+        if !super::mailboxes::is_name(&one.name) || one.name.contains(['*', '%']) {
+            wrong.push(self.wrong_name(name, "is no name of a mailbox: write \"All\""));
+        }
+        if !table.iter().any(|(field, _)| field.get_ref() == "query") {
+            wrong.push(
+                self.wrong_name(name, "looks for nothing: write query = \"ALL\", or other keys of IMAP's SEARCH"),
+            );
+        }
+        for (field, value) in table.iter() {
+            wrong.extend(self.virtual_field(&mut one, field.get_ref(), value).err().into_iter().flatten());
+        }
+        if wrong.is_empty() { Ok(one) } else { Err(wrong) }
+    }
+
+    fn virtual_field(
+        &self,
+        one: &mut VirtualMailbox,
+        field: &str,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<(), Vec<Wrong>> {
+        match field {
+            "query" => {
+                one.query = self.bounded_text(value, QUERY_BYTES_MAX).map_err(|wrong| vec![wrong])?;
+                one.query_span = value.span();
+            }
+            "from" => {
+                let list = self.list(value, PATTERNS_MAX, "[\"*\", \"-Trash*\"]")?;
+                one.from = gather(list.iter().map(|item| {
+                    let pattern = self.bounded_text(item, super::LISTED_BYTES_MAX)?;
+                    match super::mailboxes::is_name(pattern.strip_prefix('-').unwrap_or(&pattern)) {
+                        true => Ok(pattern),
+                        false => Err(self.wrong(item, "names no mailbox: write \"INBOX\", \"Work/*\" or \"-Trash*\"")),
+                    }
+                }))?;
+            }
+            "special_use" => {
+                let known = SpecialUse::VIRTUAL_NAMES.iter().chain(&SpecialUse::NAMES);
+                one.special_use = self.special_use_of(value, known).map_err(|wrong| vec![wrong])?;
+            }
+            // Told as a stranger.
+            _ => {}
+        }
+        Ok(())
+    }
+}
