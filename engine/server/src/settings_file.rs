@@ -33,7 +33,21 @@ pub fn load_settings(path: &Path) -> Result<Config, SettingsError> {
     let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let text = std::fs::read_to_string(path);
     let text = text.map_err(|error| SettingsError::File { path: path.clone(), error })?;
-    Config::parse_with(&text, path, &fetch).map_err(|problems| SettingsError::Problems { path: path.clone(), problems })
+    let parsed = Config::parse_with(&text, path, &fetch).and_then(|config| {
+        let problems = wrong_queries(&config, &text);
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    });
+    parsed.map_err(|problems| SettingsError::Problems { path: path.clone(), problems })
+}
+
+/// What virtual mailboxes look for that nothing can be found by.
+fn wrong_queries(config: &Config, text: &str) -> Vec<Problem> {
+    let wrong = config.virtual_mailbox.iter().filter_map(|one| {
+        let why = skein_serve::wrong_query(&one.query)?;
+        let text_of = format!("is nothing to look for in mailbox {}: {why}", one.name);
+        Some(Problem::at(text, one.query_span.clone(), "virtual_mailbox", text_of))
+    });
+    wrong.collect()
 }
 
 /// What it says never holds the value.

@@ -46,7 +46,7 @@ mod sessions;
 
 pub use commands::COMMAND_SECONDS;
 pub use host::{Doorman, Host, HostSettings, Job, Reload, ToShard};
-pub use imap::{Compare, Criterion, NotSet};
+pub use imap::{Compare, Criterion, NotSet, wrong_query};
 pub use operator::{Import, Imported, Opened, Operator, Rendering, Seen, Status, Target};
 pub use pop3::{Pop3Delete, Pop3Settings};
 pub use proxy::{ProxyError, receive_proxy_header};

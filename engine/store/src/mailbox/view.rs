@@ -346,12 +346,6 @@ impl Mailbox {
         self.view_mut(id).own.extend((since.0 + 1..=modseq.0).map(ModSeq));
     }
 
-    /// The same of all changes after a modseq.
-    pub fn own_changes(&mut self, id: ViewId, after: ModSeq) {
-        let own = after.0 + 1..=self.modseq.0;
-        self.view_mut(id).own.extend(own.map(ModSeq));
-    }
-
     /// Whether [`Mailbox::sync`] would tell anything.
     pub fn is_behind(&self, id: ViewId) -> bool {
         self.has_news(id, true)

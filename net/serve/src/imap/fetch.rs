@@ -166,6 +166,11 @@ impl Session {
         })
     }
 
+    /// It is not one that was deleted and that only sessions still see.
+    fn may_change(&self, mailbox: MailboxId) -> bool {
+        self.account.read(|account| account.exists(mailbox) || account.is_derived(mailbox))
+    }
+
     /// Sets `\Seen` where it is missing (RFC 3501 §6.4.5), and tells the new flags with the message.
     fn mark_seen(
         &mut self,
@@ -177,12 +182,13 @@ impl Session {
         let unseen = |wanted: &&mut Wanted| !wanted.seen.gone && !wanted.seen.row.flags.contains(Flags::SEEN);
         let uids: IdSet = batch.iter_mut().filter(unseen).map(|wanted| wanted.seen.row.uid.0).collect();
         let may = || self.rights(mailbox).contains(Rights::SEEN);
-        if uids.is_empty() || !self.account.read(|account| account.exists(mailbox)) || !may() {
+        if uids.is_empty() || !self.may_change(mailbox) || !may() {
             return Ok(());
         }
         self.tell_selected(false, link);
         let (mode, flags) = (StoreMode::Add, Flags::SEEN);
         let request = StoreRequest { uids, mode, flags, keywords: Vec::new(), unchanged_since: None };
+        let before = self.look(mailbox, |m| m.modseq());
         let seen_by = self.seen_by.clone();
         let stored = self.account.read(|account| account.store_apart(mailbox, request, seen_by.as_deref()));
         // Who reads where there is no room for what one more has seen reads all the same.
@@ -190,7 +196,6 @@ impl Session {
             Err(AccountError::TooManyValues) => return Ok(()),
             stored => stored?,
         };
-        let before = self.look(mailbox, |m| m.modseq());
         match self.commit(&ops) {
             Err(error) if can_do_without(&error, &self.account) => return Ok(()),
             committed => committed?,

@@ -5,7 +5,7 @@ use super::metadata;
 use super::session::Session;
 use super::spaces::{Space, Spaces};
 use skein_base::{MailboxId, SpecialUse};
-use skein_config::{MailboxRule, NamespaceList};
+use skein_config::{MailboxRule, NamespaceList, VirtualMailbox};
 use skein_proto::imap::response::{self, ListAttributes, Listing};
 use skein_proto::imap::{Depth, ListOptions, Reply};
 use skein_store::account::{Account, Named};
@@ -66,7 +66,7 @@ impl Session {
             known.retain(|name, _| name == "INBOX" || shown.contains(name));
             shared.retain(|(name, _)| shown.contains(name));
             match &self.spaces {
-                Some(spaces) => in_spaces(known, spaces, shared, shows),
+                Some(spaces) => in_spaces(known, spaces, (shared, &settings.config.virtual_mailbox), shows),
                 None => known,
             }
         });
@@ -236,13 +236,13 @@ fn subscribe(all: &mut BTreeMap<String, Known>, name: &str) {
 fn in_spaces(
     known: BTreeMap<String, Known>,
     spaces: &Spaces,
-    shared: Vec<(String, SpecialUse)>,
+    (shared, virtuals): (Vec<(String, SpecialUse)>, &[VirtualMailbox]),
     shows: impl Fn(&Space) -> bool,
 ) -> BTreeMap<String, Known> {
     let mut all = BTreeMap::new();
     for (name, one) in known {
         let told = spaces.told(&name);
-        if one.real {
+        if one.real && spaces.in_virtuals(&name).is_none() {
             let known = add(&mut all, &told);
             (known.id, known.uses) = (one.id, one.uses);
         }
@@ -252,6 +252,11 @@ fn in_spaces(
     }
     for (name, uses) in shared {
         add(&mut all, &name).uses = uses;
+    }
+    for one in virtuals {
+        if let Some(name) = spaces.virtual_name(&one.name) {
+            add(&mut all, &name).uses = one.special_use;
+        }
     }
     for space in spaces.others().filter(|space| space.list == NamespaceList::Yes && shows(space)) {
         space

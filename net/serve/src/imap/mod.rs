@@ -23,6 +23,7 @@ mod store;
 mod sync;
 mod thread;
 mod urlauth;
+mod virtuals;
 mod visit;
 mod watch;
 
@@ -48,6 +49,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+pub use virtuals::wrong_query;
 
 /// How a pump ends.
 enum End {

@@ -52,10 +52,18 @@ impl Session {
     }
 
     pub(super) async fn status(&self, name: &str, items: StatusItems) -> Reply {
+        if let Some(definition) = self.virtual_named(name) {
+            let found = Box::pin(self.virtual_status(&definition, items)).await;
+            return self.told_status(found);
+        }
         let found = self
             .find_for(name, Rights::READ)
             .await
             .map(|id| self.look(id, |m| status_of(m, items, self.seen_by.as_deref())));
+        self.told_status(found)
+    }
+
+    fn told_status(&self, found: Result<StatusInfo, StoreError>) -> Reply {
         match found {
             Ok(info) => Reply::Status(StatusInfo { append_limit: self.message_bytes_max, ..info }),
             Err(error) => refuse(&error),
@@ -85,6 +93,9 @@ impl Session {
     }
 
     pub(crate) async fn open_view(&mut self, name: &str, mode: Mode) -> Result<SelectedInfo, StoreError> {
+        if let Some(definition) = self.virtual_named(name) {
+            return Box::pin(self.open_virtual(definition, mode)).await;
+        }
         let mailbox = self.find_for(name, Rights::READ).await?;
         self.extensions.opening(&self.actor, &self.account, mailbox)?;
         let rights = self.rights(mailbox);
@@ -103,6 +114,7 @@ impl Session {
             saved: IdSet::new(),
             contexts: Vec::new(),
             batched: None,
+            shown: None,
         });
         if !read_only
             && let Err(error) = self.claim_recent(mailbox)
@@ -126,7 +138,7 @@ pub(super) fn takes_keywords(mailbox: &Mailbox) -> bool {
     mailbox.keywords().len() < skein_base::limits::KEYWORDS_PER_MAILBOX_MAX
 }
 
-fn describe(mailbox: &Mailbox, view: ViewId, (read_only, rights): (bool, Rights)) -> SelectedInfo {
+pub(super) fn describe(mailbox: &Mailbox, view: ViewId, (read_only, rights): (bool, Rights)) -> SelectedInfo {
     SelectedInfo {
         keywords: mailbox.keywords().iter().map(|k| k.to_string()).collect(),
         permanent: if read_only { Flags::NONE } else { changeable(rights) },
@@ -145,7 +157,7 @@ fn describe(mailbox: &Mailbox, view: ViewId, (read_only, rights): (bool, Rights)
 }
 
 /// What is asked; what costs a look at every message only then.
-fn status_of(mailbox: &Mailbox, items: StatusItems, seen_by: Option<&str>) -> StatusInfo {
+pub(super) fn status_of(mailbox: &Mailbox, items: StatusItems, seen_by: Option<&str>) -> StatusInfo {
     let deleted = || mailbox.rows().from_rank(0).filter(|row| row.flags.contains(Flags::DELETED));
     StatusInfo {
         messages: mailbox.rows().count(),

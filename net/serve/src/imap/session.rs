@@ -9,6 +9,7 @@ use super::metadata;
 use super::rights::seen_column;
 use super::search::Context;
 use super::spaces::Spaces;
+use super::virtuals::Shown;
 use super::visit::Visits;
 use super::watch::Watch;
 use crate::Store;
@@ -39,6 +40,8 @@ pub(crate) struct Selected {
     pub contexts: Vec<Context>,
     /// What UIDBATCHES was answered last.
     pub batched: Option<Batched>,
+    /// What it shows, when it is a virtual one.
+    pub shown: Option<Box<Shown>>,
 }
 
 /// One user's session on the user's own shard.
@@ -250,6 +253,7 @@ impl Session {
 
     /// Tells what has changed in the selected mailbox, and in the results that are kept up.
     pub async fn tell_news(&mut self, expunges: bool, link: &mut Link<'_>) -> io::Result<()> {
+        Box::pin(self.catch_up_selected()).await;
         self.tell_selected(expunges, link);
         match self.selected.as_ref().is_some_and(|selected| !selected.contexts.is_empty()) {
             true => Box::pin(self.tell_contexts(link)).await,

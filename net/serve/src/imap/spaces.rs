@@ -33,6 +33,8 @@ pub(crate) struct Spaces {
     pub shared: Option<Space>,
     /// Those of one account that is for all.
     pub public: Option<(Space, UserName)>,
+    /// What is before virtual mailboxes, when there are any.
+    virtuals: Option<String>,
     /// Clients see `.` between levels.
     dots: bool,
 }
@@ -40,6 +42,7 @@ pub(crate) struct Spaces {
 impl Spaces {
     /// `None` when there is one space with nothing before its names.
     pub fn of(config: &Config) -> Option<Rc<Spaces>> {
+        let virtuals = (!config.virtual_mailbox.is_empty()).then(|| config.namespaces.virtual_prefix.clone());
         let config = &config.namespaces;
         let shared = Space {
             prefix: config.shared_prefix.clone(),
@@ -58,9 +61,10 @@ impl Spaces {
             own: config.prefix.clone(),
             shared: Some(shared).filter(|space| !space.prefix.is_empty()),
             public: Some(public).filter(|space| !space.prefix.is_empty()).zip(owner),
+            virtuals: virtuals.filter(|prefix| !prefix.is_empty()),
             dots: config.separator == Separator::Dot,
         };
-        let is_plain = spaces.own.is_empty() && !spaces.has_others() && !spaces.dots;
+        let is_plain = spaces.virtuals.is_none() && spaces.own.is_empty() && !spaces.has_others() && !spaces.dots;
         (!is_plain).then(|| Rc::new(spaces))
     }
 
@@ -73,24 +77,39 @@ impl Spaces {
         self.shared.iter().chain(self.public.as_ref().map(|(space, _)| space))
     }
 
-    /// The one that a name is in, when it is not the user's own.
+    /// The rest of a name that is of a virtual mailbox, or of none.
+    pub fn in_virtuals<'n>(&self, name: &'n str) -> Option<&'n str> {
+        name.strip_prefix(self.virtuals.as_deref()?)
+    }
+
+    /// The name of a virtual mailbox as the client has it.
+    pub fn virtual_name(&self, name: &str) -> Option<String> {
+        self.virtuals.as_ref().map(|prefix| format!("{prefix}{name}"))
+    }
+
+    /// It is as it is on both sides.
+    fn is_other(&self, name: &str) -> bool {
+        self.other(name).is_some() || self.in_virtuals(name).is_some()
+    }
+
+    /// The one that a name is in, when it is another user's.
     pub fn other(&self, name: &str) -> Option<&Space> {
         self.others().find(|space| name.starts_with(&space.prefix))
     }
 
     /// Names as the client has them, when they are of the user's own account.
     pub fn told<'n>(&self, name: &'n str) -> Cow<'n, str> {
-        let as_it_is = self.own.is_empty() || matches!(name, "" | "INBOX") || self.other(name).is_some();
+        let as_it_is = self.own.is_empty() || matches!(name, "" | "INBOX") || self.is_other(name);
         if as_it_is { Cow::Borrowed(name) } else { Cow::Owned(format!("{}{name}", self.own)) }
     }
 
     /// The account's name of what the client names; that of other namespaces stays. `None` when it is in none.
     pub fn inner(&self, name: &str) -> Option<String> {
-        if self.own.is_empty() || name == "INBOX" || self.other(name).is_some() {
+        if self.own.is_empty() || name == "INBOX" || self.is_other(name) {
             return Some(name.to_owned());
         }
         // One that begins as another namespace does would be taken for one of its.
-        let inner = name.strip_prefix(&self.own).filter(|inner| !inner.is_empty() && self.other(inner).is_none());
+        let inner = name.strip_prefix(&self.own).filter(|inner| !inner.is_empty() && !self.is_other(inner));
         inner.map(str::to_owned)
     }
 
@@ -163,6 +182,7 @@ impl Spaces {
         let told = |space: &'_ Space| !space.hidden;
         Namespaces {
             personal: &self.own,
+            virtuals: self.virtuals.as_deref(),
             others: self.shared.as_ref().filter(|space| told(space)).map(|space| &*space.prefix),
             shared: self
                 .public
@@ -177,7 +197,7 @@ impl Spaces {
     pub fn of_url(&self, url: &ImapUrl, selected: Option<&str>) -> Option<String> {
         let selected = selected.map(|name| self.told(name));
         let name = url.mailbox(selected.as_deref(), Names { utf8: true, dots: self.dots })?;
-        self.inner(&name)
+        self.inner(&name).filter(|name| self.in_virtuals(name).is_none())
     }
 }
 
@@ -213,7 +233,13 @@ mod tests {
             subscriptions: true,
         };
         let public = Some((space("Public/"), UserName::new("all").unwrap()));
-        Spaces { own: own.to_owned(), shared: Some(space("shared/")), public, dots: false }
+        Spaces {
+            own: own.to_owned(),
+            shared: Some(space("shared/")),
+            public,
+            virtuals: Some("Virtual/".to_owned()),
+            dots: false,
+        }
     }
 
     #[test]
@@ -225,6 +251,8 @@ mod tests {
             ("INBOX/INBOX/a", Some("INBOX/a")),
             ("shared/anna/Lists", Some("shared/anna/Lists")),
             ("Public/News", Some("Public/News")),
+            ("Virtual/All", Some("Virtual/All")),
+            ("INBOX/Virtual/All", None),
             ("Work", None),
             ("INBOX/", None),
             // Told apart from what others share.

@@ -137,7 +137,11 @@ impl Session {
             return refuse(&error);
         }
         let before = self.look(selected.mailbox, |m| m.modseq());
-        let reply = match self.expunge_deleted(selected.mailbox, Some(&uids)) {
+        let expunged = self.expunge_deleted(selected.mailbox, Some(&uids));
+        if expunged.is_ok() && set.is_none() {
+            self.let_leave(&uids);
+        }
+        let reply = match expunged {
             // What others changed until now is told before this is (RFC 7162 §3.2.7).
             Ok(()) if link.qresync() => match self.look(selected.mailbox, |m| m.modseq()) {
                 modseq if modseq > before => Reply::DoneCode(Code::HighestModSeq(modseq)),

@@ -186,6 +186,13 @@ impl Session {
         {
             return Ok(refusal);
         }
+        if let Some(refusal) = self.refuse_virtual(&request, link.names()) {
+            if let Request::Select { .. } = &request {
+                // What was open is not any more (RFC 3501 §6.3.1).
+                self.leave(&Way::Nowhere, link).await?;
+            }
+            return Ok(refusal);
+        }
         let Some(visits) = &mut self.visits else { return self.execute(request, link).await };
         let named = match &request {
             Request::Copy { mailbox, .. } | Request::Move { mailbox, .. } => mailbox.clone(),

@@ -3,12 +3,14 @@
 //! ```text
 //! criteria   what a message must be        returns   what is told of those found, what `$` means
 //! contexts   results that are kept up      multi     ESEARCH: many mailboxes
+//! standing   what virtual mailboxes show
 //! ```
 
 mod contexts;
 mod criteria;
 mod multi;
 mod returns;
+mod standing;
 
 use super::limit::with_limit;
 use super::link::Link;

@@ -15,10 +15,10 @@ use std::io;
 use std::rc::Rc;
 
 /// A view for as long as a mailbox is searched.
-struct Glimpse {
+pub(super) struct Glimpse {
     account: Rc<AccountHandle>,
     mailbox: MailboxId,
-    view: ViewId,
+    pub view: ViewId,
 }
 
 impl Drop for Glimpse {
@@ -92,7 +92,7 @@ impl Session {
         Ok(refusal.unwrap_or_else(|| searched(failed)))
     }
 
-    async fn glimpse(&self, mailbox: MailboxId) -> Result<Glimpse, StoreError> {
+    pub(super) async fn glimpse(&self, mailbox: MailboxId) -> Result<Glimpse, StoreError> {
         self.store.load(&self.account, mailbox).await?;
         let open = |account: &mut Account| account.mailbox_mut(mailbox).map(|m| m.open_view(true));
         let view = self.account.with_mut(open).ok_or(AccountError::NoSuchMailbox)?;
