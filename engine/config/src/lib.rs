@@ -46,6 +46,6 @@ pub use source::{AuthSource, Skip, Source, SourceRules, TemplateError, Then, Use
 pub use table::{
     Auth, AuthMechanism, Autoexpunge, CertificateUser, Config, DeliveredTo, DetailMailbox, Imap, Limits, Listeners,
     Lmtp, Log, LogFormat, LogLevel, NamespaceList, PlaintextWithoutTls, Pop3, Pop3Delete, ROWS, ReturnPath, Safety,
-    Separator, Store, Tls, VersionMin,
+    Separator, Store, Tcp, Tls, VersionMin,
 };
 pub use virtual_mailbox::VirtualMailbox;

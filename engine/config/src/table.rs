@@ -201,6 +201,15 @@ settings! {
         /// Health and metrics over HTTP: addresses only, no TLS. Private, like LMTP.
         http: Vec<SocketAddr> = Kind::Addresses, "[\"127.0.0.1:1080\"]", Restart;
     }
+    /// How the kernel finds clients that are gone without a word, of all services in listeners but http.
+    tcp: Tcp {
+        /// Silence on a connection before the kernel asks the client's whether it is there (SO_KEEPALIVE). A client in IDLE is told something more
+        /// often (imap.idle_notify_seconds), and then not asked. At most half of tcp.dead_seconds counts. 0: it does not ask.
+        keepalive_seconds: u32 = count(0, 32_767, "seconds"), "300", Restart;
+        /// Longest time without an answer, to data that was sent or when asked: five times from tcp.keepalive_seconds on (TCP_USER_TIMEOUT). Then
+        /// the connection is closed, and no longer one of its user's. Shorter than a train's tunnel is bad for phones.
+        dead_seconds: u32 = count(10, 65_534, "seconds"), "600", Restart;
+    }
     /// The server's certificates. A reload reads them again.
     tls: Tls {
         /// Certificate chain in PEM, the server's own first.

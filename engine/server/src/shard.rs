@@ -17,7 +17,7 @@ use skein_serve::{Doorman, Host, HostSettings, Pop3Delete, Pop3Settings, Store, 
 use skein_store::OldSegments;
 use skein_store::OpenLimits;
 use skein_store::log::{Log, LogOptions, SEGMENT_BYTES_MAX, SegmentNumbers};
-use skein_transport::{Conn, ConnectionLimit, Stopper};
+use skein_transport::{Conn, ConnectionLimit, Liveness, Stopper};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -130,6 +130,7 @@ fn accept(host: &Host, common: &Arc<Common>, share: Share) -> std::io::Result<(S
     let Share { service, door, proxies, backlog, socket } = share;
     // Within TLS nobody could read a word.
     let refusal = if door.is_implicit_tls() { b"" } else { refusal(service) };
+    socket.set_liveness(liveness(&host.settings().config.tcp))?;
     let listener = socket.listen(door, backlog)?;
     let stopper = listener.stopper();
     let (done, ended) = oneshot::channel();
@@ -145,6 +146,14 @@ fn accept(host: &Host, common: &Arc<Common>, share: Share) -> std::io::Result<(S
         let _ = done.send(());
     });
     Ok((stopper, ended))
+}
+
+fn liveness(tcp: &skein_config::Tcp) -> Liveness {
+    let seconds = |seconds| Duration::from_secs(u64::from(seconds));
+    Liveness {
+        ask_after: (tcp.keepalive_seconds > 0).then(|| seconds(tcp.keepalive_seconds)),
+        dead_after: seconds(tcp.dead_seconds),
+    }
 }
 
 fn refusal(service: Service) -> &'static [u8] {

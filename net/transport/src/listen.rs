@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use skein_runtime::metrics::Counter;
 use skein_runtime::{session_yield, sleep};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use crate::conn::Conn;
 use crate::endpoint::{Door, Endpoint};
@@ -64,6 +64,30 @@ fn bind_one(addr: SocketAddr, shared: bool) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     Ok(socket)
+}
+
+/// How the kernel finds clients that are gone without a word: switched off, or where no network is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Liveness {
+    /// Silence before it asks for the first time, half of the other at most; `None`: it does not ask.
+    pub ask_after: Option<Duration>,
+    /// Longest time without an answer, to a question or to data.
+    pub dead_after: Duration,
+}
+
+/// Questions to a silent client before it is given up: one that is lost ends nothing.
+const QUESTIONS: u32 = 5;
+
+impl Liveness {
+    fn set(&self, socket: &Socket) -> io::Result<()> {
+        // Counts for data on its way, and in place of the number of questions.
+        socket.set_tcp_user_timeout(Some(self.dead_after))?;
+        let Some(idle) = self.ask_after else { return socket.set_keepalive(false) };
+        let idle = idle.min(self.dead_after / 2);
+        let between = ((self.dead_after - idle) / QUESTIONS).max(Duration::from_secs(1));
+        let questions = TcpKeepalive::new().with_time(idle).with_interval(between).with_retries(QUESTIONS);
+        socket.set_tcp_keepalive(&questions)
+    }
 }
 
 /// Where a socket is bound.
@@ -130,6 +154,18 @@ impl BoundSocket {
     /// Where it is bound; never port 0.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// How clients are found that are gone, of those who connect from now on: the kernel gives each its listener's options. Without meaning for
+    /// a Unix socket, where a process that ends is noticed.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn set_liveness(&self, liveness: Liveness) -> io::Result<()> {
+        match self.place {
+            Place::Ip(_) => liveness.set(&self.socket),
+            Place::Unix(_) => Ok(()),
+        }
     }
 
     /// Lets clients connect; `backlog` of them may wait to be accepted. On the shard that will accept.
@@ -346,3 +382,42 @@ impl fmt::Display for BindError {
 }
 
 impl std::error::Error for BindError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The options of a connection that was accepted where these are set.
+    fn accepted(settings: &[Liveness]) -> Socket {
+        let bound = bind("127.0.0.1:0".parse().unwrap(), 1).unwrap().remove(0);
+        settings.iter().for_each(|liveness| bound.set_liveness(*liveness).unwrap());
+        bound.socket.set_nonblocking(false).unwrap();
+        bound.socket.listen(1).unwrap();
+        let Place::Ip(address) = bound.place else { panic!("a port") };
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        bound.socket.accept().unwrap().0
+    }
+
+    #[test]
+    fn a_connection_is_watched_as_its_listener_says() {
+        let seconds = Duration::from_secs;
+        let watched = Liveness { ask_after: Some(seconds(300)), dead_after: seconds(600) };
+        let socket = accepted(&[watched]);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), seconds(300));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), seconds(60));
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), 5);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(seconds(600)));
+
+        let short = Liveness { ask_after: Some(seconds(300)), dead_after: seconds(10) };
+        let socket = accepted(&[short]);
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), seconds(5));
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), seconds(1));
+
+        // A socket of the process before had its own.
+        let silent = Liveness { ask_after: None, dead_after: seconds(60) };
+        let socket = accepted(&[watched, silent]);
+        assert!(!socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(seconds(60)));
+    }
+}

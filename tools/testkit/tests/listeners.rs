@@ -229,3 +229,37 @@ fn haproxy_ends_tls() {
     let outcome = program::run(&mut client, login.as_bytes());
     assert!(outcome.text().contains("a OK"), "{}", outcome.all_text());
 }
+
+/// The kernel's timer on the server's end of a connection, as `/proc/net/tcp` shows it: which, and hundredths of a second left.
+fn timer(server: SocketAddr, client: SocketAddr) -> Option<(String, u64)> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let ends = [server, client].map(|end| format!(":{:04X}", end.port()));
+    let of = |line: &str| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let is_it = fields.len() > 5 && fields[1].ends_with(&ends[0]) && fields[2].ends_with(&ends[1]);
+        let (which, left) = fields.get(5).filter(|_| is_it)?.split_once(':')?;
+        Some((which.to_owned(), u64::from_str_radix(left, 16).ok()?))
+    };
+    table.lines().find_map(of)
+}
+
+#[test]
+fn the_kernel_asks_silent_clients() {
+    for (seconds, expect) in [("77", "02"), ("0", "00")] {
+        let server = Server::start_changed(|settings, _| {
+            format!("{settings}[tcp]\nkeepalive_seconds = {seconds}\ndead_seconds = 200\n")
+        });
+        let clients = [server.ports().imap, server.ports().pop3, server.ports().lmtp].map(|address| {
+            let mut stream = TcpStream::connect(address).expect("it listens");
+            // Greeted, so accepted, and acknowledged: no other timer runs.
+            stream.read_exact(&mut [0; 3]).expect("a greeting");
+            stream
+        });
+        for client in &clients {
+            let [here, there] = [client.local_addr(), client.peer_addr()].map(|end| end.expect("connected"));
+            let found = wait::find(PATIENCE, || timer(there, here).filter(|(which, _)| which == expect));
+            let (_, left) = found.unwrap_or_else(|| panic!("{:?} with {seconds} s", timer(there, here)));
+            assert!(left <= 7700, "{left}");
+        }
+    }
+}
