@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn leaves_are_decoded() {
         check(MESSAGE, &[1], Some(Ok("hello")));
-        check(MESSAGE, &[3], Some(Ok("a\0b ")));
+        check(MESSAGE, &[3], Some(Ok("a\0b")));
         check(MESSAGE, &[4], Some(Err(UnknownEncoding)));
         check(MESSAGE, &[5], None);
         check(MESSAGE, &[1, 1], None);
@@ -161,7 +161,7 @@ mod tests {
                 "Content-Transfer-Encoding: base64\r\nA: 1\r\n\r\naGVs\r\nbG8=",
                 "A: 1\r\nContent-Transfer-Encoding: binary\r\n\r\nhello",
             )
-            .replace("quoted-printable\r\n\r\na=00=\r\nb ", "binary\r\n\r\na\0b ");
+            .replace("quoted-printable\r\n\r\na=00=\r\nb ", "binary\r\n\r\na\0b");
         check(&known, &[], Some(Ok(&expect)));
         let plain = "Subject: x\r\n\r\nbody =3D\r\n";
         check(plain, &[], Some(Ok(plain)));

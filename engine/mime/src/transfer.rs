@@ -116,8 +116,10 @@ impl Decoder {
     /// The body is over: appends what was kept.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let held = std::mem::take(&mut self.held);
-        // An escape of nothing but blanks is a soft line break whose line end is missing.
-        if held.first() != Some(&b'=') || held[1..].iter().any(|b| !matches!(b, b' ' | b'\t')) {
+        // Blanks at the end are those of the last line, whose line end a boundary took. An escape of nothing but blanks is a soft
+        // line break whose line end is missing.
+        let text = held.strip_prefix(b"=").unwrap_or(&held);
+        if blanks_at_end(text) < text.len() {
             out.extend_from_slice(&held);
         }
     }
@@ -278,7 +280,10 @@ mod tests {
             ("kept=20\r\nkept=20 \r\n", "kept \r\nkept \r\n"),
             ("no =escape =4", "no =escape =4"),
             ("at the end= ", "at the end"),
-            ("at the end ", "at the end "),
+            ("at the end \t", "at the end"),
+            ("at the end=20", "at the end "),
+            (" \t", ""),
+            ("at the end =4", "at the end =4"),
             ("a \rb", "a \rb"),
             ("=\r=\r\n", "=\r"),
             ("=00", "\0"),

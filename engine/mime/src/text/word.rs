@@ -94,7 +94,15 @@ impl EncodedWord<'_> {
         if self.base64 {
             Transfer::Base64.decode(self.text, &mut push);
         } else {
-            let text: Vec<u8> = self.text.iter().map(|&b| if b == b'_' { b' ' } else { b }).collect();
+            // A blank is part of the text also at its end (RFC 2047 §4.2), where a body would lose it: so it is spelled out.
+            let mut text = Vec::with_capacity(self.text.len());
+            for &byte in self.text {
+                match byte {
+                    b'_' | b' ' => text.extend_from_slice(b"=20"),
+                    b'\t' => text.extend_from_slice(b"=09"),
+                    _ => text.push(byte),
+                }
+            }
             Transfer::QuotedPrintable.decode(&text, &mut push);
         }
     }
