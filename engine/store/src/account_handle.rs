@@ -41,7 +41,7 @@ pub struct AccountHandle {
     changed: Notify,
     /// The end of the last record of this account: what a reply must wait for.
     last: Cell<LogPos>,
-    /// Its records that no checkpoint covers, in log order: what opening it again would replay.
+    /// Its records that no checkpoint of this run covers, in log order: what opening it again may replay.
     tail: RefCell<Vec<TailRecord>>,
     /// When somebody was last seen using it, in milliseconds of the store's clock.
     pub(crate) used_ms: Cell<u64>,
@@ -64,7 +64,7 @@ pub struct AccountHandle {
 }
 
 impl AccountHandle {
-    /// `tail` is what was replayed from the log.
+    /// `tail` is what there is of it in the log, also what its files know already.
     pub(crate) fn new(id: AccountId, user: UserName, account: Account, tail: Vec<TailRecord>) -> Rc<AccountHandle> {
         Rc::new(AccountHandle {
             id,

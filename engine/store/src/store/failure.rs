@@ -77,7 +77,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
     fn let_go(&self, handle: &Rc<AccountHandle>, why: LogError) {
         let mut kept = handle.take_tail();
         kept.truncate(kept.partition_point(|record| self.0.log.is_durable(record.end)));
-        self.0.tail.borrow_mut().give_back(handle.id(), kept);
+        let mut tail = self.0.tail.borrow_mut();
+        // Those of one that is still being opened are there too, with those that it has written out meanwhile.
+        tail.forget(handle.id());
+        tail.give_back(handle.id(), kept);
+        drop(tail);
         self.0.accounts.borrow_mut().insert(handle.id(), Slot::Lost(handle.clone()));
         handle.lose(Lost::Log(why));
         self.count(|m| m.accounts_lost += 1);

@@ -73,8 +73,17 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let done = Notify::new();
         self.0.accounts.borrow_mut().insert(id, Slot::Opening(done.clone()));
         let opened = self.bring_up(id, user).await;
+        // Its own first checkpoint found damage in what it stands on. It has been let go of, and its slot says so.
+        if let Some(lost) = opened.as_ref().ok().and_then(|handle| handle.lost()) {
+            done.notify_all();
+            return Err(lost.into());
+        }
         match &opened {
-            Ok(handle) => drop(self.0.accounts.borrow_mut().insert(id, Slot::Open(handle.clone()))),
+            Ok(handle) => {
+                // Not before: until then a drain sees by them what the account needs, and so does who tries again after a failure.
+                self.0.tail.borrow_mut().forget(id);
+                drop(self.0.accounts.borrow_mut().insert(id, Slot::Open(handle.clone())));
+            }
             Err(_) => drop(self.0.accounts.borrow_mut().remove(&id)),
         }
         done.notify_all();
@@ -115,19 +124,24 @@ impl<D: Disk, C: Clock> Store<D, C> {
         }
     }
 
+    /// An account made of its files and its records. Those stay in the index, unless it has ended, which then is safe.
     pub(super) async fn bring_up(
         &self,
         id: AccountId,
         user: Option<&UserName>,
     ) -> Result<Rc<AccountHandle>, StoreError> {
         let folder = paths::account(&self.0.dir, id);
-        let tree = match self.unfinished_end(id, &folder).await? {
+        let unfinished = self.unfinished_end(id, &folder).await?;
+        let tree = match unfinished {
             Some(end) => Tree { state: self.finish_end(id, &folder, end).await?, ..Tree::of(None) },
             None => self.read_tree(id, &folder).await?,
         };
         let Tree { mut state, mut bodies, mut salvaged, missing } = tree;
-        let records = self.0.tail.borrow().of(id, state.pos());
-        let (tail, lost_to) = self.read_tail(id, &records).await?;
+        // Also those that the tree covers: it may have its name by a rename that was never synced, as the process died or the sync
+        // failed, and the tree before comes back with the next crash. A checkpoint lets go of them.
+        let all = self.0.tail.borrow().of(id, LogPos::default());
+        let records = &all[all.partition_point(|record| record.start < state.pos())..];
+        let (tail, lost_to) = self.read_tail(id, records).await?;
         let ops: Vec<&Op> = tail.iter().flat_map(|record| &record.ops).collect();
         // Without a birth in the log the account has had a tree, which somebody took away.
         let unborn = !ops.iter().any(|op| matches!(op, Op::CreateAccount { .. }));
@@ -183,19 +197,19 @@ impl<D: Disk, C: Clock> Store<D, C> {
             salvaged |= self.adopt_snapshots(id, &mut state, &ops, &folder).await?;
         }
         self.count(|m| m.ops_replayed += replayed);
-        self.0.tail.borrow_mut().forget(id);
         let Some(user) = user.cloned().or_else(|| state.user().cloned()) else {
+            let is_by_tree_alone = unfinished.is_none() && records.len() < all.len();
+            if is_by_tree_alone {
+                self.0.disk.sync_dir(&folder).await?;
+            }
+            self.0.tail.borrow_mut().forget(id);
             return Err(AccountError::NoSuchAccount.into());
         };
-        let handle = AccountHandle::new(id, user.clone(), state, records);
+        let handle = AccountHandle::new(id, user.clone(), state, all);
         tail.iter().for_each(|record| handle.look_for_waste(&record.ops));
         handle.used_ms.set(self.0.clock.monotonic_ms());
         handle.ops_since_checkpoint.set(replayed);
         let is_new = handle.read(|account| account.user().is_none());
-        if is_new {
-            let begin = handle.read(|account| account.begin(&user, self.now()));
-            self.commit(&handle, &begin)?;
-        }
         let passed_over = !is_new && self.pass_over(&handle, lost_to).await?;
         if (salvaged || passed_over)
             && let Err(error) = self.checkpoint(&handle).await
@@ -205,6 +219,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
         if bodies == BodiesAre::Anywhere {
             handle.bodies_anywhere.set(true);
             self.let_all_bodies_move(&handle).await?;
+        }
+        if is_new {
+            // Last: nothing may fail behind it, as nobody would know of its record.
+            let begin = handle.read(|account| account.begin(&user, self.now()));
+            self.commit(&handle, &begin)?;
         }
         Ok(handle)
     }

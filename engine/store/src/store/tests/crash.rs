@@ -49,8 +49,14 @@ impl Went {
     }
 }
 
-/// Runs one seed; `Err` tells how the promise was broken.
+/// Runs one seed; `Err` tells how the promise was broken. On a thread of its own: a compressor that has worked before makes other
+/// bytes of the same ones, and a seed has to be the same run whichever came before it.
 fn run(seed: u64, perils: Perils) -> Result<Went, String> {
+    let run = std::thread::scope(|threads| threads.spawn(|| run_here(seed, perils)).join());
+    run.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn run_here(seed: u64, perils: Perils) -> Result<Went, String> {
     let (world, _seed) = (World::new(seed), Seed(seed));
     let mut went = Went::default();
     world.mutant.set(perils.mutant);
@@ -133,7 +139,12 @@ fn faulty(perils: &Perils) -> bool {
     f.read_one_in + f.write_one_in + f.sync_one_in + f.full_one_in > 0
 }
 
+/// The one seed of `SKEIN_SEED`, to look at it; else so many.
 fn must_hold(seeds: u64, perils: Perils) {
+    if let Some(seed) = std::env::var("SKEIN_SEED").ok().and_then(|n| n.parse().ok()) {
+        run(seed, perils).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        return;
+    }
     let mut all = Went::default();
     for seed in 0..seeds {
         let went = run(seed, perils).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
@@ -157,7 +168,9 @@ fn must_hold(seeds: u64, perils: Perils) {
     let compactions = seeds / if perils.ends { 50 } else { 20 };
     assert!(!perils.drains || *drained > seeds / 4 && *compacted > compactions, "next to nothing was drained");
     assert!(all.commits > 20 * seeds && all.snapshots > seeds, "the clients did next to nothing");
-    assert!(all.closed > seeds / 4 && all.unloaded > seeds / 50, "next to nothing left memory");
+    // Nor is there much to unload in them: once in thirty seeds.
+    let unloads = seeds / if perils.ends { 100 } else { 50 };
+    assert!(all.closed > seeds / 4 && all.unloaded > unloads, "next to nothing left memory");
 }
 
 #[test]

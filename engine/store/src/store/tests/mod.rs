@@ -13,6 +13,7 @@ mod damage_any;
 mod end;
 mod lifecycle;
 mod model;
+mod names;
 mod repair;
 mod users;
 mod world;
