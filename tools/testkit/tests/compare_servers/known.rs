@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::pair::Both;
+use super::stream::NO_UTF7;
 
 /// What differs in the answers to one command; rows take out what they explain.
 pub struct Difference<'a> {
@@ -23,12 +24,14 @@ const ROWS: &[Row] = &[
     ("part 0", part_zero),
     ("blank line of header fields", blank_line),
     ("partial of header fields", partial_fields),
+    ("partial of a header after another", partial_header),
     ("partial of nothing", partial_of_nothing),
     ("charset in capitals", charset_in_capitals),
     ("BINARY", binary),
     ("PREVIEW", preview),
     ("number out of range", number_out_of_range),
     ("copy of nothing", copy_of_nothing),
+    ("copy with two faults", copy_with_two_faults),
     ("flags that stay", flags_that_stay),
     ("STORE read-only", store_read_only),
     ("EXPUNGE read-only", expunge_read_only),
@@ -183,6 +186,51 @@ fn partial_fields(difference: &mut Difference) {
     });
 }
 
+/// After a partial of header fields Dovecot is one byte late in the header.
+fn partial_header(difference: &mut Difference) {
+    difference.pairs(|ours, theirs| {
+        let split =
+            |line: &'_ str| line.split_once(" BODY[HEADER]<").map(|(id, rest)| (id.to_owned(), rest.to_owned()));
+        let (Some((our_id, ours)), Some((their_id, theirs))) = (split(ours), split(theirs)) else { return false };
+        let (Some((our_place, ours)), Some((their_place, theirs))) = (ours.split_once("> "), theirs.split_once("> "))
+        else {
+            return false;
+        };
+        our_id == their_id && our_place == their_place && is_one_ahead(ours, theirs)
+    });
+}
+
+/// `"bcd"` or, when there is more, `"bcde"` for `"abcd"`; bytes may be escaped.
+fn is_one_ahead(ours: &str, theirs: &str) -> bool {
+    let inside = |value: &'_ str| value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).map(str::to_owned);
+    let (Some(ours), Some(theirs)) = (inside(ours), inside(theirs)) else { return false };
+    let first = escaped_len(&ours);
+    let Some(more) = ours.get(first..).filter(|_| first > 0).and_then(|rest| theirs.strip_prefix(rest)) else {
+        return false;
+    };
+    escaped_len(more) == more.len()
+}
+
+/// Length of the first byte of `text` as `escape_ascii` writes it.
+fn escaped_len(text: &str) -> usize {
+    match text.as_bytes() {
+        [] => 0,
+        [b'\\', b'x', ..] => 4,
+        [b'\\', ..] => 2,
+        _ => 1,
+    }
+}
+
+#[test]
+fn one_byte_ahead_is_seen() {
+    for (ours, theirs) in [("abc", "bc"), ("abc", "bcd"), ("\\r\\nc", "\\nc\\x00"), ("\\xffb", "b\\\"")] {
+        assert!(is_one_ahead(&format!("\"{ours}\""), &format!("\"{theirs}\"")), "{ours} {theirs}");
+    }
+    for (ours, theirs) in [("abc", "abc"), ("abc", "bcde"), ("abc", "b"), ("", "a"), ("", ""), ("abc", "xc")] {
+        assert!(!is_one_ahead(&format!("\"{ours}\""), &format!("\"{theirs}\"")), "{ours} {theirs}");
+    }
+}
+
 /// Dovecot joins the set's ranges first and then looks at its last number only.
 fn number_out_of_range(difference: &mut Difference) {
     let (uid, words) = difference.words();
@@ -201,6 +249,17 @@ fn copy_of_nothing(difference: &mut Difference) {
         && difference.tagged().is_some_and(|(ours, theirs)| ours.starts_with("No") && theirs == "Ok")
         && difference.dovecot.len() == 1
     {
+        difference.explained();
+    }
+}
+
+/// Messages that are not there, to a name that is no name: Skein sees the name first, Dovecot the messages.
+fn copy_with_two_faults(difference: &mut Difference) {
+    let (uid, words) = difference.words();
+    let [verb, set, name] = words[..] else { return };
+    let beyond = |n: &str| n == "*" && difference.count == 0 || n.parse().is_ok_and(|n: usize| n > difference.count);
+    let faults = set.split([',', ':']).any(beyond) && NO_UTF7.contains(&name);
+    if !uid && ["COPY", "MOVE"].contains(&verb) && faults && difference.tagged() == Some(("No", "Bad")) {
         difference.explained();
     }
 }

@@ -23,6 +23,9 @@ const NAMES: [&str; 14] = [
 ];
 const WRONG_NAMES: [&str; 8] = ["\"\"", "a//b", "/a", "a/", "\"*\"", "\"a%\"", "&bad", "a&AGE-"];
 
+/// Those of them that are no modified UTF-7.
+pub const NO_UTF7: [&str; 2] = ["&bad", "a&AGE-"];
+
 const FLAGS: [&str; 9] =
     ["\\Seen", "\\Deleted", "\\Flagged", "\\Answered", "\\Draft", "$Forwarded", "word", "WORD", "\\seen"];
 
