@@ -220,6 +220,22 @@ mod tests {
         check(&inside, &[1, 1, 1], What::Whole, None);
     }
 
+    /// RFC 2046 §5.1.1: `encapsulation := delimiter transport-padding CRLF body-part`.
+    #[test]
+    fn a_boundary_without_a_line_end_begins_no_part() {
+        let header = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+        for last in ["--b", "--b \t", "--bz", "--bz--", "--b--"] {
+            let message = format!("{header}--b\r\n\r\nx\r\n{last}");
+            check(&message, &[1], What::Whole, Some("x"));
+            check(&message, &[2], What::Whole, None);
+            check(&format!("{header}--b\r\n{last}"), &[2], What::Whole, None);
+            check(&format!("{header}--b\r\nA: b\r\n{last}"), &[1], What::Mime, Some("A: b"));
+            check(&format!("{header}{last}"), &[2], What::Whole, None);
+        }
+        check(&format!("{header}--b\r\n\r\nx\r\n--b\r\n"), &[2], What::Whole, Some(""));
+        check(&format!("{header}--b\n\nx\n--b\n"), &[2], What::Whole, Some(""));
+    }
+
     #[test]
     fn a_message_of_one_part_has_part_one() {
         use What::*;

@@ -137,7 +137,9 @@ impl Walk<'_> {
                 self.bounds.truncate(hit.bound);
                 continue;
             }
-            if self.parts.len() == MIME_PARTS_MAX {
+            // A part begins after the boundary's line end; where the message ends first, there is none.
+            let ended = self.message[..hit.line_end].ends_with(b"\n");
+            if !ended || self.parts.len() == MIME_PARTS_MAX {
                 break;
             }
             self.bounds.truncate(hit.bound + 1);
