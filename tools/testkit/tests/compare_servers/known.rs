@@ -264,12 +264,13 @@ fn copy_with_two_faults(difference: &mut Difference) {
     }
 }
 
-/// Header fields of a header that no blank line ends.
+/// Header fields of a header that no blank line ends; a partial may end within that line.
 fn blank_line(difference: &mut Difference) {
     difference.pairs(|ours, theirs| {
-        let longer = ours.strip_suffix('"').map(|ours| format!("{ours}\\r\\n\""));
-        ours.contains("[HEADER.FIELDS") | ours.contains(".HEADER.FIELDS")
-            && longer.is_some_and(|longer| longer == theirs)
+        let partial = ours.contains("]<");
+        let ends: &[&str] = if partial { &["\\r\\n", "\\r", "\\n"] } else { &["\\r\\n"] };
+        let more = ours.strip_suffix('"').and_then(|ours| theirs.strip_prefix(ours)).and_then(|m| m.strip_suffix('"'));
+        ours.contains("HEADER.FIELDS") && more.is_some_and(|more| ends.contains(&more))
     });
 }
 
@@ -284,16 +285,24 @@ fn charset_in_capitals(difference: &mut Difference) {
 }
 
 /// Dovecot falls over some multiparts, counts wrongly, and refuses what it can not decode to the end; then it tells UIDs unasked. What
-/// BINARY makes of a multipart is its own.
+/// BINARY makes of what holds parts is its own. A leaf that Dovecot answers is compared.
 fn binary(difference: &mut Difference) {
     if !difference.command.contains("BINARY") {
         return;
     }
-    if difference.tagged().is_some() || difference.refused {
+    if difference.tagged() == Some(("Ok", "No")) || difference.refused {
         return difference.explained();
     }
-    difference.skein.retain(|line| !line.contains(" BINARY"));
-    difference.dovecot.retain(|line| !line.contains(" BINARY") && !line.contains(" UID "));
+    difference.dovecot.retain(|line| !line.contains(" UID "));
+    let item = |line: &str| {
+        line.split_once(" BINARY").map(|(id, rest)| format!("{id} {}", rest.split(' ').next().unwrap_or_default()))
+    };
+    let holds_parts =
+        |line: &str| line.contains("\\r\\n--") || line.contains("\"--") || line.contains("Encoding: binary\\r\\n");
+    difference.pairs(|ours, theirs| {
+        item(ours).is_some_and(|ours| Some(ours) == item(theirs))
+            && (ours.contains(" BINARY.SIZE[") || holds_parts(ours))
+    });
 }
 
 fn preview(difference: &mut Difference) {

@@ -128,6 +128,15 @@ fn torture_mail_is_told_alike() {
     compare_mails(mails.filter(|(_, mail)| !mail.is_empty()).collect());
 }
 
+#[test]
+fn boundaries_at_odd_places_are_told_alike() {
+    let mail = |tail: &&str| {
+        let header = "Date: Mon, 1 Jan 2001 10:00:00 +0000\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n";
+        (tail.escape_default().to_string(), format!("{header}{tail}").into_bytes())
+    };
+    compare_mails(torture::BOUNDARIES.iter().map(mail).collect());
+}
+
 /// Appends all to one mailbox and compares what is told of each, and of all in order.
 fn compare_mails(mails: Vec<(String, Vec<u8>)>) {
     if mails.is_empty() {

@@ -5,6 +5,37 @@ use skein_testkit::random::Random;
 const WORDS: [&str; 12] =
     ["apple", "Banana", "cherry", "DELTA", "echo", "foxtrot", "re", "fwd", "x", "long-word-here", "42", "a.b"];
 
+/// Bodies of a multipart whose boundary is `b`: boundaries at the end of the message, in headers, and of several levels.
+pub const BOUNDARIES: &[&str] = &[
+    "--b",
+    "--bz",
+    "--b--",
+    "x\r\n--b",
+    "--b\r\n--b",
+    "--b\r\n--b\r\n",
+    "--b\r\n--b--",
+    "--b\r\n--bz--",
+    "--b\r\n--bz--\r\n",
+    "--b\r\n--b \t",
+    "--b\r\n--b\r\n--b",
+    "--b\r\n\r\n--b",
+    "--b\r\n\r\nx\r\n--b",
+    "--b\r\n\r\nx\r\n--b\r\n",
+    "--b\r\n\r\nx\r\n--bz--",
+    "--b\r\nA: b\r\n--b",
+    "--b\r\nA: b\r\n--bz--",
+    "--b\r\nno colon\r\n--c\r\n--b\r\nno colon\r\n--b--\r\n",
+    "--b\r\nContent-Type: message/rfc822\r\n--b",
+    "--b\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n--b",
+    "--b\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n\r\nx\r\n--b",
+    "--b\r\nContent-Type: message/rfc822\r\n\r\nno colon\r\n--b\r\n",
+    "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\nx\r\n--b",
+    "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\nx\r\n--c",
+    "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n--b",
+    "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nno colon\r\n--b\r\nno colon",
+    "--b\r\nContent-Type: multipart/digest; boundary=c\r\n\r\n--c\r\n\r\n--c\r\nA: b\r\n--c\r\n\r\nA: b\r\n--b\r\n",
+];
+
 /// A message.
 pub fn mail(random: &mut Random) -> Vec<u8> {
     let mut out = Vec::new();
