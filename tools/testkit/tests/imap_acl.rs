@@ -199,6 +199,60 @@ fn guests_of_who_is_gone() {
     }
 }
 
+/// Who has a mailbox open when the right to read it is taken from him reads no more of it, and hears of nothing that comes there.
+#[test]
+fn who_is_shut_out_reads_no_more() {
+    let server = server();
+    // Two shards: among these guests some live on the owner's, and some do not.
+    for (number, guest) in ["test32", "test33", "test34", "test35"].into_iter().enumerate() {
+        let mailbox = format!("Team{number}");
+        let shared = format!("shared/test31/{mailbox}");
+        let mut anna = server.login("test31");
+        check(&mut anna, &format!("CREATE {mailbox}"), "Ok");
+        let mut deliver = |subject: &str| {
+            anna.append(&mailbox, "", format!("Subject: {subject}\r\n\r\n").as_bytes()).expect("APPEND").expect_ok();
+        };
+        deliver("open");
+        let mut owner = server.login("test31");
+        check(&mut owner, &format!("SETACL {mailbox} {guest} lrswite"), "Ok");
+        let open = || {
+            let mut client = server.login(guest);
+            assert!(ask(&mut client, &format!("SELECT {shared}")).contains("* 1 EXISTS"));
+            client
+        };
+        let what = [
+            "FETCH 1:* BODY[]",
+            "UID FETCH 1:* BODY[]",
+            "SEARCH ALL",
+            "NOOP",
+            "STORE 1 +FLAGS (\\Seen)",
+            "COPY 1 INBOX",
+            "MOVE 1 INBOX",
+            "CLOSE",
+        ];
+        let more = ["UNSELECT", "SELECT INBOX"];
+        let mut readers: Vec<imap::Client> = what.iter().chain(&more).map(|_| open()).collect();
+        let mut idler = open();
+        idler.idle().expect("IDLE");
+        // Some rights are left to him: not the one that counts.
+        check(&mut owner, &format!("SETACL {mailbox} {guest} lswite"), "Ok");
+        deliver("secret");
+        for (client, command) in readers.iter_mut().zip(what) {
+            client.write(format!("a {command}\r\n").as_bytes()).expect("a write");
+            let told = String::from_utf8(client.read_response().expect("an end")).expect("ASCII");
+            assert!(told.starts_with("* BYE"), "{command}: {told}");
+        }
+        let mut left = readers.into_iter().skip(what.len());
+        // He may leave, and no copy was made.
+        check(&mut left.next().expect("one"), more[0], "Ok");
+        check(&mut left.next().expect("one"), more[1], "* OK [CLOSED]");
+        check(&mut server.login(guest), "STATUS INBOX (MESSAGES)", "* STATUS INBOX (MESSAGES 0)");
+        let news = String::from_utf8(idler.read_response().expect("an end")).expect("ASCII");
+        assert!(news.starts_with("* BYE"), "{news}");
+        check(&mut server.login(guest), &format!("SELECT {shared}"), DENIED);
+    }
+}
+
 /// Owner and guests each have a `\Seen` of their own; all else is one for all.
 #[test]
 fn each_has_seen_what_he_has_seen() {

@@ -133,6 +133,11 @@ async fn answer(session: &mut Session, question: Question) {
             return;
         }
     };
+    if is_shut_out(session, &request) {
+        let text = "Your right to read the selected mailbox has been taken from you".into();
+        let _he_may_be_gone = answers.send_async(Piece::Reply(Reply::Bye { text })).await;
+        return;
+    }
     let mut lane = Lane { out: Vec::new(), client, to: answers.clone() };
     // When the client is gone nobody waits for the rest.
     let Ok(reply) = session.execute(request, &mut Link::over(&mut lane)).await else { return };
@@ -149,6 +154,14 @@ async fn answer(session: &mut Session, question: Question) {
         return;
     }
     let _he_may_be_gone = answers.send_async(Piece::Reply(reply)).await;
+}
+
+/// Whether the right to read the mailbox that he has open was taken from him meanwhile. Any answer would tell of it: news go before each tagged
+/// line. He can only leave it.
+fn is_shut_out(session: &Session, request: &Request) -> bool {
+    let leaves = matches!(request, Request::Unselect | Request::Select { .. });
+    let may_read = |mailbox| session.rights(mailbox).contains(Rights::READ);
+    !leaves && session.selected.as_ref().is_some_and(|selected| !may_read(selected.mailbox))
 }
 
 /// Sends messages; `Done` when all of them have gone.
