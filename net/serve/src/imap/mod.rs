@@ -397,10 +397,14 @@ impl Pump {
         let Some((session, _)) = &mut self.session else { return Ok(()) };
         let mut link = Link::new(&mut self.machine, &mut self.conn);
         // Boxed: most of the time there is none.
-        match session.is_elsewhere() && idling {
-            true => Box::pin(session.serve(Request::Sync { expunges: true, check: false }, &mut link)).await.map(drop),
-            false => Box::pin(session.push(idling, &mut link)).await,
+        if !(session.is_elsewhere() && idling) {
+            return Box::pin(session.push(idling, &mut link)).await;
         }
+        let reply = Box::pin(session.serve(Request::Sync { expunges: true, check: false }, &mut link)).await?;
+        if let Reply::Bye { text } = reply {
+            self.machine.bye(&text);
+        }
+        Ok(())
     }
 
     async fn wait(&mut self) -> Wake {
