@@ -7,8 +7,17 @@ use skein_testkit::{Server, imap};
 
 const MAIL: &[u8] = b"Subject: hello\r\n\r\nworld\r\n";
 
+/// 16 KiB: a thousand of it take more than a millisecond to read, on whatever machine.
+fn long_mail() -> Vec<u8> {
+    [MAIL, &b"not what is looked for\r\n".repeat(700)].concat()
+}
+
 /// A server with this `[imap]`, and who is logged in with so many messages.
 fn start(imap: &[(&str, &str)], messages: usize) -> Option<(Server, imap::Client)> {
+    start_with(imap, messages, MAIL)
+}
+
+fn start_with(imap: &[(&str, &str)], messages: usize, mail: &[u8]) -> Option<(Server, imap::Client)> {
     if Kind::from_env() != Kind::Skein {
         return None;
     }
@@ -16,15 +25,19 @@ fn start(imap: &[(&str, &str)], messages: usize) -> Option<(Server, imap::Client
         imap.iter().fold(settings, |settings, (key, value)| set(&settings, "imap", key, value))
     });
     let mut client = server.login(&Server::user(1));
-    fill(&mut client, messages);
+    fill_with(&mut client, messages, mail);
     check(&mut client, "SELECT INBOX", "* FLAGS");
     Some((server, client))
 }
 
 /// Appends messages; very many of them many at a time (RFC 3502).
 fn fill(client: &mut imap::Client, messages: usize) {
+    fill_with(client, messages, MAIL);
+}
+
+fn fill_with(client: &mut imap::Client, messages: usize, mail: &[u8]) {
     let at_once = if messages < 100 { 1 } else { 500 };
-    let one = [format!(" {{{}+}}\r\n", MAIL.len()).as_bytes(), MAIL].concat();
+    let one = [format!(" {{{}+}}\r\n", mail.len()).as_bytes(), mail].concat();
     for (i, count) in (0..messages).step_by(at_once).map(|from| at_once.min(messages - from)).enumerate() {
         let tag = format!("fill{i}");
         client
@@ -65,7 +78,7 @@ fn run(client: &mut imap::Client, command: &str) -> (imap::Reply, String) {
 
 #[test]
 fn long_commands_tell_how_far_they_are() {
-    let Some((mut server, mut client)) = start(&[("progress_ms", "1")], 1000) else { return };
+    let Some((mut server, mut client)) = start_with(&[("progress_ms", "1")], 1000, &long_mail()) else { return };
     assert!(ask(&mut client, "CAPABILITY").contains(" INPROGRESS"));
     for command in [
         "SEARCH TEXT nowhere",
@@ -345,7 +358,7 @@ fn guests_are_told_the_same() {
         set(&set(&settings, "imap", "progress_ms", "1"), "imap", "message_limit", "600")
     });
     let mut owner = server.login("test1");
-    fill(&mut owner, 1000);
+    fill_with(&mut owner, 1000, &long_mail());
     for guest in ["test2", "test3", "test4", "test5"] {
         check(&mut owner, &format!("SETACL INBOX {guest} lrs"), "Ok");
         let mut guest = server.login(guest);
