@@ -35,6 +35,12 @@ pub(crate) struct Wrong {
     pub(crate) text: String,
 }
 
+impl From<Wrong> for Vec<Wrong> {
+    fn from(wrong: Wrong) -> Vec<Wrong> {
+        vec![wrong]
+    }
+}
+
 /// Reading the value of one setting.
 pub(crate) struct Reading<'a> {
     /// What relative paths start at.
@@ -57,7 +63,7 @@ impl<'a> Reading<'a> {
 impl Reading<'_> {
     /// The value, when it is within the row's bounds; otherwise everything that is wrong with it.
     pub(crate) fn value(&self, row: &Row, value: &Spanned<DeValue<'_>>) -> Result<Value, Vec<Wrong>> {
-        let one = |result: Result<Value, Wrong>| result.map_err(|w| vec![w]);
+        let one = |result: Result<Value, Wrong>| result.map_err(Vec::from);
         match row.kind {
             Kind::Path => {
                 one(self.text(value).and_then(|text| self.path(value, &text, row.default == "\"\"")).map(Value::Path))
@@ -189,7 +195,7 @@ impl Reading<'_> {
     fn words(&self, value: &Spanned<DeValue<'_>>, words: &[&str]) -> Result<Value, Vec<Wrong>> {
         let list = self.list(value, words.len(), &format!("[\"{}\"]", words[0]))?;
         let read = |item: &Spanned<DeValue<'_>>| match self.choice(item, words)? {
-            Value::Choice(index) => Ok(index),
+            Value::Choice(index) => Ok::<_, Wrong>(index),
             other => unreachable!("a choice is {other:?}"),
         };
         gather(list.iter().map(read)).map(Value::Words)
@@ -215,7 +221,7 @@ impl Reading<'_> {
         let driver = table
             .get("driver")
             .ok_or_else(|| vec![self.wrong(item, "lacks driver = \"static\" or \"passwd-file\"")])?;
-        let names: &[&str] = match &*self.text(driver).map_err(|w| vec![w])? {
+        let names: &[&str] = match &*self.text(driver)? {
             "static" => &["driver", "users", "password"],
             "passwd-file" => &["driver", "path"],
             _ => return Err(vec![self.wrong(driver, "write driver = \"static\" or driver = \"passwd-file\"")]),
@@ -266,6 +272,25 @@ impl Reading<'_> {
         Ok(template)
     }
 
+    /// Sections by name of their own, such as `example`: what `read` makes of each.
+    fn sections<T>(
+        &self,
+        value: &Spanned<DeValue<'_>>,
+        sections_max: usize,
+        example: &str,
+        read: impl Fn(&Spanned<DeString<'_>>, &DeTable<'_>) -> Result<T, Vec<Wrong>>,
+    ) -> Result<Vec<T>, Vec<Wrong>> {
+        let no_section = |value| self.wrong(value, format!("is a section: write {example} on a line of its own"));
+        let DeValue::Table(table) = value.get_ref() else { return Err(no_section(value).into()) };
+        if table.len() > sections_max {
+            return Err(self.wrong(value, format!("is too long: write at most {sections_max} of them")).into());
+        }
+        gather(table.iter().map(|(name, value)| match value.get_ref() {
+            DeValue::Table(table) => read(name, table),
+            _ => Err(no_section(value).into()),
+        }))
+    }
+
     /// Fields that `whose` does not know.
     fn strangers(&self, table: &DeTable<'_>, names: &[&str], whose: &str) -> Vec<Wrong> {
         let unknown = table.iter().filter(|(name, _)| !names.contains(&name.get_ref().as_ref()));
@@ -279,12 +304,12 @@ impl Reading<'_> {
 }
 
 /// All good values, or everything that is wrong.
-fn gather<T>(results: impl Iterator<Item = Result<T, Wrong>>) -> Result<Vec<T>, Vec<Wrong>> {
+fn gather<T, W: Into<Vec<Wrong>>>(results: impl Iterator<Item = Result<T, W>>) -> Result<Vec<T>, Vec<Wrong>> {
     let (mut good, mut wrong) = (Vec::new(), Vec::new());
     for result in results {
         match result {
             Ok(value) => good.push(value),
-            Err(w) => wrong.push(w),
+            Err(more) => wrong.extend(more.into()),
         }
     }
     if wrong.is_empty() { Ok(good) } else { Err(wrong) }

@@ -405,12 +405,12 @@ fn mailboxes_by_name() {
             "8:10 mailbox is a pattern",
             "11:15 mailbox write one of '\\Archive', '\\Drafts'",
             "12:25 mailbox is out of bounds",
-            "14:5 mailbox is a mailbox: write",
+            "14:5 mailbox is a section: write [mailbox",
         ],
     );
     check(&format!("{USERS}mailbox = 3"), &["2:11 mailbox is a section"]);
     let many: String = (0..257).map(|n| format!("[mailbox.m{n}]\n")).collect();
-    assert!(problems(&format!("{USERS}{many}"))[0].contains("at most 256 mailboxes"));
+    assert!(problems(&format!("{USERS}{many}"))[0].contains("at most 256 of them"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Lists of listeners: `"address:port"`, or tables with more to say.
 
-use super::{Reading, Wrong};
+use super::{Reading, Wrong, gather};
 use crate::listener::{BACKLOG_DEFAULT, CertificateFiles, Listener, Place, TlsMode, TrustedProxies, UnixPlace};
 use crate::row::Value;
 use ipnet::IpNet;
@@ -31,18 +31,10 @@ impl Reading<'_> {
     /// `mode` is the service's own: what a listener on TCP does where nothing is written.
     pub(super) fn listeners(&self, value: &Spanned<DeValue<'_>>, mode: TlsMode) -> Result<Value, Vec<Wrong>> {
         let list = self.list(value, LISTENERS_MAX, EXAMPLE)?;
-        let (mut good, mut wrong) = (Vec::new(), Vec::new());
-        for item in list.iter() {
-            let listener = match item.get_ref() {
-                DeValue::Table(table) => self.listener(item, table, mode),
-                _ => self.address(item).map(|address| Listener::tcp(address, mode)).map_err(|w| vec![w]),
-            };
-            match listener {
-                Ok(listener) => good.push(listener),
-                Err(more) => wrong.extend(more),
-            }
-        }
-        if wrong.is_empty() { Ok(Value::Listeners(good)) } else { Err(wrong) }
+        Ok(Value::Listeners(gather(list.iter().map(|item| match item.get_ref() {
+            DeValue::Table(table) => self.listener(item, table, mode),
+            _ => Ok(Listener::tcp(self.address(item)?, mode)),
+        }))?))
     }
 
     pub(super) fn address(&self, item: &Spanned<DeValue<'_>>) -> Result<SocketAddr, Wrong> {
@@ -151,7 +143,7 @@ impl Reading<'_> {
         table: &DeTable<'_>,
         place: Option<&Place>,
     ) -> Result<Option<TrustedProxies>, Vec<Wrong>> {
-        let proxied = table.get("proxy").map(|value| self.truth(value)).transpose().map_err(|w| vec![w])?;
+        let proxied = table.get("proxy").map(|value| self.truth(value)).transpose()?;
         let networks = match table.get("proxy_networks") {
             Some(value) => self.networks(value)?,
             None => Vec::new(),

@@ -7,7 +7,7 @@ use crate::row::{Take, Value};
 use skein_base::SpecialUse;
 use skein_base::limits::{MAILBOX_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX};
 use toml::Spanned;
-use toml::de::{DeString, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 /// Mailboxes that something is said of: each list of a user's mailboxes looks through all.
 const MAILBOXES_MAX: usize = 256;
@@ -16,26 +16,11 @@ const FIELDS: &[&str] = &["auto", "special_use", "autoexpunge", "autoexpunge_max
 
 impl Reading<'_> {
     pub(super) fn mailboxes(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, Vec<Wrong>> {
-        let DeValue::Table(table) = value.get_ref() else {
-            return Err(vec![self.wrong(value, "is a section: write [mailbox.\"Trash\"] on a line of its own")]);
-        };
-        if table.len() > MAILBOXES_MAX {
-            return Err(vec![self.wrong(value, format!("is too long: write at most {MAILBOXES_MAX} mailboxes"))]);
-        }
-        let (mut good, mut wrong) = (Vec::new(), Vec::new());
-        for (name, value) in table.iter() {
-            match self.mailbox(name, value) {
-                Ok(rule) => good.push(rule),
-                Err(more) => wrong.extend(more),
-            }
-        }
-        if wrong.is_empty() { Ok(Value::Mailboxes(good)) } else { Err(wrong) }
+        let example = "[mailbox.\"Trash\"]";
+        Ok(Value::Mailboxes(self.sections(value, MAILBOXES_MAX, example, |name, table| self.mailbox(name, table))?))
     }
 
-    fn mailbox(&self, name: &Spanned<DeString<'_>>, value: &Spanned<DeValue<'_>>) -> Result<MailboxRule, Vec<Wrong>> {
-        let DeValue::Table(table) = value.get_ref() else {
-            return Err(vec![self.wrong(value, "is a mailbox: write [mailbox.\"Trash\"] on a line of its own")]);
-        };
+    fn mailbox(&self, name: &Spanned<DeString<'_>>, table: &DeTable<'_>) -> Result<MailboxRule, Vec<Wrong>> {
         let mut wrong = self.strangers(table, FIELDS, "a mailbox");
         let mut rule = MailboxRule { name: name.get_ref().to_string(), ..MailboxRule::default() };
         let first = rule.name.find('/').unwrap_or(rule.name.len());

@@ -5,7 +5,7 @@ use crate::row::Value;
 use crate::virtual_mailbox::VirtualMailbox;
 use skein_base::SpecialUse;
 use toml::Spanned;
-use toml::de::{DeString, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 /// Virtual mailboxes of a user: what happens to a message happens in each that shows it.
 const VIRTUALS_MAX: usize = 32;
@@ -18,31 +18,13 @@ const FIELDS: &[&str] = &["query", "from", "special_use"];
 
 impl Reading<'_> {
     pub(super) fn virtuals(&self, value: &Spanned<DeValue<'_>>) -> Result<Value, Vec<Wrong>> {
-        let DeValue::Table(table) = value.get_ref() else {
-            return Err(vec![self.wrong(value, "is a section: write [virtual_mailbox.\"All\"] on a line of its own")]);
-        };
-        if table.len() > VIRTUALS_MAX {
-            return Err(vec![self.wrong(value, format!("is too long: write at most {VIRTUALS_MAX} mailboxes"))]);
-        }
-        let (mut good, mut wrong) = (Vec::new(), Vec::new());
-        for (name, value) in table.iter() {
-            match self.virtual_mailbox(name, value) {
-                Ok(one) => good.push(one),
-                Err(more) => wrong.extend(more),
-            }
-        }
-        if wrong.is_empty() { Ok(Value::Virtuals(good)) } else { Err(wrong) }
+        let example = "[virtual_mailbox.\"All\"]";
+        Ok(Value::Virtuals(
+            self.sections(value, VIRTUALS_MAX, example, |name, table| self.virtual_mailbox(name, table))?,
+        ))
     }
 
-    fn virtual_mailbox(
-        &self,
-        name: &Spanned<DeString<'_>>,
-        value: &Spanned<DeValue<'_>>,
-    ) -> Result<VirtualMailbox, Vec<Wrong>> {
-        let DeValue::Table(table) = value.get_ref() else {
-            let text = "is a virtual mailbox: write [virtual_mailbox.\"All\"] on a line of its own";
-            return Err(vec![self.wrong(value, text)]);
-        };
+    fn virtual_mailbox(&self, name: &Spanned<DeString<'_>>, table: &DeTable<'_>) -> Result<VirtualMailbox, Vec<Wrong>> {
         let mut wrong = self.strangers(table, FIELDS, "a virtual mailbox");
         let mut one = VirtualMailbox { name: name.get_ref().to_string(), ..VirtualMailbox::default() };
         if !super::mailboxes::is_name(&one.name) || one.name.contains(['*', '%']) {
@@ -67,7 +49,7 @@ impl Reading<'_> {
     ) -> Result<(), Vec<Wrong>> {
         match field {
             "query" => {
-                one.query = self.bounded_text(value, QUERY_BYTES_MAX).map_err(|wrong| vec![wrong])?;
+                one.query = self.bounded_text(value, QUERY_BYTES_MAX)?;
                 one.query_span = value.span();
             }
             "from" => {
@@ -82,7 +64,7 @@ impl Reading<'_> {
             }
             "special_use" => {
                 let known = SpecialUse::VIRTUAL_NAMES.iter().chain(&SpecialUse::NAMES);
-                one.special_use = self.special_use_of(value, known).map_err(|wrong| vec![wrong])?;
+                one.special_use = self.special_use_of(value, known)?;
             }
             // Told as a stranger.
             _ => {}
