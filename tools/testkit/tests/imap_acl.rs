@@ -1,25 +1,11 @@
 //! ACL against the running server: what is given to whom, and mailboxes of others, also of those who live on another shard.
 
+use skein_testkit::imap::{ask, check};
 use skein_testkit::temp::TempDir;
 use skein_testkit::{Server, adm, imap};
 
 fn server() -> Server {
     Server::start_changed(|settings, _| format!("{settings}[namespaces]\nshared_prefix = \"shared/\"\n"))
-}
-
-fn text(reply: &imap::Reply) -> String {
-    let lines = reply.untagged.iter().map(|line| String::from_utf8_lossy(line).into_owned() + "\n");
-    lines.chain([format!("{:?} {}", reply.status, reply.text)]).collect()
-}
-
-fn ask(client: &mut imap::Client, command: &str) -> String {
-    text(&client.command(command).expect(command))
-}
-
-#[track_caller]
-fn check(client: &mut imap::Client, command: &str, expect: &str) {
-    let told = ask(client, command);
-    assert!(told.starts_with(expect), "{command}: {told}");
 }
 
 const MISSING: &str = "No [NONEXISTENT]";
@@ -163,7 +149,7 @@ fn share_between(server: &Server, owner: &str, guest: &str) {
 }
 
 fn append(client: &mut imap::Client, mailbox: &str) -> String {
-    text(&client.append(mailbox, "\\Flagged", b"Subject: of a guest\r\n\r\n").expect("APPEND"))
+    client.append(mailbox, "\\Flagged", b"Subject: of a guest\r\n\r\n").expect("APPEND").told()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! SAVELIMIT (RFC 9738), UIDONLY (RFC 9586), UIDBATCHES (RFC 10022).
 //! LOGIN-REFERRALS (RFC 2221): what keeps users on their own servers.
 
+use skein_testkit::imap::{ask, check};
 use skein_testkit::server::{Kind, set};
 use skein_testkit::{Server, imap};
 
@@ -47,21 +48,6 @@ fn fill_with(client: &mut imap::Client, messages: usize, mail: &[u8]) {
     }
 }
 
-fn text(reply: &imap::Reply) -> String {
-    let lines = reply.untagged.iter().map(|line| String::from_utf8_lossy(line).into_owned() + "\n");
-    lines.chain([format!("{:?} {}", reply.status, reply.text)]).collect()
-}
-
-fn ask(client: &mut imap::Client, command: &str) -> String {
-    text(&client.command(command).expect(command))
-}
-
-#[track_caller]
-fn check(client: &mut imap::Client, command: &str, expect: &str) {
-    let told = ask(client, command);
-    assert!(told.starts_with(expect), "{command}: {told}");
-}
-
 /// Done and goal of each INPROGRESS line, for this tag.
 fn progress(reply: &imap::Reply, tag: &str) -> Vec<(u32, Option<u32>)> {
     let head = format!("* OK [INPROGRESS (\"{tag}\" ");
@@ -95,7 +81,7 @@ fn long_commands_tell_how_far_they_are() {
     // A tag that the code could not hold is not told; how much an ESEARCH has to do is not known.
     client.write(b"a]b SEARCH BODY nowhere\r\n").expect("SEARCH");
     let reply = client.finish("a]b").expect("SEARCH").expect_ok();
-    assert!(reply.untagged.iter().any(|line| line.starts_with(b"* OK [INPROGRESS (NIL ")), "{}", text(&reply));
+    assert!(reply.untagged.iter().any(|line| line.starts_with(b"* OK [INPROGRESS (NIL ")), "{}", reply.told());
     let (reply, tag) = run(&mut client, "ESEARCH IN (personal) BODY nowhere");
     assert!(progress(&reply, &tag).iter().all(|(_, goal)| goal.is_none()));
     drop(client);
@@ -264,7 +250,7 @@ fn mailboxes_are_cut_into_batches() {
     assert!(ask(&mut client, "CAPABILITY").contains(" UIDBATCHES"));
     let batches = |client: &mut imap::Client, command: &str| {
         let (reply, tag) = run(client, command);
-        let told = text(&reply);
+        let told = reply.told();
         let head = format!("* UIDBATCHES (TAG \"{tag}\")");
         told.lines().next().and_then(|line| line.strip_prefix(&head)).expect("batches").trim().to_owned()
     };
@@ -319,7 +305,7 @@ fn logins_are_referred_to_other_servers() {
     });
     let login = |user: &str, password: &str| {
         let mut client = server.imap();
-        let told = text(&client.login(user, password).expect("LOGIN"));
+        let told = client.login(user, password).expect("LOGIN").told();
         (client, told)
     };
     let (mut client, told) = login("moved", "secret");
@@ -365,7 +351,7 @@ fn guests_are_told_the_same() {
         check(&mut guest, "SELECT shared/test1/INBOX", "* FLAGS");
         let (reply, tag) = run(&mut guest, "SEARCH BODY nowhere");
         let told = progress(&reply, &tag);
-        assert!(!told.is_empty() && told.iter().all(|(_, goal)| *goal == Some(600)), "{}", text(&reply));
+        assert!(!told.is_empty() && told.iter().all(|(_, goal)| *goal == Some(600)), "{}", reply.told());
         assert_eq!(reply.text, "[MESSAGELIMIT 600 401] SEARCH completed for 600 messages.");
         check(&mut guest, "COPY 300:* INBOX", "No [MESSAGELIMIT 600 401]");
         check(&mut guest, "UNSELECT", "Ok");

@@ -1,6 +1,7 @@
 //! Quota against the running server: limits of settings, of users, and those that administrators set, over IMAP and LMTP, across restarts.
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use skein_testkit::imap::ask;
 use skein_testkit::server::PASSWORD;
 use skein_testkit::{Server, adm, imap, lmtp};
 use std::fs;
@@ -45,16 +46,7 @@ fn mail(bytes: usize) -> Vec<u8> {
 }
 
 fn append(client: &mut imap::Client, mailbox: &str, bytes: usize) -> String {
-    text(&client.append(mailbox, "", &mail(bytes)).expect("APPEND"))
-}
-
-fn text(reply: &imap::Reply) -> String {
-    let lines = reply.untagged.iter().map(|line| String::from_utf8_lossy(line).into_owned() + "\n");
-    lines.chain([format!("{:?} {}", reply.status, reply.text).replace("Ok ", "OK ").replace("No ", "NO ")]).collect()
-}
-
-fn ask(client: &mut imap::Client, command: &str) -> String {
-    text(&client.command(command).expect(command))
+    client.append(mailbox, "", &mail(bytes)).expect("APPEND").told()
 }
 
 fn deliver(server: &Server, user: &str, bytes: usize) -> Vec<u16> {
@@ -71,13 +63,13 @@ fn a_user_holds_so_much_and_no_more() {
     let empty = "* QUOTAROOT INBOX \"User quota\"\n* QUOTA \"User quota\" (STORAGE 0 2 MESSAGE 0 5)";
     assert!(ask(&mut anna, "GETQUOTAROOT INBOX").starts_with(empty));
 
-    assert!(append(&mut anna, "INBOX", 2000).contains("OK "));
+    assert!(append(&mut anna, "INBOX", 2000).contains("Ok "));
     let full = append(&mut anna, "INBOX", 1001);
-    assert!(full.contains("NO [OVERQUOTA] Quota exceeded (mailbox for user is full)"), "{full}");
-    assert!(append(&mut anna, "INBOX", 1000).contains("OK "));
+    assert!(full.contains("No [OVERQUOTA] Quota exceeded (mailbox for user is full)"), "{full}");
+    assert!(append(&mut anna, "INBOX", 1000).contains("Ok "));
     // A copy counts as well, a move does not, and Trash has room of its own.
     ask(&mut anna, "SELECT INBOX");
-    assert!(ask(&mut anna, "CREATE Trash").contains("OK "));
+    assert!(ask(&mut anna, "CREATE Trash").contains("Ok "));
     assert!(ask(&mut anna, "COPY 2 INBOX").contains("[OVERQUOTA]"));
     assert!(ask(&mut anna, "MOVE 2 Trash").contains("COPYUID"));
     assert!(ask(&mut anna, "COPY 1 Trash").contains("COPYUID"));
@@ -86,7 +78,7 @@ fn a_user_holds_so_much_and_no_more() {
         ask(&mut anna, "GETQUOTA \"User quota\"").lines().next(),
         Some("* QUOTA \"User quota\" (STORAGE 5 2 MESSAGE 3 5)")
     );
-    assert!(ask(&mut anna, "GETQUOTA elsewhere").contains("NO [NONEXISTENT]"));
+    assert!(ask(&mut anna, "GETQUOTA elsewhere").contains("No [NONEXISTENT]"));
     assert!(ask(&mut anna, "GETQUOTA").contains("Bad "));
 
     // What is used is known after a restart too, before any mailbox has been looked into.
@@ -104,7 +96,7 @@ fn a_user_holds_so_much_and_no_more() {
     ask(&mut anna, "STORE 1:* +FLAGS.SILENT (\\Deleted)");
     assert!(ask(&mut anna, "STATUS Trash (DELETED DELETED-STORAGE)").contains("(DELETED 2 DELETED-STORAGE 3000)"));
     ask(&mut anna, "EXPUNGE");
-    assert!(append(&mut anna, "INBOX", 1000).contains("OK "));
+    assert!(append(&mut anna, "INBOX", 1000).contains("Ok "));
     assert_eq!(deliver(&server, "anna", 10), [452]);
 }
 
@@ -114,20 +106,20 @@ fn settings_count_for_who_has_nothing_of_his_own() {
     let mut server = server(quota, "rcpt_quota_check = true");
     let mut carl = login(&server, "carl");
     // Mail that arrives may go beyond a little, a client may not.
-    assert!(append(&mut carl, "INBOX", 1500).contains("OK "));
-    assert!(append(&mut carl, "INBOX", 600).contains("NO [OVERQUOTA] Voll"));
+    assert!(append(&mut carl, "INBOX", 1500).contains("Ok "));
+    assert!(append(&mut carl, "INBOX", 600).contains("No [OVERQUOTA] Voll"));
     assert_eq!(deliver(&server, "carl", 900), [250]);
-    assert!(ask(&mut carl, "CREATE Junk/a").contains("OK ") && ask(&mut carl, "CREATE b").contains("OK "));
-    assert!(ask(&mut carl, "CREATE c").contains("NO [OVERQUOTA] You have 3 mailboxes"));
-    assert!(ask(&mut carl, "RENAME b c").contains("OK "));
+    assert!(ask(&mut carl, "CREATE Junk/a").contains("Ok ") && ask(&mut carl, "CREATE b").contains("Ok "));
+    assert!(ask(&mut carl, "CREATE c").contains("No [OVERQUOTA] You have 3 mailboxes"));
+    assert!(ask(&mut carl, "RENAME b c").contains("Ok "));
     for _ in 0..2 {
-        assert!(append(&mut carl, "Junk/a", 5000).contains("OK "));
+        assert!(append(&mut carl, "Junk/a", 5000).contains("Ok "));
     }
-    assert!(append(&mut carl, "Junk/a", 5).contains("NO [OVERQUOTA] Too many messages"));
+    assert!(append(&mut carl, "Junk/a", 5).contains("No [OVERQUOTA] Too many messages"));
     assert_eq!(ask(&mut carl, "GETQUOTAROOT Junk/a").lines().next(), Some("* QUOTAROOT Junk/a"));
 
     let mut ben = login(&server, "ben");
-    assert!(append(&mut ben, "INBOX", 9000).contains("OK "));
+    assert!(append(&mut ben, "INBOX", 9000).contains("Ok "));
     // Over his limit, and over the grace: refused before the message comes.
     let mut client = lmtp::Client::connect(server.ports().lmtp).expect("LMTP");
     client.write(b"MAIL FROM:<a@b>\r\nRCPT TO:<carl>\r\nRCPT TO:<ben>\r\n").expect("a write");
@@ -142,7 +134,7 @@ fn settings_count_for_who_has_nothing_of_his_own() {
     });
     adm::run(&server, "reload", b"").expect_ok("reload");
     assert_eq!(deliver(&server, "carl", 100), [250]);
-    assert!(append(&mut carl, "INBOX", 600).contains("OK "));
+    assert!(append(&mut carl, "INBOX", 600).contains("Ok "));
 }
 
 /// A server whose runner of programs exists, and what the program says of each warning.
@@ -255,18 +247,18 @@ fn administrators_set_limits() {
     assert!(ask(&mut anna, "CAPABILITY").contains(" QUOTASET"));
     // Nobody sets his own, and not every master user those of others.
     let set = "SETQUOTA \"User quota\" (STORAGE 4 MESSAGE 9)";
-    assert!(ask(&mut anna, set).starts_with("NO [NOPERM]"));
+    assert!(ask(&mut anna, set).starts_with("No [NOPERM]"));
     let master = |server: &Server, who: &str| {
         let mut client = server.imap();
         client.login(who, "key").expect("LOGIN").expect_ok();
         client
     };
-    assert!(ask(&mut master(&server, "anna*helper"), set).starts_with("NO [NOPERM]"));
+    assert!(ask(&mut master(&server, "anna*helper"), set).starts_with("No [NOPERM]"));
     let mut boss = master(&server, "anna*boss");
     for (wrong, expect) in [
-        ("SETQUOTA elsewhere (STORAGE 4)", "NO [NONEXISTENT]"),
-        ("SETQUOTA \"User quota\" (ANNOTATION-STORAGE 4)", "NO [CANNOT]"),
-        ("SETQUOTA \"User quota\" (STORAGE 0)", "NO [CANNOT]"),
+        ("SETQUOTA elsewhere (STORAGE 4)", "No [NONEXISTENT]"),
+        ("SETQUOTA \"User quota\" (ANNOTATION-STORAGE 4)", "No [CANNOT]"),
+        ("SETQUOTA \"User quota\" (STORAGE 0)", "No [CANNOT]"),
         ("SETQUOTA \"User quota\" (STORAGE 4 storage 5)", "Bad "),
         ("SETQUOTA \"User quota\" (STORAGE)", "Bad "),
         ("SETQUOTA \"User quota\" (STORAGE -1)", "Bad "),
@@ -277,11 +269,11 @@ fn administrators_set_limits() {
     }
     assert!(ask(&mut anna, "GETQUOTA \"User quota\"").starts_with("* QUOTA \"User quota\" (STORAGE 0 2 MESSAGE 0 5)"));
     assert!(
-        append(&mut anna, "INBOX", 2500).contains("OK ") && append(&mut anna, "INBOX", 1000).contains("[OVERQUOTA]")
+        append(&mut anna, "INBOX", 2500).contains("Ok ") && append(&mut anna, "INBOX", 1000).contains("[OVERQUOTA]")
     );
-    assert!(ask(&mut boss, set).starts_with("* QUOTA \"User quota\" (STORAGE 3 4 MESSAGE 1 9)\nOK SETQUOTA"));
+    assert!(ask(&mut boss, set).starts_with("* QUOTA \"User quota\" (STORAGE 3 4 MESSAGE 1 9)\nOk SETQUOTA"));
     // Her other session and LMTP know at once, and still after a crash.
-    assert!(append(&mut anna, "INBOX", 1000).contains("OK "));
+    assert!(append(&mut anna, "INBOX", 1000).contains("Ok "));
     assert_eq!((deliver(&server, "anna", 100), deliver(&server, "anna", 500)), (vec![250], vec![452]));
     drop((anna, boss));
     server.kill();
@@ -289,19 +281,19 @@ fn administrators_set_limits() {
     assert_eq!(deliver(&server, "anna", 500), [452]);
     let mut anna = login(&server, "anna");
     assert!(ask(&mut anna, "GETQUOTA \"User quota\"").starts_with("* QUOTA \"User quota\" (STORAGE 4 4 MESSAGE 3 9)"));
-    assert!(ask(&mut anna, "CREATE Junk").contains("OK ") && append(&mut anna, "Junk", 9000).contains("OK "));
+    assert!(ask(&mut anna, "CREATE Junk").contains("Ok ") && append(&mut anna, "Junk", 9000).contains("Ok "));
     // No client sees where they are kept, or changes them there.
     assert!(!ask(&mut anna, "GETMETADATA \"\" (DEPTH infinity) /").contains("bytes="));
     assert!(ask(&mut anna, "SETMETADATA \"\" (quota \"x\")").starts_with("Bad "));
     // What is not named has no limit; who had none gets one.
     let mut boss = master(&server, "anna*boss");
-    assert!(ask(&mut boss, "setquota \"User quota\" ()").starts_with("* QUOTA \"User quota\" ()\nOK "));
-    assert!(append(&mut anna, "INBOX", 9000).contains("OK "));
+    assert!(ask(&mut boss, "setquota \"User quota\" ()").starts_with("* QUOTA \"User quota\" ()\nOk "));
+    assert!(append(&mut anna, "INBOX", 9000).contains("Ok "));
     let mut boss = master(&server, "ben*boss");
     let mut ben = login(&server, "ben");
-    assert!(append(&mut ben, "INBOX", 100).contains("OK "));
+    assert!(append(&mut ben, "INBOX", 100).contains("Ok "));
     assert!(ask(&mut boss, "SETQUOTA \"User quota\" (MESSAGE 2 MAILBOX 1)").contains("(MESSAGE 1 2 MAILBOX 1 1)"));
-    assert!(append(&mut ben, "INBOX", 100).contains("OK ") && append(&mut ben, "INBOX", 100).contains("[OVERQUOTA]"));
+    assert!(append(&mut ben, "INBOX", 100).contains("Ok ") && append(&mut ben, "INBOX", 100).contains("[OVERQUOTA]"));
     assert!(ask(&mut ben, "CREATE more").contains("[OVERQUOTA]"));
     // In his own account an administrator needs nobody.
     let mut chief = login(&server, "chief");

@@ -1,12 +1,7 @@
 //! IMAP4rev2 and UTF8=ACCEPT against the running server.
 
-use skein_testkit::{Server, imap};
-
-fn ask(client: &mut imap::Client, command: &str) -> String {
-    let reply = client.command(command).expect(command);
-    let lines = reply.untagged.iter().map(|line| String::from_utf8_lossy(line).into_owned() + "\n");
-    lines.chain([format!("{:?} {}", reply.status, reply.text)]).collect()
-}
+use skein_testkit::Server;
+use skein_testkit::imap::ask;
 
 #[test]
 fn nothing_is_recent_and_names_are_what_they_are() {

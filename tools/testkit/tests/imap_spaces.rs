@@ -2,28 +2,12 @@
 
 use std::process::Command;
 
-use skein_testkit::imap::Client;
+use skein_testkit::imap::{Client, ask_lines as ask, check_lines as check};
 use skein_testkit::wait::{self, PATIENCE};
 use skein_testkit::{Server, program};
 
 fn server(more: &str) -> Server {
     Server::start_changed(|settings, _| format!("{settings}{more}"))
-}
-
-/// Untagged lines of a command, then how it ended.
-fn ask(client: &mut Client, command: &str) -> Vec<String> {
-    let reply = client.command(command).expect(command);
-    let lines = reply.untagged.iter().map(|line| String::from_utf8_lossy(line).trim_start_matches("* ").to_owned());
-    lines.chain([format!("{:?} {}", reply.status, reply.text)]).collect()
-}
-
-/// Its untagged lines, and the beginning of how it ended.
-#[track_caller]
-fn check(client: &mut Client, command: &str, expect: &[&str]) {
-    let mut told = ask(client, command);
-    let (end, lines) = told.split_last_mut().expect("a reply");
-    let (end_wanted, lines_wanted) = expect.split_last().expect("how it ends");
-    assert!(lines == lines_wanted && end.starts_with(end_wanted), "{command}: {lines:#?} {end}");
 }
 
 #[test]

@@ -1,16 +1,11 @@
 //! URLAUTH against the running server: who may read what by its URL, and until when.
 
+use skein_testkit::imap::ask;
 use skein_testkit::{Server, imap};
 
 const MAIL: &[u8] = b"Subject: parts\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
     --b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\nContent-Type: text/x-own\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8gd29ybGQA\r\n\
     --b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: x-odd\r\n\r\nodd\r\n--b--\r\n";
-
-fn ask(client: &mut imap::Client, command: &str) -> String {
-    let reply = client.command(command).expect(command);
-    let lines = reply.untagged.iter().map(|line| String::from_utf8_lossy(line).into_owned() + "\n");
-    lines.chain([format!("{:?} {}", reply.status, reply.text)]).collect()
-}
 
 /// The URL as it may be given away.
 fn authorized(client: &mut imap::Client, url: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod reply;
 mod tls;
+mod told;
 mod value;
 mod wire;
 
@@ -9,6 +10,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 pub use reply::{Fetched, Reply, Status, copied_pairs, expand_set};
+pub use told::{ask, ask_lines, check, check_lines};
 pub use value::Value;
 
 use crate::wait::PATIENCE;
