@@ -64,9 +64,17 @@ pub(crate) struct Dictionaries<D: Disk> {
     /// Others write here too, each beside its own name.
     shard: ShardId,
     writing: Semaphore,
-    known: RefCell<BTreeMap<u32, Rc<Dictionary>>>,
+    known: RefCell<BTreeMap<u32, Known>>,
     /// Whether the folder was read.
     is_read: Cell<bool>,
+}
+
+/// A dictionary in memory.
+#[derive(Clone)]
+struct Known {
+    dictionary: Rc<Dictionary>,
+    /// Its name is on the disk for good: before that nothing is written with it.
+    is_safe: bool,
 }
 
 impl<D: Disk> Dictionaries<D> {
@@ -83,8 +91,25 @@ impl<D: Disk> Dictionaries<D> {
         if !self.is_read.get() {
             self.read_all().await?;
         }
+        self.make_safe().await?;
         let known = self.known.borrow();
-        Ok(known.values().max_by_key(|dictionary| (dictionary.began(), dictionary.id())).cloned())
+        let safe = known.values().filter(|known| known.is_safe).map(|known| &known.dictionary);
+        Ok(safe.max_by_key(|dictionary| (dictionary.began(), dictionary.id())).cloned())
+    }
+
+    /// A file that reads well may have its name by a rename that was never synced, as the process died or the sync failed: then the
+    /// next crash takes it, and with it all mail that was written with it.
+    async fn make_safe(&self) -> io::Result<()> {
+        let known = self.known.borrow();
+        let unsafe_yet: Vec<u32> = known.iter().filter(|(_, known)| !known.is_safe).map(|(id, _)| *id).collect();
+        drop(known);
+        if unsafe_yet.is_empty() {
+            return Ok(());
+        }
+        self.disk.sync_dir(&self.dir).await?;
+        let mut known = self.known.borrow_mut();
+        known.iter_mut().filter(|(id, _)| unsafe_yet.contains(id)).for_each(|(_, known)| known.is_safe = true);
+        Ok(())
     }
 
     /// All there are. Files of them that are gone or damaged are made again from the other one, or from memory.
@@ -93,7 +118,7 @@ impl<D: Disk> Dictionaries<D> {
     /// The disk failed.
     pub async fn all(&self) -> io::Result<Vec<Rc<Dictionary>>> {
         self.read_all().await?;
-        Ok(self.known.borrow().values().cloned().collect())
+        Ok(self.known.borrow().values().map(|known| known.dictionary.clone()).collect())
     }
 
     /// The one of this id.
@@ -102,10 +127,10 @@ impl<D: Disk> Dictionaries<D> {
     /// Gone, damaged, or the disk failed.
     pub async fn get(&self, id: u32) -> Result<Rc<Dictionary>, ReadError> {
         if let Some(known) = self.known.borrow().get(&id) {
-            return Ok(known.clone());
+            return Ok(known.dictionary.clone());
         }
-        let found = self.read(id).await?.ok_or(ReadError::DictionaryMissing { id })?;
-        Ok(self.known.borrow_mut().entry(id).or_insert(found).clone())
+        let dictionary = self.read(id).await?.ok_or(ReadError::DictionaryMissing { id })?;
+        Ok(self.learn(dictionary))
     }
 
     /// Keeps one, durably; from now on it is the one to write with, if no newer is there.
@@ -121,8 +146,15 @@ impl<D: Disk> Dictionaries<D> {
         for name in dictionary_files(dictionary.id()) {
             self.write(&name, &dictionary).await?;
         }
-        self.known.borrow_mut().insert(dictionary.id(), Rc::new(dictionary));
+        let kept = Known { is_safe: true, dictionary: Rc::new(dictionary) };
+        self.known.borrow_mut().insert(kept.dictionary.id(), kept);
         Ok(())
+    }
+
+    /// Takes note of one that was read, unless it is known.
+    fn learn(&self, dictionary: Rc<Dictionary>) -> Rc<Dictionary> {
+        let read = Known { is_safe: false, dictionary };
+        self.known.borrow_mut().entry(read.dictionary.id()).or_insert(read).dictionary.clone()
     }
 
     async fn read_all(&self) -> io::Result<()> {
@@ -131,13 +163,13 @@ impl<D: Disk> Dictionaries<D> {
             names => names?,
         };
         let known: Vec<(u32, Rc<Dictionary>)> =
-            self.known.borrow().iter().map(|(id, one)| (*id, one.clone())).collect();
+            self.known.borrow().iter().map(|(id, known)| (*id, known.dictionary.clone())).collect();
         let mut ids: std::collections::BTreeSet<u32> = names.iter().filter_map(|name| is_dictionary(name)).collect();
         ids.extend(known.iter().map(|(id, _)| *id));
         for id in ids.into_iter().take(DICTIONARIES_MAX) {
             let in_memory = known.iter().find(|(known, _)| *known == id);
             match (self.read(id).await?, in_memory) {
-                (Some(found), _) => drop(self.known.borrow_mut().entry(id).or_insert(found)),
+                (Some(found), _) => drop(self.learn(found)),
                 (None, Some((_, dictionary))) => {
                     for name in dictionary_files(id) {
                         self.write(&name, dictionary).await?;

@@ -1,20 +1,24 @@
+//! What reads well may not be on the disk for good.
+//!
 //! A tree that reads well may have its name by a rename that was never synced: the process died between, and the next run finds
 //! it in the page cache. The power may then still bring back the tree before, or none. What the log has of the account is needed
-//! until a checkpoint of this run stands; it was drained on the word of such a tree, and lost.
+//! until a checkpoint of this run stands; it was drained on the word of such a tree, and lost. A dictionary is the same: mail was
+//! written with one that the next crash took.
 
 use super::world::{ROOT, SimStore, World};
 use crate::account::AccountError;
 use crate::account_handle::AccountHandle;
+use crate::dictionary::{Dictionary, dictionary_files};
 use crate::error::StoreError;
 use crate::log::recover;
-use crate::sim::block_on;
+use crate::sim::{Faults, block_on};
 use crate::store::DrainLimits;
 use skein_base::{AccountId, UserName};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 const WORLDS: u64 = 100;
-/// Polls in which a tree is in place.
+/// Polls in which a file is in place.
 const STEPS_MAX: usize = 10_000;
 
 /// What a start makes of the disk, after the process died.
@@ -48,13 +52,13 @@ fn tree() -> PathBuf {
     Path::new(ROOT).join("accounts").join(&hex[..2]).join(hex).join("tree")
 }
 
-/// Goes on until anna's tree is in place, and not a step further.
-fn until_tree(world: &World) {
+/// Goes on until a file is in place, and not a step further.
+fn until_there(world: &World, path: &Path) {
     let mut steps = 0;
-    while world.disk.contents(&tree()).is_none() {
+    while world.disk.contents(path).is_none() {
         world.executor.run_steps(1);
         steps += 1;
-        assert!(steps < STEPS_MAX, "no tree");
+        assert!(steps < STEPS_MAX, "no {}", path.display());
     }
 }
 
@@ -88,7 +92,7 @@ fn an_account_outlives_a_tree_whose_name_was_not_safe() {
         let before = validity(&handle);
         let writing = store.clone();
         world.executor.spawn(async move { drop(writing.checkpoint(&handle).await) });
-        until_tree(&world);
+        until_there(&world, &tree());
         drop(store);
 
         let store = start(&world);
@@ -116,7 +120,7 @@ fn an_end_outlives_a_tree_whose_name_was_not_safe() {
         let before = validity(&handle);
         let (_, finish) = store.end(&handle).unwrap();
         world.executor.spawn(async move { drop(finish.await) });
-        until_tree(&world);
+        until_there(&world, &tree());
         drop((handle, store));
 
         let store = start(&world);
@@ -129,5 +133,30 @@ fn an_end_outlives_a_tree_whose_name_was_not_safe() {
         let store = start(&world);
         let again = validity(&open(&world, &store, "anna"));
         assert!(again > before, "world {seed}: UIDVALIDITY {again} after {before}");
+    }
+}
+
+#[test]
+fn no_mail_is_written_with_a_dictionary_whose_name_was_not_safe() {
+    for seed in 0..WORLDS {
+        let world = World::new(seed);
+        let store = start(&world);
+        let made = Dictionary::new(b"what all mail has in common", 1);
+        let [file, _] = dictionary_files(made.id()).map(|name| Path::new(ROOT).join("dictionaries").join(name));
+        let keeping = store.clone();
+        world.executor.spawn(async move { drop(keeping.keep_dictionary(made).await) });
+        until_there(&world, &file);
+        drop(store);
+
+        let store = start(&world);
+        // There is no room for its copy, which would bring the name of this file to the disk as well.
+        world.disk.set_faults(Faults { full_one_in: 1, ..Faults::default() });
+        let with = block_on(store.0.packs.dictionaries().newest()).unwrap().expect("it is there");
+        world.disk.set_faults(Faults::default());
+        crash(&world, store);
+
+        let store = start(&world);
+        let found = block_on(store.0.packs.dictionaries().get(with.id()));
+        assert!(found.is_ok(), "world {seed}: {:?}", found.err());
     }
 }
