@@ -4,6 +4,7 @@ use crate::extension::{ANNOTATION, list_of};
 use crate::list::{Change, Identifier, List};
 use skein_base::{Class, MailboxId, Rights};
 use skein_hooks::{Call, Outcome};
+use skein_proto::imap::response::Names;
 use skein_proto::imap::{Arguments, Code, ExtensionCommand, Reply, response};
 use skein_store::{AccountError, StoreError};
 
@@ -143,10 +144,16 @@ fn list_rights(call: &Call<'_>, target: &Target, words: &mut Arguments<'_>) -> R
 /// `* MYRIGHTS mailbox rights`
 fn my_rights(call: &Call<'_>, target: &Target, words: &mut Arguments<'_>) -> Result<Vec<u8>, Reply> {
     words.end()?;
-    let mut out = b"* MYRIGHTS ".to_vec();
-    response::mailbox(&mut out, &target.name, call.names);
-    out.extend_from_slice(format!(" {}\r\n", told(target.rights)).as_bytes());
+    let mut out = Vec::new();
+    my_rights_line(&mut out, &target.name, target.rights, call.names);
     Ok(out)
+}
+
+/// Writes `* MYRIGHTS mailbox rights`, of a mailbox by the name that the client has for it.
+pub fn my_rights_line(out: &mut Vec<u8>, mailbox: &str, rights: Rights, names: Names) {
+    out.extend_from_slice(b"* MYRIGHTS ");
+    response::mailbox(out, mailbox, names);
+    out.extend_from_slice(format!(" {}\r\n", told(rights)).as_bytes());
 }
 
 /// Rights as clients read them, those of RFC 2086 with the letters they know (RFC 4314 §2.1.1).

@@ -40,7 +40,7 @@ impl Extension for Acl {
     /// Rights that nobody could use are not offered.
     fn capabilities(&self) -> Vec<String> {
         match self.shares.get() {
-            true => ["ACL", "RIGHTS=texk"].map(str::to_owned).into(),
+            true => ["ACL", "LIST-MYRIGHTS", "RIGHTS=texk"].map(str::to_owned).into(),
             false => Vec::new(),
         }
     }

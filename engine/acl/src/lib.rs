@@ -15,5 +15,6 @@ mod command;
 mod extension;
 mod list;
 
+pub use command::my_rights_line;
 pub use extension::{Acl, list_of};
 pub use list::{Identifier, List, ListError};

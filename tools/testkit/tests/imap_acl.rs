@@ -66,6 +66,13 @@ fn share_between(server: &Server, owner: &str, guest: &str) {
     let listed = ask(&mut ben, "LIST \"\" shared/* RETURN (STATUS (MESSAGES))");
     assert!(listed.contains(&format!("* STATUS {} (MESSAGES 3)", at("Team"))), "{listed}");
     check(&mut ben, &format!("MYRIGHTS {}", at("Team")), &format!("* MYRIGHTS {} lr\nOk", at("Team")));
+    let listed = ask(&mut ben, "LIST \"\" (INBOX shared/*) RETURN (MYRIGHTS)");
+    let lines = format!("\"/\" {0}\n* MYRIGHTS {0} lr\nOk", at("Team"));
+    assert!(listed.contains("\n* MYRIGHTS INBOX lrswipkxteacd\n") && listed.contains(&lines), "{listed}");
+    // What there is only for names below it has none.
+    assert_eq!(listed.matches("* MYRIGHTS").count(), 2, "{listed}");
+    let listed = ask(&mut anna, "LIST \"\" Team/% RETURN (MYRIGHTS)");
+    assert!(listed.ends_with("\n* MYRIGHTS Team/Own lrswipkxteacd\nOk LIST completed."), "{listed}");
     check(&mut ben, &format!("GETACL {}", at("Team")), DENIED);
     check(
         &mut ben,

@@ -262,6 +262,14 @@ fn a_namespace_that_is_everybodys() {
     check(client, "LIST \"\" shared/*", &[r#"LIST (\Noselect \HasChildren) "/" shared/test2"#, shared, "Ok"]);
     check(client, "STATUS Ours/News (MESSAGES)", &["STATUS Ours/News (MESSAGES 1)", "Ok"]);
     check(client, "MYRIGHTS Ours/News", &["MYRIGHTS Ours/News lrs", "Ok"]);
+    let with_rights = [
+        r#"LIST (\HasChildren) "/" Ours/News"#,
+        "MYRIGHTS Ours/News lrs",
+        r#"LIST (\HasNoChildren) "/" Ours/News/Old"#,
+        "MYRIGHTS Ours/News/Old lrswited",
+        "Ok",
+    ];
+    check(client, "LIST \"\" Ours/* RETURN (MYRIGHTS)", &with_rights);
     check(client, "SELECT Ours/Secret", &["No [NONEXISTENT]"]);
     check(client, "SELECT shared/test9/News", &["No [NONEXISTENT]"]);
     client.command("SELECT Ours/News").expect("SELECT").expect_ok();
@@ -297,5 +305,9 @@ fn a_namespace_that_is_shown_with_nothing_in_it() {
         &[r#"LIST (\Noselect \HasChildren) "." shared.test1"#, r#"LIST (\HasNoChildren) "." shared.test1.Lists"#, "Ok"],
     );
     check(&mut other, "MYRIGHTS shared.test1.Lists", &["MYRIGHTS shared.test1.Lists lr", "Ok"]);
+    let with_rights = [r#"LIST (\HasNoChildren) "." shared.test1.Lists"#, "MYRIGHTS shared.test1.Lists lr", "Ok"];
+    check(&mut other, "LIST \"\" shared.test1.% RETURN (MYRIGHTS)", &with_rights);
+    let with_rights = [r#"LIST (\HasNoChildren) "." INBOX.Lists"#, "MYRIGHTS INBOX.Lists lrswipkxteacd", "Ok"];
+    check(&mut client, "LIST \"\" INBOX.% RETURN (MYRIGHTS)", &with_rights);
     other.command("EXAMINE shared.test1.Lists").expect("EXAMINE").expect_ok();
 }

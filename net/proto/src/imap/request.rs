@@ -81,7 +81,7 @@ pub enum Request {
         /// The mailbox.
         mailbox: String,
     },
-    /// LIST or LSUB. The session writes the lines with [`response::list`](super::response::list), and for `STATUS` and `METADATA` in
+    /// LIST or LSUB. The session writes the lines with [`response::list`](super::response::list), and for `STATUS`, `METADATA` and `MYRIGHTS` in
     /// RETURN [`response::status`](super::response::status) and a [`MetadataLine`](super::response::MetadataLine) after each. The question for the separator (`LIST "" ""`) is answered by the
     /// machine and never asked. Reply: `Done`.
     List {
@@ -472,6 +472,8 @@ pub struct ListOptions {
     pub xlist: bool,
     /// Answer these annotations for each: names in lower case.
     pub metadata: Vec<String>,
+    /// Answer the user's rights for each (RFC 8440).
+    pub rights: bool,
 }
 
 /// One criterion of SORT.

@@ -49,8 +49,16 @@ pub(super) enum Piece {
     Head(Head),
     /// Some of them.
     Bytes(Vec<u8>),
-    /// The end: names and what they are for.
-    Names(Vec<(String, SpecialUse)>),
+    /// The end: what LIST may show.
+    Names(Vec<Listed>),
+}
+
+/// A mailbox that somebody may know of.
+pub(super) struct Listed {
+    pub name: String,
+    pub uses: SpecialUse,
+    /// What he may do with it.
+    pub rights: Rights,
 }
 
 /// A visit about to begin.
@@ -198,10 +206,13 @@ async fn send(session: &Session, wish: &Wish, answers: &flume::Sender<Piece>) ->
 }
 
 /// What LIST may show to the guest.
-fn names(session: &Session) -> Vec<(String, SpecialUse)> {
+fn names(session: &Session) -> Vec<Listed> {
     session.account.read(|account| {
-        let rights = |id| session.extensions.rights(&session.actor, account, id);
-        let known = account.mailboxes().filter(|named| rights(named.id).contains(Rights::LOOKUP));
-        known.map(|named| (named.name.to_owned(), named.special_use)).collect()
+        let listed = account.mailboxes().map(|named| Listed {
+            name: named.name.to_owned(),
+            uses: named.special_use,
+            rights: session.extensions.rights(&session.actor, account, named.id),
+        });
+        listed.filter(|listed| listed.rights.contains(Rights::LOOKUP)).collect()
     })
 }

@@ -1,10 +1,12 @@
 //! LIST and LSUB: which names match, and what is said of each.
 
+use super::guest::Listed;
 use super::link::Link;
 use super::metadata;
 use super::session::Session;
 use super::spaces::{Space, Spaces};
-use skein_base::{MailboxId, SpecialUse};
+use skein_acl::my_rights_line;
+use skein_base::{MailboxId, Rights, SpecialUse};
 use skein_config::{MailboxRule, NamespaceList, VirtualMailbox};
 use skein_proto::imap::response::{self, ListAttributes, Listing};
 use skein_proto::imap::{Depth, ListOptions, Reply};
@@ -30,6 +32,8 @@ struct Known {
     real: bool,
     /// Its identity, when it is the user's own.
     id: Option<MailboxId>,
+    /// What may be done with it, where that is a question.
+    rights: Option<Rights>,
     /// Mailboxes below it exist.
     children: bool,
     subscribed: bool,
@@ -46,6 +50,7 @@ struct Line {
     real: bool,
     /// Its identity, when it is the user's own.
     id: Option<MailboxId>,
+    rights: Option<Rights>,
     attributes: ListAttributes,
     uses: SpecialUse,
     below: Vec<&'static str>,
@@ -60,11 +65,14 @@ impl Session {
         let settings = self.host.settings();
         let known = self.account.read(|account| {
             let mut known = names(account, &settings.config.mailbox);
-            let mut shown = known.keys().chain(shared.iter().map(|(name, _)| name)).cloned().collect();
+            for one in known.values_mut() {
+                one.rights = one.id.map(|id| self.extensions.rights(&self.actor, account, id));
+            }
+            let mut shown = known.keys().chain(shared.iter().map(|one| &one.name)).cloned().collect();
             self.extensions.listing(&self.actor, account, &mut shown);
             let shown: BTreeSet<String> = shown.into_iter().collect();
             known.retain(|name, _| name == "INBOX" || shown.contains(name));
-            shared.retain(|(name, _)| shown.contains(name));
+            shared.retain(|one| shown.contains(&one.name));
             match &self.spaces {
                 Some(spaces) => in_spaces(known, spaces, (shared, &settings.config.virtual_mailbox), shows),
                 None => known,
@@ -74,7 +82,7 @@ impl Session {
         let entries = wanted.options.metadata.clone();
         let annotations = metadata::Wanted { entries, max_bytes: None, depth: Depth::Zero };
         for (i, line) in lines.iter().enumerate() {
-            let Line { name, real, id, attributes, uses, below } = line;
+            let Line { name, real, id, rights, attributes, uses, below } = line;
             let xlist = wanted.options.xlist;
             let listing =
                 Listing { lsub: wanted.lsub, xlist, attributes: *attributes, uses: *uses, below, old_name: None };
@@ -85,6 +93,9 @@ impl Session {
                 && let Reply::Status(info) = self.status_anywhere(name, items, link).await?
             {
                 response::status(link.out(), name, items, &info, names);
+            }
+            if let Some(rights) = rights.filter(|_| wanted.options.rights) {
+                my_rights_line(link.out(), name, rights, names);
             }
             if let Some(id) = id.filter(|_| !annotations.entries.is_empty()) {
                 self.tell_metadata(Some(id), &annotations, link).await?;
@@ -128,11 +139,13 @@ fn lines(known: &BTreeMap<String, Known>, wanted: &Wanted, is_extended: bool) ->
         }
         let told = [(options.subscribed, "SUBSCRIBED"), (options.special_use, "SPECIAL-USE")];
         let below = told.into_iter().filter(|(asked, _)| *asked && has_hidden).map(|(_, word)| word).collect();
-        let (real, id, uses) = (one.real, one.id, if wanted.lsub { SpecialUse::NONE } else { one.uses });
+        let Known { real, id, rights, .. } = *one;
+        let uses = if wanted.lsub { SpecialUse::NONE } else { one.uses };
         lines.push(Line {
             name: name.clone(),
             real,
             id,
+            rights,
             attributes: attributes(one, wanted, is_extended),
             uses,
             below,
@@ -236,7 +249,7 @@ fn subscribe(all: &mut BTreeMap<String, Known>, name: &str) {
 fn in_spaces(
     known: BTreeMap<String, Known>,
     spaces: &Spaces,
-    (shared, virtuals): (Vec<(String, SpecialUse)>, &[VirtualMailbox]),
+    (shared, virtuals): (Vec<Listed>, &[VirtualMailbox]),
     shows: impl Fn(&Space) -> bool,
 ) -> BTreeMap<String, Known> {
     let mut all = BTreeMap::new();
@@ -244,14 +257,15 @@ fn in_spaces(
         let told = spaces.told(&name);
         if one.real && spaces.in_virtuals(&name).is_none() {
             let known = add(&mut all, &told);
-            (known.id, known.uses) = (one.id, one.uses);
+            (known.id, known.rights, known.uses) = (one.id, one.rights, one.uses);
         }
         if one.subscribed && spaces.other(&name).is_none_or(|space| space.subscriptions) {
             subscribe(&mut all, &told);
         }
     }
-    for (name, uses) in shared {
-        add(&mut all, &name).uses = uses;
+    for Listed { name, uses, rights } in shared {
+        let known = add(&mut all, &name);
+        (known.uses, known.rights) = (uses, Some(rights));
     }
     for one in virtuals {
         if let Some(name) = spaces.virtual_name(&one.name) {

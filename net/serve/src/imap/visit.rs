@@ -7,12 +7,12 @@
 //! A visit begins with the first request, and ends with the session or for want of room.
 
 use super::across::Wish;
-use super::guest::{self, Arrival, Ask, PIECES_UNDER_WAY, Piece, Question};
+use super::guest::{self, Arrival, Ask, Listed, PIECES_UNDER_WAY, Piece, Question};
 use super::link::Link;
 use super::session::Session;
 use super::spaces::{Space, Spaces, decoded};
 use crate::host::{Job, ToShard};
-use skein_base::{Class, SpecialUse, UserName};
+use skein_base::{Class, UserName};
 use skein_proto::imap::response::Names;
 use skein_proto::imap::{Argument, Code, Reply, Request, StatusItems};
 use skein_runtime::spawn_detached;
@@ -284,7 +284,7 @@ impl Session {
     }
 
     /// The mailboxes of others that the user may know of, by their full names, in those namespaces that are wanted.
-    pub(super) async fn shared_names(&mut self, wanted: impl Fn(&Space) -> bool) -> Vec<(String, SpecialUse)> {
+    pub(super) async fn shared_names(&mut self, wanted: impl Fn(&Space) -> bool) -> Vec<Listed> {
         let Some(visits) = &self.visits else { return Vec::new() };
         let mut owners: Vec<UserName> = Vec::new();
         if visits.spaces.shared.as_ref().is_some_and(&wanted) {
@@ -305,7 +305,8 @@ impl Session {
         for (owner, prefix) in owners.into_iter().zip(prefixes) {
             let Some(answers) = self.question(&owner, Ask::Names).await else { continue };
             if let Ok(Piece::Names(names)) = answers.recv_async().await {
-                all.extend(names.into_iter().map(|(name, uses)| (format!("{prefix}{name}"), uses)));
+                let told = |listed: Listed| Listed { name: format!("{prefix}{}", listed.name), ..listed };
+                all.extend(names.into_iter().map(told));
             }
         }
         all

@@ -196,6 +196,7 @@ fn list_returns(c: &mut Cursor<'_>, options: &mut ListOptions) -> Result<(), Wro
                 c.space()?;
                 options.metadata = super::metadata::entries(c)?;
             }
+            "MYRIGHTS" => options.rights = true,
             _ => return Err(Wrong::Bad("Unknown LIST RETURN option")),
         }
         Ok(())
