@@ -185,7 +185,9 @@ impl Session {
                     Err(reply) => return Ok(reply),
                 };
                 if let Some(since) = changed_since.filter(|_| vanished) {
-                    self.tell_vanished(since, &uids, link);
+                    // What is gone may have been above the last that is left, which `*` is.
+                    let of = if set.is_saved() { uids.clone() } else { uids.union(&set.resolve(u32::MAX)) };
+                    self.tell_vanished(since, &of, link);
                 }
                 if let Some(range) = partial {
                     if let Err(refusal) = self.refuse_places(range) {
