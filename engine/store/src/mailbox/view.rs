@@ -27,6 +27,8 @@ pub struct View {
     told: ModSeq,
     /// Modseqs of this session's own changes after `told`, which it need not be told.
     own: Vec<ModSeq>,
+    /// Changes after `told` of which an answer to the session's own question has told it.
+    answered: Answered,
     /// Expunged in the mailbox, still numbered in the view.
     zombies: IdSet,
     /// `\Recent` in this session.
@@ -36,6 +38,14 @@ pub struct View {
     read_only: bool,
     /// The column of values that says what is `\Seen` in it, instead of the mailbox's own flag.
     seen_by: Option<Rc<str>>,
+}
+
+/// How messages are after these changes is known to who asked.
+#[derive(Clone, Default, Debug)]
+struct Answered {
+    uids: IdSet,
+    since: ModSeq,
+    upto: ModSeq,
 }
 
 impl View {
@@ -140,6 +150,7 @@ impl Mailbox {
             uid_next: self.uid_next,
             told: self.modseq,
             own: Vec::new(),
+            answered: Answered::default(),
             zombies: IdSet::new(),
             recent,
             hides_recent: false,
@@ -346,6 +357,14 @@ impl Mailbox {
         self.view_mut(id).own.extend((since.0 + 1..=modseq.0).map(ModSeq));
     }
 
+    /// Notes that the session has asked how these messages are, and was told of all that changed after `since`, up to `upto` at least.
+    pub fn answered(&mut self, id: ViewId, uids: IdSet, since: ModSeq, upto: ModSeq) {
+        let view = self.view_mut(id);
+        if view.told < upto {
+            view.answered = Answered { uids, since, upto };
+        }
+    }
+
     /// Whether [`Mailbox::sync`] would tell anything.
     pub fn is_behind(&self, id: ViewId) -> bool {
         self.has_news(id, true)
@@ -379,23 +398,28 @@ impl Mailbox {
         let view = self.view(id);
         let (known, told) = (view.uid_next, view.told);
         if told < self.modseq {
-            let others = self.rows.changed_since(told).filter(|r| r.uid < known && !view.own.contains(&r.modseq));
+            let is_answered = |modseq: ModSeq| view.answered.since < modseq && modseq <= view.answered.upto;
+            let is_known =
+                |r: &Row| view.own.contains(&r.modseq) || is_answered(r.modseq) && view.answered.uids.contains(r.uid.0);
+            let others = self.rows.changed_since(told).filter(|r| r.uid < known && !is_known(r));
             changes.flags = others.map(|r| r.uid.0).collect();
             if let Some(column) =
                 view.seen_by.as_deref().and_then(|name| self.column(name)).filter(|c| c.modseq() > told)
             {
-                let mut seen = IdSet::new();
+                let (mut seen, mut answered) = (IdSet::new(), IdSet::new());
                 let others = column.runs().filter(|(.., cell)| cell.modseq > told && !view.own.contains(&cell.modseq));
-                for (first, last, _) in others.filter(|(first, ..)| *first < known) {
-                    seen.push_range(first.0, last.0.min(known.0 - 1));
+                for (first, last, cell) in others.filter(|(first, ..)| *first < known) {
+                    let runs = if is_answered(cell.modseq) { &mut answered } else { &mut seen };
+                    runs.push_range(first.0, last.0.min(known.0 - 1));
                 }
-                changes.flags = changes.flags.union(&seen);
+                changes.flags = changes.flags.union(&seen).union(&answered.difference(&view.answered.uids));
             }
         }
         let (modseq, uid_next, first_recent) = (self.modseq, self.uid_next, self.first_recent);
         let view = self.view_mut(id);
         view.told = modseq;
         view.own.clear();
+        view.answered = Answered::default();
         if known < uid_next {
             view.uid_next = uid_next;
             let first = known.max(first_recent);

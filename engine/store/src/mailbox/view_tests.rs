@@ -11,11 +11,34 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug)]
 enum Step {
     Append(u32),
-    Expunge { first: u32, len: u32 },
-    Flag { first: u32, len: u32, flags: u8, by: usize },
-    Open { slot: usize, read_only: bool },
-    Close { slot: usize },
-    Sync { slot: usize, expunges: bool },
+    Expunge {
+        first: u32,
+        len: u32,
+    },
+    Flag {
+        first: u32,
+        len: u32,
+        flags: u8,
+        by: usize,
+    },
+    Open {
+        slot: usize,
+        read_only: bool,
+    },
+    Close {
+        slot: usize,
+    },
+    Sync {
+        slot: usize,
+        expunges: bool,
+    },
+    /// FETCH of what changed since so many changes ago.
+    Fetch {
+        slot: usize,
+        first: u32,
+        len: u32,
+        back: u64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -31,6 +54,12 @@ fn step() -> impl Strategy<Value = Step> {
         (0usize..4, any::<bool>()).prop_map(|(slot, read_only)| Step::Open { slot, read_only }),
         (0usize..4).prop_map(|slot| Step::Close { slot }),
         (0usize..4, any::<bool>()).prop_map(|(slot, expunges)| Step::Sync { slot, expunges }),
+        (0usize..4, 1u32..60, 0u32..20, 0u64..5).prop_map(|(slot, first, len, back)| Step::Fetch {
+            slot,
+            first,
+            len,
+            back
+        }),
     ]
 }
 
@@ -42,6 +71,8 @@ struct Client {
     list: Vec<u32>,
     flags: BTreeMap<u32, Flags>,
     recent: BTreeSet<u32>,
+    /// What its last FETCH has told, as of which change, until it catches up.
+    fetched: BTreeMap<u32, ModSeq>,
 }
 
 struct World {
@@ -69,7 +100,7 @@ impl World {
         let rows: Vec<_> = self.mailbox.rows().from_rank(0).collect();
         let list: Vec<u32> = rows.iter().map(|r| r.uid.0).collect();
         let flags = rows.iter().map(|r| (r.uid.0, r.flags)).collect();
-        let mut client = Client { view, read_only, list, flags, recent: BTreeSet::new() };
+        let mut client = Client { view, read_only, list, flags, recent: BTreeSet::new(), fetched: BTreeMap::new() };
         let all = client.list.clone();
         self.take_recent(&mut client, all);
         self.clients[slot] = Some(client);
@@ -106,6 +137,18 @@ impl World {
         }
     }
 
+    fn fetch(&mut self, slot: usize, among: &IdSet, back: u64) {
+        let Some(client) = &mut self.clients[slot] else { return };
+        let upto = self.mailbox.modseq();
+        let since = ModSeq(upto.0.saturating_sub(back));
+        let told = self.mailbox.rows().among(among).filter(|r| r.modseq > since && client.list.contains(&r.uid.0));
+        client.fetched = told.map(|r| (r.uid.0, r.modseq)).collect();
+        for uid in client.fetched.keys() {
+            client.flags.insert(*uid, self.mailbox.rows().find(Uid(*uid)).expect("it lives").flags);
+        }
+        self.mailbox.answered(client.view, among.clone(), since, upto);
+    }
+
     fn sync(&mut self, slot: usize, expunges: bool) {
         let Some(mut client) = self.clients[slot].take() else { return };
         let changes = self.mailbox.sync(client.view, expunges);
@@ -131,7 +174,10 @@ impl World {
         if let Some(recent) = changes.recent {
             assert_eq!(recent as usize, client.recent.len());
         }
+        let fetched = std::mem::take(&mut client.fetched);
         for uid in changes.flags.iter() {
+            let modseq = self.mailbox.rows().find(Uid(uid)).map(|row| row.modseq);
+            assert!(fetched.get(&uid).copied() < modseq, "{uid} is told twice");
             client.flags.insert(uid, self.mailbox.rows().find(Uid(uid)).expect("told of a live one").flags);
         }
         for (uid, flags) in &client.flags {
@@ -201,6 +247,7 @@ proptest! {
                 Step::Open { slot, read_only } => world.open(slot, read_only),
                 Step::Close { slot } => world.close(slot),
                 Step::Sync { slot, expunges } => world.sync(slot, expunges),
+                Step::Fetch { slot, first, len, back } => world.fetch(slot, &IdSet::range(first, first + len), back),
             }
             world.check();
         }
@@ -279,6 +326,14 @@ fn what_one_has_seen_the_other_has_not() {
     apply(&mut mailbox, Op::Append { mailbox: id, first_uid: Uid(4), messages: vec![message(Flags::NONE)] });
     assert_eq!(mailbox.unseen_apart(Some(BOB)), 3);
     mailbox.sync(bob, true);
+
+    // What a FETCH has told is not told again, by whichever of the two it is known.
+    let upto = mailbox.modseq();
+    apply(&mut mailbox, read([2, 4].into_iter().collect(), SEEN_APART));
+    apply(&mut mailbox, read([2, 4].into_iter().collect(), UNSEEN_APART));
+    let modseq = mailbox.modseq();
+    mailbox.answered(bob, IdSet::one(4), upto, modseq);
+    assert_eq!(mailbox.sync(bob, true).flags, IdSet::one(2));
 
     // Gone, and still in both views.
     apply(&mut mailbox, Op::Expunge { mailbox: id, uids: IdSet::one(3) });

@@ -62,7 +62,14 @@ impl Session {
         link: &mut Link<'_>,
     ) -> io::Result<Reply> {
         let marks_seen = items.sets_seen() && self.selected.as_ref().is_some_and(|s| !s.read_only);
-        self.fetch_found((mailbox, view), &uids, items, changed_since, marks_seen, link).await
+        let upto = self.look(mailbox, |m| m.modseq());
+        let reply = self.fetch_found((mailbox, view), &uids, items, changed_since, marks_seen, link).await?;
+        if reply == Reply::Done && tells_all(items, link) {
+            let since = changed_since.unwrap_or_default();
+            let note = |m: &mut Mailbox| m.answered(view, uids, since, upto);
+            self.account.with_mut(|account| account.mailbox_mut(mailbox).map(note));
+        }
+        Ok(reply)
     }
 
     /// What `items` asks of these messages; they become seen only with `marks_seen`.
@@ -338,6 +345,13 @@ impl Session {
             }
         }
     }
+}
+
+/// An answer says all that the session is told when another changes a message.
+fn tells_all(items: &FetchItems, link: &Link<'_>) -> bool {
+    let modseq = !link.condstore() || items.has(&FetchItem::ModSeq);
+    let uid = !link.qresync() || link.uid_only() || items.has(&FetchItem::Uid);
+    items.has(&FetchItem::Flags) && modseq && uid
 }
 
 pub(super) fn broken(error: StoreError) -> Failure {
