@@ -50,7 +50,8 @@ impl Transfer {
                 // Parameters are not allowed; some write them.
                 let value = field.value.split(|&b| b == b';').next().unwrap_or_default();
                 found = single_token(value);
-                unknown |= found.is_none();
+                // Nothing said is nothing done (RFC 2045 §6.1), and what BODYSTRUCTURE says of it.
+                unknown |= found.is_none() && !value.trim_ascii().is_empty();
             }
         }
         match found {
@@ -327,7 +328,8 @@ mod tests {
             ("Content-Transfer-Encoding: 8bit; x=y\r\n", true, Some(Transfer::Identity)),
             ("Content-Transfer-Encoding: x-uuencode\r\n", true, None),
             ("Content-Transfer-Encoding: base64 binary\r\n", true, None),
-            ("Content-Transfer-Encoding:\r\n", true, None),
+            ("Content-Transfer-Encoding: (none)\r\n", true, None),
+            ("Content-Transfer-Encoding:\r\n", true, Some(Transfer::Identity)),
             ("Content-Transfer-Encoding: binary\r\nContent-Transfer-Encoding: x\r\n", true, Some(Transfer::Identity)),
             ("Subject: x\r\n\r\n", true, Some(Transfer::Identity)),
         ] {
