@@ -85,7 +85,7 @@ fn plays(dialog: &Dialog, under: Under) -> bool {
     match under {
         Under::Plain => true,
         Under::Tls => dialog.start != Start::Plain,
-        Under::Deflate => dialog.start == Start::LoggedIn && !dialog.uncompressed,
+        Under::Deflate => dialog.start != Start::Plain && !dialog.uncompressed,
     }
 }
 
@@ -105,6 +105,9 @@ struct Player<'a> {
     names: Names,
     /// The last line of the client, for what changes the connection under it.
     last: String,
+    /// Has logged in, and is to compress before it says more.
+    to_compress: bool,
+    compresses: bool,
 }
 
 impl<'a> Player<'a> {
@@ -117,14 +120,14 @@ impl<'a> Player<'a> {
         if dialog.start == Start::LoggedIn {
             client.read_line().expect("a greeting");
             client.login(user, PASSWORD).expect("LOGIN").expect_ok();
-            if under == Under::Deflate {
-                client.compress().expect("COMPRESS");
-            }
         }
+        let compresses = under == Under::Deflate;
+        let to_compress = compresses && dialog.start == Start::LoggedIn;
         let plain = read::base64(format!("\0{user}\0{PASSWORD}").as_bytes());
         let words = [("user", user), ("other", other), ("password", PASSWORD), ("plain", &plain)];
         let names = Names(words.map(|(name, value)| (name.to_string(), value.to_string())).into());
-        Player { server, user: user.to_string(), client, other: None, pieces, names, last: String::new() }
+        let (user, last) = (user.to_string(), String::new());
+        Player { server, user, client, other: None, pieces, names, last, to_compress, compresses }
     }
 
     fn play(&mut self, dialog: &Dialog) -> Result<(), String> {
@@ -151,6 +154,10 @@ impl<'a> Player<'a> {
     }
 
     fn say(&mut self, bytes: &[u8]) {
+        if std::mem::take(&mut self.to_compress) {
+            self.client.compress().expect("COMPRESS");
+            self.compresses = false;
+        }
         let bytes = match std::str::from_utf8(bytes) {
             Ok(text) => self.names.fill(text).into_bytes(),
             Err(_) => bytes.to_vec(),
@@ -173,6 +180,7 @@ impl<'a> Player<'a> {
         if line.contains(" OK COMPRESS completed") && self.last.contains("COMPRESS") {
             self.client.deflate();
         }
+        self.to_compress |= self.compresses && line.ends_with(" Logged in.");
         Ok(line)
     }
 
