@@ -5,6 +5,7 @@ mod append;
 mod batches;
 mod binary;
 mod fetch;
+mod grantees;
 mod guest;
 mod keepalive;
 mod limit;
