@@ -5,7 +5,17 @@ use skein_testkit::temp::TempDir;
 use skein_testkit::{Server, adm, imap};
 
 fn server() -> Server {
-    Server::start_changed(|settings, _| format!("{settings}[namespaces]\nshared_prefix = \"shared/\"\n"))
+    server_with("")
+}
+
+/// With more settings of namespaces, and a file of users, so that accounts can be ended.
+fn server_with(namespaces: &str) -> Server {
+    Server::start_changed(|settings, folder| {
+        std::fs::write(folder.join("users"), "").expect("ours");
+        let sources = "sources = [\n{ driver = \"passwd-file\", path = \"users\" },\n";
+        let settings = settings.replace("sources = [\n", sources);
+        format!("{settings}[namespaces]\nshared_prefix = \"shared/\"\n{namespaces}")
+    })
 }
 
 const MISSING: &str = "No [NONEXISTENT]";
@@ -162,8 +172,7 @@ fn append(client: &mut imap::Client, mailbox: &str) -> String {
 #[test]
 fn mailboxes_of_others() {
     // One \Seen for all, as everything else is.
-    let one_for_all = "[namespaces]\nshared_prefix = \"shared/\"\nshared_seen_apart = false\n";
-    let server = Server::start_changed(|settings, _| format!("{settings}{one_for_all}"));
+    let server = server_with("shared_seen_apart = false\n");
     // Two shards: among four pairs some live on the same one, and some do not.
     for (owner, guest) in [("test11", "test12"), ("test13", "test14"), ("test15", "test16"), ("test17", "test18")] {
         share_between(&server, owner, guest);
@@ -183,7 +192,7 @@ fn guests_of_who_is_gone() {
         assert!(opened.contains("0 EXISTS"), "{opened}");
     }
     drop(anna);
-    adm::run(&server, "user delete --mail test21", b"").text();
+    adm::good(&server, "user delete --mail --yes test21");
     for guest in &mut guests {
         let told = ask(guest, "NOOP");
         assert!(told.starts_with("Ok") || told.contains("No "), "{told}");
