@@ -2,6 +2,7 @@
 
 use crate::extension::{ANNOTATION, list_of};
 use crate::list::{Change, Identifier, List};
+use crate::own::take_out;
 use skein_base::{Class, MailboxId, Rights};
 use skein_hooks::{Call, Outcome};
 use skein_proto::imap::response::Names;
@@ -26,15 +27,16 @@ const TELLS: Rights = Rights(
         | Rights::ADMIN.0,
 );
 
-pub(crate) fn run(call: &Call<'_>) -> Outcome {
+pub(crate) async fn run(call: &Call<'_>) -> Outcome {
     let mut words = Arguments::new(call.arguments);
-    let done = target(call, &mut words).and_then(|target| match call.command {
-        "SETACL" => set(call, &target, &mut words),
-        "DELETEACL" => delete(call, &target, &mut words),
-        "GETACL" => get(call, &target, &mut words),
-        "LISTRIGHTS" => list_rights(call, &target, &mut words),
-        _ => my_rights(call, &target, &mut words),
-    });
+    let done = match (target(call, &mut words), call.command) {
+        (Err(reply), _) => Err(reply),
+        (Ok(target), "SETACL") => set(call, &target, &mut words).await,
+        (Ok(target), "DELETEACL") => delete(call, &target, &mut words).await,
+        (Ok(target), "GETACL") => get(call, &target, &mut words),
+        (Ok(target), "LISTRIGHTS") => list_rights(call, &target, &mut words),
+        (Ok(target), _) => my_rights(call, &target, &mut words),
+    };
     match done {
         Ok(lines) => Outcome { lines, reply: Reply::Done },
         Err(reply) => reply.into(),
@@ -71,32 +73,39 @@ impl Target {
 }
 
 /// `SETACL mailbox identifier modrights`
-fn set(call: &Call<'_>, target: &Target, words: &mut Arguments<'_>) -> Result<Vec<u8>, Reply> {
+async fn set(call: &Call<'_>, target: &Target, words: &mut Arguments<'_>) -> Result<Vec<u8>, Reply> {
     let (who, rights) = (words.text()?, words.bytes()?);
     words.end()?;
     target.needs_admin()?;
     let change = Change::parse(rights).ok_or(Reply::bad("There is no such right"))?;
-    change_list(call, target, who, change)
+    change_list(call, target, who, change).await
 }
 
 /// `DELETEACL mailbox identifier`
-fn delete(call: &Call<'_>, target: &Target, words: &mut Arguments<'_>) -> Result<Vec<u8>, Reply> {
+async fn delete(call: &Call<'_>, target: &Target, words: &mut Arguments<'_>) -> Result<Vec<u8>, Reply> {
     let who = words.text()?;
     words.end()?;
     target.needs_admin()?;
-    change_list(call, target, who, Change::To(Rights::NONE))
+    change_list(call, target, who, Change::To(Rights::NONE)).await
 }
 
-fn change_list(call: &Call<'_>, target: &Target, who: &str, change: Change) -> Result<Vec<u8>, Reply> {
+/// In one record with the change goes what those have of their own in the mailbox who may do nothing with it any more.
+async fn change_list(call: &Call<'_>, target: &Target, who: &str, change: Change) -> Result<Vec<u8>, Reply> {
     if is_owner(call, who.strip_prefix('-').unwrap_or(who)) {
         return Err(Reply::No { code: Some(Code::Cannot), text: "The owner keeps all rights".into() });
     }
+    let refuse = |error: StoreError| Reply::no(error.class(), error.client_text());
+    call.store.load(call.account, target.id).await.map_err(refuse)?;
     let mut list = call.account.read(|account| list_of(account, target.id));
     list.change(who, change).map_err(|error| Reply::no(Class::Limit, error.to_string()))?;
-    let value = list.encode().map(Into::into);
-    let ops = call.account.read(|account| account.set_metadata(Some(target.id), &[(ANNOTATION.into(), value)]));
+    let ops = call.account.read(|account| -> Result<_, AccountError> {
+        let value = list.encode().map(Into::into);
+        let mut ops = account.set_metadata(Some(target.id), &[(ANNOTATION.into(), value)])?;
+        ops.extend(take_out(account, target.id, |user| !list.rights_at_most(user).is_none())?);
+        Ok(ops)
+    });
     let done = ops.map_err(StoreError::from).and_then(|ops| call.store.commit_for(call.actor, call.account, &ops));
-    done.map(|_| Vec::new()).map_err(|error| Reply::no(error.class(), error.client_text()))
+    done.map(|_| Vec::new()).map_err(refuse)
 }
 
 /// `* ACL mailbox identifier rights ..`, the owner first.

@@ -69,6 +69,6 @@ impl Extension for Acl {
     }
 
     fn run<'a>(&'a self, call: Call<'a>) -> Running<'a> {
-        Box::pin(async move { command::run(&call) })
+        Box::pin(async move { command::run(&call).await })
     }
 }

@@ -4,6 +4,7 @@
 //! list        entries of a mailbox, and what they come to for somebody
 //! extension   asked for the rights of guests; new mailboxes inherit
 //! command     SETACL DELETEACL GETACL LISTRIGHTS MYRIGHTS
+//! own         what guests have of their own in a mailbox
 //! ```
 //!
 //! A mailbox's list is one of its annotations, so it follows RENAME, goes with DELETE, and is in backups. The owner of an account may always do everything
@@ -14,7 +15,9 @@
 mod command;
 mod extension;
 mod list;
+mod own;
 
 pub use command::my_rights_line;
 pub use extension::{Acl, list_of};
 pub use list::{Identifier, List, ListError};
+pub use own::{seen_column, take_out};

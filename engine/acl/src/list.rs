@@ -168,6 +168,15 @@ impl List {
         of(false) & !of(true)
     }
 
+    /// What somebody may do at most, whatever groups he is in.
+    pub fn rights_at_most(&self, user: &UserName) -> Rights {
+        let is_perhaps = |who: &Identifier| matches!(who, Identifier::Group(_)) || who.means(user, &[]);
+        let given = self.entries.iter().filter(|((who, negative), _)| !negative && is_perhaps(who));
+        let taken = self.entries.iter().filter(|((who, negative), _)| *negative && who.means(user, &[]));
+        let all = |rights: Rights, (_, more): (_, &Rights)| rights | *more;
+        given.fold(Rights::NONE, all) & !taken.fold(Rights::NONE, all)
+    }
+
     /// Those who are given anything.
     pub fn grantees(&self) -> impl Iterator<Item = &Identifier> {
         self.entries.keys().filter(|(_, negative)| !negative).map(|(who, _)| who)
@@ -215,6 +224,9 @@ mod tests {
         check("chris", &["staff"], "lrste");
         check("chris", &["other"], "lrs");
         assert!(List::default().rights(&user("fred"), &[]).is_none());
+        // Nobody knows his groups: what they give he may have, and what they take not.
+        assert_eq!(list.rights_at_most(&user("fred")).to_string(), "lrsitea");
+        assert_eq!(list.rights_at_most(&user("chris")).to_string(), "lrstea");
     }
 
     #[test]

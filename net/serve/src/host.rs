@@ -319,6 +319,25 @@ impl Host {
         skein_ring::home_shard(AccountId::of(user), self.0.shards)
     }
 
+    /// Does something on the shard that a user lives on; `None` when that does not keep up.
+    pub(crate) async fn at_home_of<T: Send + 'static, F: Future<Output = T> + 'static>(
+        &self,
+        user: &UserName,
+        work: impl FnOnce(Host) -> F + Send + 'static,
+    ) -> Option<T> {
+        let (home, (done, heard)) = (self.home_of(user), flume::bounded(1));
+        let job: Job = Box::new(move |host| {
+            Box::pin(async move {
+                let _nobody_waits_any_more = done.send(work(host).await);
+            })
+        });
+        match home == self.id() {
+            true => job(self.clone()).await,
+            false => self.lanes().send(home, ToShard::Run(job)).ok()?,
+        }
+        heard.recv_async().await.ok()
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stopping.get()
     }

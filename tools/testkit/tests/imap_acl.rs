@@ -345,3 +345,94 @@ fn each_has_seen_what_he_has_seen() {
     check(&mut ben, &format!("SELECT {team}"), "");
     check(&mut ben, "SEARCH UNSEEN", "* SEARCH 1 2 3\n");
 }
+
+/// Reads the first of the two messages of a mailbox, and leaves it.
+fn read_one(guest: &mut imap::Client, mailbox: &str) {
+    check(guest, &format!("SELECT {mailbox}"), "");
+    check(guest, "STORE 1 +FLAGS.SILENT (\\Seen)", "Ok");
+    check(guest, "UNSELECT", "Ok");
+}
+
+#[track_caller]
+fn has_unseen(guest: &mut imap::Client, mailbox: &str, count: u32) {
+    check(guest, &format!("STATUS {mailbox} (UNSEEN)"), &format!("* STATUS {mailbox} (UNSEEN {count})\nOk"));
+}
+
+/// What a guest has seen goes with his last right, whoever gave him that.
+#[test]
+fn what_is_a_guests_own_goes_with_his_last_right() {
+    let server = server();
+    let mut anna = server.login("test41");
+    check(&mut anna, "CREATE Team", "Ok");
+    for n in 0..2 {
+        anna.append("Team", "", format!("Subject: {n}\r\n\r\n").as_bytes()).expect("APPEND").expect_ok();
+    }
+    let team = "shared/test41/Team";
+    // Two shards: among these some live on the owner's, and some do not.
+    for guest in ["test42", "test43", "test44", "test45"] {
+        let mut lists = |changes: &[&str]| {
+            for change in changes {
+                check(&mut anna, &change.replacen(' ', " Team ", 1).replace("ben", guest), "Ok");
+            }
+        };
+        lists(&["SETACL ben lrs"]);
+        let ben = &mut server.login(guest);
+        read_one(ben, team);
+        // While there is one left, be it with others, it stays.
+        lists(&["SETACL ben l", "SETACL ben +rs"]);
+        has_unseen(ben, team, 1);
+        lists(&["SETACL anyone l", "DELETEACL ben", "SETACL ben lrs"]);
+        has_unseen(ben, team, 1);
+        lists(&["DELETEACL anyone", "DELETEACL ben", "SETACL ben lrs"]);
+        has_unseen(ben, team, 2);
+        // All that is taken away as well is none.
+        read_one(ben, team);
+        lists(&["SETACL -ben lrs", "DELETEACL -ben"]);
+        has_unseen(ben, team, 2);
+        // Who is in which group is not known here: what a group has may be his.
+        read_one(ben, team);
+        lists(&["SETACL $staff lr", "DELETEACL ben", "SETACL ben lrs"]);
+        has_unseen(ben, team, 1);
+        lists(&["DELETEACL $staff"]);
+    }
+    // Of others nothing is taken.
+    has_unseen(&mut server.login("test42"), team, 1);
+}
+
+/// Who has the name of somebody whose account has ended finds nothing of what that one has seen; the rights are those of the name, as with Dovecot.
+#[test]
+fn what_is_a_guests_own_goes_with_his_account() {
+    let server = server_with("public_prefix = \"Ours/\"\npublic_owner = \"test59\"\n");
+    let grants = [
+        ("test51", "SETACL Team test58 lrs"),
+        ("test52", "SETACL Team anyone lrs"),
+        ("test59", "SETACL Team anyone lrs"),
+    ];
+    let mailboxes = ["shared/test51/Team", "shared/test52/Team", "Ours/Team"];
+    let mut ben = server.login("test58");
+    let mut also = server.login("test57");
+    for ((owner, grant), mailbox) in grants.iter().zip(mailboxes) {
+        let mut owner = server.login(owner);
+        check(&mut owner, "CREATE Team", "Ok");
+        for n in 0..2 {
+            owner.append("Team", "", format!("Subject: {n}\r\n\r\n").as_bytes()).expect("APPEND").expect_ok();
+        }
+        check(&mut owner, grant, "Ok");
+        read_one(&mut ben, mailbox);
+        has_unseen(&mut ben, mailbox, 1);
+    }
+    read_one(&mut also, mailboxes[1]);
+    drop(ben);
+    adm::good(&server, "user delete --mail --yes test58");
+    let mut ben = server.login("test58");
+    for mailbox in mailboxes {
+        has_unseen(&mut ben, mailbox, 2);
+    }
+    has_unseen(&mut also, mailboxes[1], 1);
+    let mut anna = server.login("test51");
+    check(&mut anna, "GETACL Team", "* ACL Team test51 lrswipkxteacd test58 lrs\nOk");
+    // LIST shows it again with the next change.
+    assert!(!ask(&mut ben, "LIST \"\" *").contains(mailboxes[0]));
+    check(&mut anna, "SETACL Team test58 +i", "Ok");
+    assert!(ask(&mut ben, "LIST \"\" *").contains(mailboxes[0]));
+}

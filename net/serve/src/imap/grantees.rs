@@ -1,16 +1,19 @@
-//! Who hears that something is shared with him.
+//! Who hears that something is shared with him, and in whose mailboxes somebody has something of his own.
 //!
 //! ```text
 //! SETACL, DELETEACL ─▶ the owner's account: shared-to anna, ben      who has heard
 //!                          └──▶ ben's account: shared-by/<owner>     what his LIST asks for
+//! SELECT, APPEND ────────▶ ben's account: guest-of/<owner>           where something is to go when his account ends
 //! ```
 
 use super::session::Session;
-use super::visit::SHARED_BY;
-use crate::host::{Job, ToShard};
-use skein_acl::{Identifier, list_of};
-use skein_base::UserName;
-use skein_store::StoreError;
+use super::visit::{GUEST_OF, SHARED_BY};
+use crate::failure::log;
+use crate::host::Host;
+use skein_acl::{Identifier, list_of, take_out};
+use skein_base::{AccountId, MailboxId, UserName};
+use skein_store::account::Account;
+use skein_store::{AccountError, Actor, StoreError};
 use std::collections::BTreeSet;
 
 /// The annotation of an account that says who has heard that something of it is shared with him, a name on each line.
@@ -27,11 +30,8 @@ impl Session {
                 Identifier::User(user) if *user != owner => Some(user.clone()),
                 _ => None,
             });
-            let told = account.metadata(None).and_then(|own| own.get(SHARED_TO)).map(|names| names.to_vec());
-            (users.collect::<BTreeSet<UserName>>(), told.unwrap_or_default())
+            (users.collect::<BTreeSet<UserName>>(), told(account))
         });
-        let told: BTreeSet<UserName> =
-            String::from_utf8_lossy(&told).lines().filter_map(|name| UserName::new(name).ok()).collect();
         let mut now = told.clone();
         for user in wanted.symmetric_difference(&told) {
             let is_shared = wanted.contains(user);
@@ -42,12 +42,10 @@ impl Session {
                 };
             }
         }
-        let names: String = now.iter().map(|user| format!("{user}\n")).collect();
-        let value = (!names.is_empty()).then(|| names.into_bytes().into());
-        let noted = self.account.read(|account| account.set_metadata(None, &[(SHARED_TO.into(), value)]));
+        let noted = self.account.read(|account| account.set_metadata(None, &[(SHARED_TO.into(), names(&now))]));
         let noted = noted.map_err(StoreError::from).and_then(|ops| self.store.commit(&self.account, &ops).map(drop));
         if let Err(error) = noted {
-            crate::failure::log(&error);
+            log(&error);
         }
     }
 
@@ -59,26 +57,73 @@ impl Session {
             Err(_) => return false,
         }
         let note = format!("{SHARED_BY}{}", self.account.user());
-        let (user, home) = (user.clone(), self.host.home_of(user));
-        let (done, heard) = flume::bounded(1);
-        let job: Job = Box::new(move |host| {
-            Box::pin(async move {
-                let noted = async {
-                    let account = host.store().open(&user).await?;
-                    let value: Option<Box<[u8]>> = is_shared.then(|| Box::from(&b""[..]));
-                    let ops = account.read(|account| account.set_metadata(None, &[(note.as_str().into(), value)]))?;
-                    host.store().commit(&account, &ops)?;
-                    host.store().durable(&account).await
-                };
-                let noted: Result<(), StoreError> = noted.await;
-                let _nobody_waits_any_more = done.send(noted.map_err(|error| crate::failure::log(&error)).is_ok());
-            })
+        let grantee = user.clone();
+        let noted = self.host.at_home_of(user, async move |host| {
+            let account = host.store().open(&grantee).await?;
+            let value: Option<Box<[u8]>> = is_shared.then(|| Box::from(&b""[..]));
+            let ops = account.read(|account| account.set_metadata(None, &[(note.as_str().into(), value)]))?;
+            host.store().commit(&account, &ops)?;
+            host.store().durable(&account).await
         });
-        match home == self.host.id() {
-            true => job(self.host.clone()).await,
-            false if self.host.lanes().send(home, ToShard::Run(job)).is_err() => return false,
-            false => {}
-        }
-        heard.recv_async().await.unwrap_or(false)
+        noted.await.is_some_and(|noted: Result<(), StoreError>| noted.map_err(|error| log(&error)).is_ok())
     }
+
+    /// Notes that the user may have something of his own in an account.
+    pub(super) fn note_guest_of(&self, owner: &UserName) {
+        let note = format!("{GUEST_OF}{owner}");
+        let ops = self.account.read(|account| account.set_metadata(None, &[(note.into(), Some(Box::default()))]));
+        if let Err(error) = ops.map_err(StoreError::from).and_then(|ops| self.commit(&ops)) {
+            log(&error);
+        }
+    }
+}
+
+/// The accounts in which a user may have something of his own.
+pub(crate) fn hosts_of(account: &Account) -> Vec<UserName> {
+    let noted = account.metadata(None).into_iter().flat_map(|metadata| metadata.keys());
+    let owner =
+        |name: &Box<str>| name.strip_prefix(GUEST_OF).or_else(|| name.strip_prefix(SHARED_BY)).map(UserName::new);
+    let owners: BTreeSet<UserName> = noted.filter_map(owner).flatten().collect();
+    owners.into_iter().collect()
+}
+
+/// Takes out of an account of this shard what a user has of his own there, who is no more.
+pub(crate) async fn forget_guest(host: &Host, owner: &UserName, gone: &UserName) -> Result<(), StoreError> {
+    let store = host.store();
+    let account = match store.open_known(AccountId::of(owner)).await {
+        Err(StoreError::Account(AccountError::NoSuchAccount)) => return Ok(()),
+        account => account?,
+    };
+    let mailboxes: Vec<MailboxId> = account.read(|account| account.mailboxes().map(|named| named.id).collect());
+    for mailbox in mailboxes {
+        let taken_out = match store.load(&account, mailbox).await {
+            Ok(()) => account.read(|account| take_out(account, mailbox, |user| user != gone)).map_err(StoreError::from),
+            Err(error) => Err(error),
+        };
+        match taken_out {
+            // It was deleted meanwhile.
+            Err(StoreError::Account(AccountError::NoSuchMailbox | AccountError::NotLoaded)) => {}
+            taken_out => drop(store.commit_for(&Actor::Operator, &account, &taken_out?)?),
+        }
+        skein_runtime::bulk_yield().await;
+    }
+    // One who has his name is told anew, with the next change of a list.
+    let forgotten = account.read(|account| {
+        let mut told = told(account);
+        told.remove(gone);
+        account.set_metadata(None, &[(SHARED_TO.into(), names(&told))])
+    });
+    store.commit_for(&Actor::Operator, &account, &forgotten?)?;
+    store.durable(&account).await
+}
+
+/// Who has heard that something of an account is shared with him.
+fn told(account: &Account) -> BTreeSet<UserName> {
+    let told = account.metadata(None).and_then(|own| own.get(SHARED_TO)).map(|names| &**names).unwrap_or_default();
+    String::from_utf8_lossy(told).lines().filter_map(|name| UserName::new(name).ok()).collect()
+}
+
+fn names(told: &BTreeSet<UserName>) -> Option<Box<[u8]>> {
+    let names: String = told.iter().map(|user| format!("{user}\n")).collect();
+    (!names.is_empty()).then(|| names.into_bytes().into())
 }

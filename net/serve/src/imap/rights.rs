@@ -1,20 +1,14 @@
 //! What a session may do with a mailbox (RFC 4314 §4).
 
 use super::session::Session;
-use skein_base::{Class, Flags, MailboxId, Rights, UserName};
+use skein_base::{Class, Flags, MailboxId, Rights};
 use skein_store::account::StoreRequest;
 use skein_store::op::StoreMode;
 use skein_store::{AccountError, Actor, Refused, StoreError};
-use std::rc::Rc;
 
 /// Rights any of which changes something: with none of them a mailbox is open for reading only.
 pub(super) const CHANGES: Rights =
     Rights(Rights::SEEN.0 | Rights::WRITE.0 | Rights::INSERT.0 | Rights::DELETE.0 | Rights::EXPUNGE.0);
-
-/// The column of values that says what somebody has seen in mailboxes of others.
-pub(super) fn seen_column(user: &UserName) -> Rc<str> {
-    format!("seen/{user}").into()
-}
 
 /// The system flags that may change for good.
 pub(super) fn changeable(rights: Rights) -> Flags {

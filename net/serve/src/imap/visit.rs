@@ -25,6 +25,8 @@ use std::sync::Arc;
 const VISITS_MAX: usize = 8;
 /// The annotation of an account that says whose mailboxes are shared with its user; the owner's name follows.
 pub(super) const SHARED_BY: &str = "shared-by/";
+/// The annotation of an account that says in whose mailboxes its user may have something of his own; the owner's name follows.
+pub(super) const GUEST_OF: &str = "guest-of/";
 
 /// A session's visits.
 pub(crate) struct Visits {
@@ -261,6 +263,8 @@ impl Session {
 
     /// Asks the guest in an account; his lines go to the client.
     pub(super) async fn ask(&mut self, owner: &UserName, request: Request, link: &mut Link<'_>) -> io::Result<Reply> {
+        // What he reads he has seen, and what he adds.
+        let keeps = matches!(request, Request::Select { .. } | Request::AppendBegin(_));
         let ask = Ask::Request { request, client: link.asking() };
         let Some(answers) = self.question(owner, ask).await else { return Ok(missing()) };
         loop {
@@ -273,7 +277,12 @@ impl Session {
                     link.out().extend_from_slice(&lines);
                     link.push(self).await?;
                 }
-                Ok(Piece::Reply(reply)) => return Ok(reply),
+                Ok(Piece::Reply(reply)) => {
+                    if keeps && !matches!(reply, Reply::No { .. } | Reply::Bad { .. } | Reply::Bye { .. }) {
+                        self.note_guest_of(owner);
+                    }
+                    return Ok(reply);
+                }
                 Ok(Piece::Names(_) | Piece::Head(_) | Piece::Bytes(_)) | Err(_) => {
                     // The account is gone, or its shard lets go of it.
                     self.forget(owner);

@@ -1,19 +1,38 @@
 //! The end of an account.
 
 use crate::host::Host;
-use skein_base::AccountId;
-use skein_store::StoreError;
+use crate::imap::{forget_guest, hosts_of};
+use skein_base::{AccountId, Class, UserName};
+use skein_store::{Refused, StoreError};
 
 impl Host {
-    /// Ends an account of this shard: its sessions end, its mail is removed for good, and a user who comes again begins anew.
+    /// Ends an account of this shard: its sessions end, its mail is removed for good, and a user who comes again begins anew. What he had
+    /// of his own in mailboxes of others goes too.
     ///
     /// # Errors
-    /// There is none, or the log failed, and nothing has changed; or the disk did, and what is left of its files goes later.
+    /// There is none, or the log failed, and it has not ended; or the disk did, and what is left of its files goes later.
     pub async fn end_account(&self, id: AccountId) -> Result<(), StoreError> {
         let account = self.store().open_known(id).await?;
+        let user = account.user().clone();
+        let mut hosts = account.read(hosts_of);
+        hosts.extend(UserName::new(&self.settings().config.namespaces.public_owner).ok());
+        // Before it: when this is cut short the account is still there, to be ended again. And after: his sessions went on until then.
+        self.forget_guest(&user, &hosts).await?;
         let (_, finish) = self.store().end(&account)?;
         // While it waits for checkpoints of the account, this must not hold one back.
         drop(account);
-        finish.await
+        finish.await?;
+        self.forget_guest(&user, &hosts).await
+    }
+
+    async fn forget_guest(&self, user: &UserName, hosts: &[UserName]) -> Result<(), StoreError> {
+        for owner in hosts {
+            let (whose, gone) = (owner.clone(), user.clone());
+            let forgotten = self.at_home_of(owner, async move |host| forget_guest(&host, &whose, &gone).await);
+            forgotten.await.unwrap_or_else(|| {
+                Err(Refused::new(Class::Unavailable, "A shard does not keep up; try again").into())
+            })?;
+        }
+        Ok(())
     }
 }
