@@ -236,14 +236,31 @@ impl Session {
             let measured = measured.get_mut(i).and_then(Option::as_mut);
             self.answer_item(mailbox, wanted, (item, measured), &mut message, &mut line, link).await?;
         }
-        if wanted.flags_changed && !items.has(&FetchItem::Flags) {
-            self.write_flags_item(mailbox, wanted, &mut line, link.out());
-            if link.condstore() && !items.has(&FetchItem::ModSeq) {
-                line.modseq(link.out(), wanted.seen.row.modseq);
-            }
+        if wanted.flags_changed {
+            self.write_seen(mailbox, wanted, items, &mut line, link);
         }
         line.end(link.out());
         Ok(())
+    }
+
+    /// What this FETCH has changed, but for what it asked for: the flags, and what RFC 7162 §3.2.4 has told with them.
+    fn write_seen(
+        &self,
+        mailbox: MailboxId,
+        wanted: &Wanted,
+        items: &FetchItems,
+        line: &mut FetchLine,
+        link: &mut Link<'_>,
+    ) {
+        if !items.has(&FetchItem::Flags) {
+            self.write_flags_item(mailbox, wanted, line, link.out());
+        }
+        if link.condstore() && !items.has(&FetchItem::ModSeq) {
+            line.modseq(link.out(), wanted.seen.row.modseq);
+        }
+        if link.qresync() && !link.uid_only() && !items.has(&FetchItem::Uid) {
+            line.uid(link.out(), wanted.seen.row.uid);
+        }
     }
 
     /// The message is not answered, but this FETCH has set its `\Seen`: that is told all the same (RFC 3501 §7.4.2).
@@ -252,7 +269,7 @@ impl Session {
             return;
         }
         let mut line = begin_line(link.uid_only(), &wanted.seen, link.out());
-        if items.has(&FetchItem::Uid) {
+        if items.has(&FetchItem::Uid) || link.qresync() && !link.uid_only() {
             line.uid(link.out(), wanted.seen.row.uid);
         }
         self.write_flags_item(mailbox, wanted, &mut line, link.out());

@@ -7,8 +7,18 @@ use skein_testkit::imap::{Reply, Value, expand_set};
 use super::moment;
 
 /// Response codes that are compared; the others help people (RFC 5530 §3: "response codes are not ... required").
-const CODES: [&str; 9] =
-    ["APPENDUID", "BADCHARSET", "CLOSED", "COPYUID", "PERMANENTFLAGS", "READ-WRITE", "TRYCREATE", "UIDNEXT", "UNSEEN"];
+const CODES: [&str; 10] = [
+    "APPENDUID",
+    "BADCHARSET",
+    "CLOSED",
+    "COPYUID",
+    "MODIFIED",
+    "PERMANENTFLAGS",
+    "READ-WRITE",
+    "TRYCREATE",
+    "UIDNEXT",
+    "UNSEEN",
+];
 
 /// A reply as it is compared: the tagged line, then what came before it in an order of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -25,6 +35,8 @@ pub struct View {
     messages: Vec<u32>,
     next: u32,
     pub selected: bool,
+    /// The UIDs of the messages, as far as they were told; VANISHED speaks of them.
+    pub uids: Vec<u32>,
 }
 
 impl View {
@@ -56,6 +68,17 @@ impl View {
         Ok(())
     }
 
+    /// Takes away what VANISHED tells of.
+    fn vanished(&mut self, uids: &[u32]) -> Result<Vec<u32>, String> {
+        let mut gone = Vec::new();
+        for uid in uids {
+            let at = self.uids.binary_search(uid).map_err(|_| format!("no message of UID {uid}"))?;
+            self.uids.remove(at);
+            gone.push(self.messages.remove(at));
+        }
+        Ok(gone)
+    }
+
     fn of(&self, seq: usize) -> Result<u32, String> {
         seq.checked_sub(1).and_then(|at| self.messages.get(at)).copied().ok_or_else(|| format!("no message {seq}"))
     }
@@ -75,6 +98,7 @@ impl Answer {
     pub fn new(command: &str, reply: &Reply, view: &mut View) -> Answer {
         if is_opening(command) {
             view.messages.clear();
+            view.uids.clear();
             view.next = 0;
         }
         let mut all = Gathered::default();
@@ -111,6 +135,12 @@ impl Answer {
         Answer { tagged: CLOSED.into(), lines: vec![] }
     }
 
+    /// The numbers of a SEARCH.
+    pub fn found(&self) -> BTreeSet<u32> {
+        let line = self.lines.iter().find_map(|line| line.strip_prefix("SEARCH ")).unwrap_or_default();
+        line.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
+    }
+
     /// The lines that `other` lacks, the tagged one first.
     pub fn lacking_in(&self, other: &Answer) -> Vec<String> {
         let tagged = (self.tagged != other.tagged).then(|| format!("tagged {}", self.tagged));
@@ -142,6 +172,7 @@ fn code(code: &str) -> Option<String> {
             format!("{name} {}", sets.collect::<Vec<_>>().join(" "))
         }
         "PERMANENTFLAGS" => format!("{name} {}", flags(rest, false)),
+        "MODIFIED" => format!("{name} {:?}", expand_set(rest).unwrap_or_default()),
         // The list of character sets is the server's own.
         "BADCHARSET" => name,
         _ => format!("{name} {rest}"),
@@ -163,6 +194,14 @@ impl Gathered {
             "FLAGS" => self.lines.push(format!("FLAGS {}", flags(tail, false))),
             "SEARCH" => self.lines.push(format!("SEARCH {:?}", numbers(tail))),
             "SORT" | "THREAD" => self.lines.push(format!("{name} {}", tail.trim_end())),
+            "ENABLED" => {
+                let words: BTreeSet<String> = tail.split(' ').map(str::to_ascii_uppercase).collect();
+                self.lines.push(format!("ENABLED {words:?}"));
+            }
+            "VANISHED" => match tail.strip_prefix("(EARLIER) ") {
+                Some(set) => self.lines.push(format!("VANISHED (EARLIER) {:?}", set_of(set)?)),
+                None => self.expunged.extend(view.vanished(&set_of(tail)?)?),
+            },
             "ESEARCH" => self.lines.push(format!("ESEARCH {}", esearch(tail)?)),
             "LIST" | "LSUB" => self.lines.push(format!("{name} {}", listed(&rest[first.len() + 1..])?)),
             "STATUS" => self.lines.push(format!("STATUS {}", status(&rest[first.len() + 1..])?)),
@@ -184,6 +223,9 @@ impl Gathered {
             "EXPUNGE" => {
                 self.expunged.insert(view.of(number)?);
                 view.messages.remove(number - 1);
+                if number <= view.uids.len() {
+                    view.uids.remove(number - 1);
+                }
                 Ok(())
             }
             _ => self.fetch(view.of(number)?, bytes.strip_prefix(b"FETCH ").ok_or("unknown data")?),
@@ -223,6 +265,10 @@ fn flags(list: &str, keywords: bool) -> String {
     format!("({})", kept.into_iter().collect::<Vec<_>>().join(" "))
 }
 
+fn set_of(set: &str) -> Result<Vec<u32>, String> {
+    expand_set(set).ok_or_else(|| format!("a bad set {set}"))
+}
+
 fn numbers(tail: &str) -> BTreeSet<u64> {
     tail.split(' ').filter_map(|n| n.parse().ok()).collect()
 }
@@ -238,15 +284,21 @@ fn esearch(tail: &str) -> Result<String, String> {
         Some(rest) => ("UID ", rest.trim_start()),
         None => ("", rest),
     };
-    let words: Vec<&str> = rest.split(' ').filter(|w| !w.is_empty()).collect();
+    let values = Value::parse_all(rest.as_bytes()).ok_or("bad grammar")?;
     let mut results = BTreeMap::new();
-    for pair in words.chunks(2) {
+    for pair in values.chunks(2) {
         let [name, value] = pair else { return Err("a result without a value".into()) };
-        let value = match *name {
-            "ALL" => format!("{:?}", expand_set(value).ok_or("a bad set")?),
-            _ => (*value).to_owned(),
+        let (name, text) = (name.text().unwrap_or_default(), value.text().unwrap_or_default());
+        let value = match (name, value.list()) {
+            ("ALL", _) => format!("{:?}", set_of(text)?),
+            ("MODSEQ", _) => "its own".into(),
+            ("PARTIAL", Some([range, found])) => {
+                let (range, found) = (range.text().unwrap_or_default(), found.text().unwrap_or_default());
+                format!("{range} {:?}", if found == "NIL" { vec![] } else { set_of(found)? })
+            }
+            _ => render(value),
         };
-        results.insert(*name, value);
+        results.insert(name.to_owned(), value);
     }
     Ok(format!("{uid}{results:?}"))
 }

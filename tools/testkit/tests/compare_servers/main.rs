@@ -5,16 +5,19 @@
 //! stream    commands by chance                        known     differences that an RFC allows (tools/docs/compare.md)
 //! search    search keys by chance                     shrink    the shortest commands that still differ
 //! torture   mail by chance                            moment    dates of arrival
+//! decoded   what BINARY has to be                     searched  searches that differ, key by key
 //! ```
 //!
 //! A short run says the same each time, so that it fails for a change and not by chance; `SKEIN_LONG` makes a long one with a fresh
 //! seed, `SKEIN_SEED` repeats one.
 
 mod answer;
+mod decoded;
 mod known;
 mod moment;
 mod pair;
 mod search;
+mod searched;
 mod shrink;
 mod stream;
 mod torture;
@@ -22,7 +25,8 @@ mod torture;
 use std::env;
 use std::fmt::Write as _;
 
-use pair::{Pair, Session};
+use decoded::Part;
+use pair::{Both, Pair, Session};
 use skein_testkit::imap::Value;
 use skein_testkit::mail::{difference, to_crlf};
 use skein_testkit::random::Random;
@@ -206,64 +210,46 @@ fn compare_mail(session: &mut Session, seq: usize, name: &str, wrong: &mut Vec<S
     let whole = "ENVELOPE BODY RFC822.SIZE INTERNALDATE PREVIEW BODY.PEEK[HEADER] BODY.PEEK[TEXT] BODY.PEEK[] \
                  BODY.PEEK[]<10.200> BODY.PEEK[TEXT]<1.5> BODY.PEEK[HEADER.FIELDS (SUBJECT FROM X-NONE RECEIVED)] \
                  BODY.PEEK[HEADER.FIELDS.NOT (SUBJECT FROM RECEIVED)]";
-    let structure = check(session, name, format!("FETCH {seq} BODYSTRUCTURE").as_bytes(), wrong);
+    let structure = check(session, name, format!("FETCH {seq} BODYSTRUCTURE").as_bytes(), wrong).dovecot;
     check(session, name, format!("FETCH {seq} ({whole})").as_bytes(), wrong);
-    let mut sections = Vec::new();
     let line = structure.lines.iter().find_map(|l| l.split_once(" BODYSTRUCTURE "));
-    let parsed = line.and_then(|(_, value)| Value::parse_all(value.as_bytes()));
-    parts(&parsed.and_then(|v| v.into_iter().next()), "", &mut sections);
+    let parsed = line.and_then(|(_, value)| Value::parse_all(value.as_bytes())).and_then(|v| v.into_iter().next());
+    let mut parts = parsed.as_ref().map(Part::all).unwrap_or_default();
     // One past the last is NIL or an error, and has to be the same.
-    sections.push("1".into());
-    sections.push("9".into());
-    let items = sections.iter().take(SECTIONS_MAX).map(|s| {
+    parts.push(Part { section: "9".into(), encoding: None });
+    let items = parts.iter().take(SECTIONS_MAX).map(|Part { section: s, .. }| {
         format!("BODY.PEEK[{s}] BODY.PEEK[{s}.MIME] BODY.PEEK[{s}.HEADER] BODY.PEEK[{s}.TEXT] BODY.PEEK[{s}.HEADER.FIELDS (TO SUBJECT)]")
     });
     let items: Vec<String> = items.collect();
-    check(session, name, format!("FETCH {seq} ({})", items.join(" ")).as_bytes(), wrong);
-    for section in sections.iter().take(BINARIES_MAX) {
-        check(session, name, format!("FETCH {seq} (BINARY.SIZE[{section}])").as_bytes(), wrong);
-        check(session, name, format!("FETCH {seq} (BINARY.PEEK[{section}])").as_bytes(), wrong);
-    }
-}
-
-/// The numbers of all parts of a BODYSTRUCTURE.
-fn parts(structure: &Option<Value>, before: &str, out: &mut Vec<String>) {
-    let Some(Value::List(values)) = structure else { return };
-    let dot = if before.is_empty() { "" } else { "." };
-    let children = values.iter().take_while(|v| v.list().is_some()).count();
-    for (number, child) in values[..children].iter().enumerate() {
-        let part = format!("{before}{dot}{}", number + 1);
-        out.push(part.clone());
-        let inner = child.list().and_then(|l| {
-            l.iter().find(|v| {
-                v.list().is_some_and(|l| {
-                    l.first()
-                        .is_some_and(|f| f.list().is_some() || f.text().is_some_and(|t| t.eq_ignore_ascii_case("text")))
-                })
-            })
-        });
-        if child.list().is_some_and(|l| l.first().is_some_and(|f| f.list().is_some())) {
-            parts(&Some(child.clone()), &part, out);
-        } else if let Some(inner) = inner {
-            out.push(format!("{part}.1"));
-            parts(&Some(inner.clone()), &part, out);
+    let told = check(session, name, format!("FETCH {seq} ({})", items.join(" ")).as_bytes(), wrong).dovecot;
+    for part in parts.iter().take(BINARIES_MAX) {
+        let ask = |item: &str| format!("FETCH {seq} ({item}[{}])", part.section).into_bytes();
+        let size = check(session, name, &ask("BINARY.SIZE"), wrong).skein;
+        let bytes = check(session, name, &ask("BINARY.PEEK"), wrong).skein;
+        let Some(expected) = decoded::expected(&told, part) else { continue };
+        for (skein, expected) in [(size, expected.0), (bytes, expected.1)] {
+            report(name, b"BINARY and what is to be decoded", &known::lines(&skein, &expected), wrong);
         }
     }
 }
 
-/// Asks both; what differs is added to `wrong`. Returns Dovecot's answer.
-fn check(session: &mut Session, name: &str, command: &[u8], wrong: &mut Vec<String>) -> answer::Answer {
-    let both = session.ask(command);
-    let differing = known::unexplained(command, &both);
+/// Asks both; what differs is added to `wrong`.
+fn check(session: &mut Session, name: &str, command: &[u8], wrong: &mut Vec<String>) -> Both {
+    let (both, differing) = session.compare(command);
     if both.dovecot.is_closed() {
         session.again();
         session.ask(b"SELECT INBOX");
     }
+    report(name, command, &differing, wrong);
+    both
+}
+
+fn report(name: &str, command: &[u8], differing: &[String], wrong: &mut Vec<String>) {
     if !differing.is_empty() {
         let command = command[..command.len().min(200)].escape_ascii();
         let short = |line: &String| line[..line.floor_char_boundary(SHOWN_BYTES_MAX)].to_owned();
         let lines: Vec<String> = differing.iter().map(short).collect();
-        let place = match &differing[..] {
+        let place = match differing {
             [ours, theirs] if ours.len() > SHOWN_BYTES_MAX => {
                 difference(&ours.as_bytes()[1..], &theirs.as_bytes()[1..])
             }
@@ -271,14 +257,13 @@ fn check(session: &mut Session, name: &str, command: &[u8], wrong: &mut Vec<Stri
         };
         wrong.push(format!("{name}: {command}\n{}\n{place}", lines.join("\n")));
     }
-    both.dovecot
 }
 
 #[test]
 fn every_known_difference_is_in_the_document() {
     let path = program::workspace().join("tools/docs/compare.md");
     let document = std::fs::read_to_string(path).expect("the document");
-    for name in known::names() {
+    for name in known::names().chain(searched::names()) {
         assert!(document.contains(&format!("| {name} |")), "{name} is not in tools/docs/compare.md");
     }
 }

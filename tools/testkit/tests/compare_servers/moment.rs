@@ -28,6 +28,29 @@ fn parse(date: &str) -> Option<i64> {
     Some(days * 86_400 + hour * 3600 + minute * 60 + second - zone_seconds)
 }
 
+/// Whether a header has one Date field, and that is a date that can not be read in two ways (RFC 5322 §3.3, and two-digit years).
+pub fn is_plain_field(header: &str) -> bool {
+    let header = header.trim_end().to_ascii_lowercase();
+    let Some(value) = header.strip_prefix("date:").filter(|value| !value.contains("\ndate:")) else { return false };
+    let value = value.split('(').next().unwrap_or_default();
+    let mut words: Vec<&str> = value.split_ascii_whitespace().collect();
+    let is_weekday = |word: &&&str| word.strip_suffix(',').is_some_and(|day| day.len() == 3);
+    if words.first().filter(is_weekday).is_some() {
+        words.remove(0);
+    }
+    let [day, month, year, clock, zone] = words[..] else { return false };
+    let number = |word: &str| word.parse::<u32>().ok().filter(|_| word.bytes().all(|b| b.is_ascii_digit()));
+    let in_range = |n: Option<u32>, from, to| n.is_some_and(|n| (from..=to).contains(&n));
+    let clock: Vec<Option<u32>> = clock.split(':').map(number).collect();
+    in_range(number(day), 1, 31)
+        && MONTHS.iter().any(|m| m.eq_ignore_ascii_case(month))
+        && (year.len() == 2 || in_range(number(year), 1971, 2037))
+        && (clock.len() == 2 || clock.len() == 3)
+        && in_range(clock[0], 0, 23)
+        && clock[1..].iter().all(|part| in_range(*part, 0, 60))
+        && (zone.strip_prefix(['+', '-']).and_then(number).is_some() || ["gmt", "ut", "est"].contains(&zone))
+}
+
 /// Days since 1970 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };

@@ -1,15 +1,17 @@
 //! Both servers, and one client at each that says the same.
 
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use skein_testkit::Server;
-use skein_testkit::imap::Client;
+use skein_testkit::imap::{Client, Reply};
 use skein_testkit::server::{Kind, PASSWORD};
 
 use super::answer::{Answer, View};
 use super::known::{self, After};
+use super::{decoded, moment, searched};
 
 /// Users of one run: every session has a new one, so that it begins with nothing.
 const USERS: usize = 99_999;
@@ -33,6 +35,12 @@ struct Side {
     address: SocketAddr,
     client: Client,
     view: View,
+    /// What SELECT last told of each mailbox: UIDVALIDITY and HIGHESTMODSEQ.
+    marks: BTreeMap<String, (String, String)>,
+    /// The mailbox of the last SELECT.
+    selected: String,
+    /// QRESYNC was enabled, so that UIDs are told instead of numbers.
+    tells_uids: bool,
 }
 
 /// What both said to one command.
@@ -64,17 +72,24 @@ impl Session {
     pub fn ask(&mut self, command: &[u8]) -> Both {
         self.tag += 1;
         let tag = format!("t{}", self.tag);
-        let mut bytes = format!("{tag} ").into_bytes();
-        bytes.extend_from_slice(command);
-        bytes.extend_from_slice(b"\r\n");
         let count = self.dovecot.view.count();
-        Both { count, skein: self.skein.ask(command, &bytes, &tag), dovecot: self.dovecot.ask(command, &bytes, &tag) }
+        Both { count, skein: self.skein.ask(command, &tag), dovecot: self.dovecot.ask(command, &tag) }
+    }
+
+    /// Sends `command` to both: what they said, and what differs in it and is not known.
+    pub fn compare(&mut self, command: &[u8]) -> (Both, Vec<String>) {
+        let both = self.ask(command);
+        let differing = known::unexplained(command, &both);
+        let differing = match differing.is_empty() {
+            true => differing,
+            false => searched::unexplained(self, command, &both).unwrap_or(differing),
+        };
+        (both, differing)
     }
 
     /// Tells `command` to both. What differs and is not known, and whether the session may go on.
     pub fn step(&mut self, command: &[u8]) -> (Vec<String>, bool) {
-        let both = self.ask(command);
-        let differing = known::unexplained(command, &both);
+        let (both, differing) = self.compare(command);
         let same = match known::after(command, &both) {
             After::Same => true,
             After::Parted => false,
@@ -84,6 +99,43 @@ impl Session {
             }
         };
         (differing, same)
+    }
+
+    /// Sends `command` to Dovecot alone.
+    pub fn ask_dovecot(&mut self, command: &[u8]) -> Answer {
+        self.tag += 1;
+        let tag = format!("t{}", self.tag);
+        self.dovecot.ask(command, &tag)
+    }
+
+    /// The UIDs of the selected mailbox, in order.
+    pub fn uids(&mut self) -> Vec<u32> {
+        self.ask_dovecot(b"UID SEARCH ALL").found().into_iter().collect()
+    }
+
+    /// What Dovecot has for one FETCH item of a message.
+    pub fn source(&mut self, uid: u32, item: &str) -> String {
+        let answer = self.ask_dovecot(format!("UID FETCH {uid} ({item})").as_bytes());
+        let name = item.replace(".PEEK", "");
+        let value = answer.lines.iter().find_map(|line| line.split_once(&format!(" {name} \"")));
+        let text = value.and_then(|(_, value)| value.strip_suffix('"')).unwrap_or_default();
+        String::from_utf8_lossy(&decoded::unescaped(text)).into_owned()
+    }
+
+    /// The UIDs of messages whose header has no date that everybody reads alike.
+    pub fn without_date(&mut self) -> BTreeSet<u32> {
+        let uids = self.uids();
+        let item = "BODY.PEEK[HEADER.FIELDS (DATE)]";
+        uids.into_iter().filter(|uid| !moment::is_plain_field(&self.source(*uid, item))).collect()
+    }
+
+    /// The UIDs of these, and of messages with ids that are read in several ways.
+    pub fn with_odd_header(&mut self) -> BTreeSet<u32> {
+        let uids = self.uids();
+        let item = "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID IN-REPLY-TO REFERENCES)]";
+        let mut odd = self.without_date();
+        odd.extend(uids.into_iter().filter(|uid| searched::has_broken_ids(&self.source(*uid, item))));
+        odd
     }
 
     /// Logs in again at both.
@@ -106,17 +158,59 @@ impl Side {
         for command in ["SELECT INBOX", "UNSELECT"] {
             client.command(command).expect(command).expect_ok();
         }
-        Side { address, client, view: View::default() }
+        let (view, marks, selected, tells_uids) = (View::default(), BTreeMap::new(), String::new(), false);
+        Side { address, client, view, marks, selected, tells_uids }
     }
 
-    fn ask(&mut self, command: &[u8], bytes: &[u8], tag: &str) -> Answer {
-        let reply = self.client.write(bytes).and_then(|()| self.client.finish(tag));
-        match reply {
-            Ok(reply) => Answer::new(&String::from_utf8_lossy(command), &reply, &mut self.view),
+    fn ask(&mut self, command: &[u8], tag: &str) -> Answer {
+        let bytes = [tag.as_bytes(), b" ", &self.in_own_numbers(command), b"\r\n"].concat();
+        let reply = match self.client.write(&bytes).and_then(|()| self.client.finish(tag)) {
+            Ok(reply) => reply,
             Err(error) if error.kind() == ErrorKind::InvalidData => {
-                Answer { tagged: format!("!! {error}"), lines: vec![] }
+                return Answer { tagged: format!("!! {error}"), lines: vec![] };
             }
-            Err(_) => Answer::closed(),
+            Err(_) => return Answer::closed(),
+        };
+        let command = String::from_utf8_lossy(command);
+        let answer = Answer::new(&command, &reply, &mut self.view);
+        if reply.is_ok() {
+            self.take_marks(&command, &reply);
+            self.tells_uids |= command.starts_with("ENABLE ") && command.contains("QRESYNC");
+        }
+        if self.tells_uids && self.view.selected && self.view.uids.len() != self.view.count() {
+            let told = self.client.command("UID SEARCH ALL");
+            self.view.uids = told.map(|reply| reply.search()).unwrap_or_default();
+        }
+        answer
+    }
+
+    /// `%validity%` and `%modseq%` of the mailbox that the command selects, or that is selected, in this server's numbers.
+    fn in_own_numbers(&self, command: &[u8]) -> Vec<u8> {
+        let Some(text) = str::from_utf8(command).ok().filter(|text| text.contains("seq%") || text.contains("ity%")) else {
+            return command.to_vec();
+        };
+        let mailbox = opened(text).unwrap_or(&self.selected);
+        let (validity, modseq) = self.marks.get(mailbox).map_or(("1", "1"), |(v, m)| (v.as_str(), m.as_str()));
+        text.replace("%validity%", validity).replace("%modseq%", modseq).into_bytes()
+    }
+
+    fn take_marks(&mut self, command: &str, reply: &Reply) {
+        let Some(mailbox) = opened(command) else { return };
+        self.selected = mailbox.to_owned();
+        let text = |line: &Vec<u8>| String::from_utf8_lossy(line).into_owned();
+        let told = |name: &str| {
+            let lines = reply.untagged.iter().map(text);
+            let mut values = lines.filter_map(|l| Some(l.split_once(&format!("[{name} "))?.1.split(']').next()?.to_owned()));
+            values.next()
+        };
+        if let (Some(validity), Some(modseq)) = (told("UIDVALIDITY"), told("HIGHESTMODSEQ")) {
+            self.marks.insert(self.selected.clone(), (validity, modseq));
         }
     }
+}
+
+/// The mailbox that a command selects.
+fn opened(command: &str) -> Option<&str> {
+    let name = command.strip_prefix("SELECT ").or(command.strip_prefix("EXAMINE "))?;
+    Some(name.split(" (").next().unwrap_or(name))
 }

@@ -23,8 +23,8 @@ const NAMES: [&str; 14] = [
 ];
 const WRONG_NAMES: [&str; 8] = ["\"\"", "a//b", "/a", "a/", "\"*\"", "\"a%\"", "&bad", "a&AGE-"];
 
-/// Those of them that are no modified UTF-7.
-pub const NO_UTF7: [&str; 2] = ["&bad", "a&AGE-"];
+/// Those of them that are no modified UTF-7, or empty.
+pub const NO_NAMES: [&str; 3] = ["&bad", "a&AGE-", "\"\""];
 
 const FLAGS: [&str; 9] =
     ["\\Seen", "\\Deleted", "\\Flagged", "\\Answered", "\\Draft", "$Forwarded", "word", "WORD", "\\seen"];
@@ -73,7 +73,8 @@ impl Stream {
             67..=71 => self.expunge(count).into_bytes(),
             72..=76 => self.open().into_bytes(),
             77..=89 => self.of_mailboxes(),
-            90..=92 => self.random.pick(&["NOOP", "CHECK", "NOOP"]).as_bytes().to_vec(),
+            90 => self.random.pick(&["NOOP", "CHECK", "ENABLE CONDSTORE", "ENABLE QRESYNC"]).as_bytes().to_vec(),
+            91..=92 => self.changed_since(count).into_bytes(),
             93..=94 => self.random.pick(&["CLOSE", "UNSELECT"]).as_bytes().to_vec(),
             _ => self.wrong(),
         }
@@ -84,8 +85,15 @@ impl Stream {
     }
 
     fn open(&mut self) -> String {
+        const PARAMETERS: [&str; 4] = [
+            " (CONDSTORE)",
+            " (QRESYNC (%validity% %modseq%))",
+            " (QRESYNC (%validity% %modseq% 1:20))",
+            " (QRESYNC (1 1))",
+        ];
         let verb = self.random.word(&["SELECT", "SELECT", "EXAMINE"]);
-        format!("{verb} {}", self.name())
+        let parameter = if self.random.chance(20) { self.random.word(&PARAMETERS) } else { "" };
+        format!("{verb} {}{parameter}", self.name())
     }
 
     fn of_mailboxes(&mut self) -> Vec<u8> {
@@ -136,7 +144,7 @@ impl Stream {
     }
 
     fn status_items(&mut self) -> String {
-        const ITEMS: [&str; 6] = ["MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE"];
+        const ITEMS: [&str; 7] = ["MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "SIZE", "HIGHESTMODSEQ"];
         format!("({})", self.some(&ITEMS, 4, " "))
     }
 
@@ -158,12 +166,19 @@ impl Stream {
         flags.join(" ")
     }
 
+    /// One message, now and then some.
     fn append(&mut self, name: &str) -> Vec<u8> {
-        let mail = match self.random.chance(30) && !self.mails.is_empty() {
-            true => self.random.pick(&self.mails).clone(),
-            false => torture::mail(&mut self.random),
-        };
-        let mut command = format!("APPEND {name} ");
+        let mut command = format!("APPEND {name}").into_bytes();
+        let messages = if self.random.chance(90) { 1 } else { self.random.between(2, 4) };
+        for _ in 0..messages {
+            command.push(b' ');
+            command.extend(self.message());
+        }
+        command
+    }
+
+    fn message(&mut self) -> Vec<u8> {
+        let mut command = String::new();
         if self.random.chance(70) {
             let flags = self.flags();
             command += &format!("({}) ", if self.random.chance(20) { "" } else { &flags });
@@ -171,10 +186,45 @@ impl Stream {
         if self.random.chance(80) {
             command += &format!("\"{}\" ", search::date_time(&mut self.random));
         }
+        if self.random.chance(7) {
+            return format!("{command}CATENATE ({})", self.catenated()).into_bytes();
+        }
+        let mail = match self.random.chance(30) && !self.mails.is_empty() {
+            true => self.random.pick(&self.mails).clone(),
+            false => torture::mail(&mut self.random),
+        };
         command += &format!("{{{}+}}\r\n", mail.len());
         let mut command = command.into_bytes();
         command.extend_from_slice(&mail);
         command
+    }
+
+    /// Texts and sections of messages of a mailbox.
+    fn catenated(&mut self) -> String {
+        const SECTIONS: [&str; 6] = ["", "/;SECTION=1", "/;SECTION=HEADER", "/;SECTION=1.MIME", "/;SECTION=TEXT", "/;SECTION=9"];
+        let one = |stream: &mut Stream| match stream.random.chance(60) {
+            true => {
+                let mailbox = stream.random.word(&["INBOX", "box", "box/sub", "missing"]);
+                let (uid, section) = (stream.random.between(1, 12), stream.random.word(&SECTIONS));
+                format!("URL \"/{mailbox}/;UID={uid}{section}\"")
+            }
+            false => {
+                let text = torture::words(&mut stream.random, 4) + "\r\n";
+                format!("TEXT {{{}+}}\r\n{text}", text.len())
+            }
+        };
+        (0..self.random.between(1, 4)).map(|_| one(self)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What changed since the mailbox was selected, and changes of what did not (RFC 7162).
+    fn changed_since(&mut self, count: usize) -> String {
+        let flags = self.flags();
+        match self.random.below(5) {
+            0 => format!("{} (FLAGS) (CHANGEDSINCE %modseq%)", self.with_set("FETCH", count)),
+            1 => format!("UID FETCH {} (UID) (CHANGEDSINCE %modseq% VANISHED)", search::set(&mut self.random, count, true)),
+            2..=3 => format!("{} (UNCHANGEDSINCE %modseq%) +FLAGS ({flags})", self.with_set("STORE", count)),
+            _ => format!("SEARCH MODSEQ %modseq%{}", self.random.word(&["", " SEEN", " NOT DELETED"])),
+        }
     }
 
     /// `FETCH` or `UID FETCH` with a set of that kind.
@@ -197,9 +247,10 @@ impl Stream {
     }
 
     fn item(&mut self) -> String {
-        const ITEMS: [&str; 13] = [
+        const ITEMS: [&str; 14] = [
             "FLAGS",
             "UID",
+            "MODSEQ",
             "INTERNALDATE",
             "ENVELOPE",
             "BODY",
