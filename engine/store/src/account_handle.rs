@@ -133,6 +133,14 @@ impl AccountHandle {
         self.lost.borrow().clone()
     }
 
+    /// Whether it is still somebody's: what its files say is nothing to go by once it has ended.
+    pub(crate) fn has_not_ended(&self) -> Result<(), AccountError> {
+        match *self.lost.borrow() {
+            Some(Lost::Ended) => Err(AccountError::NoSuchAccount),
+            Some(Lost::Log(_)) | None => Ok(()),
+        }
+    }
+
     /// Resolves when [`AccountHandle::lost`] has a reason.
     pub async fn until_lost(&self) -> Lost {
         loop {

@@ -291,7 +291,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// message's bytes are never taken for it.
     ///
     /// # Errors
-    /// Gone, damaged, or the disk failed.
+    /// Gone, damaged, or the disk failed; or the account was let go of, which [`AccountHandle::lost`] says too.
     pub async fn read_body(
         &self,
         account: &AccountHandle,
@@ -304,13 +304,22 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 Err(ReadError::Missing { .. } | ReadError::PackMissing { .. }) if account.moved(&at).is_some() => {
                     at = account.moved(&at).expect("just looked");
                 }
-                Err(error) if error.is_damage() => {
-                    self.note_sick(account.id());
-                    return Err(error.into());
-                }
-                read => return Ok(read?),
+                read => return read.map_err(|error| self.unread(account, error)),
             }
         }
+    }
+
+    /// What not being able to read something of an account comes to. Damage is looked at before long; where the account was let go of
+    /// meanwhile there is none: its files may have gone with it, or be others.
+    fn unread(&self, account: &AccountHandle, error: ReadError) -> StoreError {
+        if !error.is_damage() {
+            return error.into();
+        }
+        if let Some(lost) = account.lost() {
+            return lost.into();
+        }
+        self.note_sick(account.id());
+        error.into()
     }
 
     async fn read_body_at(
@@ -339,7 +348,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// The rendered cache behind a message's bytes.
     ///
     /// # Errors
-    /// Gone, damaged, or the disk failed.
+    /// As [`Store::read_body`].
     pub async fn read_cache(&self, account: &AccountHandle, message: &Fixed) -> Result<Vec<u8>, StoreError> {
         let mut at = message.body;
         loop {
@@ -347,11 +356,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 Err(ReadError::Missing { .. } | ReadError::PackMissing { .. }) if account.moved(&at).is_some() => {
                     at = account.moved(&at).expect("just looked");
                 }
-                Err(error) if error.is_damage() => {
-                    self.note_sick(account.id());
-                    return Err(error.into());
-                }
-                read => return Ok(read?),
+                read => return read.map_err(|error| self.unread(account, error)),
             }
         }
     }

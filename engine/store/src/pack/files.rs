@@ -85,7 +85,7 @@ impl<D: Disk> PackFiles<D> {
         Ok(pack)
     }
 
-    /// Closes a pack, before it is removed.
+    /// Closes a pack that was removed. Not before: somebody may read from it meanwhile, and would open it again.
     pub fn forget(&self, account: AccountId, number: u64) {
         self.open.borrow_mut().remove(&(account, number));
     }

@@ -72,7 +72,7 @@ pub struct Stopped;
 pub enum CheckError {
     /// The inspector wants no more.
     Stopped,
-    /// The disk failed.
+    /// The disk failed, or the account ended.
     Store(StoreError),
 }
 
@@ -101,7 +101,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// Looks at all of an open account.
     ///
     /// # Errors
-    /// The disk failed, or the inspector wants no more. Damage is no error.
+    /// The disk failed, the account ended, or the inspector wants no more. Damage is no error.
     pub async fn check(
         &self,
         handle: &Rc<AccountHandle>,
@@ -151,6 +151,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
 
 impl<D: Disk, C: Clock, I: Inspector> Round<'_, D, C, I> {
     async fn found(&mut self, finding: Finding) -> Result<(), CheckError> {
+        self.handle.has_not_ended()?;
         self.checked.findings += 1;
         Ok(self.inspector.found(finding).await?)
     }

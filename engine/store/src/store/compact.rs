@@ -140,13 +140,13 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 handle.packs_shrank.set(true);
                 continue;
             }
-            self.0.packs.forget(handle.id(), number);
             let path = folder.join(pack_name(number));
             let bytes = match self.0.disk.open(&path).await {
                 Ok(file) => self.0.disk.len(&file).await.unwrap_or(0),
                 Err(_) => 0,
             };
             self.0.disk.remove(&path).await?;
+            self.0.packs.forget(handle.id(), number);
             self.count(|m| {
                 (m.packs_removed, m.pack_bytes_removed) = (m.packs_removed + 1, m.pack_bytes_removed + bytes)
             });

@@ -147,10 +147,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// All files of the account, for good: a tree in place says that none can come back.
     async fn remove_files(&self, id: AccountId, folder: &Path) -> Result<(), StoreError> {
         for name in self.names_in(folder).await? {
+            self.0.disk.remove(&folder.join(&name)).await?;
             if let Some(number) = parse_pack_name(&name) {
                 self.0.packs.forget(id, number);
             }
-            self.0.disk.remove(&folder.join(name)).await?;
             self.0.disk.breathe().await;
         }
         match self.0.disk.sync_dir(folder).await {

@@ -52,7 +52,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// expunged since may be listed again. Sessions go on unless some file was not sound; then they end.
     ///
     /// # Errors
-    /// The disk or the log failed.
+    /// The disk or the log failed, or the account ended.
     pub async fn rebuild(
         &self,
         handle: Rc<AccountHandle>,
@@ -60,6 +60,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     ) -> Result<Vec<Rebuilt>, StoreError> {
         let folder = paths::account(&self.0.dir, handle.id());
         let mut bad = self.unsound(&handle, &folder).await?;
+        handle.has_not_ended()?;
         bad.extend(from_bodies.iter().map(|id| Some(*id)));
         let handle = if bad.is_empty() { handle } else { self.open_again(handle, &folder, &bad).await? };
         let mailboxes: Vec<(MailboxId, String)> =
@@ -149,6 +150,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
             }
             ended.await;
         }
+        // Opening it would begin it anew.
+        handle.has_not_ended()?;
         for id in bad.iter().flatten() {
             self.move_aside(&paths::mailbox(folder, *id)).await;
         }
@@ -174,6 +177,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                     // One that moved meanwhile was read to be moved.
                     Err(error) if error.is_damage() && handle.moved(&fixed.body).is_some() => {}
                     Err(error) if error.is_damage() => {
+                        handle.has_not_ended()?;
                         let message = self.read_body(handle, &fixed, 0..u64::MAX).await.ok();
                         hurt.push(Hurt { uid, guid: fixed.guid, message });
                     }

@@ -72,6 +72,9 @@ fn run_here(seed: u64, perils: Perils) -> Result<Went, String> {
         if stores.iter().any(|store| store.metrics().bodies_lost > 0) {
             return Err("a body could not be read when it was to be packed".into());
         }
+        if let Some(id) = stores.iter().find_map(|store| store.take_sick()) {
+            return Err(format!("account {} was taken for damaged", id.hex()));
+        }
         drop(stores);
         if !world.rng.once_in(4) {
             world.disk.crash();

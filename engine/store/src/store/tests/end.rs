@@ -3,14 +3,18 @@
 use super::world::{ROOT, SimStore, World};
 use crate::account::AccountError;
 use crate::account_handle::{AccountHandle, Lost};
+use crate::body::BodyWriter;
 use crate::error::StoreError;
+use crate::mailbox::Fixed;
+use crate::op::NewMessage;
 use crate::sim::block_on;
-use crate::store::RestoreError;
-use skein_base::{AccountId, UserName};
+use crate::store::{CheckError, Finding, Inspector, RestoreError, Stopped};
+use skein_base::{AccountId, Flags, MailboxId, UserName};
 use std::cell::Cell;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::task::{Context, Waker};
 
 fn store(world: &World) -> SimStore {
     let (scan, tail) = world.scan();
@@ -71,6 +75,132 @@ fn who_has_it_open_is_told_and_uidvalidity_never_comes_again() {
         assert!(!block_on(store.left_files(AccountId::of(&user()))).unwrap());
     }
     assert_eq!(store.metrics().accounts_ended, 3);
+}
+
+/// What opening a file may take.
+const POLLS: usize = 4;
+const TEXT: &[u8] = b"Subject: hello\r\n\r\n";
+
+/// A message in INBOX, its body in a pack, and a session that has the mailbox open.
+fn seen_in_a_pack(world: &World, store: &SimStore, handle: &Rc<AccountHandle>) -> Fixed {
+    let (writing, account) = (store.clone(), handle.clone());
+    run(world, async move {
+        writing.load(&account, MailboxId::INBOX).await.unwrap();
+        let mut writer = BodyWriter::new(writing.log());
+        writer.push(TEXT).await.unwrap();
+        let body = writer.finish(b"rendered").unwrap();
+        let message = NewMessage {
+            flags: Flags::NONE,
+            keywords: Vec::new(),
+            internal_date: 7,
+            save_date: 8,
+            size: body.bytes,
+            guid: writing.guid(&body),
+            body,
+        };
+        let (_, ops) = account.read(|account| account.append(MailboxId::INBOX, vec![message])).unwrap();
+        writing.commit(&account, &ops).unwrap();
+        writing.checkpoint(&account).await.unwrap();
+    });
+    handle.with_mut(|account| account.mailbox_mut(MailboxId::INBOX).unwrap().open_view(false));
+    handle.read(|account| {
+        let mailbox = account.mailbox(MailboxId::INBOX).unwrap();
+        mailbox.fixed(mailbox.rows().from_rank(0).next().unwrap())
+    })
+}
+
+fn is_gone<T>(read: &Result<T, StoreError>) -> bool {
+    matches!(read, Err(StoreError::Account(AccountError::NoSuchAccount)))
+}
+
+/// An operator deletes an account of which a session reads a message. It heard that the message is damaged, the operator read the same,
+/// and the scrubber was sent to look at the account.
+#[test]
+fn who_reads_while_it_ends_hears_that_and_not_of_damage() {
+    for seed in 0..50 {
+        let world = World::new(seed);
+        let store = store(&world);
+        let handle = open(&world, &store);
+        let message = seen_in_a_pack(&world, &store, &handle);
+        let (_, finish) = store.end(&handle).unwrap();
+        world.executor.spawn(async move { finish.await.unwrap() });
+        let mut goes_on = true;
+        while goes_on {
+            goes_on = world.executor.step();
+            let body = block_on(store.read_body(&handle, &message, 0..u64::MAX));
+            assert!(is_gone(&body) || body.as_deref().is_ok_and(|body| body == TEXT), "seed {seed}: {body:?}");
+            let cache = block_on(store.read_cache(&handle, &message));
+            assert!(
+                is_gone(&cache) || cache.as_deref().is_ok_and(|cache| cache == b"rendered"),
+                "seed {seed}: {cache:?}"
+            );
+        }
+        assert!(is_gone(&block_on(store.read_body(&handle, &message, 0..u64::MAX))), "its files have gone");
+        assert_eq!(store.take_sick(), None);
+    }
+}
+
+/// Ends the account as soon as something of it was read.
+struct Ending {
+    store: SimStore,
+    handle: Rc<AccountHandle>,
+}
+
+impl Inspector for Ending {
+    async fn found(&mut self, finding: Finding) -> Result<(), Stopped> {
+        panic!("of an account that has ended: {finding:?}");
+    }
+
+    async fn read(&mut self, _: u64) {
+        if self.handle.lost().is_none() {
+            self.store.end(&self.handle).unwrap().1.await.unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_check_and_a_rebuild_of_one_that_ends_find_no_damage() {
+    let world = World::new(3);
+    let store = store(&world);
+    let handle = open(&world, &store);
+    seen_in_a_pack(&world, &store, &handle);
+    let mut inspector = Ending { store: store.clone(), handle: handle.clone() };
+    let (checking, account) = (store.clone(), handle.clone());
+    let checked = run(&world, async move { checking.check(&account, &mut inspector).await });
+    let is_told = matches!(checked, Err(CheckError::Store(StoreError::Account(AccountError::NoSuchAccount))));
+    assert!(is_told, "{checked:?}");
+    let rebuilding = store.clone();
+    let rebuilt = run(&world, async move { rebuilding.rebuild(handle, &[]).await });
+    assert!(is_gone(&rebuilt), "{rebuilt:?}");
+    assert_eq!(store.metrics().accounts_rebuilt, 0);
+    assert!(is_gone(&block_on(store.open_known(AccountId::of(&user()))).map(drop)), "it is begun anew");
+}
+
+/// A rebuild that looked for the tree while that was being replaced by the one that says that the account has ended found none, and
+/// opened the account again, which began it anew.
+#[test]
+fn a_rebuild_begins_no_account_that_ends_meanwhile() {
+    for (polls, steps) in (1..5).flat_map(|polls| (0..60).map(move |steps| (polls, steps))) {
+        let world = World::new(4);
+        let store = store(&world);
+        let handle = open(&world, &store);
+        seen_in_a_pack(&world, &store, &handle);
+        let (rebuilding, account) = (store.clone(), handle.clone());
+        let mut rebuild = Box::pin(async move { drop(rebuilding.rebuild(account, &[]).await) });
+        let mut context = Context::from_waker(Waker::noop());
+        let mut go_on = |polls| (0..polls).all(|_| rebuild.as_mut().poll(&mut context).is_pending());
+        assert!(go_on(polls), "it looks at its first files");
+        let (_, finish) = store.end(&handle).unwrap();
+        world.executor.spawn(async move { finish.await.unwrap() });
+        world.executor.run_steps(steps);
+        if go_on(POLLS) {
+            run(&world, rebuild);
+        }
+        world.executor.run_until_stalled();
+        let known = block_on(store.open_known(AccountId::of(&user()))).map(drop);
+        assert!(is_gone(&known), "{known:?} after {polls} polls, then {steps} steps");
+        assert_eq!(store.take_sick(), None);
+    }
 }
 
 #[test]
