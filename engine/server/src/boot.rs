@@ -5,7 +5,7 @@ use crate::doors::{Certificates, Share, bind_all, main_files, patiently};
 use crate::error::ServerError;
 use crate::health::{Phase, ServerHealth, Vitals};
 use crate::reload::{Reloaded, Reloader};
-use crate::replay::{Exchange, segments_of};
+use crate::replay::{Exchange, stock_of};
 use crate::shard::{self, Common, Own};
 use crate::takeover::{self, Given, Giver, Inherited, Sockets, TakeoverError};
 use crate::{errands, logging, observe, recent, supervisor, users};
@@ -102,13 +102,13 @@ pub fn run(
     let side = Side::start().map_err(system("starting the side runtime"))?;
     let tell = errands::start(&side, means);
     let (lanes, inboxes) = Lanes::<ToShard>::new(count, INBOX_DEPTH_MAX);
-    let (numbers, manifest, old_segments) = segments_of(&log_dir, count).map_err(system("reading the log's folder"))?;
+    let stock = stock_of(&log_dir, count).map_err(system("reading the log's folder"))?;
     let common = Arc::new(Common {
         vitals: Arc::new(Vitals::new(count, config.health.heartbeat_seconds_max)),
         limit: ConnectionLimit::new(config.limits.connections_max),
-        exchange: Exchange::new(count, numbers.clone(), manifest),
-        numbers,
-        old_segments,
+        exchange: Exchange::new(count, &stock),
+        numbers: stock.numbers,
+        old_segments: stock.old_segments,
         doorman: Doorman {
             auth,
             penalties: Arc::new(Penalties::new(random_key()?)),

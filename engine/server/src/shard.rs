@@ -68,7 +68,7 @@ pub(crate) struct Own {
 /// # Errors
 /// The log can not be read or written, in words.
 pub(crate) async fn main(context: ShardContext, common: Arc<Common>, own: Own) -> Result<(), String> {
-    let tail = common.exchange.replay(context.id, &common.log_dir).await;
+    let tail = common.exchange.replay(&RealDisk, context.id, &common.log_dir).await;
     let tail = tail.map_err(|error| format!("the log can not be read: {error}"))?;
     let mut options = LogOptions::new(context.id, common.run, Rc::new(|| RealClock.unix_seconds()));
     options.segment_bytes = common.config.store.segment_bytes.min(SEGMENT_BYTES_MAX);
