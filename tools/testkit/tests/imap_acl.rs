@@ -69,6 +69,12 @@ fn share_between(server: &Server, owner: &str, guest: &str) {
     }
     assert!(!ask(&mut ben, "LIST \"\" *").contains("shared"));
 
+    // What may not be read is listed as such, and has no STATUS (RFC 5819 §2).
+    check(&mut anna, &format!("SETACL Team {guest} l"), "Ok");
+    for command in ["LIST \"\" shared/%/%", "LIST \"\" shared/%/% RETURN (STATUS (MESSAGES))"] {
+        let expect = format!("* LIST (\\Noselect \\HasNoChildren) \"/\" {}\nOk", at("Team"));
+        check(&mut ben, command, &expect);
+    }
     check(&mut anna, &format!("SETACL Team {guest} lr"), "Ok");
     let listed = ask(&mut ben, "LIST \"\" *");
     assert!(listed.contains(&at("Team\n")) && !listed.contains("Own") && !listed.contains("Secret"), "{listed}");

@@ -9,7 +9,7 @@ use skein_acl::my_rights_line;
 use skein_base::{MailboxId, Rights, SpecialUse};
 use skein_config::{MailboxRule, NamespaceList, VirtualMailbox};
 use skein_proto::imap::response::{self, ListAttributes, Listing};
-use skein_proto::imap::{Depth, ListOptions, Reply};
+use skein_proto::imap::{Code, Depth, ListOptions, Reply};
 use skein_store::account::{Account, Named};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -47,7 +47,9 @@ struct Known {
 /// A line to be written.
 struct Line {
     name: String,
-    real: bool,
+    /// There is a mailbox, and it is what was asked for itself, so that more is said of it: nothing is of one that is there for names below it
+    /// (RFC 5819 §3, RFC 8440 §4).
+    more: bool,
     /// Its identity, when it is the user's own.
     id: Option<MailboxId>,
     rights: Option<Rights>,
@@ -82,22 +84,27 @@ impl Session {
         let entries = wanted.options.metadata.clone();
         let annotations = metadata::Wanted { entries, max_bytes: None, depth: Depth::Zero };
         for (i, line) in lines.iter().enumerate() {
-            let Line { name, real, id, rights, attributes, uses, below } = line;
+            let Line { name, more, id, rights, uses, below, .. } = line;
+            let mut attributes = line.attributes;
+            let status = match wanted.options.status.filter(|_| *more) {
+                Some(items) => Some((items, self.status_anywhere(name, items, link).await?)),
+                None => None,
+            };
+            // It went meanwhile, or may not be read any more: LIST says so, and there is no STATUS (RFC 5819 §2).
+            if let Some((_, Reply::No { code: Some(Code::NonExistent | Code::NoPerm), .. })) = &status {
+                attributes = attributes | ListAttributes::NO_SELECT;
+            }
             let xlist = wanted.options.xlist;
-            let listing =
-                Listing { lsub: wanted.lsub, xlist, attributes: *attributes, uses: *uses, below, old_name: None };
+            let listing = Listing { lsub: wanted.lsub, xlist, attributes, uses: *uses, below, old_name: None };
             let names = link.names();
             response::list(link.out(), &listing, name, names);
-            // Of a mailbox that went meanwhile, or can not be read, nothing is said (RFC 5819 §2).
-            if let Some(items) = wanted.options.status.filter(|_| *real)
-                && let Reply::Status(info) = self.status_anywhere(name, items, link).await?
-            {
+            if let Some((items, Reply::Status(info))) = status {
                 response::status(link.out(), name, items, &info, names);
             }
-            if let Some(rights) = rights.filter(|_| wanted.options.rights) {
+            if let Some(rights) = rights.filter(|_| wanted.options.rights && *more) {
                 my_rights_line(link.out(), name, rights, names);
             }
-            if let Some(id) = id.filter(|_| !annotations.entries.is_empty()) {
+            if let Some(id) = id.filter(|_| *more && !annotations.entries.is_empty()) {
                 self.tell_metadata(Some(id), &annotations, link).await?;
             }
             if wanted.options.status.is_some() || i % BATCH == BATCH - 1 {
@@ -112,7 +119,7 @@ impl Session {
 /// The lines for LIST or LSUB.
 ///
 /// The interpretation is reference and pattern joined (RFC 3501 §6.3.8). Names that only hold others are listed with
-/// `\Noselect`, or in the extended form `\NonExistent`. LSUB shows a parent of a subscribed name when `%` stops at it (RFC 3501 §6.3.9).
+/// `\Noselect`, or in the extended form `\NonExistent`, and mailboxes that may not be read with `\Noselect`. LSUB shows a parent of a subscribed name when `%` stops at it (RFC 3501 §6.3.9).
 fn lines(known: &BTreeMap<String, Known>, wanted: &Wanted, is_extended: bool) -> Vec<Line> {
     let texts: Vec<String> = wanted.patterns.iter().map(|pattern| format!("{}{pattern}", wanted.reference)).collect();
     let patterns: Vec<Pattern<'_>> = texts.iter().map(|text| Pattern::new(text)).collect();
@@ -140,10 +147,11 @@ fn lines(known: &BTreeMap<String, Known>, wanted: &Wanted, is_extended: bool) ->
         let told = [(options.subscribed, "SUBSCRIBED"), (options.special_use, "SPECIAL-USE")];
         let below = told.into_iter().filter(|(asked, _)| *asked && has_hidden).map(|(_, word)| word).collect();
         let Known { real, id, rights, .. } = *one;
+        let more = real && is_selected(one);
         let uses = if wanted.lsub { SpecialUse::NONE } else { one.uses };
         lines.push(Line {
             name: name.clone(),
-            real,
+            more,
             id,
             rights,
             attributes: attributes(one, wanted, is_extended),
@@ -165,6 +173,7 @@ fn attributes(known: &Known, wanted: &Wanted, is_extended: bool) -> ListAttribut
     let is_told = wanted.options.tell_subscribed && known.subscribed;
     let subscribed = if is_told { ListAttributes::SUBSCRIBED } else { ListAttributes::NONE };
     let existence = match (known.real, is_extended) {
+        (true, _) if known.rights.is_some_and(|rights| !rights.contains(Rights::READ)) => ListAttributes::NO_SELECT,
         (true, _) => ListAttributes::NONE,
         (false, true) => ListAttributes::NON_EXISTENT,
         (false, false) => ListAttributes::NO_SELECT,
