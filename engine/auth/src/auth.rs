@@ -342,7 +342,7 @@ impl Local {
 
 /// Who it is and for whom he acts; `None` when a name can be nobody's.
 fn names(state: &State, who: Identity<'_>) -> Option<Names> {
-    let name = |text: &str| UserName::new(text).ok();
+    let name = |text: &str| UserName::new(text).ok().filter(|name| !name.is_reserved());
     let separator = &*state.settings.master_separator;
     if !separator.is_empty()
         && !state.masters.list().is_empty()
@@ -405,6 +405,9 @@ async fn act_for(
 
 async fn find(sources: &Sources, user: &UserName, offload: &impl Offload) -> Result<Option<Entry>, Unavailable> {
     let mut missing = Ok(None);
+    if user.is_reserved() {
+        return missing;
+    }
     for userdb in sources.userdbs() {
         match settle(userdb.find(user), offload).await {
             Ok(Some(entry)) => return Ok(Some(entry)),

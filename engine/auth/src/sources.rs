@@ -96,7 +96,7 @@ impl Sources {
     /// True when some source in memory knows the user. Sources that take their time are asked by
     /// [`Auth::find`](crate::Auth::find).
     pub fn know(&self, user: &UserName) -> bool {
-        self.userdbs().any(|userdb| matches!(userdb.find(user), Answer::Now(Ok(Some(_)))))
+        !user.is_reserved() && self.userdbs().any(|userdb| matches!(userdb.find(user), Answer::Now(Ok(Some(_)))))
     }
 
     /// What each source has answered so far, by its name.

@@ -44,6 +44,11 @@ impl UserName {
         Ok(UserName(folded.into()))
     }
 
+    /// Names that begin with `$` are the server's own: nobody logs in or has mail under one.
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with('$')
+    }
+
     /// The folded text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -82,6 +87,7 @@ mod tests {
     fn folds_and_refuses() {
         assert_eq!(UserName::new("Timo@Example.ORG").unwrap().as_str(), "timo@example.org");
         assert_eq!(UserName::new("JU\u{308}RGEN").unwrap().as_str(), "j\u{fc}rgen");
+        assert!(UserName::new("$anyone").unwrap().is_reserved() && !UserName::new("us$").unwrap().is_reserved());
         assert_eq!(UserName::new(""), Err(UserNameError::Empty));
         assert_eq!(UserName::new("a b"), Err(UserNameError::BadCharacter(' ')));
         assert_eq!(UserName::new("../x"), Err(UserNameError::BadCharacter('/')));

@@ -372,6 +372,9 @@ settings! {
         /// True: each user has a \Seen of his own in mailboxes of others, public ones too, and the owner's stays as it is; he begins with all messages unseen. False:
         /// there is one for all, as Dovecot has it without INDEXPVT.
         shared_seen_apart: bool = Kind::Bool, "true", Live;
+        /// True: LIST shows what is shared with anyone, authenticated or a group ($name), beside what is shared with the user by his name, of at most
+        /// 64 owners each. Such mailboxes can be opened in any case.
+        shared_anyone: bool = Kind::Bool, "false", Live;
         /// True: NAMESPACE does not tell of it.
         shared_hidden: bool = Kind::Bool, "false", Live;
         /// What LIST shows of it: no asks nobody for what he shares unless the client's pattern begins with the prefix.

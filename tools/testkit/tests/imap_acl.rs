@@ -11,7 +11,7 @@ fn server() -> Server {
 /// With more settings of namespaces, and a file of users, so that accounts can be ended.
 fn server_with(namespaces: &str) -> Server {
     Server::start_changed(|settings, folder| {
-        std::fs::write(folder.join("users"), "").expect("ours");
+        std::fs::write(folder.join("users"), "gerd:{PLAIN}pass::::::userdb_acl_groups=Staff,other\n").expect("ours");
         let sources = "sources = [\n{ driver = \"passwd-file\", path = \"users\" },\n";
         let settings = settings.replace("sources = [\n", sources);
         format!("{settings}[namespaces]\nshared_prefix = \"shared/\"\n{namespaces}")
@@ -441,4 +441,83 @@ fn what_is_a_guests_own_goes_with_his_account() {
     assert!(!ask(&mut ben, "LIST \"\" *").contains(mailboxes[0]));
     check(&mut anna, "SETACL Team test58 +i", "Ok");
     assert!(ask(&mut ben, "LIST \"\" *").contains(mailboxes[0]));
+}
+
+/// The names below `shared/` that LIST shows.
+fn shared(client: &mut imap::Client) -> Vec<String> {
+    let listed = ask(client, "LIST \"\" shared/%/*");
+    listed.lines().filter_map(|line| line.split_once("shared/")).map(|(_, name)| name.to_owned()).collect()
+}
+
+/// What is shared with anyone, or with a group, is listed when the settings say so.
+#[test]
+fn what_is_shared_with_all_is_listed() {
+    let mut server = server_with("shared_anyone = true\n");
+    let with_all = |owner: &str, changes: &[&str]| {
+        let mut owner = server.login(owner);
+        changes.iter().for_each(|change| check(&mut owner, change, "Ok"));
+        owner
+    };
+    // Two shards: some of these live on the guests', and some do not.
+    let share = ["CREATE Team", "CREATE Secret", "SETACL Team anyone lr"];
+    let mut owners = ["test61", "test62", "test63", "test64"].map(|owner| with_all(owner, &share));
+    check(&mut owners[0], "CREATE Room", "Ok");
+    check(&mut owners[0], "SETACL Room $Staff lr", "Ok");
+    check(&mut owners[1], "CREATE Room", "Ok");
+    check(&mut owners[1], "SETACL Room $staff lr", "Ok");
+    let (mut ben, mut gerd) = (server.login("test70"), server.login("gerd"));
+    let teams = ["test61/Team", "test62/Team", "test63/Team", "test64/Team"];
+    assert_eq!(shared(&mut ben), teams);
+    assert_eq!(shared(&mut gerd), [&["test61/Room"], &teams[..]].concat());
+    assert_eq!(shared(&mut owners[0]), teams[1..], "his own are not among them");
+    check(
+        &mut ben,
+        "LIST \"\" shared/test61/% RETURN (MYRIGHTS)",
+        "* LIST (\\HasNoChildren) \"/\" shared/test61/Team\n* MYRIGHTS shared/test61/Team lr\n",
+    );
+    drop((ben, gerd));
+    server.kill();
+    server.restart();
+    let (mut ben, mut gerd) = (server.login("test70"), server.login("gerd"));
+    assert_eq!(shared(&mut ben), teams);
+    // It goes with the right, with the mailbox, with the account; and not all is for all.
+    check(&mut server.login("test61"), "DELETEACL Team anyone", "Ok");
+    check(&mut server.login("test62"), "DELETE Team", "Ok");
+    check(&mut server.login("test63"), "SETACL Team -test70 lr", "Ok");
+    adm::good(&server, "user delete --mail --yes test64");
+    assert_eq!(shared(&mut ben), [""; 0]);
+    assert_eq!(shared(&mut gerd), ["test61/Room", "test63/Team"]);
+    // Nobody is who keeps the notes.
+    for name in ["$anyone", "$group.=53taff"] {
+        assert!(!server.imap().login(name, "pass").expect("an answer").is_ok(), "{name}");
+        assert_eq!(adm::good(&server, &format!("user list {name}")), format!("USER\n{name}\n"));
+    }
+}
+
+#[test]
+fn what_is_shared_with_all_is_for_the_settings_to_show() {
+    let server = server();
+    let mut anna = server.login("test61");
+    check(&mut anna, "SETACL INBOX anyone lr", "Ok");
+    let mut ben = server.login("test70");
+    assert_eq!(shared(&mut ben), [""; 0]);
+    check(&mut ben, "STATUS shared/test61/INBOX (MESSAGES)", "* STATUS");
+}
+
+/// LIST asks so many owners and no more.
+#[test]
+fn what_is_shared_with_all_has_an_end() {
+    let server = server_with("shared_anyone = true\n");
+    let change = |number: usize, change: &str| check(&mut server.login(&Server::user(number)), change, "Ok");
+    (101..=164).for_each(|number| change(number, "SETACL INBOX anyone lr"));
+    change(165, "SETACL INBOX anyone lr");
+    let mut ben = server.login("test99");
+    let listed = shared(&mut ben);
+    assert_eq!((listed.len(), listed.contains(&"test165/INBOX".to_owned())), (64, false), "{listed:?}");
+    // It can be opened, and takes the place of one that leaves with the next change.
+    check(&mut ben, "STATUS shared/test165/INBOX (MESSAGES)", "* STATUS");
+    change(101, "DELETEACL INBOX anyone");
+    change(165, "SETACL INBOX anyone lrs");
+    let listed = shared(&mut ben);
+    assert_eq!((listed.len(), listed.contains(&"test165/INBOX".to_owned())), (64, true), "{listed:?}");
 }

@@ -34,7 +34,7 @@ use crate::login::{self, Client, Verdict, admit_address, channel};
 use crate::metrics;
 use crate::pump::{self, KICKED, Moved, READ_BYTES, STOPPING, start_tls};
 use crate::sessions::Seat;
-pub(crate) use grantees::{forget_guest, hosts_of};
+pub(crate) use grantees::{forget_guest, hosts_of, told};
 use link::{Link, flush};
 pub use metadata::NotSet;
 pub use search::{Compare, Criterion};

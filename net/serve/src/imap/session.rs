@@ -14,7 +14,7 @@ use super::watch::Watch;
 use crate::Store;
 use crate::failure::refuse;
 use crate::host::{Host, HostSettings};
-use skein_acl::seen_column;
+use skein_acl::{list_of, seen_column};
 use skein_auth::Accepted;
 use skein_base::{IdSet, MailboxId, Rights, SpecialUse, UidValidity};
 use skein_hooks::{Call, Extensions, Outcome};
@@ -145,7 +145,7 @@ impl Session {
             }
             Request::Close => self.close(),
             Request::Create { mailbox, uses } => self.create(&mailbox, uses),
-            Request::Delete { mailbox } => self.delete(&mailbox),
+            Request::Delete { mailbox } => self.delete(&mailbox).await,
             Request::Rename { from, to } => self.rename(&from, &to).await,
             Request::Subscribe { mailbox } => self.subscribe(&mailbox),
             Request::Unsubscribe { mailbox } => self.change_tree(|account, _| account.subscribe(&mailbox, false)),
@@ -306,11 +306,17 @@ impl Session {
         self.change_tree(|account, _| account.subscribe(mailbox, true))
     }
 
-    fn delete(&self, mailbox: &str) -> Reply {
-        match self.needs_named(mailbox, Rights::DELETE_MAILBOX) {
-            Ok(()) => self.change_tree(|account, _| account.delete(mailbox)),
-            Err(error) => refuse(&error),
+    async fn delete(&self, mailbox: &str) -> Reply {
+        if let Err(error) = self.needs_named(mailbox, Rights::DELETE_MAILBOX) {
+            return refuse(&error);
         }
+        let listed = |account: &Account| Some(list_of(account, account.find(mailbox)?.id).grantees().next().is_some());
+        let is_shared = self.account.read(listed).unwrap_or_default();
+        let reply = self.change_tree(|account, _| account.delete(mailbox));
+        if is_shared && reply == Reply::Done {
+            self.tell_grantees().await;
+        }
+        reply
     }
 
     async fn rename(&self, from: &str, to: &str) -> Reply {

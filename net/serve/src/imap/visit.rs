@@ -297,11 +297,8 @@ impl Session {
         let Some(visits) = &self.visits else { return Vec::new() };
         let mut owners: Vec<UserName> = Vec::new();
         if visits.spaces.shared.as_ref().is_some_and(&wanted) {
-            owners = self.account.read(|account| {
-                let noted = account.metadata(None).into_iter().flat_map(|metadata| metadata.keys());
-                noted.filter_map(|name| UserName::new(name.strip_prefix(SHARED_BY)?).ok()).collect()
-            });
-            owners.retain(|owner| !visits.is_public(owner));
+            let sharers = self.sharers(&visits.me.groups).await.into_iter();
+            owners = sharers.filter(|owner| !visits.is_public(owner) && *owner != visits.me.user).collect();
         }
         if let Some((space, owner)) = &visits.spaces.public
             && wanted(space)

@@ -1,7 +1,7 @@
 //! The end of an account.
 
 use crate::host::Host;
-use crate::imap::{forget_guest, hosts_of};
+use crate::imap::{forget_guest, hosts_of, told};
 use skein_base::{AccountId, Class, UserName};
 use skein_store::{Refused, StoreError};
 
@@ -14,7 +14,7 @@ impl Host {
     pub async fn end_account(&self, id: AccountId) -> Result<(), StoreError> {
         let account = self.store().open_known(id).await?;
         let user = account.user().clone();
-        let mut hosts = account.read(hosts_of);
+        let (mut hosts, told) = account.read(|account| (hosts_of(account), told(account)));
         hosts.extend(UserName::new(&self.settings().config.namespaces.public_owner).ok());
         // Before it: when this is cut short the account is still there, to be ended again. And after: his sessions went on until then.
         self.forget_guest(&user, &hosts).await?;
@@ -22,6 +22,7 @@ impl Host {
         // While it waits for checkpoints of the account, this must not hold one back.
         drop(account);
         finish.await?;
+        self.share_nothing(&user, &told).await;
         self.forget_guest(&user, &hosts).await
     }
 
