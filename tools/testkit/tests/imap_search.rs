@@ -1,37 +1,14 @@
 //! What extensions add to SEARCH, FETCH, STATUS and CREATE, against the running server.
 
 use skein_testkit::Server;
-use skein_testkit::imap::{Client, Reply, Status, Value};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-/// INTERNALDATE so many seconds ago, as a client writes it.
-fn ago(seconds: u64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs() - seconds;
-    let (days, clock) = (now / 86_400, now % 86_400);
-    // Civil from days (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-    let z = days as i64 + 719_468;
-    let era = z / 146_097;
-    let of_era = z - era * 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let (day, month) =
-        (day_of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let names = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
-    format!("{day:02}-{}-{year} {hour:02}:{minute:02}:{second:02} +0000", names[month as usize - 1])
-}
+use skein_testkit::imap::{Client, Reply, Status, Value, ago};
 
 /// Seven messages, the n-th of them so many hours old and of some ten times n bytes; the third is deleted, the fifth flagged.
 fn client(server: &Server) -> Client {
     let mut client = server.login(&Server::user(1));
     for n in 1..=7u64 {
         let mail = format!("Subject: {n}\r\n\r\n{}\r\n", "x".repeat(10 * n as usize));
-        let tag = client.send(&format!("APPEND INBOX () \"{}\" {{{}}}", ago(n * 3600), mail.len())).expect("APPEND");
-        client.read_response().expect("a go-ahead");
-        client.write(format!("{mail}\r\n").as_bytes()).expect("a write");
-        client.finish(&tag).expect("APPEND").expect_ok();
+        client.append_aged("INBOX", n * 3600, mail.as_bytes()).expect("APPEND").expect_ok();
     }
     client.command("SELECT INBOX").expect("SELECT").expect_ok();
     client.command("STORE 3 +FLAGS.SILENT (\\Deleted)").expect("STORE").expect_ok();

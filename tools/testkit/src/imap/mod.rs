@@ -1,5 +1,6 @@
 //! A small blocking IMAP client for tests: strict about what it reads, free about what it sends.
 
+mod ago;
 mod reply;
 mod tls;
 mod told;
@@ -9,6 +10,7 @@ mod wire;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
+pub use ago::ago;
 pub use reply::{Fetched, Reply, Status, copied_pairs, expand_set};
 pub use told::{ask, ask_lines, check, check_lines};
 pub use value::Value;
@@ -150,6 +152,17 @@ impl Client {
         all.extend_from_slice(mail);
         all.extend_from_slice(b"\r\n");
         self.write(&all)?;
+        self.finish(&tag)
+    }
+
+    /// Appends `mail` as one that came so many seconds ago.
+    ///
+    /// # Errors
+    /// The connection's.
+    pub fn append_aged(&mut self, mailbox: &str, seconds: u64, mail: &[u8]) -> io::Result<Reply> {
+        let tag = self.next_tag();
+        let begin = format!("{tag} APPEND {mailbox} () \"{}\" {{{}+}}\r\n", ago(seconds), mail.len());
+        self.write(&[begin.as_bytes(), mail, b"\r\n"].concat())?;
         self.finish(&tag)
     }
 
