@@ -138,7 +138,7 @@ impl World {
             let changed: Vec<_> = mailbox.rows().changed_since(since).collect();
             let found = changed.iter().filter(|row| row.flags.contains(WANTED)).map(|row| row.uid.0).collect();
             let among = changed.iter().map(|row| row.uid.0).collect();
-            Found { source, modseq: mailbox.modseq(), among, found }
+            Found { source, modseq: mailbox.modseq(), among, aged: IdSet::new(), found }
         };
         due.into_iter().map(look).collect()
     }
@@ -339,6 +339,43 @@ fn a_message_that_is_wanted_again_before_it_left_stays() {
     world.run(&Step::Store { source: 0, nth: 0, add: true, flags: WANTED.0 });
     world.look();
     assert_eq!(world.nth(world.id, 0), Some(Uid(2)));
+}
+
+/// What time alone takes out of it leaves at once; what a flag has taken out waits for who lets it leave, whatever the time.
+#[test]
+fn what_is_too_old_leaves_at_once() {
+    let mut world = World::new();
+    for _ in 0..2 {
+        world.run(&Step::Append { source: 0, flagged: true, age: 0 });
+    }
+    world.look();
+    let id = world.id;
+    assert_eq!((world.account.derived_turns(id), world.account.pass_time(id, NOW + 100)), (None, None));
+    // Two have looked, and the earlier moment counts.
+    world.account.note_time(id, NOW, Some(NOW + 10));
+    world.account.note_time(id, NOW + 1, Some(NOW + 20));
+    assert_eq!(world.account.pass_time(id, NOW + 9), None);
+    world.run(&Step::Store { source: 0, nth: 1, add: false, flags: WANTED.0 });
+    world.look();
+    assert!(!world.account.is_derived_behind(id));
+    assert_eq!(world.account.pass_time(id, NOW + 10), Some(NOW));
+    // Who comes meanwhile is not to pass it again, and every source is to be looked at.
+    assert_eq!((world.account.pass_time(id, NOW + 10), world.account.is_derived_behind(id)), (None, true));
+    let mut found = world.search();
+    let all: IdSet = [1, 2].into_iter().collect();
+    let inbox = found.iter_mut().find(|found| found.source == MailboxId::INBOX).unwrap();
+    assert_eq!(inbox.among, IdSet::new(), "nothing has changed in it");
+    (inbox.among, inbox.aged) = (all.clone(), all);
+    world.account.take_found(id, &found).unwrap();
+    let left = |world: &World| -> Vec<u32> {
+        world.account.mailbox(id).unwrap().rows().from_rank(0).map(|row| row.uid.0).collect()
+    };
+    assert_eq!(left(&world), [2]);
+    world.run(&Step::Leave);
+    assert_eq!(left(&world), [0_u32; 0]);
+    // It was not to be brought to its end: the next one begins where this one did.
+    world.account.note_time(id, NOW, Some(NOW));
+    assert_eq!(world.account.pass_time(id, NOW + 11), Some(NOW));
 }
 
 #[test]

@@ -151,6 +151,44 @@ fn messages_that_arrive_in_a_result_are_fetched() {
     assert!(!flags.contains("\\Seen"), "{flags:?}");
 }
 
+/// A message gets too old for one result and old enough for another, and nothing else happens: that is told while idling, and to who asks.
+#[test]
+fn time_alone_brings_into_results_and_takes_out_of_them() {
+    let server = Server::start();
+    let results = |client: &mut Client| -> Vec<String> {
+        client.command("SELECT INBOX").expect("SELECT").expect_ok();
+        let mut keep = |key: &str| {
+            let command = format!("UID SEARCH RETURN (UPDATE ALL) {key} 3600");
+            told(&client.command(&command).expect("SEARCH").expect_ok()).join(" ")
+        };
+        vec![keep("YOUNGER"), keep("OLDER")]
+    };
+    // However slowly all is set up, it is done in time for one of these.
+    for (n, seconds) in [2, 4, 8, 16, 32].into_iter().enumerate() {
+        let user = Server::user(n + 1);
+        let (mut idles, mut asks) = (server.login(&user), server.login(&user));
+        asks.append_aged("INBOX", 3600 - seconds, b"Subject: of late\r\n\r\n").expect("APPEND").expect_ok();
+        if [&mut idles, &mut asks].map(results) != [[") UID ALL 1", ") UID"], [") UID ALL 1", ") UID"]] {
+            continue;
+        }
+        let tag = idles.send("IDLE").expect("IDLE");
+        let mut pushed = Vec::new();
+        while pushed.len() < 2 {
+            let line = String::from_utf8_lossy(&idles.read_response().expect("a line")).into_owned();
+            pushed.extend(line.starts_with("* ESEARCH").then(|| line.rsplit_once(") ").expect("a tag").1.to_owned()));
+        }
+        idles.done(&tag).expect("DONE").expect_ok();
+        pushed.sort();
+        let mut asked = told(&asks.command("NOOP").expect("NOOP").expect_ok());
+        asked.sort();
+        assert_eq!(pushed, ["UID ADDTO (0 1)", "UID REMOVEFROM (0 1)"]);
+        assert_eq!(asked, [") UID ADDTO (0 1)", ") UID REMOVEFROM (0 1)"]);
+        assert_eq!(told(&asks.command("NOOP").expect("NOOP").expect_ok()), [""; 0]);
+        return;
+    }
+    panic!("half a minute is not enough to set it up");
+}
+
 #[test]
 fn so_many_results_are_kept_up() {
     let server = Server::start();

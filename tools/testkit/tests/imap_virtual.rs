@@ -202,6 +202,45 @@ fn messages_are_read_and_changed_through_them() {
     check(&mut two, "EXPUNGE", &["No [READ-ONLY]"]);
 }
 
+/// A message gets too old for one mailbox and old enough for another, and nothing else happens.
+#[test]
+fn time_alone_brings_in_and_takes_out() {
+    let settings = "[virtual_mailbox.Young]\nquery = 'YOUNGER 3600'\n[virtual_mailbox.Old]\nquery = 'OLDER 3600'\n";
+    let server = Server::start_changed(|text, _| format!("{text}{settings}"));
+    // However slowly all is set up, it is done in time for one of these.
+    for (n, seconds) in [2, 4, 8, 16, 32].into_iter().enumerate() {
+        let user = Server::user(n + 1);
+        let select = |name: &str| {
+            let mut client = server.login(&user);
+            run(&mut client, &format!("SELECT Virtual/{name}"));
+            let count = ask(&mut client, "SEARCH ALL");
+            (client, count)
+        };
+        select("Young").0.append_aged("INBOX", 3600 - seconds, b"Subject: x\r\n\r\n").expect("APPEND").expect_ok();
+        let [young, old] = ["Young", "Old"].map(|name| [select(name), select(name)]);
+        let is_young =
+            young.iter().all(|(_, found)| found[0] == "SEARCH 1") && old.iter().all(|(_, found)| found[0] == "SEARCH");
+        if !is_young {
+            continue;
+        }
+        let ([(mut young, _), (mut young_asked, _)], [(mut old, _), (mut old_asked, _)]) = (young, old);
+        let tags = [&mut young, &mut old].map(|client| client.send("IDLE").expect("IDLE"));
+        let until = |client: &mut Client, wanted: &str| {
+            while client.read_response().expect(wanted).trim_ascii_end() != wanted.as_bytes() {}
+        };
+        until(&mut young, "* 1 EXPUNGE");
+        until(&mut old, "* 1 EXISTS");
+        young.done(&tags[0]).expect("DONE").expect_ok();
+        old.done(&tags[1]).expect("DONE").expect_ok();
+        check(&mut young_asked, "NOOP", &["1 EXPUNGE", "Ok"]);
+        check(&mut old_asked, "NOOP", &["1 EXISTS", "0 RECENT", "Ok"]);
+        check(&mut old_asked, "NOOP", &["Ok"]);
+        check(&mut young, "STATUS Virtual/Young (MESSAGES)", &["STATUS Virtual/Young (MESSAGES 0)", "Ok"]);
+        return;
+    }
+    panic!("half a minute is not enough to set it up");
+}
+
 #[test]
 fn what_comes_and_what_is_looked_for_no_more_is_told() {
     let mut server = server();

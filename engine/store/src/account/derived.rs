@@ -33,6 +33,8 @@ pub struct Found {
     pub modseq: ModSeq,
     /// Messages that were looked at.
     pub among: IdSet,
+    /// Those of them that were only because time has gone by.
+    pub aged: IdSet,
     /// Those of them that belong here.
     pub found: IdSet,
 }
@@ -60,6 +62,10 @@ struct Derived {
     behind: BTreeSet<MailboxId>,
     /// Mailboxes have come, gone or taken other names since.
     tree_changed: bool,
+    /// No message was looked at before this time, Unix seconds, that is not due for it.
+    as_of: i64,
+    /// When time alone next changes what belongs here, at the earliest.
+    turns: Option<i64>,
 }
 
 impl Derived {
@@ -73,6 +79,8 @@ impl Derived {
             looked: BTreeMap::new(),
             behind: BTreeSet::new(),
             tree_changed: true,
+            as_of: i64::MAX,
+            turns: None,
         }
     }
 
@@ -251,23 +259,38 @@ impl Account {
         self.derived.all.get(&id).map_or_else(Vec::new, |derived| derived.uids.keys().copied().collect())
     }
 
-    /// Everything is to be looked at again.
-    pub fn derive_anew(&mut self, id: MailboxId) {
+    /// When time alone next changes what belongs to it, at the earliest; Unix seconds.
+    pub fn derived_turns(&self, id: MailboxId) -> Option<i64> {
+        self.derived.all.get(&id)?.turns
+    }
+
+    /// Time has gone by up to `now`: since when, if that alone may have changed what belongs to it. Then every source is due, and whoever looks notes the
+    /// time ([`Account::note_time`]).
+    pub fn pass_time(&mut self, id: MailboxId, now: i64) -> Option<i64> {
+        let derived = self.derived.all.get_mut(&id)?;
+        derived.turns.take_if(|turns| *turns <= now)?;
+        derived.behind.extend(derived.looked.keys());
+        Some(std::mem::replace(&mut derived.as_of, now))
+    }
+
+    /// What was looked at is as at this time, and until `turns` time alone changes nothing of it. Others may have looked meanwhile.
+    pub fn note_time(&mut self, id: MailboxId, now: i64, turns: Option<i64>) {
         if let Some(derived) = self.derived.all.get_mut(&id) {
-            derived.looked.clear();
-            derived.tree_changed = true;
+            derived.as_of = derived.as_of.min(now);
+            derived.turns = derived.turns.into_iter().chain(turns).min();
         }
     }
 
-    /// Takes what was found: what belongs to it comes in, by age, and what belongs to it no more is leaving.
+    /// Takes what was found: what belongs to it comes in, by age, and what belongs to it no more is leaving. What time alone has taken out of it
+    /// leaves at once.
     ///
     /// # Errors
     /// There is no room for all of it: then nothing comes in, and everything is to be looked at again, though not before something happens or
     /// somebody asks.
     pub fn take_found(&mut self, id: MailboxId, all: &[Found]) -> Result<(), TooMany> {
         let Some(mut derived) = self.derived.all.remove(&id) else { return Ok(()) };
-        let (mut new, mut stays) = (Vec::new(), Vec::new());
-        for Found { source, modseq, among, found } in all {
+        let (mut new, mut stays, mut goes) = (Vec::new(), Vec::new(), Vec::new());
+        for Found { source, modseq, among, aged, found } in all {
             // It has gone, or been unloaded: whatever happened in it is still to be looked at.
             let Some(mailbox) = self.mailbox(*source) else { continue };
             // What has changed since is another look's to decide.
@@ -275,6 +298,9 @@ impl Account {
                 let known = derived.uids.get(source).and_then(|known| known.get(&row.uid)).copied();
                 match (known, found.contains(row.uid.0)) {
                     (Some(uid), true) => stays.push(uid.0),
+                    (Some(uid), false) if aged.contains(row.uid.0) && !derived.leaving.contains(uid.0) => {
+                        goes.push(uid.0)
+                    }
                     (Some(uid), false) => derived.leaving.insert(uid.0),
                     (None, true) => {
                         let message = message(mailbox, row, mailbox.fixed(row).save_date);
@@ -291,6 +317,8 @@ impl Account {
         }
         stays.sort_unstable();
         derived.leaving = derived.leaving.difference(&stays.into_iter().collect());
+        goes.sort_unstable();
+        derived.take_out(&goes.into_iter().collect());
         new.sort_by_key(|(source, uid, message)| (message.internal_date, *source, *uid));
         let fits = derived.places.len() + new.len() <= DERIVED_MESSAGES_MAX
             && u32::MAX - derived.mailbox.uid_next().0 > new.len() as u32;

@@ -839,17 +839,6 @@ impl SearchKey {
     pub fn standing(text: &str) -> Result<SearchKey, &'static str> {
         super::parse::standing(text)
     }
-
-    /// It may hold at one time and not at another, though nothing has changed.
-    pub fn depends_on_time(&self) -> bool {
-        match self {
-            SearchKey::Older(_) | SearchKey::Younger(_) => true,
-            SearchKey::Not(key) => key.depends_on_time(),
-            SearchKey::Or(a, b) => a.depends_on_time() || b.depends_on_time(),
-            SearchKey::And(keys) => keys.iter().any(SearchKey::depends_on_time),
-            _ => false,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl Session {
         let expunges = idling || told.immediate;
         let of_selected =
             self.selected.as_ref().is_some_and(|s| self.look(s.mailbox, |m| m.has_news(s.view, expunges)));
-        told.messages && (of_selected || self.is_shown_behind()) || self.has_events()
+        told.messages && (of_selected || self.is_shown_behind() || self.is_context_due()) || self.has_events()
     }
 
     /// Tells what is new, between commands or while the client idles.

@@ -19,6 +19,7 @@ use skein_auth::Accepted;
 use skein_base::{IdSet, MailboxId, Rights, SpecialUse, UidValidity};
 use skein_hooks::{Call, Extensions, Outcome};
 use skein_proto::imap::{Argument, Code, NotifySet, Reply, Request, response};
+use skein_runtime::sleep;
 use skein_store::account::Account;
 use skein_store::mailbox::ViewId;
 use skein_store::op::Op;
@@ -26,6 +27,7 @@ use skein_store::{AccountError, AccountHandle, Actor, StoreError};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The mailbox a session has open.
 pub(crate) struct Selected {
@@ -249,8 +251,20 @@ impl Session {
             return self.news_elsewhere().await;
         }
         while !self.has_news(idling) {
-            self.account.changed().notified().await;
+            let change = self.account.changed().notified();
+            match self.time_turns().filter(|_| self.told().messages) {
+                None => change.await,
+                Some(turns) => {
+                    let left = Duration::from_secs(u64::try_from(turns - self.store.now()).unwrap_or(0));
+                    futures_lite::future::or(change, sleep(left)).await;
+                }
+            }
         }
+    }
+
+    /// When time alone next makes something another that is to be told, at the earliest; Unix seconds.
+    fn time_turns(&self) -> Option<i64> {
+        self.contexts_turn().into_iter().chain(self.shown_turns()).min()
     }
 
     /// Tells what has changed in the selected mailbox, and in the results that are kept up.

@@ -6,7 +6,7 @@
 //! APPEND to it, CREATE ..      refused here
 //! ```
 //! Messages that are looked for no more stay, as with Dovecot, until it is opened anew or an EXPUNGE is said in it: a client that marks what it
-//! reads among the unseen would have it taken away under its hands.
+//! reads among the unseen would have it taken away under its hands. What only time has made too old, or old enough, comes and goes at once.
 
 use super::select::{describe, status_of};
 use super::session::{Selected, Session};
@@ -16,7 +16,7 @@ use skein_base::{Class, IdSet, MailboxId, Rights, UidValidity};
 use skein_config::VirtualMailbox;
 use skein_proto::imap::response::Names;
 use skein_proto::imap::{Argument, Code, Mode, Reply, Request, SearchKey, SelectedInfo, StatusInfo, StatusItems};
-use skein_store::account::DERIVED_MESSAGES_MAX;
+use skein_store::account::{Account, DERIVED_MESSAGES_MAX};
 use skein_store::{AccountError, Actor, Refused, StoreError};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -93,7 +93,7 @@ impl Session {
         mode: Mode,
     ) -> Result<SelectedInfo, StoreError> {
         let mailbox = self.derived(&definition)?;
-        self.bring_up_to_date(mailbox, &definition).await?;
+        self.look_again(mailbox, &definition).await?;
         let read_only = mode == Mode::ReadOnly;
         let view = self.account.with_mut(|account| {
             account.let_leave(mailbox, &everything());
@@ -124,7 +124,7 @@ impl Session {
         items: StatusItems,
     ) -> Result<StatusInfo, StoreError> {
         let mailbox = self.derived(definition)?;
-        self.bring_up_to_date(mailbox, definition).await?;
+        self.look_again(mailbox, definition).await?;
         self.account.with_mut(|account| {
             if account.mailbox(mailbox).is_some_and(|m| m.view_count() == 0) {
                 account.let_leave(mailbox, &everything());
@@ -136,9 +136,21 @@ impl Session {
     /// Whether something has happened that may change what the selected mailbox shows.
     pub(super) fn is_shown_behind(&self) -> bool {
         self.selected.as_ref().is_some_and(|selected| {
-            selected.shown.as_ref().is_some_and(|shown| !shown.is_stuck)
-                && self.account.read(|account| account.is_derived_behind(selected.mailbox))
+            selected.shown.as_ref().is_some_and(|shown| !shown.is_stuck) && self.is_derived_due(selected.mailbox)
         })
+    }
+
+    /// When time alone next changes what the selected mailbox shows, at the earliest; Unix seconds.
+    pub(super) fn shown_turns(&self) -> Option<i64> {
+        let selected = self.selected.as_ref()?;
+        selected.shown.as_ref().filter(|shown| !shown.is_stuck)?;
+        self.account.read(|account| account.derived_turns(selected.mailbox))
+    }
+
+    fn is_derived_due(&self, mailbox: MailboxId) -> bool {
+        let has_turned =
+            |account: &Account| account.derived_turns(mailbox).is_some_and(|turns| turns <= self.store.now());
+        self.account.read(|account| account.is_derived_behind(mailbox) || has_turned(account))
     }
 
     /// Brings the selected mailbox up to date, when it is a virtual one.
@@ -148,7 +160,7 @@ impl Session {
         else {
             return;
         };
-        if !self.account.read(|account| account.is_derived_behind(mailbox)) {
+        if !self.is_derived_due(mailbox) {
             return;
         }
         let definition = shown.definition.clone();
@@ -192,15 +204,23 @@ impl Session {
         }))
     }
 
-    /// Brings it up to date; time passes too, for what depends on that.
-    async fn bring_up_to_date(&self, mailbox: MailboxId, definition: &VirtualMailbox) -> Result<(), StoreError> {
-        if SearchKey::standing(&definition.query).is_ok_and(|key| key.depends_on_time()) {
-            self.account.with_mut(|account| account.derive_anew(mailbox));
+    /// Brings it up to date.
+    async fn look_again(&self, mailbox: MailboxId, definition: &VirtualMailbox) -> Result<(), StoreError> {
+        let as_of = self.account.with_mut(|account| account.pass_time(mailbox, self.store.now()));
+        let looked = self.look_since(mailbox, definition, as_of).await;
+        // Whoever comes next has it to do.
+        if let (Err(_), Some(as_of)) = (&looked, as_of) {
+            self.account.with_mut(|account| account.note_time(mailbox, as_of, Some(as_of)));
         }
-        self.look_again(mailbox, definition).await
+        looked
     }
 
-    async fn look_again(&self, mailbox: MailboxId, definition: &VirtualMailbox) -> Result<(), StoreError> {
+    async fn look_since(
+        &self,
+        mailbox: MailboxId,
+        definition: &VirtualMailbox,
+        mut as_of: Option<i64>,
+    ) -> Result<(), StoreError> {
         // The settings were checked.
         let key = SearchKey::standing(&definition.query).map_err(|_| AccountError::NoSuchMailbox)?;
         for _ in 0..LOOKS_MAX {
@@ -215,8 +235,12 @@ impl Session {
             if due.is_empty() {
                 return Ok(());
             }
-            let looked = Box::pin(self.look_through(&key, due)).await?;
-            let taken = self.account.with_mut(|account| account.take_found(mailbox, &looked.found));
+            let now = self.store.now();
+            let looked = Box::pin(self.look_through(&key, due, as_of.take())).await?;
+            let taken = self.account.with_mut(|account| {
+                account.note_time(mailbox, now, looked.turns);
+                account.take_found(mailbox, &looked.found)
+            });
             self.account.changed().notify_all();
             if taken.is_err() {
                 let text = format!("It would show more than {DERIVED_MESSAGES_MAX} messages");

@@ -167,7 +167,8 @@ fn a_derived_mailbox_knows_where_bodies_went() {
         let due = account.derive_from(id, &[MailboxId::INBOX].into());
         let inbox = account.mailbox(MailboxId::INBOX).unwrap();
         let all = IdSet::range(1, 2);
-        let found = Found { source: due[0].0, modseq: inbox.modseq(), among: all.clone(), found: all };
+        let found =
+            Found { source: due[0].0, modseq: inbox.modseq(), among: all.clone(), aged: IdSet::new(), found: all };
         account.take_found(id, &[found]).unwrap();
         (id, account.mailbox_mut(id).unwrap().open_view(false))
     });

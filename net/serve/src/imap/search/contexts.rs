@@ -1,6 +1,7 @@
 //! Results that are kept up (RFC 5267 §4.3): what comes to them and what goes is told with the news that it comes of.
 //!
-//! Only messages that have changed since the last time are looked at again. What is expunged is told before the EXPUNGE, whose
+//! Only messages that have changed since the last time are looked at again, and those that time alone has made older, or less young, than what
+//! is looked for. What is expunged is told before the EXPUNGE, whose
 //! numbers are then still right.
 
 use super::returns::set_of;
@@ -25,6 +26,8 @@ pub(in crate::imap) struct Draft {
     test: Test,
     checked: ModSeq,
     newest: u32,
+    as_of: i64,
+    turns: Option<i64>,
 }
 
 /// One result that is kept up.
@@ -37,6 +40,10 @@ pub(crate) struct Context {
     checked: ModSeq,
     /// The highest UID it knows of.
     newest: u32,
+    /// The time that it was looked for at, Unix seconds.
+    as_of: i64,
+    /// When time alone next makes something another, at the earliest.
+    turns: Option<i64>,
     /// What is told of messages that arrive.
     fetch: Option<FetchItems>,
 }
@@ -59,9 +66,15 @@ impl Session {
         if selected.contexts.iter().any(|context| context.tag == returns.tag) {
             return Err(Reply::bad("The tag is in use for UPDATE"));
         }
-        let known = Known { now: self.store.now(), saved: &selected.saved, grows: true };
+        let as_of = self.store.now();
+        let known = Known { now: as_of, saved: &selected.saved, grows: true };
+        let test = self.look(selected.mailbox, |m| resolve(key.clone(), (m, selected.view), &known));
+        // When that is, is found out at the first look.
+        let turns = test.depends_on_time().then_some(as_of);
         Ok(Some(self.look(selected.mailbox, |m| Draft {
-            test: resolve(key.clone(), (m, selected.view), &known),
+            test,
+            as_of,
+            turns,
             checked: checked(m, selected.view),
             newest: m.last_visible(selected.view).map_or(0, |uid| uid.0),
         })))
@@ -95,9 +108,9 @@ impl Session {
         if !members.fits() {
             return response::no_update(out, &returns.tag, "The result is too large");
         }
-        let Draft { test, checked, newest } = draft;
+        let Draft { test, checked, newest, as_of, turns } = draft;
         let fetch = returns.update.and_then(|update| update.fetch);
-        let context = Context { tag: returns.tag, uid, test, members, checked, newest, fetch };
+        let context = Context { tag: returns.tag, uid, test, members, checked, newest, as_of, turns, fetch };
         if let Some(selected) = &mut self.selected {
             selected.contexts.push(context);
         }
@@ -163,15 +176,27 @@ impl Session {
         context: &mut Context,
         link: &mut Link<'_>,
     ) -> io::Result<()> {
-        let changed: IdSet = self.look(mailbox, |m| {
+        let (changed, known) = self.look(mailbox, |m| {
             let last = m.last_visible(view).map_or(0, |uid| uid.0);
             let since = std::mem::replace(&mut context.checked, checked(m, view));
-            if since < context.checked {
-                context.test.refresh(m);
-            }
-            let changed = m.changed_apart(self.seen_by.as_deref(), since);
-            changed.intersection(&IdSet::range(0, last))
+            let (changed, known) = (m.changed_apart(self.seen_by.as_deref(), since), IdSet::range(0, last));
+            (changed.intersection(&known), known)
         });
+        let now = self.store.now();
+        let changed = match context.turns.filter(|turns| *turns <= now) {
+            Some(_) => {
+                let (aged, turns) = self.aged((mailbox, view), &context.test, &known, context.as_of..now).await;
+                context.turns = turns;
+                changed.union(&aged)
+            }
+            None => {
+                let (_, turns) = self.aged((mailbox, view), &context.test, &changed, now..now).await;
+                context.turns = context.turns.into_iter().chain(turns).min();
+                changed
+            }
+        };
+        context.as_of = now;
+        self.look(mailbox, |m| context.test.refresh(m, now));
         if changed.is_empty() {
             return Ok(());
         }
@@ -187,6 +212,16 @@ impl Session {
         }
         self.look(mailbox, |m| context.tell(m, view, removed, added, link.out()));
         link.drain_if_full(self).await
+    }
+
+    /// Time alone may have changed a result that is kept up.
+    pub(in crate::imap) fn is_context_due(&self) -> bool {
+        self.contexts_turn().is_some_and(|turns| turns <= self.store.now())
+    }
+
+    /// When time alone next changes one, at the earliest.
+    pub(in crate::imap) fn contexts_turn(&self) -> Option<i64> {
+        self.selected.as_ref()?.contexts.iter().filter_map(|context| context.turns).min()
     }
 
     /// Puts messages into a result, each at its place.

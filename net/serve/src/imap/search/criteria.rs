@@ -20,11 +20,19 @@ pub(in crate::imap) enum Test {
     SentDay(Compare, i64),
     Size(Compare, u64),
     ModSeq(ModSeq),
+    /// OLDER and YOUNGER (RFC 5032): seconds, and what time it is.
+    Within(Within, u32, i64),
     Received(Compare, i64),
     Saved(Compare, i64),
     Guid(Guid),
-    Header { name: String, needle: Needle },
-    Text { needle: Needle, headers: bool },
+    Header {
+        name: String,
+        needle: Needle,
+    },
+    Text {
+        needle: Needle,
+        headers: bool,
+    },
     Not(Box<Test>),
     Or(Box<Test>, Box<Test>),
     And(Vec<Test>),
@@ -41,6 +49,13 @@ pub enum Compare {
     NotBelow,
     /// `>`
     Above,
+}
+
+/// On which side of an age; at the very second both hold (RFC 5032 §3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::imap) enum Within {
+    Older,
+    Younger,
 }
 
 /// What an operator looks for: all that IMAP's SEARCH knows, and what only the columns tell.
@@ -70,6 +85,21 @@ impl Compare {
             Compare::NotBelow => value >= bound,
             Compare::Above => value > bound,
         }
+    }
+}
+
+impl Within {
+    fn holds(self, internal_date: i64, seconds: u32, now: i64) -> bool {
+        let bound = now - i64::from(seconds);
+        match self {
+            Within::Older => internal_date <= bound,
+            Within::Younger => internal_date >= bound,
+        }
+    }
+
+    /// The first moment at which it is not as before: that of getting older, or of being young no more.
+    fn turns(self, internal_date: i64, seconds: u32) -> i64 {
+        internal_date + i64::from(seconds) + i64::from(self == Within::Younger)
     }
 }
 
@@ -151,17 +181,39 @@ impl Test {
         }
     }
 
-    /// Looks names up again that the mailbox may have learnt meanwhile.
-    pub fn refresh(&mut self, m: &Mailbox) {
+    /// Looks names up again that the mailbox may have learnt meanwhile, and takes the time.
+    pub fn refresh(&mut self, m: &Mailbox, now: i64) {
         match self {
             Test::Keyword(name, mask) => *mask = m.mask(std::slice::from_ref(name)),
-            Test::Not(test) => test.refresh(m),
+            Test::Within(_, _, time) => *time = now,
+            Test::Not(test) => test.refresh(m, now),
             Test::Or(a, b) => {
-                a.refresh(m);
-                b.refresh(m);
+                a.refresh(m, now);
+                b.refresh(m, now);
             }
-            Test::And(tests) => tests.iter_mut().for_each(|test| test.refresh(m)),
+            Test::And(tests) => tests.iter_mut().for_each(|test| test.refresh(m, now)),
             _ => {}
+        }
+    }
+
+    /// It may answer otherwise though nothing has changed but the time.
+    pub fn depends_on_time(&self) -> bool {
+        self.turns_after(i64::MIN, 0).is_some()
+    }
+
+    /// The first moment after `time` (Unix seconds) at which the answer for a message of this internal date may be another, though nothing has
+    /// changed but the time.
+    pub fn turns_after(&self, time: i64, internal_date: i64) -> Option<i64> {
+        match self {
+            Test::Within(within, seconds, _) => {
+                Some(within.turns(internal_date, *seconds)).filter(|moment| *moment > time)
+            }
+            Test::Not(test) => test.turns_after(time, internal_date),
+            Test::Or(a, b) => {
+                a.turns_after(time, internal_date).into_iter().chain(b.turns_after(time, internal_date)).min()
+            }
+            Test::And(tests) => tests.iter().filter_map(|test| test.turns_after(time, internal_date)).min(),
+            _ => None,
         }
     }
 
@@ -178,6 +230,7 @@ impl Test {
             Test::SavedDay(compare, day) => compare.holds(c.save_date.div_euclid(DAY_SECONDS), *day),
             Test::Size(compare, bytes) => compare.holds(u64::from(c.size), *bytes),
             Test::ModSeq(least) => c.modseq >= *least,
+            Test::Within(within, seconds, now) => within.holds(c.internal_date, *seconds, *now),
             Test::Received(compare, time) => compare.holds(c.internal_date, *time),
             Test::Saved(compare, time) => compare.holds(c.save_date, *time),
             Test::Guid(guid) => c.guid == *guid,
@@ -281,9 +334,8 @@ pub(super) fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Kno
         SearchKey::SavedBefore(d) => Test::SavedDay(Compare::Below, day(d)),
         SearchKey::SavedOn(d) => Test::SavedDay(Compare::Same, day(d)),
         SearchKey::SavedSince(d) => Test::SavedDay(Compare::NotBelow, day(d)),
-        // At the very second both hold (RFC 5032 §3).
-        SearchKey::Older(seconds) => Test::Received(Compare::Below, known.now - i64::from(seconds) + 1),
-        SearchKey::Younger(seconds) => Test::Received(Compare::NotBelow, known.now - i64::from(seconds)),
+        SearchKey::Older(seconds) => Test::Within(Within::Older, seconds, known.now),
+        SearchKey::Younger(seconds) => Test::Within(Within::Younger, seconds, known.now),
         SearchKey::EmailId(id) => guid_of(&id).map_or(Test::Always(false), Test::Guid),
         SearchKey::ThreadId(_) => Test::Always(false),
         SearchKey::Larger(bytes) => Test::Size(Compare::Above, bytes),
@@ -295,5 +347,55 @@ pub(super) fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Kno
         SearchKey::Not(key) => Test::Not(inner(key)),
         SearchKey::Or(a, b) => Test::Or(inner(a), inner(b)),
         SearchKey::And(keys) => Test::And(keys.into_iter().map(|key| resolve(key, (m, view), known)).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns(internal_date: i64, flags: Flags) -> Columns {
+        let (keywords, modseq, guid) = (KeywordMask(0), ModSeq(1), Guid([1; 16]));
+        let (recent, save_date, size) = (false, 0, 1);
+        Columns { uid: Uid(1), flags, keywords, modseq, recent, internal_date, save_date, guid, size }
+    }
+
+    /// Second after second: between one moment and the next nothing turns, whatever the keys are put together to.
+    #[test]
+    fn answers_turn_at_the_moments_that_are_told() {
+        let within = |within, seconds| Test::Within(within, seconds, 0);
+        let (older, younger) = (Within::Older, Within::Younger);
+        let mailbox = Mailbox::new(skein_base::MailboxId(1), skein_base::UidValidity(1));
+        let tests = [
+            within(older, 10),
+            within(younger, 10),
+            within(older, 0),
+            Test::Not(Box::new(within(younger, 3))),
+            Test::And(vec![within(older, 4), within(younger, 9), Test::Without(Flags::SEEN)]),
+            Test::Or(Box::new(within(younger, 2)), Box::new(within(older, 12))),
+        ];
+        let mut turned = 0;
+        for mut test in tests {
+            for date in [100, 107] {
+                let of_message = columns(date, Flags::NONE);
+                test.refresh(&mailbox, 90);
+                let mut before = test.by_columns(&of_message);
+                let mut next = test.turns_after(90, date);
+                for now in 91..130 {
+                    test.refresh(&mailbox, now);
+                    let answer = test.by_columns(&of_message);
+                    assert!(answer == before || next == Some(now), "{date} at {now}, {next:?}");
+                    turned += u32::from(answer != before);
+                    if next == Some(now) {
+                        next = test.turns_after(now, date);
+                    }
+                    assert!(next.is_none_or(|next| next > now));
+                    before = answer;
+                }
+                assert_eq!(next, None, "everything has turned that will");
+            }
+        }
+        assert_eq!(turned, 16);
+        assert_eq!(Test::With(Flags::SEEN).turns_after(0, 100), None);
     }
 }

@@ -24,6 +24,7 @@ use skein_base::{IdSet, MailboxId, ModSeq, Uid};
 use skein_proto::imap::{Code, Reply, Results, Returns, SearchKey, response};
 use skein_store::mailbox::{CacheAt, Fixed, ViewId, Visible};
 use std::io;
+use std::ops::Range;
 
 /// Messages decided by their columns at a time.
 const BATCH: usize = 512;
@@ -166,6 +167,37 @@ impl Session {
         let mut found = Found::none(true);
         let _nobody_is_told = self.find((mailbox, view), &test, &all(), &mut found, None).await;
         Ok((found.numbers, found.failed))
+    }
+
+    /// Messages of a set for which a test may answer otherwise at the end of a time than at its beginning, only because time goes by, and when it next
+    /// will for any of them.
+    async fn aged(
+        &self,
+        (mailbox, view): (MailboxId, ViewId),
+        test: &Test,
+        among: &IdSet,
+        time: Range<i64>,
+    ) -> (IdSet, Option<i64>) {
+        let (mut aged, mut turns, mut from) = (IdSet::new(), None::<i64>, Uid(1));
+        if !test.depends_on_time() {
+            return (aged, turns);
+        }
+        loop {
+            let mut batch = Vec::with_capacity(BATCH);
+            self.look(mailbox, |m| {
+                m.visible(view, among, from, BATCH, &mut batch);
+                for seen in &batch {
+                    let date = m.fixed(seen.row).internal_date;
+                    if test.turns_after(time.start, date).is_some_and(|moment| moment <= time.end) {
+                        aged.push(seen.row.uid.0);
+                    }
+                    turns = turns.into_iter().chain(test.turns_after(time.end, date)).min();
+                }
+            });
+            let Some(last) = batch.last() else { return (aged, turns) };
+            from = Uid(last.row.uid.0 + 1);
+            skein_runtime::session_yield().await;
+        }
     }
 
     /// Decides a batch by its columns; the undecided go to `open`. Gives the last UID it saw, and how many it has seen.
