@@ -38,10 +38,19 @@ pub struct Step {
 pub enum What {
     /// Bytes of the client.
     Client(Vec<u8>),
-    /// A command of another session of the same user, without its tag.
-    Other(Vec<u8>),
+    /// A command of another session, without its tag.
+    Other(Of, Vec<u8>),
     /// A line for the client.
     Server(String),
+}
+
+/// Whose session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Of {
+    /// `{user}`'s.
+    Same,
+    /// `{other}`'s.
+    SomebodyElse,
 }
 
 /// All of them, by name.
@@ -73,7 +82,8 @@ fn read(path: &Path) -> Dialog {
         match kind {
             "C: " | "C:" => push(What::Client(format!("{rest}\r\n").into())),
             "C- " => push(What::Client(rest.into())),
-            "O: " => push(What::Other(format!("{rest}\r\n").into())),
+            "O: " => push(What::Other(Of::Same, format!("{rest}\r\n").into())),
+            "E: " => push(What::Other(Of::SomebodyElse, format!("{rest}\r\n").into())),
             "S: " => push(What::Server(rest.to_string())),
             "L: " | "L:" | "L- " => {
                 let bytes = rest.replace("\\0", "\0") + if kind == "L- " { "" } else { "\r\n" };
@@ -89,12 +99,12 @@ fn read(path: &Path) -> Dialog {
             },
             _ => assert!(text.is_empty() || text.starts_with('#'), "{path:?}:{line}: {text:?}"),
         }
-        if matches!(kind, "C: " | "C:" | "C- " | "O: ") {
+        if matches!(kind, "C: " | "C:" | "C- " | "O: " | "E: ") {
             literal = None;
         }
     }
     for step in &mut dialog.steps {
-        if let What::Other(bytes) = &mut step.what
+        if let What::Other(_, bytes) = &mut step.what
             && bytes.split(|b| *b == b'\n').next().is_some_and(|first| first.ends_with(b"+}\r"))
         {
             bytes.extend_from_slice(b"\r\n");
@@ -106,14 +116,14 @@ fn read(path: &Path) -> Dialog {
 /// The step whose line ends in a literal without its size: `{}`, `{+}`.
 fn announced(steps: &[Step]) -> usize {
     let at = steps.iter().rposition(|step| !matches!(step.what, What::Server(_))).expect("something announces it");
-    let (What::Client(bytes) | What::Other(bytes)) = &steps[at].what else { unreachable!() };
+    let (What::Client(bytes) | What::Other(_, bytes)) = &steps[at].what else { unreachable!() };
     assert!(bytes.ends_with(b"{}\r\n") || bytes.ends_with(b"{+}\r\n"), "line {} announces no literal", steps[at].line);
     at
 }
 
 /// One more piece of the literal that the step at `at` announces. Who waits for the server sends it as a step of its own.
 fn grow(steps: &mut Vec<Step>, at: usize, piece: &[u8], line: usize) {
-    let (What::Client(bytes) | What::Other(bytes)) = &mut steps[at].what else { unreachable!() };
+    let (What::Client(bytes) | What::Other(_, bytes)) = &mut steps[at].what else { unreachable!() };
     let text = String::from_utf8(bytes.clone()).expect("UTF-8");
     let open = text.find("\r\n").and_then(|end| text[..end].rfind('{')).expect("checked before");
     let close = open + text[open..].find('}').expect("checked before");

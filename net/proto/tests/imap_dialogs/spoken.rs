@@ -75,7 +75,7 @@ fn turns(spoken: &read::Dialog) -> Vec<Turn> {
                 }
             }
             What::Server(line) => last.server.push(names.fill(line)),
-            What::Other(_) => {}
+            What::Other(..) => {}
         }
     }
     turns

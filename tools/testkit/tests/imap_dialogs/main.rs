@@ -6,7 +6,7 @@ mod write;
 
 use std::collections::BTreeMap;
 
-use read::{Dialog, Names, Start, What};
+use read::{Dialog, Names, Of, Start, What};
 use skein_testkit::Server;
 use skein_testkit::imap::Client;
 use skein_testkit::server::{Kind, PASSWORD, set};
@@ -99,8 +99,11 @@ fn changed(settings: &str, setting: &str) -> String {
 struct Player<'a> {
     server: &'a Server,
     user: String,
+    /// `{other}`
+    other_user: String,
     client: Client,
     other: Option<Client>,
+    somebody_else: Option<Client>,
     pieces: Pieces,
     names: Names,
     /// The last line of the client, for what changes the connection under it.
@@ -126,15 +129,26 @@ impl<'a> Player<'a> {
         let plain = read::base64(format!("\0{user}\0{PASSWORD}").as_bytes());
         let words = [("user", user), ("other", other), ("password", PASSWORD), ("plain", &plain)];
         let names = Names(words.map(|(name, value)| (name.to_string(), value.to_string())).into());
-        let (user, last) = (user.to_string(), String::new());
-        Player { server, user, client, other: None, pieces, names, last, to_compress, compresses }
+        Player {
+            server,
+            user: user.to_string(),
+            other_user: other.to_string(),
+            client,
+            other: None,
+            somebody_else: None,
+            pieces,
+            names,
+            last: String::new(),
+            to_compress,
+            compresses,
+        }
     }
 
     fn play(&mut self, dialog: &Dialog) -> Result<(), String> {
         for step in &dialog.steps {
             match &step.what {
                 What::Client(bytes) => self.say(bytes),
-                What::Other(command) => self.change(command),
+                What::Other(of, command) => self.change(*of, command),
                 What::Server(pattern) => {
                     let told = self.hear().map_err(|e| format!("line {}: {e} in place of {pattern}", step.line))?;
                     if !self.names.agree(pattern, &told) {
@@ -184,10 +198,13 @@ impl<'a> Player<'a> {
         Ok(line)
     }
 
-    /// Another session of the user does something, and is told that it is done.
-    fn change(&mut self, command: &[u8]) {
-        let (server, user) = (self.server, &self.user);
-        let other = self.other.get_or_insert_with(|| server.login(user));
+    /// Another session does something, and is told that it is done.
+    fn change(&mut self, of: Of, command: &[u8]) {
+        let (session, user) = match of {
+            Of::Same => (&mut self.other, &self.user),
+            Of::SomebodyElse => (&mut self.somebody_else, &self.other_user),
+        };
+        let other = session.get_or_insert_with(|| self.server.login(user));
         let command = self.names.fill(std::str::from_utf8(command).expect("UTF-8"));
         other.write(format!("o {command}").as_bytes()).expect("a write");
         let reply = other.finish("o").expect("an answer");

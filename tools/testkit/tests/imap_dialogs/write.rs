@@ -35,16 +35,16 @@ pub fn write(player: &mut Player<'_>, dialog: &Dialog) {
         for step in dialog.steps.iter().filter(|step| step.line == index + 1) {
             match &step.what {
                 What::Client(bytes) => player.say(bytes),
-                What::Other(command) => player.change(command),
+                What::Other(of, command) => player.change(*of, command),
                 What::Server(_) => unreachable!("left out"),
             }
         }
-        kind = line.chars().next().filter(|kind| matches!(kind, 'C' | 'O')).unwrap_or(kind);
+        kind = line.chars().next().filter(|kind| matches!(kind, 'C' | 'O' | 'E')).unwrap_or(kind);
         let next = lines.peek().map_or("", |(_, next)| next);
         let goes_on = line.starts_with('L') && kind == 'C' && next.starts_with("C:");
         let unfinished = next.starts_with('L') && !line.ends_with("{}") || goes_on;
         let is_greeting = line == "T: greeting" || line == "T: plain";
-        if unfinished || !line.starts_with(['C', 'O', 'L']) && !is_greeting {
+        if unfinished || !line.starts_with(['C', 'O', 'E', 'L']) && !is_greeting {
             continue;
         }
         let old = dialog.steps.iter().skip_while(|step| step.line <= index + 1).map_while(|step| match &step.what {
