@@ -69,7 +69,8 @@ fn settings(folder: &Path, mail: &Path, ports: &Ports) -> String {
          userdb {{\n driver = static\n args = uid={MAIL_USER} gid={MAIL_USER} home={mail}/%n allow_all_users=yes\n}}\n\
          pop3_lock_session = yes\nprotocol pop3 {{\n mail_max_userip_connections = 20000\n}}\n\
          service pop3-login {{\n inet_listener pop3 {{\n port = {}\n }}\n inet_listener pop3s {{\n port = {}\n ssl = yes\n }}\n}}\n\
-         protocol imap {{\n mail_max_userip_connections = 20000\n}}\n\
+         protocol imap {{\n mail_max_userip_connections = 20000\n imap_metadata = yes\n}}\n\
+         mail_attribute_dict = file:%h/dovecot-attributes\n\
          default_vsz_limit = 1G\n{uidl}\
          service imap-login {{\n service_count = 0\n client_limit = 10000\n process_min_avail = 2\n process_limit = 2\n\
          inet_listener imap {{\n port = {}\n }}\n inet_listener imaps {{\n port = {}\n ssl = yes\n }}\n}}\n\

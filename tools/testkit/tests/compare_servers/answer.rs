@@ -203,6 +203,7 @@ impl Gathered {
                 None => self.expunged.extend(view.vanished(&set_of(tail)?)?),
             },
             "ESEARCH" => self.lines.push(format!("ESEARCH {}", esearch(tail)?)),
+            "METADATA" => self.lines.extend(metadata(&rest[first.len() + 1..])?),
             "LIST" | "LSUB" => self.lines.push(format!("{name} {}", listed(&rest[first.len() + 1..])?)),
             "STATUS" => self.lines.push(format!("STATUS {}", status(&rest[first.len() + 1..])?)),
             _ => self.lines.push(shown(rest)),
@@ -330,6 +331,19 @@ fn status(rest: &[u8]) -> Result<String, String> {
         told.insert(name, value);
     }
     Ok(format!("{} {told:?}", mailbox(name)))
+}
+
+/// Each entry of a mailbox, and its value.
+fn metadata(rest: &[u8]) -> Result<Vec<String>, String> {
+    let values = Value::parse_all(rest).ok_or("bad grammar")?;
+    let [name, Value::List(entries)] = &values[..] else { return Err("no values".into()) };
+    let entry = |pair: &[Value]| match pair {
+        [entry, value] => {
+            Ok(format!("METADATA {} {} {}", mailbox(name), render(entry).to_ascii_lowercase(), render(value)))
+        }
+        _ => Err("an entry without a value".to_owned()),
+    };
+    entries.chunks(2).map(entry).collect()
 }
 
 /// An astring, however it was written; INBOX has no case.

@@ -13,6 +13,8 @@ pub struct Difference<'a> {
     count: usize,
     /// Neither did it.
     refused: bool,
+    /// Neither understood it.
+    bad: bool,
     skein: Vec<String>,
     dovecot: Vec<String>,
 }
@@ -34,6 +36,10 @@ const ROWS: &[Row] = &[
     ("copy of nothing", copy_of_nothing),
     ("copy with two faults", copy_with_two_faults),
     ("flags that stay", flags_that_stay),
+    ("section that is catenated", catenated_nothing),
+    ("SELECT that is BAD", select_that_is_bad),
+    ("metadata of nothing", metadata_of_nothing),
+    ("entry without a value", entry_without_value),
     ("STORE read-only", store_read_only),
     ("EXPUNGE read-only", expunge_read_only),
     ("RENAME to its own parent", rename_to_parent),
@@ -65,7 +71,8 @@ pub fn unexplained(command: &[u8], both: &Both) -> Vec<String> {
     let command = String::from_utf8_lossy(command);
     let (skein, dovecot) = (both.skein.lacking_in(&both.dovecot), both.dovecot.lacking_in(&both.skein));
     let refused = both.skein.tagged.starts_with("No") && both.dovecot.tagged.starts_with("No");
-    let mut difference = Difference { command: &command, count: both.count, refused, skein, dovecot };
+    let bad = both.skein.tagged == "Bad" && both.dovecot.tagged == "Bad";
+    let mut difference = Difference { command: &command, count: both.count, refused, bad, skein, dovecot };
     ROWS.iter().for_each(|(_, explain)| explain(&mut difference));
     shown(&difference.skein, &difference.dovecot)
 }
@@ -97,7 +104,7 @@ pub fn after(command: &[u8], both: &Both) -> After {
     let words: Vec<&str> = text.trim_start_matches("UID ").split(' ').collect();
     let changes = match words[0] {
         "FETCH" => ["BODY[", "BINARY[", "RFC822"].iter().any(|item| text.contains(item)),
-        "STORE" | "COPY" | "MOVE" => theirs.starts_with("Ok") || ours.starts_with("Ok"),
+        "STORE" | "COPY" | "MOVE" | "APPEND" => theirs.starts_with("Ok") || ours.starts_with("Ok"),
         // INBOX is another's folder at Dovecot then; a RENAME that fails has made the folder above the new name.
         "RENAME" => {
             let inbox = words.get(1).is_some_and(|name| name.eq_ignore_ascii_case("INBOX"));
@@ -109,6 +116,12 @@ pub fn after(command: &[u8], both: &Both) -> After {
         "RENAME" if changes => After::Parted,
         // What a session may still do in a mailbox that went away is nowhere said.
         "RENAME" | "DELETE" if ours == "Ok" => After::Repair(b"UNSELECT".to_vec()),
+        // Whether a command that failed enables CONDSTORE is nowhere said.
+        _ if !ours.starts_with("Ok") && ["MODSEQ", "CONDSTORE", "SINCE %"].iter().any(|word| text.contains(word)) => {
+            After::Parted
+        }
+        // Dovecot has left the mailbox.
+        "SELECT" | "EXAMINE" if ours == "Bad" => After::Repair(b"UNSELECT".to_vec()),
         _ if both.dovecot.is_closed() || both.skein.is_closed() => After::Parted,
         _ if both.skein == both.dovecot => After::Same,
         "SUBSCRIBE" if ours != theirs => After::Repair(format!("UNSUBSCRIBE {}", words[1..].join(" ")).into_bytes()),
@@ -326,11 +339,43 @@ fn preview(difference: &mut Difference) {
 
 fn flags_that_stay(difference: &mut Difference) {
     let (_, words) = difference.words();
-    if words[0] == "STORE" && !difference.command.contains(".SILENT") {
-        let has = |line: &String| line.contains(" FLAGS ") || line.contains(" UID ");
-        if difference.dovecot.is_empty() {
-            difference.skein.retain(|line| !has(line));
-        }
+    let told: &[&str] = if difference.command.contains(".SILENT") { &[" MODSEQ "] } else { &[" FLAGS ", " MODSEQ "] };
+    if words[0] == "STORE" && difference.dovecot.is_empty() {
+        difference.skein.retain(|line| !told.iter().chain(&[" UID "]).any(|item| line.contains(item)));
+    }
+}
+
+/// A section that is not there is nothing for Dovecot.
+fn catenated_nothing(difference: &mut Difference) {
+    let catenates = difference.command.contains(" CATENATE (") && difference.command.contains(";SECTION=");
+    if catenates && difference.tagged().is_some_and(|(ours, theirs)| ours == "No" && theirs.starts_with("Ok APPENDUID"))
+    {
+        difference.explained();
+    }
+}
+
+/// Dovecot warns of a mailbox that is not there; of a name that only has children it tells.
+fn metadata_of_nothing(difference: &mut Difference) {
+    let empty = difference.dovecot.iter().skip(1).all(|line| line.starts_with("METADATA ") && line.ends_with(" NIL"));
+    match difference.words().1[0] {
+        "GETMETADATA" if difference.refused => difference.dovecot.retain(|line| line != "NO"),
+        "GETMETADATA" if empty && difference.tagged() == Some(("No", "Ok")) => difference.explained(),
+        _ => {}
+    }
+}
+
+/// With DEPTH Dovecot tells only of entries that have a value.
+fn entry_without_value(difference: &mut Difference) {
+    if difference.command.starts_with("GETMETADATA (DEPTH") && difference.dovecot.is_empty() {
+        difference.skein.retain(|line| !line.starts_with("METADATA ") || !line.ends_with(" NIL"));
+    }
+}
+
+/// Dovecot leaves the mailbox when it does not understand the parameters.
+fn select_that_is_bad(difference: &mut Difference) {
+    let (_, words) = difference.words();
+    if ["SELECT", "EXAMINE"].contains(&words[0]) && difference.bad {
+        difference.dovecot.retain(|line| line != "CLOSED ");
     }
 }
 

@@ -34,7 +34,7 @@ use skein_testkit::{fixtures, program};
 use stream::Stream;
 
 /// Seeds of one run, commands of each, and messages that each begins with.
-const SHORT: (u64, usize, usize) = (6, 100, 12);
+const SHORT: (u64, usize, usize) = (20, 100, 12);
 const LONG: (u64, usize, usize) = (100, 1000, 60);
 const SHORT_SEED: u64 = 1;
 
@@ -127,7 +127,7 @@ fn sample_mail_is_told_alike() {
 #[test]
 fn torture_mail_is_told_alike() {
     let mut random = Random::new(seed());
-    let count = if is_long() { 5000 } else { 150 };
+    let count = if is_long() { 5000 } else { 300 };
     let mails = (0..count).map(|n| (format!("mail {n}"), torture::mail(&mut random)));
     compare_mails(mails.filter(|(_, mail)| !mail.is_empty()).collect());
 }

@@ -186,12 +186,14 @@ impl Side {
 
     /// `%validity%` and `%modseq%` of the mailbox that the command selects, or that is selected, in this server's numbers.
     fn in_own_numbers(&self, command: &[u8]) -> Vec<u8> {
-        let Some(text) = str::from_utf8(command).ok().filter(|text| text.contains("seq%") || text.contains("ity%")) else {
+        let Some(text) = str::from_utf8(command).ok().filter(|text| text.contains("seq%") || text.contains("ity%"))
+        else {
             return command.to_vec();
         };
         let mailbox = opened(text).unwrap_or(&self.selected);
         let (validity, modseq) = self.marks.get(mailbox).map_or(("1", "1"), |(v, m)| (v.as_str(), m.as_str()));
-        text.replace("%validity%", validity).replace("%modseq%", modseq).into_bytes()
+        let next = modseq.parse().map_or(1, |n: u64| n + 1).to_string();
+        text.replace("%validity%", validity).replace("%modseq%", modseq).replace("%next%", &next).into_bytes()
     }
 
     fn take_marks(&mut self, command: &str, reply: &Reply) {
@@ -200,7 +202,8 @@ impl Side {
         let text = |line: &Vec<u8>| String::from_utf8_lossy(line).into_owned();
         let told = |name: &str| {
             let lines = reply.untagged.iter().map(text);
-            let mut values = lines.filter_map(|l| Some(l.split_once(&format!("[{name} "))?.1.split(']').next()?.to_owned()));
+            let mut values =
+                lines.filter_map(|l| Some(l.split_once(&format!("[{name} "))?.1.split(']').next()?.to_owned()));
             values.next()
         };
         if let (Some(validity), Some(modseq)) = (told("UIDVALIDITY"), told("HIGHESTMODSEQ")) {

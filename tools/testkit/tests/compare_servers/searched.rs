@@ -21,7 +21,7 @@ struct Found<'a> {
     key: &'a str,
     ours: Uids,
     theirs: Uids,
-    uids: Vec<u32>,
+    uids: &'a [u32],
 }
 
 /// The names of a row's keys, the row, and whether it allows what was found.
@@ -98,7 +98,7 @@ pub fn unexplained(session: &mut Session, command: &[u8], both: &Both) -> Option
             alike += piece;
             continue;
         }
-        let found = Found { key: piece.trim_end(), ours, theirs, uids: uids.clone() };
+        let found = Found { key: piece.trim_end(), ours, theirs, uids: &uids };
         if !allows(session, &found) {
             return Some(vec![format!("{}: - {:?} + {:?}", found.key, found.ours, found.theirs)]);
         }
@@ -219,23 +219,38 @@ fn searched_text(session: &mut Session, found: &Found) -> bool {
     only_ours_have(session, found, "BODY.PEEK[]")
 }
 
-/// Dovecot looks at what it understood of a broken list of addresses.
+/// Dovecot looks at what it understood of a broken list of addresses, and takes `<>` for this one.
 fn searched_addresses(session: &mut Session, found: &Found) -> bool {
+    const NOBODY: &str = "missing_mailbox@missing_domain";
     let name = found.key.split(' ').next().unwrap_or_default();
-    only_ours_have(session, found, &format!("BODY.PEEK[HEADER.FIELDS ({name})]"))
+    let ours = match NOBODY.contains(&needle(found.key)) {
+        true => found.ours.union(&found.theirs).copied().collect(),
+        false => found.ours.clone(),
+    };
+    let found = Found { ours, theirs: found.theirs.clone(), ..*found };
+    only_ours_have(session, &found, &format!("BODY.PEEK[HEADER.FIELDS ({name})]"))
 }
 
 /// Skein finds more, and all of that has the text in `item`, or encoded words or parts.
 fn only_ours_have(session: &mut Session, found: &Found, item: &str) -> bool {
-    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
-    let argument = found.key.split_once(' ').map_or("", |(_, argument)| argument);
-    let argument = argument.split_once("+}\r\n").map_or(argument, |(_, literal)| literal);
-    let needle = plain(argument.trim_matches('"'));
+    let needle = needle(found.key);
     let mut has = |uid: &u32| {
         let source = plain(&session.source(*uid, item));
         source.contains(&needle) || ["=?", "base64", "quoted-printable"].iter().any(|mark| source.contains(mark))
     };
     found.theirs.is_subset(&found.ours) && found.ours.difference(&found.theirs).all(&mut has)
+}
+
+/// The text that a key looks for.
+fn needle(key: &str) -> String {
+    let argument = key.split_once(' ').map_or("", |(_, argument)| argument);
+    let argument = argument.split_once("+}\r\n").map_or(argument, |(_, literal)| literal);
+    plain(argument.trim_matches('"'))
+}
+
+/// Without folding and capitals.
+fn plain(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 #[test]
