@@ -2,8 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::io::{Read, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -17,6 +16,8 @@ use skein_testkit::{Server, adm, imap, mail, process};
 use crate::crowd::{self, Machine, Next};
 use crate::ledger::{self, Row, short};
 use crate::lmtp::stuffed;
+use crate::meter::forget_pages;
+use crate::metrics;
 
 /// Recipients of a message, and connections that deliver.
 const RECIPIENTS: usize = 1;
@@ -88,7 +89,7 @@ pub fn run(load: &Load) -> Result<(), String> {
     figures
         .add("accounts: deliveries/s to different users", count * load.messages as f64 / began.elapsed().as_secs_f64());
     figures.add("accounts: server CPU, us a delivery", cpu * 1e6 / (count * load.messages as f64));
-    drained(&server)?;
+    drained(&server, SEGMENT_BYTES)?;
     figures.add("accounts: s until all of it is drained", began.elapsed().as_secs_f64());
     figures.add("accounts: resident MiB after that", mib(process::memory(server.pid()).rss_bytes));
     let began = Instant::now();
@@ -271,12 +272,12 @@ impl Bulk {
 }
 
 /// Waits until no segment of the log but the open ones is left.
-fn drained(server: &Server) -> Result<(), String> {
+pub fn drained(server: &Server, segment_bytes: u64) -> Result<(), String> {
     let (mut least, mut since) = (f64::MAX, Instant::now());
     loop {
         let kept = gauge(server, "skein_log_kept_bytes")?;
         // Those that are written to stay.
-        if kept < SHARDS * SEGMENT_BYTES as f64 {
+        if kept < SHARDS * segment_bytes as f64 {
             return Ok(());
         }
         if kept < least {
@@ -291,17 +292,11 @@ fn drained(server: &Server) -> Result<(), String> {
 
 /// The sum of a gauge over the shards.
 fn gauge(server: &Server, name: &str) -> Result<f64, String> {
-    let mut stream = TcpStream::connect(server.ports().http).map_err(|e| format!("metrics: {e}"))?;
-    let request = b"GET /metrics HTTP/1.1\r\nHost: load\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).map_err(|e| format!("metrics: {e}"))?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).map_err(|e| format!("metrics: {e}"))?;
-    let lines = text.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
-    Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    metrics::read(server.ports().http).map(|metrics| metrics::sum(&metrics, name))
 }
 
 /// Bytes on disk and inodes under `folder`.
-fn usage(folder: &Path) -> (u64, u64) {
+pub fn usage(folder: &Path) -> (u64, u64) {
     let mut sum = (0, 0);
     let Ok(entries) = fs::read_dir(folder) else { return sum };
     for entry in entries.flatten() {
@@ -313,14 +308,6 @@ fn usage(folder: &Path) -> (u64, u64) {
         }
     }
     sum
-}
-
-/// The kernel forgets clean pages, folders and inodes: what follows reads from the disk.
-fn forget_pages() {
-    rustix::fs::sync();
-    if let Err(error) = fs::write("/proc/sys/vm/drop_caches", "3") {
-        println!("  the kernel's caches stay ({error}): what follows may be read from memory");
-    }
 }
 
 fn first_login(addr: SocketAddr) -> Result<(), String> {

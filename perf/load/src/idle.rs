@@ -1,21 +1,24 @@
 //! Idle clients: each logs in, opens INBOX, and waits in IDLE.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
 use clap::Args;
+use serde::Deserialize;
 use skein_testkit::process;
 use skein_testkit::server::PASSWORD;
 
-use crate::crowd::{self, Machine, Next};
+use crate::crowd::{self, Door, Machine, Next};
+use crate::scenario::Figures;
+use crate::script::Tls;
 
 /// Logins under way at once.
 const OPENING_MAX: usize = 40;
 
 /// How many wait.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Load {
     /// Connections.
     #[arg(long, default_value_t = 2000)]
@@ -26,6 +29,10 @@ pub struct Load {
     /// Seconds between the last login and the measurement.
     #[arg(long, default_value_t = 5)]
     pub settle: u64,
+    /// How they come.
+    #[arg(skip)]
+    #[serde(default)]
+    pub tls: Tls,
 }
 
 /// What one of them costs.
@@ -35,6 +42,13 @@ pub struct Report {
     pub bytes: f64,
     /// Processes at the end.
     pub processes: usize,
+}
+
+impl Report {
+    /// By their names.
+    pub fn figures(&self) -> Figures {
+        Figures::of([("bytes/connection", self.bytes), ("processes", self.processes as f64)])
+    }
 }
 
 impl fmt::Display for Report {
@@ -47,11 +61,11 @@ impl fmt::Display for Report {
 ///
 /// # Errors
 /// A refusal, a broken connection.
-pub fn run(addr: SocketAddr, pid: u32, load: &Load) -> Result<Report, String> {
+pub fn run(door: impl Into<Door>, pid: u32, load: &Load) -> Result<Report, String> {
     process::raise_open_files();
     let before = process::memory(pid);
     let machines = (0..load.connections).map(|n| Idler { user: n % load.users + 1, step: 0 }).collect();
-    let crowd = crowd::run(addr, machines, OPENING_MAX)?;
+    let crowd = crowd::run(door, machines, OPENING_MAX)?;
     // The server may hand memory back a moment later; nothing tells when.
     thread::park_timeout(Duration::from_secs(load.settle));
     let after = process::memory(pid);

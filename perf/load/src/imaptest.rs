@@ -9,12 +9,16 @@ use std::thread;
 use std::time::Instant;
 
 use clap::Args;
+use serde::Deserialize;
+use skein_testkit::process;
 use skein_testkit::server::PASSWORD;
 
 use crate::meter::Meter;
+use crate::scenario::Figures;
 
 /// What imaptest is told.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Load {
     /// Clients.
     #[arg(long, default_value_t = 50)]
@@ -27,6 +31,7 @@ pub struct Load {
     pub secs: u32,
     /// More words for imaptest, like own_flags or checkpoint=10.
     #[arg(last = true)]
+    #[serde(default)]
     pub more: Vec<String>,
 }
 
@@ -39,10 +44,24 @@ pub struct Report {
     pub per_second: f64,
     /// Server CPU seconds for a thousand commands.
     pub cpu_per_1000: f64,
+    /// CPU seconds of imaptest itself for a thousand commands: what it needs of the machine that the server lacks.
+    pub own_cpu_per_1000: f64,
     /// Lines with errors and the second each came at, and how imaptest ended when it did not end well.
     pub errors: Vec<String>,
     /// Each command's name and count.
     pub totals: Vec<(String, u64)>,
+}
+
+impl Report {
+    /// By their names.
+    pub fn figures(&self) -> Figures {
+        Figures::of([
+            ("commands/s", self.per_second),
+            ("server CPU s/1000 commands", self.cpu_per_1000),
+            ("imaptest CPU s/1000 commands", self.own_cpu_per_1000),
+            ("errors", self.errors.len() as f64),
+        ])
+    }
 }
 
 impl fmt::Display for Report {
@@ -80,6 +99,7 @@ pub fn run(addr: SocketAddr, pid: u32, load: &Load) -> Result<Report, String> {
         format!("secs={}", load.secs),
     ]);
     command.args(["user=test%d", "random_msg_size=2000", "msgs=30", "seed=123"]).args(&load.more);
+    let own = process::cpu_seconds(std::process::id());
     let meter = Meter::start(pid);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|e| format!("imaptest: {e}"))?;
@@ -89,7 +109,7 @@ pub fn run(addr: SocketAddr, pid: u32, load: &Load) -> Result<Report, String> {
     let (text, mut errors) = lines(said, began);
     let (more_text, more_errors) = complaints.join().map_err(|_| "the reader of imaptest's complaints panicked")?;
     let status = child.wait().map_err(|e| format!("imaptest: {e}"))?;
-    let used = meter.used();
+    let (used, own) = (meter.used(), process::cpu_seconds(std::process::id()) - own);
     let text = text + &more_text;
     errors.extend(more_errors);
     let totals = totals(&text).ok_or_else(|| format!("imaptest printed no totals:\n{text}"))?;
@@ -99,7 +119,8 @@ pub fn run(addr: SocketAddr, pid: u32, load: &Load) -> Result<Report, String> {
     }
     let per_1000 = 1000.0 / commands.max(1) as f64;
     let per_second = commands as f64 / f64::from(load.secs);
-    Ok(Report { commands, per_second, cpu_per_1000: used.cpu_seconds * per_1000, errors, totals })
+    let (cpu_per_1000, own_cpu_per_1000) = (used.cpu_seconds * per_1000, own * per_1000);
+    Ok(Report { commands, per_second, cpu_per_1000, own_cpu_per_1000, errors, totals })
 }
 
 /// All that is said, and the lines with errors, each with its second, which are printed as they come.

@@ -6,8 +6,11 @@ use std::process::Command;
 
 use skein_testkit::program;
 
-/// File of the ledger, from the workspace's root.
+use crate::table::Line;
+
+/// Files of the ledger, from the workspace's root: figures for programs, and tables for people.
 const FILE: &str = "perf/results/compare.tsv";
+const TABLES: &str = "perf/results/tables.txt";
 
 const HEAD: &str = "date\tcommit\tkernel\tcpu\tdisk\tload\tserver\tquestion\tmedian\trounds\n";
 
@@ -16,16 +19,32 @@ const HEAD: &str = "date\tcommit\tkernel\tcpu\tdisk\tload\tserver\tquestion\tmed
 /// # Errors
 /// When the ledger can not be written.
 pub fn append(rows: &[Row]) -> Result<String, String> {
-    let path = program::workspace().join(FILE);
-    let new = !path.exists();
-    let mut file =
-        OpenOptions::new().create(true).append(true).open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let run =
-        [said("date", &["-u", "+%Y-%m-%dT%H:%MZ"]), commit(), said("uname", &["-r"]), cpu(), disk(), load()].join("\t");
+    let run = run();
     let lines: String = rows.iter().map(|row| format!("{run}\t{}\n", row.line())).collect();
-    let text = if new { HEAD.to_owned() + &lines } else { lines };
-    file.write_all(text.as_bytes()).map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(FILE.to_owned())
+    let is_new = !program::workspace().join(FILE).exists();
+    append_text(FILE, &if is_new { HEAD.to_owned() + &lines } else { lines })
+}
+
+/// Appends a table.
+///
+/// # Errors
+/// When it can not be written.
+pub fn append_table(head: &str, lines: &[Line]) -> Result<String, String> {
+    let lines: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    append_text(TABLES, &format!("{head}\n{lines}\n"))
+}
+
+fn append_text(name: &str, text: &str) -> Result<String, String> {
+    let failed = |e: std::io::Error| format!("{name}: {e}");
+    let mut file =
+        OpenOptions::new().create(true).append(true).open(program::workspace().join(name)).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    Ok(name.to_owned())
+}
+
+/// When, what and where: date, commit, kernel, processors, disk, load.
+pub fn run() -> String {
+    [said("date", &["-u", "+%Y-%m-%dT%H:%MZ"]), commit(), said("uname", &["-r"]), cpu(), disk(), load()].join("\t")
 }
 
 /// One figure of one server.
@@ -82,4 +101,14 @@ fn load() -> String {
 fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).current_dir(program::workspace()).output();
     output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!((short(1234.5), short(12.345), short(0.12345)), ("1234".into(), "12.35".into(), "0.1235".into()));
+    }
 }

@@ -7,17 +7,23 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use clap::Args;
+use serde::Deserialize;
 use skein_testkit::mail;
 use skein_testkit::random::Random;
 
 use crate::crowd::{self, Machine, Next};
+use crate::histogram::Histogram;
 use crate::meter::Meter;
+use crate::scenario::Figures;
+use crate::stage::Stage;
+use crate::syncs::Syncs;
 
 /// Different message texts; each delivery still has its own Message-ID.
 const TEXTS: usize = 64;
 
 /// What is delivered.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Load {
     /// Connections.
     #[arg(long, default_value_t = 10)]
@@ -31,6 +37,10 @@ pub struct Load {
     /// Users, test1 to this one.
     #[arg(long, default_value_t = 100)]
     pub users: usize,
+    /// The server's syncs are counted, too: Dovecot's by strace, which slows it down.
+    #[arg(skip)]
+    #[serde(default)]
+    pub syncs: bool,
 }
 
 /// How it went.
@@ -48,6 +58,19 @@ pub struct Report {
     pub p99_ms: f64,
 }
 
+impl Report {
+    /// By their names.
+    fn figures(&self) -> Figures {
+        Figures::of([
+            ("messages/s", self.per_second),
+            ("server CPU us/message", self.cpu_us),
+            ("disk flushes/message", self.flushes),
+            ("p50 ms", self.p50_ms),
+            ("p99 ms", self.p99_ms),
+        ])
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { per_second, cpu_us, flushes, p50_ms, p99_ms } = self;
@@ -56,6 +79,23 @@ impl fmt::Display for Report {
             "{per_second:.0} messages/s, {cpu_us:.0} us CPU and {flushes:.3} flushes a message, p50 {p50_ms:.2} ms, p99 {p99_ms:.2} ms"
         )
     }
+}
+
+/// Delivers to a server whose mailboxes were made before.
+///
+/// # Errors
+/// As [`run`].
+pub fn measure(stage: &Stage, load: &Load) -> Result<Figures, String> {
+    let (addr, pid) = (stage.ports().lmtp, stage.pid());
+    // The first delivery to a user makes its mailbox: not what is asked here. One connection, because Dovecot 2.3.19
+    // refuses a delivery now and then when two of them make the same mailbox.
+    run(addr, pid, &Load { connections: 1, messages: load.users * 4, ..load.clone() })?;
+    let syncs = load.syncs.then(|| Syncs::start(stage)).transpose()?;
+    let mut figures = run(addr, pid, load)?.figures();
+    if let Some(syncs) = syncs {
+        figures.add("syncs/message", syncs.stop(stage)? as f64 / load.messages as f64);
+    }
+    Ok(figures)
 }
 
 /// Delivers.
@@ -69,15 +109,13 @@ pub fn run(addr: SocketAddr, pid: u32, load: &Load) -> Result<Report, String> {
     let meter = Meter::start(pid);
     crowd::run(addr, machines.collect(), load.connections)?;
     let used = meter.used();
-    let mut job = job.borrow_mut();
-    job.latencies_ms.sort_by(f64::total_cmp);
-    let (count, at) = (load.messages as f64, |part: f64| job.latencies_ms[(load.messages as f64 * part) as usize]);
+    let (count, job) = (load.messages as f64, job.borrow());
     Ok(Report {
         per_second: count / used.seconds,
         cpu_us: used.cpu_seconds * 1e6 / count,
         flushes: used.flushes as f64 / count,
-        p50_ms: at(0.5),
-        p99_ms: at(0.99),
+        p50_ms: job.latencies.ms(0.5),
+        p99_ms: job.latencies.ms(0.99),
     })
 }
 
@@ -87,14 +125,14 @@ struct Job {
     users: usize,
     texts: Vec<Vec<u8>>,
     random: Random,
-    latencies_ms: Vec<f64>,
+    latencies: Histogram,
 }
 
 impl Job {
     fn new(load: &Load) -> Job {
         let texts = (0..TEXTS).map(|n| stuffed(&mail::sized(&format!("load-{n}"), load.bytes))).collect();
         let random = Random::new(load.messages as u64);
-        Job { left: load.messages, users: load.users, texts, random, latencies_ms: Vec::with_capacity(load.messages) }
+        Job { left: load.messages, users: load.users, texts, random, latencies: Histogram::default() }
     }
 }
 
@@ -154,7 +192,7 @@ impl Delivery {
             }
             State::Envelope(more) => State::Envelope(more - 1),
             State::Message => {
-                self.job.borrow_mut().latencies_ms.push(self.began.elapsed().as_secs_f64() * 1e3);
+                self.job.borrow_mut().latencies.add(self.began.elapsed());
                 self.begin(out)
             }
             State::Quit => State::Quit,

@@ -15,16 +15,32 @@
 //! Never here: code of a server. The figures are of a machine that also runs the load; compare only what ran in one run.
 
 mod accounts;
+mod cgroup;
 mod chart;
+mod client;
 mod compare;
+mod corpus;
 mod crowd;
+mod disk;
+mod fill;
+mod histogram;
 mod idle;
 mod imaptest;
 mod ledger;
 mod lmtp;
+mod mailbox;
 mod meter;
+mod metrics;
+mod pop3;
 mod push;
+mod replies;
+mod scenario;
+mod script;
+mod slow;
 mod soak;
+mod stage;
+mod syncs;
+mod table;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;

@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use skein_testkit::process;
 
+use crate::cgroup;
+
 /// A reading to compare a later one with.
 pub struct Meter {
     pid: u32,
@@ -27,17 +29,30 @@ pub struct Used {
 impl Meter {
     /// Begins to measure the process tree under `pid`.
     pub fn start(pid: u32) -> Meter {
-        Meter { pid, began: Instant::now(), cpu_seconds: process::cpu_seconds(pid), flushes: flushes() }
+        Meter { pid, began: Instant::now(), cpu_seconds: cpu_seconds(pid), flushes: flushes() }
     }
 
     /// What was used since the start.
     pub fn used(&self) -> Used {
         Used {
             seconds: self.began.elapsed().as_secs_f64(),
-            cpu_seconds: process::cpu_seconds(self.pid) - self.cpu_seconds,
+            cpu_seconds: cpu_seconds(self.pid) - self.cpu_seconds,
             flushes: flushes().saturating_sub(self.flushes),
         }
     }
+}
+
+/// The kernel forgets clean pages, folders and inodes: what follows reads from the disk.
+pub fn forget_pages() {
+    rustix::fs::sync();
+    if let Err(error) = fs::write("/proc/sys/vm/drop_caches", "3") {
+        println!("  the kernel's caches stay ({error}): what follows may be read from memory");
+    }
+}
+
+/// Of the group that was put around it, else of the tree.
+fn cpu_seconds(pid: u32) -> f64 {
+    cgroup::cpu_seconds(pid).unwrap_or_else(|| process::cpu_seconds(pid))
 }
 
 /// Field 19 of `/proc/diskstats`: flush requests completed (kernel 5.5 and later), loop devices and partitions left out.

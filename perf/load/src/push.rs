@@ -18,11 +18,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use serde::Deserialize;
 use skein_testkit::server::{PASSWORD, set};
 use skein_testkit::{Server, imap, lmtp, mail, process};
 
 use crate::crowd::{self, Crowd, Machine, Next};
 use crate::lmtp::stuffed;
+use crate::scenario::Figures;
 
 /// Logins under way at once.
 const OPENING_MAX: usize = 40;
@@ -34,7 +36,8 @@ const SAMPLES_MAX: usize = 5_000_000;
 const USER: &str = "test1";
 
 /// Who watches what.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Args, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Load {
     /// Clients that watch.
     #[arg(long, default_value_t = 1000)]
@@ -50,14 +53,17 @@ pub struct Load {
     pub how: How,
     /// A running server's IMAP, which knows test1 and lets it have so many connections; without it one is started.
     #[arg(long, requires = "lmtp")]
+    #[serde(default)]
     pub imap: Option<SocketAddr>,
     /// Its LMTP.
     #[arg(long, requires = "imap")]
+    #[serde(default)]
     pub lmtp: Option<SocketAddr>,
 }
 
 /// How a watcher waits.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum How {
     /// In IDLE.
     Idle,
@@ -70,24 +76,44 @@ pub enum How {
 /// # Errors
 /// A refusal, a broken connection, a stall.
 pub fn run(load: &Load) -> Result<(), String> {
+    let own = load.imap.is_none().then(start);
+    let of = |server: &Server| (server.ports().imap, server.ports().lmtp);
+    let (imap, lmtp) = load.imap.zip(load.lmtp).or(own.as_ref().map(of)).expect("one of them");
+    let reports = both(imap, lmtp, load)?;
+    println!("{} watchers ({:?}), messages of {} bytes", load.watchers, load.how, load.bytes);
+    for (name, report) in reports {
+        println!("{:<8}{report}", format!("{name}:"));
+    }
+    Ok(())
+}
+
+/// The same against a running server, as figures.
+///
+/// # Errors
+/// As [`run`].
+pub fn figures(imap: SocketAddr, lmtp: SocketAddr, load: &Load) -> Result<Figures, String> {
+    let mut figures = Figures::default();
+    for (name, Report { after_acknowledged: spread, .. }) in both(imap, lmtp, load)? {
+        figures.add(&format!("{name}: p50 ms"), spread.p50);
+        figures.add(&format!("{name}: p99 ms"), spread.p99);
+    }
+    Ok(figures)
+}
+
+fn both(imap: SocketAddr, lmtp: SocketAddr, load: &Load) -> Result<[(&'static str, Report); 2], String> {
     let samples = load.watchers.saturating_mul(load.changes);
     if samples == 0 || samples > SAMPLES_MAX {
         return Err(format!("{samples} moments: from 1 to {SAMPLES_MAX} can be kept"));
     }
     process::raise_open_files();
-    let own = load.imap.is_none().then(start);
-    let of = |server: &Server| (server.ports().imap, server.ports().lmtp);
-    let (imap, lmtp) = load.imap.zip(load.lmtp).or(own.as_ref().map(of)).expect("one of them");
     let job = Rc::new(RefCell::new(Job::default()));
     let watcher = |_| Watcher { job: job.clone(), how: load.how, step: 0, told: 0 };
     let mut crowd = crowd::run(imap, (0..load.watchers).map(watcher).collect(), OPENING_MAX)?;
-    println!("{} watchers ({:?}), messages of {} bytes", load.watchers, load.how, load.bytes);
     let text = mail::sized("push", load.bytes);
     let append = Append::new(imap, &text).map_err(|e| format!("the writer: {e}"))?;
-    println!("APPEND: {}", measure(&mut crowd, &job, append, load)?);
+    let append = measure(&mut crowd, &job, append, load)?;
     let deliver = Deliver::new(lmtp, &text).map_err(|e| format!("the writer: {e}"))?;
-    println!("LMTP:   {}", measure(&mut crowd, &job, deliver, load)?);
-    Ok(())
+    Ok([("APPEND", append), ("LMTP", measure(&mut crowd, &job, deliver, load)?)])
 }
 
 fn start() -> Server {

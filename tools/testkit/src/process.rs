@@ -50,6 +50,8 @@ pub struct Memory {
     pub pss_bytes: u64,
     /// Resident set size. Bytes.
     pub rss_bytes: u64,
+    /// The part of it that is no file's: what the kernel could not drop. Bytes.
+    pub anonymous_bytes: u64,
     /// Processes of the tree.
     pub processes: usize,
 }
@@ -61,6 +63,7 @@ pub fn memory(root: u32) -> Memory {
         let Ok(rollup) = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) else { continue };
         sum.pss_bytes += field_kib(&rollup, "Pss:") * 1024;
         sum.rss_bytes += field_kib(&rollup, "Rss:") * 1024;
+        sum.anonymous_bytes += field_kib(&rollup, "Anonymous:") * 1024;
         sum.processes += 1;
     }
     sum

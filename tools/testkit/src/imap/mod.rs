@@ -12,6 +12,7 @@ use std::net::{SocketAddr, TcpStream};
 
 pub use ago::ago;
 pub use reply::{Fetched, Reply, Status, copied_pairs, expand_set};
+pub use tls::client_config;
 pub use told::{ask, ask_lines, check, check_lines};
 pub use value::Value;
 

@@ -7,15 +7,18 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
 
+/// What a client needs that trusts any certificate, and resumes sessions of before.
+pub fn client_config() -> ClientConfig {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone());
+    let builder = builder.with_safe_default_protocol_versions().expect("the provider knows them");
+    let verifier = Arc::new(Anyone(provider));
+    builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
+}
+
 pub(super) fn connection() -> ClientConnection {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
-        let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone());
-        let builder = builder.with_safe_default_protocol_versions().expect("the provider knows them");
-        let verifier = Arc::new(Anyone(provider));
-        Arc::new(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
-    });
+    let config = CONFIG.get_or_init(|| Arc::new(client_config()));
     let name = ServerName::try_from("localhost").expect("a name");
     ClientConnection::new(config.clone(), name).expect("the config is whole")
 }

@@ -1,10 +1,10 @@
 //! How Debian's Dovecot (2.3) is started: sdbox, a sync for every change, any user with the test password.
 
-use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::{env, fs};
 
 use super::{PASSWORD, Ports};
 use crate::program;
@@ -19,19 +19,28 @@ pub fn use_maildir() {
     MAILDIR.store(true, Ordering::Relaxed);
 }
 
-/// Dovecot in the foreground with everything below `folder`.
-pub fn command(folder: &Path, ports: &Ports) -> Command {
-    let binary = ["/usr/sbin/dovecot", "/usr/local/sbin/dovecot"].map(PathBuf::from).into_iter().find(|p| p.is_file());
-    let binary = binary.expect("Dovecot is installed: apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd");
+/// Dovecot in the foreground with everything below `folder` and settings that end with `more`.
+pub fn command(folder: &Path, ports: &Ports, more: &str) -> Command {
     let mail = folder.join("data");
     fs::create_dir_all(&mail).expect("the folder is writable");
     chown(&mail, Some(mail_uid()), None).expect("Dovecot is started as root");
     make_certificate(folder);
     let config = folder.join("dovecot.conf");
-    fs::write(&config, settings(folder, &mail, ports)).expect("the folder is writable");
-    let mut command = Command::new(binary);
+    fs::write(&config, settings(folder, &mail, ports) + more).expect("the folder is writable");
+    let mut command = Command::new(binary());
     command.args(["-F", "-c"]).arg(config);
     command
+}
+
+/// The installed Dovecot, or the one of the same 2.3 that `SKEIN_DOVECOT` names.
+///
+/// # Panics
+/// When there is none.
+pub fn binary() -> PathBuf {
+    let installed = ["/usr/sbin/dovecot", "/usr/local/sbin/dovecot"].map(PathBuf::from);
+    let named = env::var_os("SKEIN_DOVECOT").map(PathBuf::from);
+    let found = named.into_iter().chain(installed).find(|p| p.is_file());
+    found.expect("Dovecot is installed: apt-get install dovecot-imapd dovecot-pop3d dovecot-lmtpd")
 }
 
 fn mail_uid() -> u32 {
@@ -58,7 +67,7 @@ fn settings(folder: &Path, mail: &Path, ports: &Ports) -> String {
         true => ("maildir", "pop3_save_uidl = yes\npop3_uidl_format = %g\n"),
         false => ("sdbox", ""),
     };
-    let fsync = std::env::var("SKEIN_PEER_FSYNC").unwrap_or_else(|_| "optimized".into());
+    let fsync = env::var("SKEIN_PEER_FSYNC").unwrap_or_else(|_| "optimized".into());
     format!(
         "base_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/server.log\n\
          listen = 127.0.0.1\nprotocols = imap pop3 lmtp\nssl = yes\nssl_cert = <{folder}/cert.pem\nssl_key = <{folder}/key.pem\n\
@@ -68,7 +77,8 @@ fn settings(folder: &Path, mail: &Path, ports: &Ports) -> String {
          passdb {{\n driver = static\n args = password={PASSWORD}\n}}\n\
          userdb {{\n driver = static\n args = uid={MAIL_USER} gid={MAIL_USER} home={mail}/%n allow_all_users=yes\n}}\n\
          pop3_lock_session = yes\nprotocol pop3 {{\n mail_max_userip_connections = 20000\n}}\n\
-         service pop3-login {{\n inet_listener pop3 {{\n port = {}\n }}\n inet_listener pop3s {{\n port = {}\n ssl = yes\n }}\n}}\n\
+         service pop3-login {{\n service_count = 0\n client_limit = 10000\n process_min_avail = 2\n process_limit = 2\n\
+         inet_listener pop3 {{\n port = {}\n }}\n inet_listener pop3s {{\n port = {}\n ssl = yes\n }}\n}}\n\
          protocol imap {{\n mail_max_userip_connections = 20000\n imap_metadata = yes\n}}\n\
          mail_attribute_dict = file:%h/dovecot-attributes\n\
          default_vsz_limit = 1G\n{uidl}\
@@ -76,6 +86,7 @@ fn settings(folder: &Path, mail: &Path, ports: &Ports) -> String {
          inet_listener imap {{\n port = {}\n }}\n inet_listener imaps {{\n port = {}\n ssl = yes\n }}\n}}\n\
          service lmtp {{\n process_limit = 200\n service_count = 1000\n inet_listener lmtp {{\n port = {}\n }}\n}}\n\
          service imap {{\n process_limit = 12000\n service_count = 1000\n}}\n\
+         service pop3 {{\n process_limit = 12000\n service_count = 1000\n}}\n\
          service anvil {{\n client_limit = 25000\n}}\nservice auth {{\n client_limit = 50000\n}}\n\
          service stats {{\n client_limit = 40000\n}}\n",
         ports.pop3.port(),

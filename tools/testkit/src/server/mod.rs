@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
-pub use dovecot::use_maildir as use_dovecot_maildir;
+pub use dovecot::{binary as dovecot_binary, use_maildir as use_dovecot_maildir};
 pub(crate) use ports::Block;
 pub use ports::Ports;
 use rustix::process::Signal;
@@ -57,7 +57,7 @@ pub struct Server {
     ports: Ports,
     folder: PathBuf,
     child: Option<Child>,
-    /// Skein's settings file.
+    /// Skein's settings file; what follows the kit's own settings of Dovecot.
     settings: String,
     /// Removed with the server; `None` when the folder is the caller's.
     _own_folder: Option<TempDir>,
@@ -80,6 +80,17 @@ impl Server {
         let own = TempDir::new("server");
         let folder = own.path().to_owned();
         Server::begin(kind, folder, Some(own), "")
+    }
+
+    /// The same with `more` settings: of Skein keys without a table, then tables that the kit's own settings do not have; of
+    /// Dovecot whatever may follow its settings.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_kind_with(kind: Kind, more: &str) -> Server {
+        let own = TempDir::new("server");
+        let folder = own.path().to_owned();
+        Server::begin(kind, folder, Some(own), more)
     }
 
     /// Starts the server in `folder`, which stays when it ends.
@@ -118,7 +129,10 @@ impl Server {
 
     fn prepare(kind: Kind, folder: PathBuf, own: Option<TempDir>, more: &str) -> Server {
         let ports = Ports::free();
-        let settings = skein::settings(&folder, &ports, more);
+        let settings = match kind {
+            Kind::Skein => skein::settings(&folder, &ports, more),
+            Kind::Dovecot => more.to_owned(),
+        };
         Server { kind, ports, folder, child: None, settings, _own_folder: own }
     }
 
@@ -136,7 +150,7 @@ impl Server {
         assert!(self.child.is_none(), "it is running");
         let mut command = match self.kind {
             Kind::Skein => skein::command(&self.folder, &self.settings),
-            Kind::Dovecot => dovecot::command(&self.folder, &self.ports),
+            Kind::Dovecot => dovecot::command(&self.folder, &self.ports, &self.settings),
         };
         self.child = Some(spawn_logged(&mut command, &self.log_path()));
         self.wait_ready();
