@@ -120,6 +120,7 @@ struct Shared {
     deliveries: RefCell<HashMap<AccountId, u32>>,
     sessions: Sessions,
     rawlogs: Rawlogs,
+    kept: imap::Kept,
     live: Cell<usize>,
     quiet: Notify,
     stopping: Cell<bool>,
@@ -153,6 +154,7 @@ impl Host {
             deliveries: RefCell::default(),
             sessions: Sessions::default(),
             rawlogs: Rawlogs::default(),
+            kept: imap::Kept::default(),
             live: Cell::new(0),
             quiet: Notify::new(),
             stopping: Cell::new(false),
@@ -251,6 +253,11 @@ impl Host {
 
     pub(crate) fn rawlogs(&self) -> &Rawlogs {
         &self.0.rawlogs
+    }
+
+    /// What SORT and THREAD have found.
+    pub(crate) fn kept(&self) -> &imap::Kept {
+        &self.0.kept
     }
 
     pub(crate) fn seats(&self) -> &Sessions {

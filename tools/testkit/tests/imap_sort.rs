@@ -62,3 +62,63 @@ fn messages_come_in_the_order_that_is_asked() {
         client.command("SELECT INBOX").expect("SELECT").expect_ok();
     }
 }
+
+/// A mailbox of so many messages that its orders are kept, against what a model has for them.
+#[test]
+fn an_order_that_is_known_takes_in_what_has_come() {
+    let server = Server::start();
+    let mut client = server.login(&Server::user(1));
+    let mut other = server.login(&Server::user(1));
+    // Subjects by UID, many of them alike.
+    let mut mails: Vec<(u32, u32)> = Vec::new();
+    let mut append = |mails: &mut Vec<(u32, u32)>, count: u32| {
+        let first = mails.last().map_or(1, |(uid, _)| uid + 1);
+        let new: Vec<(u32, u32)> = (first..first + count).map(|uid| (uid, uid * 7919 % 101)).collect();
+        let mail = |(_, subject): &(u32, u32)| format!("Subject: s{subject:03}\r\n\r\n");
+        let literals = new.iter().map(mail).map(|mail| format!(" {{{}+}}\r\n{mail}", mail.len()));
+        let tag = format!("more{first}");
+        other.write(format!("{tag} APPEND INBOX{}\r\n", literals.collect::<String>()).as_bytes()).expect("APPEND");
+        other.finish(&tag).expect("APPEND").expect_ok();
+        mails.extend(new);
+    };
+    let model = |mails: &[(u32, u32)], reverse: bool, from: u32| {
+        let mut all: Vec<(i64, u32)> =
+            mails.iter().filter(|(uid, _)| *uid >= from).map(|(uid, s)| (i64::from(*s), *uid)).collect();
+        all.sort_by_key(|(subject, uid)| (if reverse { -subject } else { *subject }, *uid));
+        all.into_iter().map(|(_, uid)| uid).collect::<Vec<u32>>()
+    };
+    append(&mut mails, 600);
+    client.command("SELECT INBOX").expect("SELECT").expect_ok();
+    // More have come than are worth placing one by one; fewer; gone; both.
+    for (gone, come) in
+        [(0..0, 0), (0..0, 100), (0..0, 3), (250..400, 0), (5..6, 2), (0..448, 0), (0..1, 5), (0..0, 400)]
+    {
+        if !gone.is_empty() {
+            let uids: Vec<String> = mails.drain(gone).map(|(uid, _)| uid.to_string()).collect();
+            client
+                .command(&format!("UID STORE {} +FLAGS.SILENT (\\Deleted)", uids.join(",")))
+                .expect("STORE")
+                .expect_ok();
+            client.command("EXPUNGE").expect("EXPUNGE").expect_ok();
+        }
+        if come > 0 {
+            append(&mut mails, come);
+        }
+        client.command("NOOP").expect("NOOP").expect_ok();
+        for round in 0..2 {
+            let place = |uid: u32| mails.iter().position(|(one, _)| *one == uid).expect("it is there") as u32 + 1;
+            let all = model(&mails, false, 0);
+            assert_eq!(sorted(&mut client, "UID SORT (SUBJECT) UTF-8 ALL"), all, "{come} new, round {round}");
+            let numbers: Vec<u32> = all.iter().map(|uid| place(*uid)).collect();
+            assert_eq!(sorted(&mut client, "SORT (SUBJECT) UTF-8 ALL"), numbers, "{come} new, round {round}");
+            let reverse = model(&mails, true, 0);
+            assert_eq!(
+                sorted(&mut client, "UID SORT (REVERSE SUBJECT) UTF-8 ALL"),
+                reverse,
+                "{come} new, round {round}"
+            );
+            let some = model(&mails, false, 90);
+            assert_eq!(sorted(&mut client, "UID SORT (SUBJECT) UTF-8 UID 90:*"), some, "{come} new, round {round}");
+        }
+    }
+}

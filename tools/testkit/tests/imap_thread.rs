@@ -55,3 +55,39 @@ fn messages_come_as_threads() {
         client.command("SELECT INBOX").expect("SELECT").expect_ok();
     }
 }
+
+/// A mailbox of so many messages that its threads are kept.
+#[test]
+fn threads_that_are_known_are_told_as_they_are_now() {
+    let server = Server::start();
+    let mut client = server.login(&Server::user(1));
+    let mut append = |uids: std::ops::RangeInclusive<u32>| {
+        // Threads of three.
+        let mail = |uid: u32| match uid % 3 {
+            1 => format!("Message-ID: <{uid}@x>\r\nSubject: {uid}\r\n\r\n"),
+            _ => format!("Message-ID: <{uid}@x>\r\nReferences: <{}@x>\r\nSubject: {uid}\r\n\r\n", uid - 1),
+        };
+        let literals = uids.map(mail).map(|mail| format!(" {{{}+}}\r\n{mail}", mail.len()));
+        client.write(format!("a APPEND INBOX{}\r\n", literals.collect::<String>()).as_bytes()).expect("APPEND");
+        client.finish("a").expect("APPEND").expect_ok();
+    };
+    append(1..=300);
+    let mut reader = server.login(&Server::user(1));
+    reader.command("SELECT INBOX").expect("SELECT").expect_ok();
+    let threes = |from: u32, to: u32| (from..to).step_by(3).map(|n| format!("({n} {} {})", n + 1, n + 2)).collect();
+    let check = |reader: &mut Client, by_uid: String, by_number: String| {
+        for round in 0..2 {
+            assert_eq!(thread(reader, "UID THREAD REFS UTF-8 ALL"), by_uid, "round {round}");
+            assert_eq!(thread(reader, "THREAD REFS UTF-8 ALL"), by_number, "round {round}");
+        }
+    };
+    check(&mut reader, threes(1, 300), threes(1, 300));
+    append(301..=303);
+    reader.command("NOOP").expect("NOOP").expect_ok();
+    check(&mut reader, threes(1, 303), threes(1, 303));
+    // Numbers move, UIDs stay.
+    reader.command("UID STORE 1:3 +FLAGS.SILENT (\\Deleted)").expect("STORE").expect_ok();
+    reader.command("EXPUNGE").expect("EXPUNGE").expect_ok();
+    check(&mut reader, threes(4, 303), threes(1, 300));
+    assert_eq!(thread(&mut reader, "UID THREAD REFS UTF-8 UID 5:7"), "(5 6)(7)");
+}

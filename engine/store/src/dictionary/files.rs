@@ -100,9 +100,8 @@ impl<D: Disk> Dictionaries<D> {
     /// A file that reads well may have its name by a rename that was never synced, as the process died or the sync failed: then the
     /// next crash takes it, and with it all mail that was written with it.
     async fn make_safe(&self) -> io::Result<()> {
-        let known = self.known.borrow();
-        let unsafe_yet: Vec<u32> = known.iter().filter(|(_, known)| !known.is_safe).map(|(id, _)| *id).collect();
-        drop(known);
+        let is_unsafe = |(id, known): (&u32, &Known)| (!known.is_safe).then_some(*id);
+        let unsafe_yet: Vec<u32> = self.known.borrow().iter().filter_map(is_unsafe).collect();
         if unsafe_yet.is_empty() {
             return Ok(());
         }

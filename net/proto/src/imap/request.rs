@@ -477,7 +477,7 @@ pub struct ListOptions {
 }
 
 /// One criterion of SORT.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct SortBy {
     /// What is compared.
     pub key: SortKey,
@@ -486,7 +486,7 @@ pub struct SortBy {
 }
 
 /// What SORT compares (RFC 5256 §3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum SortKey {
     /// `ARRIVAL`: internal date and time.
     Arrival,
@@ -509,7 +509,7 @@ pub enum SortKey {
 }
 
 /// How THREAD makes threads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ThreadBy {
     /// `ORDEREDSUBJECT` (RFC 5256 §3)
     OrderedSubject,

@@ -158,9 +158,8 @@ fn is_full(account: &Account, note: &str) -> bool {
 /// The accounts in which a user may have something of his own.
 pub(crate) fn hosts_of(account: &Account) -> Vec<UserName> {
     let noted = account.metadata(None).into_iter().flat_map(|metadata| metadata.keys());
-    let owner =
-        |name: &Box<str>| name.strip_prefix(GUEST_OF).or_else(|| name.strip_prefix(SHARED_BY)).map(UserName::new);
-    let owners: BTreeSet<UserName> = noted.filter_map(owner).flatten().collect();
+    let owner = |name: &str| name.strip_prefix(GUEST_OF).or_else(|| name.strip_prefix(SHARED_BY)).map(UserName::new);
+    let owners: BTreeSet<UserName> = noted.filter_map(|name| owner(name)).flatten().collect();
     owners.into_iter().collect()
 }
 

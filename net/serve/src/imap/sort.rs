@@ -4,7 +4,7 @@ use super::link::Link;
 use super::search::{Found, searched, sent_of};
 use super::session::Session;
 use crate::message::Message;
-use skein_base::{IdSet, MailboxId, Seq, Uid};
+use skein_base::{IdSet, MailboxId, Uid};
 use skein_mime::{base_subject, fields, first_display, first_mailbox};
 use skein_proto::imap::{Reply, Results, Returns, SearchKey, SortBy, SortKey, response};
 use skein_store::StoreError;
@@ -14,6 +14,9 @@ use std::io;
 
 /// Messages taken at a time.
 const BATCH: usize = 256;
+/// New messages that are placed one by one in an order that is known, and which part of all they are at most: each reads some twenty others.
+const PLACED_MAX: usize = 1024;
+const PLACED_SHARE: usize = 32;
 /// Messages looked into before others get the shard.
 const LOOKED_INTO_BATCH: usize = 8;
 
@@ -26,7 +29,6 @@ enum Value {
 
 /// A message with its values in the order of the criteria.
 struct Sorted {
-    seq: Seq,
     uid: Uid,
     values: Vec<Value>,
 }
@@ -52,9 +54,7 @@ impl Session {
             Ok(found) => found,
             Err(refusal) => return Ok(refusal),
         };
-        let mut all = self.values(&numbers, &by, &mut failed, link).await?;
-        all.sort_by(|a, b| compare(a, b, &by));
-        let numbers: Vec<u32> = all.iter().map(|one| if uid { one.uid.0 } else { one.seq.0 }).collect();
+        let numbers = self.ordered(&numbers, (uid, &by), &mut failed, link).await?;
         let highest = highest.filter(|_| needs_modseq);
         match returns {
             None => response::sort(link.out(), &numbers, highest),
@@ -67,6 +67,56 @@ impl Session {
             }
         }
         Ok(searched(failed))
+    }
+
+    /// What is found, in the order of the criteria: UIDs or message numbers. How many can not be read is added to `failed`.
+    async fn ordered(
+        &self,
+        uids: &IdSet,
+        (by_uid, by): (bool, &[SortBy]),
+        failed: &mut u32,
+        link: &mut Link<'_>,
+    ) -> io::Result<Vec<u32>> {
+        let Some(selected) = &self.selected else { return Ok(Vec::new()) };
+        let open = (selected.mailbox, selected.view);
+        let (whose, places) = (self.whose(selected.mailbox), self.places_of(open, uids).await);
+        let kept = self.host.kept().order(whose, by);
+        let mut order: Vec<u32> = kept.iter().flat_map(|kept| kept.iter().copied()).collect();
+        order.retain(|uid| places.find(*uid).is_some());
+        let new = places.without(&order);
+        if new.len() > PLACED_MAX.min(places.len() / PLACED_SHARE) {
+            order = self.sorted_anew(uids, by, failed, link).await?;
+        } else {
+            link.advance(order.len(), self).await?;
+            for uid in &new {
+                match self.place(open, by, &order, *uid).await {
+                    Ok(at) => order.insert(at, *uid),
+                    Err(error) => {
+                        crate::failure::log(&error);
+                        *failed += 1;
+                    }
+                }
+                link.advance(1, self).await?;
+                skein_runtime::session_yield().await;
+            }
+        }
+        if !new.is_empty() && kept.is_none_or(|kept| kept.len() <= order.len() || new.len() > PLACED_MAX) {
+            self.host.kept().keep_order(whose, by, &order);
+        }
+        Ok(order.into_iter().filter_map(|uid| places.number(uid, by_uid)).collect())
+    }
+
+    /// UIDs in the order of the criteria.
+    async fn sorted_anew(
+        &self,
+        uids: &IdSet,
+        by: &[SortBy],
+        failed: &mut u32,
+        link: &mut Link<'_>,
+    ) -> io::Result<Vec<u32>> {
+        let mut all = self.values(uids, by, failed, link).await?;
+        all.sort_unstable_by(|a, b| compare(a, b, by));
+        Ok(all.into_iter().map(|one| one.uid.0).collect())
     }
 
     /// Where a message belongs among others that are in order.
@@ -99,10 +149,10 @@ impl Session {
         let found = self.look(mailbox, |m| {
             let mut seen = Vec::new();
             m.visible(view, &IdSet::one(uid), Uid(uid), 1, &mut seen);
-            seen.first().map(|seen| (seen.seq, m.fixed(seen.row), m.cache(seen.row)))
+            seen.first().map(|seen| (m.fixed(seen.row), m.cache(seen.row)))
         });
-        let Some((seq, fixed, cache)) = found else { return Ok(None) };
-        Ok(Some(Sorted { seq, uid: Uid(uid), values: self.values_of(fixed, cache, by).await? }))
+        let Some((fixed, cache)) = found else { return Ok(None) };
+        Ok(Some(Sorted { uid: Uid(uid), values: self.values_of(fixed, cache, by).await? }))
     }
 
     async fn values(
@@ -115,16 +165,16 @@ impl Session {
         let Some(selected) = &self.selected else { return Ok(Vec::new()) };
         let (mut all, mut from) = (Vec::new(), Uid(1));
         loop {
-            let batch: Vec<(Seq, Uid, Fixed, CacheAt)> = self.look(selected.mailbox, |m| {
+            let batch: Vec<(Uid, Fixed, CacheAt)> = self.look(selected.mailbox, |m| {
                 let mut seen = Vec::with_capacity(BATCH);
                 m.visible(selected.view, uids, from, BATCH, &mut seen);
-                seen.iter().map(|seen| (seen.seq, seen.row.uid, m.fixed(seen.row), m.cache(seen.row))).collect()
+                seen.iter().map(|seen| (seen.row.uid, m.fixed(seen.row), m.cache(seen.row))).collect()
             });
-            let Some((_, last, _, _)) = batch.last() else { return Ok(all) };
+            let Some((last, _, _)) = batch.last() else { return Ok(all) };
             from = Uid(last.0 + 1);
-            for (i, (seq, uid, fixed, cache)) in batch.into_iter().enumerate() {
+            for (i, (uid, fixed, cache)) in batch.into_iter().enumerate() {
                 match self.values_of(fixed, cache, by).await {
-                    Ok(values) => all.push(Sorted { seq, uid, values }),
+                    Ok(values) => all.push(Sorted { uid, values }),
                     Err(error) => {
                         crate::failure::log(&error);
                         *failed += 1;
@@ -173,9 +223,9 @@ async fn text(message: &mut Message<'_>, name: &str, of: fn(&[u8]) -> String) ->
     Ok(fields(&header).find(|field| field.is(name)).map_or_else(String::new, |field| of(field.value)))
 }
 
-/// By the criteria, then by number (RFC 5256 §3).
+/// By the criteria, then by number (RFC 5256 §3), which UIDs are in the order of.
 fn compare(a: &Sorted, b: &Sorted, by: &[SortBy]) -> Ordering {
     let each = a.values.iter().zip(&b.values).zip(by);
     let ordering = each.map(|((a, b), by)| if by.reverse { Reverse(a).cmp(&Reverse(b)) } else { a.cmp(b) });
-    ordering.fold(Ordering::Equal, Ordering::then).then(a.seq.0.cmp(&b.seq.0))
+    ordering.fold(Ordering::Equal, Ordering::then).then(a.uid.cmp(&b.uid))
 }

@@ -1,16 +1,18 @@
 //! THREAD (RFC 5256): what is found, as threads by subject or by what messages refer to.
 
+use super::kept::Threaded;
 use super::link::Link;
 use super::search::{Found, searched};
 use super::session::Session;
 use super::sort::sent_or_received;
 use crate::message::Message;
 use skein_base::{IdSet, Uid};
-use skein_mime::{ThreadNode, Threads};
+use skein_mime::Threads;
 use skein_proto::imap::{Code, Reply, SearchKey, ThreadBy, response};
 use skein_store::StoreError;
 use skein_store::mailbox::{CacheAt, Fixed};
 use std::io;
+use std::rc::Rc;
 
 /// Messages taken at a time.
 const BATCH: usize = 256;
@@ -32,27 +34,50 @@ impl Session {
             Ok(found) => found,
             Err(refusal) => return Ok(refusal),
         };
-        let threads = self.linked(&numbers, (uid, by), &mut failed, link).await?;
-        // Making the forest of a large mailbox takes milliseconds.
-        let nodes = match skein_runtime::spawn_blocking(move || threads.finish()).await {
-            Ok(nodes) => nodes,
-            Err(panicked) => {
-                tracing::error!(%panicked, "threads could not be made");
-                return Ok(Reply::No { code: Some(Code::ServerBug), text: "Threads could not be made".into() });
+        let Some(selected) = &self.selected else { return Ok(Reply::bad("No mailbox is selected")) };
+        let whose = self.whose(selected.mailbox);
+        let threaded = match self.host.kept().threads(whose, by, &numbers) {
+            Some(threaded) => {
+                link.advance(threaded.uids.count() as usize, self).await?;
+                threaded
             }
+            None => match self.threaded_anew(numbers, by, &mut failed, link).await? {
+                // What could not be read may be there the next time.
+                Ok(threaded) if failed > 0 => Rc::new(threaded),
+                Ok(threaded) => self.host.kept().keep_threads(whose, by, threaded),
+                Err(refusal) => return Ok(refusal),
+            },
         };
-        response::thread(link.out(), nodes.iter().map(|ThreadNode { number, children }| (*number, *children)));
+        let places = match uid {
+            true => None,
+            false => Some(self.places_of((selected.mailbox, selected.view), &threaded.uids).await),
+        };
+        let number = |uid: u32| places.as_ref().map_or(Some(uid), |places| places.number(uid, false));
+        let nodes = threaded.nodes.iter();
+        response::thread(link.out(), nodes.map(|node| (node.number.and_then(number), node.children)));
         Ok(searched(failed))
     }
 
-    /// The messages with what they refer to; how many can not be read is added to `failed`.
-    async fn linked(
+    async fn threaded_anew(
         &self,
-        uids: &IdSet,
-        (by_uid, by): (bool, ThreadBy),
+        uids: IdSet,
+        by: ThreadBy,
         failed: &mut u32,
         link: &mut Link<'_>,
-    ) -> io::Result<Threads> {
+    ) -> io::Result<Result<Threaded, Reply>> {
+        let threads = self.linked(&uids, by, failed, link).await?;
+        // Making the forest of a large mailbox takes milliseconds.
+        match skein_runtime::spawn_blocking(move || threads.finish()).await {
+            Ok(nodes) => Ok(Ok(Threaded { uids, nodes })),
+            Err(panicked) => {
+                tracing::error!(%panicked, "threads could not be made");
+                Ok(Err(Reply::No { code: Some(Code::ServerBug), text: "Threads could not be made".into() }))
+            }
+        }
+    }
+
+    /// The messages with what they refer to; how many can not be read is added to `failed`.
+    async fn linked(&self, uids: &IdSet, by: ThreadBy, failed: &mut u32, link: &mut Link<'_>) -> io::Result<Threads> {
         let mut threads = Threads::new(match by {
             ThreadBy::OrderedSubject => skein_mime::ThreadBy::OrderedSubject,
             ThreadBy::References => skein_mime::ThreadBy::References,
@@ -61,19 +86,15 @@ impl Session {
         let Some(selected) = &self.selected else { return Ok(threads) };
         let mut from = Uid(1);
         loop {
-            let batch: Vec<(u32, Uid, Fixed, CacheAt)> = self.look(selected.mailbox, |m| {
+            let batch: Vec<(Uid, Fixed, CacheAt)> = self.look(selected.mailbox, |m| {
                 let mut seen = Vec::with_capacity(BATCH);
                 m.visible(selected.view, uids, from, BATCH, &mut seen);
-                let number = |uid: Uid, seq: u32| if by_uid { uid.0 } else { seq };
-                let all = seen
-                    .iter()
-                    .map(|seen| (number(seen.row.uid, seen.seq.0), seen.row.uid, m.fixed(seen.row), m.cache(seen.row)));
-                all.collect()
+                seen.iter().map(|seen| (seen.row.uid, m.fixed(seen.row), m.cache(seen.row))).collect()
             });
-            let Some((_, last, _, _)) = batch.last() else { return Ok(threads) };
+            let Some((last, _, _)) = batch.last() else { return Ok(threads) };
             from = Uid(last.0 + 1);
-            for (i, (number, _, fixed, cache)) in batch.into_iter().enumerate() {
-                if let Err(error) = self.link_one(number, fixed, cache, &mut threads).await {
+            for (i, (uid, fixed, cache)) in batch.into_iter().enumerate() {
+                if let Err(error) = self.link_one(uid, fixed, cache, &mut threads).await {
                     crate::failure::log(&error);
                     *failed += 1;
                 }
@@ -85,16 +106,10 @@ impl Session {
         }
     }
 
-    async fn link_one(
-        &self,
-        number: u32,
-        fixed: Fixed,
-        cache: CacheAt,
-        threads: &mut Threads,
-    ) -> Result<(), StoreError> {
+    async fn link_one(&self, uid: Uid, fixed: Fixed, cache: CacheAt, threads: &mut Threads) -> Result<(), StoreError> {
         let mut message = Message::new(&self.store, &self.account, fixed, cache);
         let sent = sent_or_received(&mut message, &fixed).await?;
-        threads.push(number, sent, &message.header(true).await?);
+        threads.push(uid.0, sent, &message.header(true).await?);
         Ok(())
     }
 }
