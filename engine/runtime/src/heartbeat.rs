@@ -2,11 +2,7 @@
 //!
 //! The best single sign of a shard's health: whatever holds the core (a page fault, a long loop, too much work) shows here.
 //!
-//! The same timers keep a shard from sleeping through work. glommio (0.9 and 0.12) arms its preemption timer, then looks
-//! whether it has rung, then runs tasks; a thread that the kernel puts aside for 500 µs between the first two runs no task
-//! and parks, though tasks are ready, until the next event. On an idle shard with a busy machine that was never. So there
-//! is always a next event: a timer that has not rung yet. When one has rung but its task, too, is among the ready ones,
-//! the next follows 5 ms later; a thread put aside for longer than all of these finds one of the guards.
+//! The same timers keep a shard from sleeping through work for longer than 5 ms, mostly: see nudge, which does the rest.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -25,51 +21,61 @@ use crate::timer::ring_timer;
 const SPACING: Duration = Duration::from_millis(5);
 /// Timers that take turns.
 const BEATS: u32 = 4;
-/// For stalls longer than a full round, ever longer as they are ever less likely.
-const GUARDS: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(5)];
 
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-/// When each shard's heart beat last, in milliseconds since [`BEGAN`]; one more than that, so that 0 is never.
-static LAST: RwLock<Vec<Arc<AtomicU64>>> = RwLock::new(Vec::new());
+/// Each shard's.
+static HEARTS: RwLock<Vec<Heart>> = RwLock::new(Vec::new());
+
+/// When a shard's heart beat last, in milliseconds since [`BEGAN`]; one more than that, so that 0 is never.
+#[derive(Clone, Default)]
+pub(crate) struct Heart(Arc<AtomicU64>);
+
+impl Heart {
+    /// Changes with each beat; 0 before the first and after the last.
+    pub fn last_ms(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+
+    pub fn beat(&self) {
+        self.0.store(now_ms(), Relaxed);
+    }
+
+    /// Shows it as that of this thread's shard.
+    fn show(&self) {
+        let shard = shard_id().map_or(0, |id| usize::from(id.0));
+        let mut all = HEARTS.write().unwrap_or_else(PoisonError::into_inner);
+        if all.len() <= shard {
+            all.resize_with(shard + 1, Heart::default);
+        }
+        all[shard] = self.clone();
+    }
+}
 
 /// How long ago each shard's heart beat, by shard; `None` for one that has not begun or has ended. A running one beats every
 /// 5 ms: seconds mean that its core is held, and that nobody on it is served.
 pub fn heartbeat_ages() -> Vec<Option<Duration>> {
     let now = now_ms();
     let age = |last: u64| (last > 0).then(|| Duration::from_millis(now.saturating_sub(last)));
-    LAST.read().unwrap_or_else(PoisonError::into_inner).iter().map(|last| age(last.load(Relaxed))).collect()
+    HEARTS.read().unwrap_or_else(PoisonError::into_inner).iter().map(|heart| age(heart.last_ms())).collect()
 }
 
 fn now_ms() -> u64 {
     u64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
 }
 
-/// This shard's place in [`LAST`].
-fn last_beat() -> Arc<AtomicU64> {
-    let shard = shard_id().map_or(0, |id| usize::from(id.0));
-    let mut all = LAST.write().unwrap_or_else(PoisonError::into_inner);
-    if all.len() <= shard {
-        all.resize_with(shard + 1, Arc::default);
-    }
-    all[shard].clone()
-}
-
 /// Its shard has ended when this is dropped.
-pub(crate) struct Beating(Arc<AtomicU64>);
+pub(crate) struct Beating(Heart);
 
 impl Drop for Beating {
     fn drop(&mut self) {
-        self.0.store(0, Relaxed);
+        self.0.0.store(0, Relaxed);
     }
 }
 
-/// Starts all of them on this shard; resolves when each beat has rung once, and so from then on one is always set.
-pub(crate) async fn start() -> Beating {
-    let last = last_beat();
-    last.store(now_ms(), Relaxed);
-    for period in GUARDS {
-        spawn_detached(Class::Session, "guard", guard(period));
-    }
+/// Starts all of them on this shard; resolves when each has rung once, and so from then on one is always set.
+pub(crate) async fn start(heart: Heart) -> Beating {
+    heart.beat();
+    heart.show();
     let (begun, change) = (Rc::new(Cell::new(0)), Notify::new());
     for turn in 1..=BEATS {
         let (begun, change) = (begun.clone(), change.clone());
@@ -77,21 +83,21 @@ pub(crate) async fn start() -> Beating {
             begun.set(begun.get() + 1);
             change.notify_all();
         };
-        spawn_detached(Class::Session, ("heartbeat", turn.into()), beat(SPACING * turn, first_rung, last.clone()));
+        spawn_detached(Class::Session, ("heartbeat", turn.into()), beat(SPACING * turn, first_rung, heart.clone()));
     }
     while begun.get() < BEATS {
         change.notified().await;
     }
-    Beating(last)
+    Beating(heart)
 }
 
-async fn beat(first: Duration, first_rung: impl FnOnce(), last: Arc<AtomicU64>) {
+async fn beat(first: Duration, first_rung: impl FnOnce(), heart: Heart) {
     let mut due = Instant::now() + first;
     ring_timer(first).await;
     first_rung();
     loop {
         let late = due.elapsed();
-        last.store(now_ms(), Relaxed);
+        heart.beat();
         SHARD_LATE.observe(u64::try_from(late.as_micros()).unwrap_or(u64::MAX));
         due += whole_cycles_after(late);
         ring_timer(due.saturating_duration_since(Instant::now())).await;
@@ -103,12 +109,6 @@ fn whole_cycles_after(late: Duration) -> Duration {
     let cycle = SPACING * BEATS;
     let cycles = late.as_nanos() / cycle.as_nanos() + 1;
     cycle * u32::try_from(cycles).unwrap_or(u32::MAX)
-}
-
-async fn guard(period: Duration) {
-    loop {
-        ring_timer(period).await;
-    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@
 //! child      a process beside this one, for what this one gives up
 //! checks     io_uring, memlock, nofile, the data folder's lock: messages that name the fix
 //! metrics    counters without locks, OpenMetrics text; heartbeat: how late a shard's timers are
+//! nudge      wakes a shard that sleeps though it has work
 //! ```
 //!
 //! glommio is named here and in net/transport only. Never here: protocols, mail, settings.

@@ -5,12 +5,14 @@ use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::task::Waker;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use glommio::{GlommioError, LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 use skein_base::ShardId;
 
+use crate::heartbeat::{self, Heart};
 use crate::nudge;
 use crate::side::Side;
 use crate::task::{Class, Local, Panicked, Queues, TaskError, enter_shard, leave_shard, spawn, spawn_detached};
@@ -181,6 +183,7 @@ where
     let (ready, main) = (Arc::new(Ready::default()), Arc::new(main));
     let (report, reports) = mpsc::channel();
     let (begin, begun) = mpsc::channel();
+    let (run, running) = mpsc::channel();
     let mut threads = Vec::with_capacity(count);
     let mut gates = Vec::with_capacity(count);
     for (id, number) in (0..count as u16).map(ShardId).zip(0..) {
@@ -188,34 +191,36 @@ where
         let (config, core, main) = (config.clone(), config.core_of(&cores, number), main.clone());
         let (gate, go) = mpsc::channel();
         gates.push(gate);
-        let signs = Signs { report: report.clone(), go, begin: begin.clone() };
+        let signs = Signs { report: report.clone(), go, begin: begin.clone(), _run: run.clone() };
         let body = move || shard_thread(config, core, context, signs, move |context| main(context));
         let thread = std::thread::Builder::new().name(format!("shard-{number}")).spawn(body);
         threads.push(thread.map_err(|source| StartError { shard: id, source })?);
     }
-    drop((report, begin));
-    for _ in 0..count {
-        // A thread that ends without a word counts as an error of the system.
-        reports.recv().unwrap_or_else(|_| {
-            Err(StartError { shard: ShardId(0), source: io::Error::other("a shard's thread ended at once") })
-        })?;
-    }
+    drop((report, begin, run));
+    // A thread that ends without a word counts as an error of the system.
+    let ended = || Err(StartError { shard: ShardId(0), source: io::Error::other("a shard's thread ended at once") });
+    let shards = (0..count).map(|_| reports.recv().unwrap_or_else(|_| ended())).collect::<Result<_, _>>()?;
+    let watch = std::thread::Builder::new().name("nudge".into()).spawn(move || nudge::watch(shards, &running));
+    watch.map_err(|source| StartError { shard: ShardId(0), source })?;
     for gate in gates {
         // A thread that died since says so when it is joined.
         _ = gate.send(());
     }
-    nudge::until_begun(&threads, &begun);
+    // One that ends without a word is not waited for.
+    _ = begun.iter().take(count).count();
     Ok(Shards { threads, ready })
 }
 
 /// How a shard's thread and [`start`] talk while it starts.
 struct Signs {
-    /// The executor is made, or not.
-    report: mpsc::Sender<Result<(), StartError>>,
+    /// The executor is made, or not: how it is woken, and the heart that shows whether it needs to be.
+    report: mpsc::Sender<Result<(Waker, Heart), StartError>>,
     /// All executors are made: run.
     go: mpsc::Receiver<()>,
     /// Tasks run, and timers ring.
     begin: mpsc::Sender<()>,
+    /// Dropped when the thread ends.
+    _run: mpsc::Sender<()>,
 }
 
 fn shard_thread<F, T: 'static>(
@@ -229,9 +234,12 @@ where
     F: Future<Output = T> + 'static,
 {
     let (id, ready) = (context.id, context.ready.clone());
-    let executor = make_executor(&config, core);
+    let (executor, heart) = (make_executor(&config, core), Heart::default());
     let (executor, outcome) = match executor {
-        Ok(executor) => (Some(executor), Ok(())),
+        Ok(executor) => {
+            let waker = nudge::waker_of(&executor);
+            (Some(executor), Ok((waker, heart.clone())))
+        }
         Err(source) => (None, Err(StartError { shard: id, source })),
     };
     _ = signs.report.send(outcome);
@@ -242,7 +250,7 @@ where
     };
     let side = context.side.clone();
     let _tokio = side.enter();
-    let outcome = catch_unwind(AssertUnwindSafe(|| executor.run(shard_main(context, signs.begin, main))));
+    let outcome = catch_unwind(AssertUnwindSafe(|| executor.run(shard_main(context, heart, signs.begin, main))));
     let outcome = outcome.unwrap_or_else(|payload| Err(Panicked::from_payload(payload.as_ref()).message));
     let outcome = outcome.map_err(|message| ShardDied { shard: id, message });
     if let Err(death) = &outcome
@@ -260,6 +268,7 @@ where
 
 async fn shard_main<F, T: 'static>(
     context: ShardContext,
+    heart: Heart,
     begin: mpsc::Sender<()>,
     main: impl FnOnce(ShardContext) -> F + 'static,
 ) -> Result<T, String>
@@ -270,7 +279,7 @@ where
     enter_shard(Local { id: context.id, queues: Queues::create(), timers: timers.clone() });
     crate::metrics::enter_shard(context.id);
     spawn_detached(Class::Session, "timers", timers.drive());
-    let beating = crate::heartbeat::start().await;
+    let beating = heartbeat::start(heart).await;
     // Nobody listens when `start` has given up on another shard.
     _ = begin.send(());
     drop(begin);
