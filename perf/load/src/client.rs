@@ -1,6 +1,6 @@
 //! One IMAP client that reads as fast as it can and looks at little: the time it measures is the server's.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -81,7 +81,14 @@ impl Client {
     /// # Errors
     /// The connection's.
     pub fn read(&mut self) -> Result<u64, String> {
-        match self.stream.read(&mut self.block) {
+        let read = loop {
+            match self.stream.read(&mut self.block) {
+                // Somebody looks at this process.
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
             Ok(0) => Err("the server closed".to_owned()),
             Ok(n) => {
                 self.input.extend_from_slice(&self.block[..n]);
