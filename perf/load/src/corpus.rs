@@ -1,6 +1,7 @@
 //! Mail that looks like mail to SORT, THREAD and SEARCH: words by Zipf's law, replies to each other, MIME. The same seed, the same mail.
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 
 use skein_testkit::random::Random;
 
@@ -25,9 +26,9 @@ pub const COMMON: &str = "xqvcommon10";
 /// An endless row of messages.
 pub struct Corpus {
     random: Random,
-    words: Vec<String>,
+    words: &'static [String],
     /// Sums of the words' weights.
-    weights: Vec<f64>,
+    weights: &'static [f64],
     bytes: usize,
     number: u64,
     recent: VecDeque<Sent>,
@@ -51,21 +52,10 @@ struct Sent {
 impl Corpus {
     /// Messages of about `bytes`, half of them to half as much again.
     pub fn new(seed: u64, bytes: usize) -> Corpus {
+        static WORDS_AND_WEIGHTS: OnceLock<(Vec<String>, Vec<f64>)> = OnceLock::new();
         // The words are the same for all seeds, so that searches are.
-        let words = vocabulary(&mut Random::new(424_242));
-        let mut sum = 0.0;
-        let weight = |n: usize| {
-            sum += (n as f64 + SHIFT).powf(-POWER);
-            sum
-        };
-        Corpus {
-            random: Random::new(seed),
-            weights: (0..WORDS).map(weight).collect(),
-            words,
-            bytes,
-            number: 0,
-            recent: VecDeque::new(),
-        }
+        let (words, weights) = WORDS_AND_WEIGHTS.get_or_init(|| (vocabulary(&mut Random::new(424_242)), weights()));
+        Corpus { random: Random::new(seed), weights, words, bytes, number: 0, recent: VecDeque::new() }
     }
 
     /// The next one.
@@ -160,6 +150,14 @@ impl Corpus {
         let at = total * (self.random.below(1 << 30) as f64 / f64::from(1 << 30));
         self.weights.partition_point(|&sum| sum <= at)
     }
+}
+
+fn weights() -> Vec<f64> {
+    let weight = |sum: &mut f64, n: usize| {
+        *sum += (n as f64 + SHIFT).powf(-POWER);
+        Some(*sum)
+    };
+    (0..WORDS).scan(0.0, weight).collect()
 }
 
 /// Words of one to three syllables, short ones first.
