@@ -264,14 +264,24 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
     /// # Errors
     /// [`SnapshotError::Cache`] when it does not check: render it again.
     pub fn cache(&self, row: u32) -> Result<&[u8], SnapshotError> {
+        let (bytes, crc) = self.cache_entry(row);
+        bytes.filter(|bytes| bytes.is_empty() || crc32c::crc32c(bytes) == crc).ok_or(SnapshotError::Cache { row })
+    }
+
+    /// The rendered cache of a row that [`Snapshot::cache`] has just found good: it is not checked again.
+    pub fn checked_cache(&self, row: u32) -> &[u8] {
+        self.cache_entry(row).0.unwrap_or_default()
+    }
+
+    /// The bytes, when they are inside of the file, and what they must come to.
+    fn cache_entry(&self, row: u32) -> (Option<&[u8]>, u32) {
         let entry: [u8; CACHE_ENTRY_BYTES] = self.cell(&self.columns.cache_entry, row);
         let (at, len, crc) = (u64_at(&entry, 0), u32_at(&entry, 8), u32_at(&entry, 12));
         if len == 0 {
-            return Ok(&[]);
+            return (Some(&[]), crc);
         }
         let heap = &self.map[self.columns.heap.clone()];
-        let bytes = usize::try_from(at).ok().and_then(|at| heap.get(at..)?.get(..len as usize));
-        bytes.filter(|bytes| crc32c::crc32c(bytes) == crc).ok_or(SnapshotError::Cache { row })
+        (usize::try_from(at).ok().and_then(|at| heap.get(at..)?.get(..len as usize)), crc)
     }
 
     /// The keyword table; bit `i` of a mask is its `i`-th name.

@@ -28,6 +28,7 @@ pub(crate) struct Message<'a> {
 
 /// Where the rendered cache's bytes are.
 enum Blob {
+    /// In a row of a snapshot, where it was found good.
     Mapped(Rc<Snapshot>, u32),
     Owned(Vec<u8>),
     /// None, or none that reads: everything is rendered from the message.
@@ -37,7 +38,7 @@ enum Blob {
 impl Blob {
     fn cache(&self) -> Option<CacheRef<'_>> {
         let bytes = match self {
-            Blob::Mapped(snapshot, row) => snapshot.cache(*row).ok()?,
+            Blob::Mapped(snapshot, row) => snapshot.checked_cache(*row),
             Blob::Owned(bytes) => bytes,
             Blob::Unsound => return None,
         };
