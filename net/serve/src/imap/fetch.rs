@@ -174,7 +174,7 @@ impl Session {
     }
 
     /// It is not one that was deleted and that only sessions still see.
-    fn may_change(&self, mailbox: MailboxId) -> bool {
+    pub(super) fn may_change(&self, mailbox: MailboxId) -> bool {
         self.account.read(|account| account.exists(mailbox) || account.is_derived(mailbox))
     }
 

@@ -111,6 +111,7 @@ impl Session {
             view,
             read_only,
             keywords_told,
+            permanent: changeable(rights),
             saved: IdSet::new(),
             contexts: Vec::new(),
             batched: None,

@@ -16,7 +16,7 @@ use crate::failure::refuse;
 use crate::host::{Host, HostSettings};
 use skein_acl::{list_of, seen_column};
 use skein_auth::Accepted;
-use skein_base::{IdSet, MailboxId, Rights, SpecialUse, UidValidity};
+use skein_base::{Flags, IdSet, MailboxId, Rights, SpecialUse, UidValidity};
 use skein_hooks::{Call, Extensions, Outcome};
 use skein_proto::imap::{Argument, Code, NotifySet, Reply, Request, response};
 use skein_runtime::sleep;
@@ -36,6 +36,8 @@ pub(crate) struct Selected {
     pub read_only: bool,
     /// Keywords of the mailbox that the client has been told of.
     pub keywords_told: usize,
+    /// System flags that it may change, as far as the client has been told.
+    pub permanent: Flags,
     /// UIDs that `$` means (RFC 5182).
     pub saved: IdSet,
     /// Results that are kept up (RFC 5267).

@@ -1,11 +1,12 @@
 //! Catching a session's view up, and turning the client's sets into the mailbox's.
 
 use super::link::Link;
+use super::rights::changeable;
 use super::select::takes_keywords;
 use super::session::Session;
 use super::store::read_only;
-use skein_base::{Flags, IdSet, MailboxId, ModSeq, Uid};
-use skein_proto::imap::response::{self, FetchLine, Permanent};
+use skein_base::{IdSet, MailboxId, ModSeq, Uid};
+use skein_proto::imap::response::{self, FetchLine, Permanent, may_change_keywords};
 use skein_proto::imap::{Reply, ResultRange, Resync, SeqSet};
 use skein_store::mailbox::{Mailbox, ViewId, Visible};
 use std::io;
@@ -18,6 +19,7 @@ impl Session {
     /// before it leaves, like everything in the link's buffer.
     pub(super) fn tell_selected(&mut self, expunges: bool, link: &mut Link<'_>) {
         let told = self.told();
+        self.tell_permanent(link);
         self.tell_keywords(link);
         self.tell_lost(link.out());
         let Some(selected) = &self.selected else { return };
@@ -93,12 +95,33 @@ impl Session {
     /// Tells of keywords that are new in the mailbox, before any FETCH line uses one (RFC 3501 §7.2.6).
     pub(super) fn tell_keywords(&mut self, link: &mut Link<'_>) {
         let Some(selected) = &self.selected else { return };
-        let (told, read_only) = (selected.keywords_told, selected.read_only);
+        if self.look(selected.mailbox, |m| m.keywords().len()) > selected.keywords_told {
+            self.tell_flags(link);
+        }
+    }
+
+    /// Tells which flags may be changed, when somebody else has made that others (RFC 4314 §5.1.1).
+    fn tell_permanent(&mut self, link: &mut Link<'_>) {
+        let Some(selected) = self.selected.as_ref().filter(|selected| !selected.read_only) else { return };
+        if !self.may_change(selected.mailbox) {
+            return;
+        }
+        let permanent = changeable(self.rights(selected.mailbox));
+        if permanent == selected.permanent {
+            return;
+        }
+        if let Some(selected) = &mut self.selected {
+            selected.permanent = permanent;
+        }
+        self.tell_flags(link);
+    }
+
+    fn tell_flags(&mut self, link: &mut Link<'_>) {
+        let Some(selected) = &self.selected else { return };
+        let (flags, read_only) = (selected.permanent, selected.read_only);
         let known = self.look(selected.mailbox, |m| {
-            if m.keywords().len() > told {
-                let permanent = Permanent { flags: Flags::ALL, new_keywords: takes_keywords(m) };
-                response::flags_in_use(link.out(), m.keywords(), (!read_only).then_some(permanent));
-            }
+            let permanent = Permanent { flags, new_keywords: may_change_keywords(flags) && takes_keywords(m) };
+            response::flags_in_use(link.out(), m.keywords(), (!read_only).then_some(permanent));
             m.keywords().len()
         });
         if let Some(selected) = &mut self.selected {

@@ -12,7 +12,7 @@ use super::select::{describe, status_of};
 use super::session::{Selected, Session};
 use super::spaces::decoded;
 use super::visit::missing;
-use skein_base::{Class, IdSet, MailboxId, Rights, UidValidity};
+use skein_base::{Class, Flags, IdSet, MailboxId, Rights, UidValidity};
 use skein_config::VirtualMailbox;
 use skein_proto::imap::response::Names;
 use skein_proto::imap::{Argument, Code, Mode, Reply, Request, SearchKey, SelectedInfo, StatusInfo, StatusItems};
@@ -106,6 +106,7 @@ impl Session {
             view,
             read_only,
             keywords_told: self.look(mailbox, |m| m.keywords().len()),
+            permanent: Flags::ALL,
             saved: IdSet::new(),
             contexts: Vec::new(),
             batched: None,

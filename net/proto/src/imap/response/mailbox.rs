@@ -256,6 +256,11 @@ pub struct Permanent {
     pub new_keywords: bool,
 }
 
+/// Whether who may change these system flags may change keywords: one right is for them and for most of those (RFC 4314 §4, `w`).
+pub fn may_change_keywords(flags: Flags) -> bool {
+    flags.contains(Flags::ANSWERED)
+}
+
 /// `* FLAGS` and PERMANENTFLAGS: with SELECT, and again before the first use of a keyword that the client has not been told
 /// of (RFC 3501 §7.2.6). `None` in a read-only mailbox.
 pub fn flags_in_use<S: AsRef<str>>(out: &mut Vec<u8>, keywords: &[S], permanent: Option<Permanent>) {
@@ -265,6 +270,7 @@ pub fn flags_in_use<S: AsRef<str>>(out: &mut Vec<u8>, keywords: &[S], permanent:
     match permanent {
         None => out.extend_from_slice(b"()] Read-only mailbox.\r\n"),
         Some(permanent) => {
+            let keywords = if may_change_keywords(permanent.flags) { keywords } else { &[] };
             flag_names(out, permanent.flags, keywords, permanent.new_keywords);
             out.extend_from_slice(b"] Flags permitted.\r\n");
         }

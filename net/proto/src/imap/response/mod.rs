@@ -18,8 +18,8 @@ mod text;
 
 pub use fetch::FetchLine;
 pub use mailbox::{
-    ListAttributes, Listing, Namespaces, Permanent, SEPARATOR, exists, expunge, flags_in_use, list, namespace, recent,
-    selected, status, vanished,
+    ListAttributes, Listing, Namespaces, Permanent, SEPARATOR, exists, expunge, flags_in_use, list,
+    may_change_keywords, namespace, recent, selected, status, vanished,
 };
 pub use metadata::{MetadataLine, metadata_changed};
 pub use search::{Correlator, Moved, context_moved, esearch, search, sort, thread, uid_batches};
