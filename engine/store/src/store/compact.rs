@@ -134,7 +134,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 handle.packs_shrank.set(true);
                 return Ok(());
             }
-            let settled = handle.lost().is_none() && handle.tail_end().is_none_or(|end| self.0.log.is_durable(end));
+            // What the log lost and has not cut off comes back with a crash, and may name any pack that was there.
+            let is_cut = self.0.log.refuses().is_none();
+            let settled =
+                is_cut && handle.lost().is_none() && handle.tail_end().is_none_or(|end| self.0.log.is_durable(end));
             let named = |body: &BodyAddr| body.place == Place::Pack(number);
             if !settled || handle.read(|account| account.any_at(named)) {
                 handle.packs_shrank.set(true);

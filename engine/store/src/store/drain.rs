@@ -237,7 +237,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
 
     fn is_free(&self, segment: u64) -> bool {
         let pinned = self.0.log.pinned().is_some_and(|pinned| pinned <= segment);
-        !pinned && self.0.log.is_outlived(segment) && self.needing(segment).is_empty()
+        // What the log lost and has not cut off comes back with a crash, and may name a body in any segment.
+        let is_cut = self.0.log.refuses().is_none();
+        !pinned && is_cut && self.0.log.is_outlived(segment) && self.needing(segment).is_empty()
     }
 
     fn is_held_by_others(&self, segment: u64) -> bool {

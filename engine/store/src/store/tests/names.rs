@@ -8,12 +8,14 @@
 use super::world::{ROOT, SimStore, World};
 use crate::account::AccountError;
 use crate::account_handle::AccountHandle;
+use crate::body::BodyWriter;
 use crate::dictionary::{Dictionary, dictionary_files};
 use crate::error::StoreError;
 use crate::log::recover;
+use crate::op::NewMessage;
 use crate::sim::{Faults, block_on};
 use crate::store::DrainLimits;
-use skein_base::{AccountId, UserName};
+use skein_base::{AccountId, Flags, IdSet, MailboxId, UserName};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -159,4 +161,69 @@ fn no_mail_is_written_with_a_dictionary_whose_name_was_not_safe() {
         let found = block_on(store.0.packs.dictionaries().get(with.id()));
         assert!(found.is_ok(), "world {seed}: {:?}", found.err());
     }
+}
+
+const TEXT: &[u8] = b"Subject: hello\r\n\r\n";
+
+fn message(store: &SimStore) -> NewMessage {
+    let mut writer = BodyWriter::new(store.log());
+    block_on(writer.push(TEXT)).unwrap();
+    let body = writer.finish(b"rendered").unwrap();
+    let (guid, size) = (store.guid(&body), body.bytes);
+    NewMessage { flags: Flags::NONE, keywords: Vec::new(), internal_date: 7, save_date: 8, size, guid, body }
+}
+
+/// What the log lost and has not cut off yet comes back when the power goes, and names bodies where they were then. The account was
+/// opened again without it meanwhile, written out and drained: a move that nobody was told of took messages to where their bodies were not.
+#[test]
+fn nothing_is_drained_that_a_lost_record_names_as_long_as_it_may_come_back() {
+    let mut came_back = 0;
+    for seed in 0..WORLDS {
+        let world = World::new(seed);
+        let store = start(&world);
+        let handle = open(&world, &store, "anna");
+        let ops = handle.read(|account| account.create("Work", store.now())).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        let work = handle.read(|account| account.find("Work").unwrap().id);
+        let new = message(&store);
+        let (_, ops) = handle.read(|account| account.append(MailboxId::INBOX, vec![new])).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        world.executor.run_until_stalled();
+        store.log().seal_open();
+        open(&world, &store, "ben");
+        // From here on the log's disk fails.
+        world.disk.set_faults(Faults { sync_one_in: 1, ..Faults::default() });
+        let (_, ops) =
+            handle.read(|account| account.move_to(MailboxId::INBOX, &IdSet::one(1), work, store.now())).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        world.executor.run_until_stalled();
+        assert!(handle.lost().is_some() && store.log().refuses().is_some());
+        world.disk.set_faults(Faults::default());
+        drop(handle);
+        drop(open(&world, &store, "anna"));
+        let draining = store.clone();
+        let all = DrainLimits { keep_bytes: 0, keep_seconds: -1 };
+        world.executor.spawn(async move { drop(draining.drain(&all).await) });
+        world.executor.run_until_stalled();
+        crash(&world, store);
+
+        let store = start(&world);
+        let handle = open(&world, &store, "anna");
+        let (mut seen, mut moved) = (0, 0);
+        for id in [MailboxId::INBOX, work] {
+            block_on(store.load(&handle, id)).unwrap();
+            let rows = handle.read(|account| {
+                let mailbox = account.mailbox(id).unwrap();
+                mailbox.rows().from_rank(0).map(|row| mailbox.fixed(row)).collect::<Vec<_>>()
+            });
+            for fixed in rows {
+                let read = block_on(store.read_body(&handle, &fixed, 0..u64::MAX));
+                assert!(read.as_deref().is_ok_and(|read| read == TEXT), "world {seed}, mailbox {id}: {read:?}");
+                (seen, moved) = (seen + 1, moved + u64::from(id == work));
+            }
+        }
+        assert_eq!(seen, 1, "world {seed}");
+        came_back += moved;
+    }
+    assert!(came_back > WORLDS / 20, "the lost record came back only {came_back} times");
 }
