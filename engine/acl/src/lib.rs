@@ -20,4 +20,4 @@ mod own;
 pub use command::my_rights_line;
 pub use extension::{Acl, list_of};
 pub use list::{Identifier, List, ListError};
-pub use own::{seen_column, take_out};
+pub use own::{kept_as, seen_column, take_out, told_as};

@@ -34,6 +34,8 @@ pub const METADATA_NAME_BYTES_MAX: usize = 512;
 pub const METADATA_ENTRIES_MAX: usize = 100;
 /// Bytes of all annotations of an account, names and values: they are in memory while it is open, and each checkpoint writes them.
 pub const METADATA_ACCOUNT_BYTES_MAX: usize = 1024 * 1024;
+/// Those of them that guests keep for themselves in its mailboxes, all together: the rest is its user's.
+pub const METADATA_GUESTS_BYTES_MAX: usize = METADATA_ACCOUNT_BYTES_MAX / 4;
 /// Columns of values that the messages of a mailbox have: as many as its list may name people, each with a `\Seen` of his own.
 pub const COLUMNS_PER_MAILBOX_MAX: usize = 256;
 /// Bytes of a column's name: an extension's, a `/`, and what may be a user's name.
@@ -66,6 +68,7 @@ pub const OUTPUT_BYTES_WATERMARK: usize = 64 * 1024;
 const _: () = assert!(COMMAND_LINE_PREAUTH_BYTES_MAX <= COMMAND_LINE_BYTES_MAX);
 const _: () = assert!(LITERAL_BYTES_MAX <= COMMAND_LITERALS_BYTES_MAX);
 const _: () = assert!(METADATA_VALUE_BYTES_MAX <= COMMAND_LITERALS_BYTES_MAX);
+const _: () = assert!(METADATA_VALUE_BYTES_MAX + METADATA_NAME_BYTES_MAX <= METADATA_GUESTS_BYTES_MAX);
 const _: () = assert!(COMMAND_LITERALS_BYTES_MAX <= METADATA_ACCOUNT_BYTES_MAX);
 const _: () = assert!(MESSAGE_BYTES_MAX_DEFAULT <= MESSAGE_BYTES_MAX_CEILING);
 const _: () = assert!(KEYWORDS_PER_MAILBOX_MAX == u128::BITS as usize);

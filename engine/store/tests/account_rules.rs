@@ -4,7 +4,8 @@ use skein_base::limits::{COLUMN_NAME_BYTES_MAX, COLUMNS_PER_MAILBOX_MAX};
 use skein_base::limits::{KEYWORDS_PER_MAILBOX_MAX, MAILBOX_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX};
 use skein_base::limits::{MAILBOXES_PER_ACCOUNT_MAX, SET_RANGES_MAX};
 use skein_base::limits::{
-    METADATA_ACCOUNT_BYTES_MAX, METADATA_ENTRIES_MAX, METADATA_NAME_BYTES_MAX, METADATA_VALUE_BYTES_MAX,
+    METADATA_ACCOUNT_BYTES_MAX, METADATA_ENTRIES_MAX, METADATA_GUESTS_BYTES_MAX, METADATA_NAME_BYTES_MAX,
+    METADATA_VALUE_BYTES_MAX,
 };
 use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, ModSeq, SpecialUse, Uid, UidValidity, UserName};
 use skein_store::AccountError::{self, *};
@@ -651,8 +652,21 @@ fn annotations_are_bounded() {
     // One that goes makes room, another value needs none, and the server's own are not counted.
     assert_eq!(account.set_metadata(None, &[set("/more", "x"), ("/1".into(), None)]).unwrap().len(), 2);
     assert_eq!(account.set_metadata(None, &[set("/1", "y"), set("own", "x")]).unwrap().len(), 2);
-    // All of an account together.
+    // Of guests each has as many of a mailbox, and all of them together a part of the bytes.
     let inbox = Some(MailboxId::INBOX);
+    let many: Vec<MetadataChange> = (0..METADATA_ENTRIES_MAX).map(|i| set(&format!("private/ben/{i}"), "x")).collect();
+    let ops = account.set_metadata(inbox, &many).unwrap();
+    account.apply(&ops, pos());
+    assert_eq!(account.set_metadata(inbox, &[set("private/ben/more", "x")]), Err(TooManyMetadata));
+    assert_eq!(account.set_metadata(inbox, &[set("private/carl/more", "x"), set("/more", "x")]).unwrap().len(), 2);
+    let large = |at: usize| set(&format!("private/carl/{at}"), vec![0; METADATA_VALUE_BYTES_MAX]);
+    let fit = METADATA_GUESTS_BYTES_MAX / METADATA_VALUE_BYTES_MAX - 1;
+    account.apply(&account.set_metadata(inbox, &(0..fit).map(large).collect::<Vec<_>>()).unwrap(), pos());
+    assert_eq!(account.set_metadata(None, &[large(fit)]), Err(TooManyMetadata));
+    assert_eq!(account.set_metadata(inbox, &[set("private/carl/0", "smaller")]).unwrap().len(), 1);
+    let gone = |at: usize| (format!("private/carl/{at}").into(), None);
+    account.apply(&account.set_metadata(inbox, &(0..fit).map(gone).collect::<Vec<_>>()).unwrap(), pos());
+    // All of an account together.
     let mut at = 0;
     let full = loop {
         let value = vec![0; METADATA_VALUE_BYTES_MAX];

@@ -426,6 +426,7 @@ fn what_is_a_guests_own_goes_with_his_account() {
         check(&mut owner, grant, "Ok");
         read_one(&mut ben, mailbox);
         has_unseen(&mut ben, mailbox, 1);
+        check(&mut ben, &format!("SETMETADATA {mailbox} (/private/comment \"mine\")"), "Ok");
     }
     read_one(&mut also, mailboxes[1]);
     drop(ben);
@@ -433,6 +434,8 @@ fn what_is_a_guests_own_goes_with_his_account() {
     let mut ben = server.login("test58");
     for mailbox in mailboxes {
         has_unseen(&mut ben, mailbox, 2);
+        let comment = format!("* METADATA {mailbox} (/private/comment NIL)\nOk");
+        check(&mut ben, &format!("GETMETADATA {mailbox} /private/comment"), &comment);
     }
     has_unseen(&mut also, mailboxes[1], 1);
     let mut anna = server.login("test51");
@@ -520,4 +523,53 @@ fn what_is_shared_with_all_has_an_end() {
     change(165, "SETACL INBOX anyone lrs");
     let listed = shared(&mut ben);
     assert_eq!((listed.len(), listed.contains(&"test165/INBOX".to_owned())), (64, true), "{listed:?}");
+}
+
+/// Annotations of mailboxes of others: shared ones are the mailbox's, and each has private ones of his own (RFC 5464 §3.2, §3.3).
+#[test]
+fn annotations_of_mailboxes_of_others() {
+    let server = server();
+    let mut anna = server.login("test71");
+    check(&mut anna, "CREATE Team", "Ok");
+    check(&mut anna, "SETMETADATA Team (/shared/comment \"ours\" /private/comment \"hers\")", "Ok");
+    let team = "shared/test71/Team";
+    let get = format!("GETMETADATA (DEPTH infinity) {team} (/private /shared)");
+    // Two shards: among these some live on the owner's, and some do not.
+    for guest in ["test72", "test73", "test74", "test75"] {
+        let ben = &mut server.login(guest);
+        let mut give = |rights: &str| check(&mut anna, &format!("SETACL Team {guest} {rights}"), "Ok");
+        let list = format!("LIST \"\" {team} RETURN (METADATA (/private/comment))");
+        for command in [&get, &format!("SETMETADATA {team} (/shared/comment \"his\")")] {
+            check(ben, command, MISSING);
+            give("lkxtea");
+            check(ben, command, DENIED);
+            give("rswip");
+            check(ben, command, MISSING);
+            give("\"\"");
+        }
+        give("l");
+        assert!(!ask(ben, &list).contains("METADATA"));
+        for right in ["lr", "ls", "lw", "li", "lp"] {
+            give(right);
+            check(ben, &get, &format!("* METADATA {team} (/private NIL /shared NIL /shared/comment \"ours\")\nOk"));
+        }
+        check(ben, &format!("SETMETADATA {team} (/private/comment \"his\" /shared/vendor/x/y \"all\")"), "Ok");
+        let all =
+            "/private NIL /private/comment \"his\" /shared NIL /shared/comment \"ours\" /shared/vendor/x/y \"all\"";
+        check(ben, &get, &format!("* METADATA {team} ({all})\nOk"));
+        let listed = ask(ben, &list);
+        assert!(
+            listed.ends_with(&format!("\n* METADATA {team} (/private/comment \"his\")\nOk LIST completed.")),
+            "{listed}"
+        );
+        check(ben, &format!("SETMETADATA {team} (/private/specialuse \"\\\\Sent\")"), DENIED);
+        let hers = "* METADATA Team (/private/comment \"hers\" /shared/vendor/x/y \"all\")\nOk";
+        check(&mut anna, "GETMETADATA Team (/private/comment /shared/vendor/x/y)", hers);
+        check(&mut anna, "SETMETADATA Team (/shared/vendor/x/y NIL)", "Ok");
+        // It goes with his last right.
+        for change in ["DELETEACL Team ben", "SETACL Team ben lr"] {
+            check(&mut anna, &change.replace("ben", guest), "Ok");
+        }
+        check(ben, &get, &format!("* METADATA {team} (/private NIL /shared NIL /shared/comment \"ours\")\nOk"));
+    }
 }

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! /private/comment  /shared/vendor/..     in lower case; clients see and set them
+//! private/ben/comment                     ben's /private/comment of a mailbox that is not his
 //! anything else                           the server's own; no client learns of it
 //! ```
 
 use super::{Account, AccountError, Entry, Event};
 use crate::op::Op;
 use skein_base::limits::{
-    METADATA_ACCOUNT_BYTES_MAX, METADATA_ENTRIES_MAX, METADATA_NAME_BYTES_MAX, METADATA_VALUE_BYTES_MAX,
+    METADATA_ACCOUNT_BYTES_MAX, METADATA_ENTRIES_MAX, METADATA_GUESTS_BYTES_MAX, METADATA_NAME_BYTES_MAX,
+    METADATA_VALUE_BYTES_MAX,
 };
 use skein_base::{MailboxId, SpecialUse};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +41,7 @@ impl Account {
     }
 
     /// Sets annotations, and removes those without a value; all of them or none. Bounds hold only what grows; the server's own are not
-    /// counted, so that a client can not take their room.
+    /// counted, so that a client can not take their room, nor a guest the owner's.
     pub fn set_metadata(&self, of: Option<MailboxId>, changes: &[MetadataChange]) -> Result<Vec<Op>, AccountError> {
         let now = self.metadata(of).ok_or(AccountError::NoSuchMailbox)?;
         let mut after: BTreeMap<&str, Option<&[u8]>> = BTreeMap::new();
@@ -53,16 +55,23 @@ impl Account {
             after.insert(name, value.as_deref());
         }
         after.retain(|name, value| now.get(*name).map(|old| &**old) != *value);
-        let is_counted = |name: &&str| name.starts_with('/');
-        let before = now.keys().map(|name| &**name).filter(is_counted);
-        let names: BTreeSet<&str> = before.clone().chain(after.keys().copied().filter(is_counted)).collect();
-        let left = names.iter().filter(|name| after.get(*name).is_none_or(Option::is_some)).count();
-        if left > METADATA_ENTRIES_MAX && left > before.count() {
-            return Err(AccountError::TooManyMetadata);
+        for whose in after.keys().filter_map(|name| whose(name)).collect::<BTreeSet<&str>>() {
+            let is_counted = |name: &&str| self::whose(name) == Some(whose);
+            let before = now.keys().map(|name| &**name).filter(is_counted);
+            let names: BTreeSet<&str> = before.clone().chain(after.keys().copied().filter(is_counted)).collect();
+            let left = names.iter().filter(|name| after.get(*name).is_none_or(Option::is_some)).count();
+            if left > METADATA_ENTRIES_MAX && left > before.count() {
+                return Err(AccountError::TooManyMetadata);
+            }
         }
-        let added: usize = after.iter().filter_map(|(name, value)| value.map(|value| name.len() + value.len())).sum();
-        let removed: usize = after.keys().filter_map(|name| now.get(*name).map(|old| name.len() + old.len())).sum();
-        if added > removed && self.metadata_bytes() - removed + added > METADATA_ACCOUNT_BYTES_MAX {
+        let grown_over = |is_counted: &dyn Fn(&str) -> bool, max: usize| {
+            let changed = after.iter().filter(|(name, _)| is_counted(name));
+            let added: usize = changed.clone().filter_map(|(name, value)| value.map(|v| name.len() + v.len())).sum();
+            let removed: usize = changed.filter_map(|(name, _)| now.get(*name).map(|old| name.len() + old.len())).sum();
+            added > removed && self.metadata_bytes(is_counted) - removed + added > max
+        };
+        let is_guests = |name: &str| whose(name).is_some_and(|whose| !whose.is_empty());
+        if grown_over(&|_| true, METADATA_ACCOUNT_BYTES_MAX) || grown_over(&is_guests, METADATA_GUESTS_BYTES_MAX) {
             return Err(AccountError::TooManyMetadata);
         }
         let op = |(name, value): (&str, Option<&[u8]>)| Op::SetMetadata {
@@ -85,16 +94,17 @@ impl Account {
         Ok(self.entries.iter().filter_map(loses).chain(gains).collect())
     }
 
-    /// Bytes of all annotations, names and values.
-    fn metadata_bytes(&self) -> usize {
-        self.annotations().map(|(_, name, value)| name.len() + value.len()).sum()
+    /// Bytes of annotations, names and values.
+    fn metadata_bytes(&self, is_counted: impl Fn(&str) -> bool) -> usize {
+        let counted = self.annotations().filter(|(_, name, _)| is_counted(name));
+        counted.map(|(_, name, value)| name.len() + value.len()).sum()
     }
 
     /// The annotations of one mailbox for another one that has none; nothing when there is no room for that.
     pub(super) fn annotations_copied(&self, from: MailboxId, to: MailboxId) -> Vec<Op> {
         let Some(entry) = self.entries.get(&from) else { return Vec::new() };
         let bytes: usize = entry.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
-        match self.metadata_bytes() + bytes <= METADATA_ACCOUNT_BYTES_MAX {
+        match self.metadata_bytes(|_| true) + bytes <= METADATA_ACCOUNT_BYTES_MAX {
             true => entry.annotations_for(to).collect(),
             false => Vec::new(),
         }
@@ -122,6 +132,14 @@ impl Entry {
             name: name.clone(),
             value: Some(value.clone()),
         })
+    }
+}
+
+/// Whose an annotation is: empty for the owner's clients, or a guest's name; `None` for the server's own.
+fn whose(name: &str) -> Option<&str> {
+    match name.strip_prefix("private/") {
+        Some(guests) => guests.split_once('/').map(|(guest, _)| guest),
+        None => name.starts_with('/').then_some(""),
     }
 }
 

@@ -4,7 +4,7 @@
 //! SETACL, DELETEACL ─▶ the owner's account: shared-to anna, ben      who has heard
 //!                          ├──▶ ben's account: shared-by/<owner>     what his LIST asks for
 //!                          └──▶ the account $anyone, or one of a group: the same for many
-//! SELECT, APPEND ────────▶ ben's account: guest-of/<owner>           where something is to go when his account ends
+//! SELECT, APPEND, .. ────▶ ben's account: guest-of/<owner>           where something is to go when his account ends
 //! ```
 
 use super::session::Session;

@@ -104,8 +104,10 @@ impl Session {
             if let Some(rights) = rights.filter(|_| wanted.options.rights && *more) {
                 my_rights_line(link.out(), name, rights, names);
             }
-            if let Some(id) = id.filter(|_| *more && !annotations.entries.is_empty()) {
-                self.tell_metadata(Some(id), &annotations, link).await?;
+            match id {
+                _ if !*more || annotations.entries.is_empty() => {}
+                Some(id) => drop(self.tell_metadata(Some(*id), &annotations, link).await?),
+                None => self.metadata_elsewhere(name, &annotations.entries, link).await?,
             }
             if wanted.options.status.is_some() || i % BATCH == BATCH - 1 {
                 link.drain_if_full(self).await?;

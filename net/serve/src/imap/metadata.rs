@@ -5,18 +5,22 @@ use super::list::{Pattern, Uses};
 use super::session::Session;
 use super::watch::SPECIAL_USE;
 use crate::failure::refuse;
-use skein_base::{Class, MailboxId, SpecialUse};
+use skein_acl::{kept_as, told_as};
+use skein_base::{Class, MailboxId, Rights, SpecialUse};
 use skein_proto::imap::response::MetadataLine;
 use skein_proto::imap::{Code, Depth, Reply};
 use skein_store::account::Account;
 use skein_store::op::Op;
-use skein_store::{AccountError, StoreError};
+use skein_store::{AccountError, Actor, StoreError};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::{fmt, io};
 
 /// How to reach whoever runs the server (RFC 5464 §6.2.2): from the settings, and read only.
 const ADMIN: &str = "/shared/admin";
+
+/// Rights any of which, with `l`, lets somebody read and set annotations of a mailbox (RFC 5464 §3.3).
+const ANNOTATES: Rights = Rights(Rights::READ.0 | Rights::SEEN.0 | Rights::WRITE.0 | Rights::INSERT.0 | Rights::POST.0);
 
 /// What GETMETADATA asks of each mailbox.
 pub(super) struct Wanted {
@@ -32,12 +36,14 @@ impl Session {
         wanted: &Wanted,
         link: &mut Link<'_>,
     ) -> io::Result<Reply> {
-        let found = match mailbox {
+        let mut found = match mailbox {
             Some(name) => self.account.read(|account| mailboxes(account, name)),
             None => vec![None],
         };
+        let refused = found.iter().flatten().find_map(|id| self.may_annotate(*id).err());
+        found.retain(|of| of.is_none_or(|id| self.may_annotate(id).is_ok()));
         if found.is_empty() {
-            return Ok(refuse(&AccountError::NoSuchMailbox.into()));
+            return Ok(refuse(&refused.unwrap_or(AccountError::NoSuchMailbox.into())));
         }
         let mut longest = 0;
         for of in found {
@@ -46,6 +52,14 @@ impl Session {
         match longest {
             0 => Ok(Reply::Done),
             bytes => Ok(Reply::DoneCode(Code::MetadataLongEntries(bytes))),
+        }
+    }
+
+    /// Refuses who may not know of a mailbox's annotations, nor change them.
+    fn may_annotate(&self, mailbox: MailboxId) -> Result<(), StoreError> {
+        match self.rights(mailbox) {
+            rights if rights.contains(Rights::LOOKUP) && !rights.shares(ANNOTATES) => self.needs(mailbox, ANNOTATES),
+            _ => self.needs(mailbox, Rights::LOOKUP),
         }
     }
 
@@ -91,10 +105,15 @@ impl Session {
                 Depth::Infinity => true,
             })
         };
-        let stored = account.metadata(of).into_iter().flat_map(|metadata| metadata.keys().map(|name| &**name));
+        let stored = account.metadata(of).into_iter().flat_map(|metadata| metadata.keys());
+        let stored = stored.filter_map(|name| match &self.actor {
+            Actor::Guest(guest) => told_as(&guest.user, name),
+            _ => Some(Cow::Borrowed(&**name)),
+        });
         let computed = if of.is_some() { SPECIAL_USE } else { ADMIN };
-        let computed = Some(computed).filter(|name| self.value(account, of, name).is_some());
-        let mut names: Vec<String> = stored.chain(computed).filter(|name| is_below(name)).map(str::to_owned).collect();
+        let computed = Some(computed).filter(|name| self.value(account, of, name).is_some()).map(Cow::Borrowed);
+        let mut names: Vec<String> =
+            stored.chain(computed).filter(|name| is_below(name)).map(Cow::into_owned).collect();
         names.sort_unstable();
         names
     }
@@ -104,11 +123,15 @@ impl Session {
         match of {
             None if name == ADMIN => Some(&*self.admin).filter(|admin| !admin.is_empty()).map(|a| a.as_bytes().into()),
             Some(id) if name == SPECIAL_USE => {
-                let settings = self.host.settings();
-                let uses = Uses::new(account, &settings.config.mailbox).of(&account.named(id)?);
+                let (settings, named) = (self.host.settings(), account.named(id)?);
+                let uses = match &self.actor {
+                    // As LIST tells him.
+                    Actor::Guest(_) => named.special_use,
+                    _ => Uses::new(account, &settings.config.mailbox).of(&named),
+                };
                 (!uses.is_none()).then(|| words(uses).into_bytes().into())
             }
-            _ => account.metadata(of)?.get(name).map(|value| (&**value).into()),
+            _ => account.metadata(of)?.get(&*self.kept_as(name)).map(|value| (&**value).into()),
         }
     }
 
@@ -123,7 +146,16 @@ impl Session {
             Some(found) => found,
             None => None,
         };
-        if of.is_none() && changes.iter().any(|(name, _)| name == ADMIN) {
+        if let Some(Err(error)) = of.map(|id| self.may_annotate(id)) {
+            return refuse(&error);
+        }
+        let is_guest = matches!(self.actor, Actor::Guest(_));
+        let read_only = match of {
+            None => Some(ADMIN),
+            // What the owner's mailbox is for is not for others to say.
+            Some(_) => Some(SPECIAL_USE).filter(|_| is_guest),
+        };
+        if changes.iter().any(|(name, _)| Some(&**name) == read_only) {
             return Reply::no(Class::Denied, "That entry is read-only");
         }
         let before = self.uses();
@@ -147,7 +179,7 @@ impl Session {
         for (name, value) in changes {
             match of {
                 Some(id) if name == SPECIAL_USE => uses = Some((id, special_use(value.as_deref())?)),
-                _ => stored.push((name.into_boxed_str(), value.map(Vec::into_boxed_slice))),
+                _ => stored.push((self.kept_as(&name).into(), value.map(Vec::into_boxed_slice))),
             }
         }
         let ops = self.account.read(|account| -> Result<Vec<Op>, AccountError> {
@@ -165,6 +197,14 @@ impl Session {
             return Err(NotSet::UseByName);
         }
         Ok(self.commit(&ops)?)
+    }
+
+    /// Under what name an entry is kept.
+    fn kept_as<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        match &self.actor {
+            Actor::Guest(guest) => kept_as(&guest.user, name),
+            _ => name.into(),
+        }
     }
 
     /// All annotations that clients know, with their values.

@@ -11,6 +11,7 @@ use skein_base::UserName;
 use skein_config::{Config, NamespaceList, Separator};
 use skein_proto::imap::response::{Names, Namespaces};
 use skein_proto::imap::{Argument, Arguments, Code, ImapUrl, MailboxFilter, Reply, Request};
+use skein_store::Actor;
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -217,6 +218,9 @@ pub(super) fn mailbox_of_url(spaces: Option<&Spaces>, url: &ImapUrl, selected: O
 impl Session {
     /// A name of the account as the client has it.
     pub(super) fn told_name<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        if let Actor::Guest(_) = &self.actor {
+            return format!("{}{name}", self.prefix).into();
+        }
         self.spaces.as_ref().map_or(Cow::Borrowed(name), |spaces| spaces.told(name))
     }
 }

@@ -14,7 +14,7 @@ use super::spaces::{Space, Spaces, decoded};
 use crate::host::{Job, ToShard};
 use skein_base::{Class, UserName};
 use skein_proto::imap::response::Names;
-use skein_proto::imap::{Argument, Code, Reply, Request, StatusItems};
+use skein_proto::imap::{Argument, Code, Depth, Reply, Request, StatusItems};
 use skein_runtime::spawn_detached;
 use skein_store::{AccountError, Guest};
 use std::io;
@@ -120,7 +120,9 @@ impl Visits {
             Request::Select { mailbox, .. }
             | Request::Status { mailbox, .. }
             | Request::Create { mailbox, .. }
-            | Request::Delete { mailbox } => self.way(mailbox),
+            | Request::Delete { mailbox }
+            | Request::GetMetadata { mailbox: Some(mailbox), .. }
+            | Request::SetMetadata { mailbox: Some(mailbox), .. } => self.way(mailbox),
             Request::Rename { from, to } => self.both(from, to),
             Request::AppendBegin(to) => match (&to.replaces, self.way(&mut to.mailbox)) {
                 (None, way) => way,
@@ -263,8 +265,8 @@ impl Session {
 
     /// Asks the guest in an account; his lines go to the client.
     pub(super) async fn ask(&mut self, owner: &UserName, request: Request, link: &mut Link<'_>) -> io::Result<Reply> {
-        // What he reads he has seen, and what he adds.
-        let keeps = matches!(request, Request::Select { .. } | Request::AppendBegin(_));
+        // What he reads he has seen, and what he adds; and his annotations are his.
+        let keeps = matches!(request, Request::Select { .. } | Request::AppendBegin(_) | Request::SetMetadata { .. });
         let ask = Ask::Request { request, client: link.asking() };
         let Some(answers) = self.question(owner, ask).await else { return Ok(missing()) };
         loop {
@@ -331,6 +333,22 @@ impl Session {
             Way::To(owner) => self.ask(&owner, Request::Status { mailbox: inner, items }, link).await,
             _ => Ok(self.status(&inner, items).await),
         }
+    }
+
+    /// Annotations of a mailbox of somebody else, by its name as LIST has it. Of one whose annotations the user may not see nothing is told.
+    pub(super) async fn metadata_elsewhere(
+        &mut self,
+        name: &str,
+        entries: &[String],
+        link: &mut Link<'_>,
+    ) -> io::Result<()> {
+        let mut inner = name.to_owned();
+        if let Some(Way::To(owner)) = self.visits.as_ref().map(|visits| visits.way(&mut inner)) {
+            let (mailbox, entries) = (Some(inner), entries.to_vec());
+            let request = Request::GetMetadata { mailbox, entries, max_bytes: None, depth: Depth::Zero };
+            self.ask(&owner, request, link).await?;
+        }
+        Ok(())
     }
 
     /// Puts a question; `None` when nobody is there to answer.
