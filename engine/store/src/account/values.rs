@@ -25,7 +25,8 @@ impl Account {
             .filter(|run| run.last.0 > 0)
             .collect();
         // Giving a value back always works; a run that is cut in two counts once more than before.
-        let has_room = has_column(mailbox, column) && kept(mailbox) + 2 * runs.len() <= VALUE_RUNS_PER_MAILBOX_MAX;
+        let has_room =
+            has_column(mailbox, column) && mailbox.values_kept().1 + 2 * runs.len() <= VALUE_RUNS_PER_MAILBOX_MAX;
         match value == 0 || has_room {
             true => Ok(vec![Op::SetValues { mailbox: id, column: column.into(), runs }]),
             false => Err(AccountError::TooManyValues),
@@ -36,8 +37,9 @@ impl Account {
     pub fn values_of_new(&self, id: MailboxId, column: &str, uids: &IdSet, value: u64) -> Vec<Op> {
         let runs = uids.ranges().map(|range| ValueRun { first: Uid(*range.start()), last: Uid(*range.end()), value });
         let runs: Vec<ValueRun> = runs.collect();
-        let has_room =
-            |mailbox: &Mailbox| has_column(mailbox, column) && kept(mailbox) + runs.len() <= VALUE_RUNS_PER_MAILBOX_MAX;
+        let has_room = |mailbox: &Mailbox| {
+            has_column(mailbox, column) && mailbox.values_kept().1 + runs.len() <= VALUE_RUNS_PER_MAILBOX_MAX
+        };
         match !runs.is_empty() && self.target(id).is_ok_and(has_room) {
             true => vec![Op::SetValues { mailbox: id, column: column.into(), runs }],
             false => Vec::new(),
@@ -53,7 +55,8 @@ pub(super) fn copied(
     first: Uid,
 ) -> Vec<Op> {
     let (Some(from), Some(last)) = (rows.first(), rows.last()) else { return Vec::new() };
-    let mut room = VALUE_RUNS_COPIED_MAX.min(VALUE_RUNS_PER_MAILBOX_MAX.saturating_sub(target.map_or(0, kept)));
+    let (had, had_runs) = target.map_or((0, 0), |target| target.values_kept());
+    let mut room = VALUE_RUNS_COPIED_MAX.min(VALUE_RUNS_PER_MAILBOX_MAX.saturating_sub(had_runs));
     let mut ops = Vec::new();
     let mut new = 0;
     for (name, column) in source.columns() {
@@ -70,12 +73,13 @@ pub(super) fn copied(
             }
         }
         let begins = target.is_none_or(|target| target.column(name).is_none());
-        let columns = target.map_or(0, |target| target.columns().count()) + new + usize::from(begins);
-        if runs.is_empty() || runs.len() > room || columns > COLUMNS_PER_MAILBOX_MAX {
+        let columns = had + new + usize::from(begins);
+        let takes = runs.len() + name.len().div_ceil(size_of::<ValueRun>());
+        if runs.is_empty() || takes > room || columns > COLUMNS_PER_MAILBOX_MAX {
             continue;
         }
         new += usize::from(begins);
-        room -= runs.len();
+        room -= takes;
         ops.push(Op::SetValues { mailbox: to, column: name.into(), runs });
     }
     ops
@@ -83,10 +87,5 @@ pub(super) fn copied(
 
 /// There is such a column, or room for one.
 fn has_column(mailbox: &Mailbox, name: &str) -> bool {
-    mailbox.column(name).is_some() || mailbox.columns().count() < COLUMNS_PER_MAILBOX_MAX
-}
-
-/// Runs of all columns.
-fn kept(mailbox: &Mailbox) -> usize {
-    mailbox.columns().map(|(_, column)| column.runs().len()).sum()
+    mailbox.column(name).is_some() || mailbox.values_kept().0 < COLUMNS_PER_MAILBOX_MAX
 }

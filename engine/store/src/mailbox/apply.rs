@@ -77,10 +77,13 @@ impl Mailbox {
         self.modseq = self.modseq.next();
         let given = self.uid_next.0.wrapping_sub(1);
         let column = Rc::make_mut(self.columns.entry(name.into()).or_default());
+        let before = column.runs().len();
         for run in runs {
             column.set((run.first.0, run.last.0.min(given)), run.value, self.modseq, &self.rows);
         }
-        if column.runs().len() == 0 {
+        let after = column.runs().len();
+        self.value_runs = self.value_runs - before + after;
+        if after == 0 {
             self.columns.remove(name);
         }
     }

@@ -139,6 +139,7 @@ impl Mailbox {
         let (rows, now) = (&self.rows, self.modseq);
         self.columns.values_mut().for_each(|column| *column = Rc::new(column.compacted(rows, now)));
         self.columns.retain(|_, column| column.runs().len() > 0);
+        self.value_runs = self.columns.values().map(|column| column.runs().len()).sum();
         self.ops_since_snapshot -= frozen.ops;
         self.bodies_move = false;
         self.base = Some(snapshot);
@@ -227,6 +228,7 @@ impl Mailbox {
         for run in runs.filter(|run| run.value != 0) {
             column.restore((run.first, run.last), ValueCell { value: run.value, modseq: run.modseq });
         }
+        self.value_runs += column.runs().len();
         self.columns.insert(name.into(), Rc::new(column));
     }
 

@@ -107,6 +107,8 @@ pub struct Mailbox {
     unique_ids: Rc<BTreeMap<Uid, Box<str>>>,
     /// Values that messages have beside their columns, by the names of those who keep them.
     columns: BTreeMap<Box<str>, Rc<Column>>,
+    /// Runs of all of them.
+    value_runs: usize,
     gone: BTreeMap<u32, Gone>,
     views: Vec<Option<View>>,
     ops_since_snapshot: u64,
@@ -143,6 +145,7 @@ impl Mailbox {
             history_from: ModSeq(1),
             unique_ids: Rc::default(),
             columns: BTreeMap::new(),
+            value_runs: 0,
             gone: BTreeMap::new(),
             views: Vec::new(),
             ops_since_snapshot: 0,
@@ -263,6 +266,11 @@ impl Mailbox {
     /// A column of values, when any message has one there.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.get(name).map(|column| &**column)
+    }
+
+    /// How many columns of values there are, and how many runs in all of them.
+    pub(crate) fn values_kept(&self) -> (usize, usize) {
+        (self.columns.len(), self.value_runs)
     }
 
     /// All columns of values, in the order of their names.

@@ -159,7 +159,8 @@ impl Column {
 
     /// An estimate, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.runs.len() * 2 * size_of::<(u32, (u32, Cell))>()
+        // A node of the map has room for eleven runs, and there are a name and a place among the others.
+        480 + self.runs.len() * 2 * size_of::<(u32, (u32, Cell))>()
     }
 }
 

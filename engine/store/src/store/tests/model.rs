@@ -70,6 +70,8 @@ impl Folder {
     /// What a mailbox in memory shows.
     pub fn of(named: &Named<'_>, metadata: &Metadata, mailbox: &Mailbox) -> Folder {
         let frozen = mailbox.freeze();
+        let runs = mailbox.columns().map(|(_, column)| column.runs().len()).sum();
+        assert_eq!(mailbox.values_kept(), (mailbox.columns().count(), runs), "they are counted as they come and go");
         let messages = frozen.rows.from_rank(0).map(|row| {
             let fixed = frozen.fixed(row);
             let message = Message {
