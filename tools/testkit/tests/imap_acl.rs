@@ -108,7 +108,7 @@ fn share_between(server: &Server, owner: &str, guest: &str) {
     check(&mut anna, &format!("SETACL Team {guest} lrsi"), "Ok");
     let opened = ask(&mut ben, &format!("SELECT {}", at("Team")));
     assert!(opened.contains("[PERMANENTFLAGS (\\Seen)]") && opened.contains("[READ-WRITE]"), "{opened}");
-    for change in ["FLAGS (\\Seen \\Flagged \\Deleted word)", "+FLAGS (\\Deleted)"] {
+    for change in ["FLAGS (\\Seen \\Flagged \\Deleted word)", "+FLAGS (\\Seen \\Deleted)"] {
         let told = ask(&mut ben, &format!("STORE 1 {change}"));
         let others = ["Flagged", "Deleted", "word"].iter().any(|flag| told.contains(flag));
         assert!(told.contains("\\Seen") && !others && told.contains("Ok "), "{change}: {told}");
@@ -571,5 +571,40 @@ fn annotations_of_mailboxes_of_others() {
             check(&mut anna, &change.replace("ben", guest), "Ok");
         }
         check(ben, &get, &format!("* METADATA {team} (/private NIL /shared NIL /shared/comment \"ours\")\nOk"));
+    }
+}
+
+/// STORE changes those of the named flags that may be changed, and is refused when that is none of them (RFC 4314 §4).
+#[test]
+fn flags_change_by_right() {
+    let server = server();
+    let mut anna = server.login("test81");
+    check(&mut anna, "CREATE Team", "Ok");
+    anna.append("Team", "word", b"Subject: x\r\n\r\n").expect("APPEND").expect_ok();
+    for guest in ["test82", "test83", "test84"] {
+        let ben = &mut server.login(guest);
+        let mut give = |rights: &str| check(&mut anna, &format!("SETACL Team {guest} {rights}"), "Ok");
+        give("lri");
+        let opened = ask(ben, "SELECT shared/test81/Team");
+        assert!(opened.contains("[PERMANENTFLAGS ()]") && opened.contains("[READ-WRITE]"), "{opened}");
+        for change in ["+FLAGS (\\Seen)", "-FLAGS (word)", "FLAGS ()", "FLAGS.SILENT (\\Flagged)"] {
+            check(ben, &format!("STORE 1 {change}"), DENIED);
+        }
+        check(ben, "STORE 1 +FLAGS ()", "* 1 FETCH (FLAGS (word))\nOk");
+        // What may change now is told with the next command.
+        give("lrt");
+        let told = ask(ben, "NOOP");
+        assert!(told.contains("[PERMANENTFLAGS (\\Deleted)]"), "{told}");
+        for change in ["+FLAGS (\\Flagged word)", "-FLAGS (\\Seen)", "+FLAGS (other)"] {
+            check(ben, &format!("STORE 1 {change}"), DENIED);
+        }
+        check(ben, "STORE 1 +FLAGS (\\Seen \\Deleted)", "* 1 FETCH (FLAGS (\\Deleted word))\nOk");
+        check(ben, "STORE 1 FLAGS (\\Flagged)", "* 1 FETCH (FLAGS (word))\nOk");
+        give("lrw");
+        let told = ask(ben, "NOOP");
+        assert!(told.contains("[PERMANENTFLAGS (\\Answered \\Flagged \\Draft word \\*)]"), "{told}");
+        check(ben, "STORE 1 +FLAGS (\\Deleted)", DENIED);
+        check(ben, "STORE 1 +FLAGS (\\Deleted \\Flagged)", "* 1 FETCH (FLAGS (\\Flagged word))\nOk");
+        check(ben, "STORE 1 FLAGS (word)", "* 1 FETCH (FLAGS (word))\nOk");
     }
 }

@@ -69,8 +69,8 @@ impl Session {
         self.needs(id, right).map(|()| id)
     }
 
-    /// What of a change of flags may be made (RFC 4314 §4): with some of the rights that part is, with none nothing. There is at least
-    /// one request; those that name no flag change nothing.
+    /// What of a change of flags may be made (RFC 4314 §4): of the flags that it names those that somebody has a right to, and where that is none, nothing.
+    /// There is at least one request; those that name no flag change nothing.
     pub(super) fn allowed(&self, mailbox: MailboxId, request: StoreRequest) -> Result<Vec<StoreRequest>, StoreError> {
         let rights = self.rights(mailbox);
         if rights.contains(Rights::SEEN | Rights::WRITE | Rights::DELETE) {
@@ -79,8 +79,14 @@ impl Session {
         let may = changeable(rights);
         let keywords = if rights.contains(Rights::WRITE) { request.keywords.clone() } else { Vec::new() };
         let named = |mode, flags| StoreRequest { mode, flags, keywords: keywords.clone(), ..request.clone() };
-        if may == Flags::NONE {
-            return self.needs(mailbox, Rights::WRITE).map(|()| vec![request]);
+        let touches = match request.mode {
+            // Those that are not named are taken away.
+            StoreMode::Replace => may,
+            StoreMode::Add | StoreMode::Remove => request.flags & may,
+        };
+        let names_none = request.flags.is_empty() && request.keywords.is_empty() && request.mode != StoreMode::Replace;
+        if touches.is_empty() && keywords.is_empty() && !names_none {
+            return Err(Refused::new(Class::Denied, "You have no right to change those flags here").into());
         }
         Ok(match request.mode {
             StoreMode::Add | StoreMode::Remove => vec![named(request.mode, request.flags & may)],
