@@ -581,6 +581,9 @@ fn flags_change_by_right() {
     let mut anna = server.login("test81");
     check(&mut anna, "CREATE Team", "Ok");
     anna.append("Team", "word", b"Subject: x\r\n\r\n").expect("APPEND").expect_ok();
+    // It is recent to her.
+    check(&mut anna, "SELECT Team", "");
+    check(&mut anna, "UNSELECT", "Ok");
     for guest in ["test82", "test83", "test84"] {
         let ben = &mut server.login(guest);
         let mut give = |rights: &str| check(&mut anna, &format!("SETACL Team {guest} {rights}"), "Ok");
