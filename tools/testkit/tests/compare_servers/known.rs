@@ -40,6 +40,7 @@ const ROWS: &[Row] = &[
     ("SELECT that is BAD", select_that_is_bad),
     ("metadata of nothing", metadata_of_nothing),
     ("entry without a value", entry_without_value),
+    ("what vanished up to `*`", vanished_to_star),
     ("STORE read-only", store_read_only),
     ("EXPUNGE read-only", expunge_read_only),
     ("RENAME to its own parent", rename_to_parent),
@@ -361,6 +362,21 @@ fn metadata_of_nothing(difference: &mut Difference) {
         "GETMETADATA" if difference.refused => difference.dovecot.retain(|line| line != "NO"),
         "GETMETADATA" if empty && difference.tagged() == Some(("No", "Ok")) => difference.explained(),
         _ => {}
+    }
+}
+
+/// Of `9:*` Dovecot tells what vanished above 9, even where the last message is below.
+fn vanished_to_star(difference: &mut Difference) {
+    let told = |line: &str| {
+        let numbers = line.strip_prefix("VANISHED (EARLIER) ")?.split(|c: char| !c.is_ascii_digit());
+        Some(numbers.filter_map(|n| n.parse::<u32>().ok()).collect::<BTreeSet<_>>())
+    };
+    let (ours, theirs) =
+        (difference.skein.iter().find_map(|l| told(l)), difference.dovecot.iter().find_map(|l| told(l)));
+    let to_star = difference.command.contains("VANISHED)") && difference.command.contains('*');
+    if to_star && ours.is_some_and(|ours| ours.is_superset(&theirs.unwrap_or_default())) {
+        difference.skein.retain(|line| told(line).is_none());
+        difference.dovecot.retain(|line| told(line).is_none());
     }
 }
 

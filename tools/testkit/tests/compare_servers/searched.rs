@@ -219,11 +219,11 @@ fn searched_text(session: &mut Session, found: &Found) -> bool {
     only_ours_have(session, found, "BODY.PEEK[]")
 }
 
-/// Dovecot looks at what it understood of a broken list of addresses, and takes `<>` for this one.
+/// Dovecot looks at what it understood of a broken list of addresses, and puts these in place of what is missing or broken.
 fn searched_addresses(session: &mut Session, found: &Found) -> bool {
-    const NOBODY: &str = "missing_mailbox@missing_domain";
+    const NOBODY: [&str; 2] = ["missing_mailbox@missing_domain", "@.syntax-error."];
     let name = found.key.split(' ').next().unwrap_or_default();
-    let ours = match NOBODY.contains(&needle(found.key)) {
+    let ours = match NOBODY.iter().any(|nobody| nobody.contains(&needle(found.key))) {
         true => found.ours.union(&found.theirs).copied().collect(),
         false => found.ours.clone(),
     };

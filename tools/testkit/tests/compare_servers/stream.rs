@@ -40,15 +40,18 @@ pub struct Stream {
     fill: usize,
     /// What is enabled: without it Dovecot's modification sequences are made up as they are first asked for.
     enabled: &'static str,
+    /// A message of this session has arrived now.
+    has_undated: bool,
 }
 
 impl Stream {
     pub fn new(random: Random, mails: Vec<Vec<u8>>, fill: usize) -> Stream {
-        Stream { random, mails, fill, enabled: "" }
+        Stream { random, mails, fill, enabled: "", has_undated: false }
     }
 
     /// What a session begins with: something to work on.
     pub fn opening(&mut self) -> Vec<Vec<u8>> {
+        self.has_undated = false;
         self.enabled = self.random.word(&["", "", "ENABLE CONDSTORE", "ENABLE QRESYNC"]);
         let mut all: Vec<Vec<u8>> = ["CREATE box", "CREATE box/sub", "SUBSCRIBE box"].map(Vec::from).into();
         if !self.enabled.is_empty() {
@@ -214,8 +217,11 @@ impl Stream {
             let flags = self.flags();
             command += &format!("({}) ", if self.random.chance(20) { "" } else { &flags });
         }
-        if self.random.chance(80) {
+        // Of several that arrive now, which second each is given is the server's affair, and SORT would tell.
+        if self.has_undated || self.random.chance(80) {
             command += &format!("\"{}\" ", search::date_time(&mut self.random));
+        } else {
+            self.has_undated = true;
         }
         if self.random.chance(7) {
             return format!("{command}CATENATE ({})", self.catenated()).into_bytes();
