@@ -209,11 +209,11 @@ impl Rows {
     /// Live messages from a rank on.
     pub fn from_rank(&self, rank: u32) -> impl Iterator<Item = Row> + '_ {
         let at = self.starts.partition_point(|&s| s <= rank).saturating_sub(1);
-        let skip = rank - self.starts.get(at).copied().unwrap_or(0);
-        self.chunks[at.min(self.chunks.len())..]
-            .iter()
-            .flat_map(|c| (0..c.uids.len()).map(|i| c.row(i)))
-            .skip(skip as usize)
+        let first = rank - self.starts.get(at).copied().unwrap_or(0);
+        let chunks = self.chunks[at.min(self.chunks.len())..].iter();
+        // Where it begins is gone to at once: whoever takes a few messages at a time comes here for each few.
+        let begins = std::iter::once(first as usize).chain(std::iter::repeat(0));
+        chunks.zip(begins).flat_map(|(c, from)| (from..c.uids.len()).map(|i| c.row(i)))
     }
 
     /// Live messages that changed after `since`, ascending by UID; untouched chunks cost one comparison.
