@@ -143,17 +143,18 @@ pub(super) struct Known<'a> {
 }
 
 impl Columns {
-    pub fn of(m: &Mailbox, view: ViewId, seen: &Visible, fixed: &Fixed) -> Columns {
+    /// Of a message in a view. What never changes of it is zero where nobody reads it: then `fixed` is `None`.
+    pub fn of(m: &Mailbox, view: ViewId, seen: &Visible, fixed: Option<&Fixed>) -> Columns {
         Columns {
             uid: seen.row.uid,
             flags: seen.row.flags,
             keywords: seen.row.keywords,
             modseq: seen.row.modseq,
             recent: m.view(view).is_recent(seen.row.uid),
-            internal_date: fixed.internal_date,
-            save_date: fixed.save_date,
-            guid: fixed.guid,
-            size: fixed.size,
+            internal_date: fixed.map_or(0, |fixed| fixed.internal_date),
+            save_date: fixed.map_or(0, |fixed| fixed.save_date),
+            guid: fixed.map_or(Guid([0; 16]), |fixed| fixed.guid),
+            size: fixed.map_or(0, |fixed| fixed.size),
         }
     }
 }
@@ -169,6 +170,19 @@ impl Test {
             Test::Or(a, b) => a.depth().max(b.depth()),
             Test::And(tests) => tests.iter().map(Test::depth).max().unwrap_or(Depth::Columns),
             _ => Depth::Columns,
+        }
+    }
+
+    /// Whether it asks for what never changes of a message.
+    pub fn reads_fixed(&self) -> bool {
+        match self {
+            Test::InternalDay(..) | Test::SavedDay(..) | Test::Size(..) | Test::Within(..) => true,
+            Test::Received(..) | Test::Saved(..) | Test::Guid(_) => true,
+            Test::Not(test) => test.reads_fixed(),
+            Test::Or(a, b) => a.reads_fixed() || b.reads_fixed(),
+            Test::And(tests) => tests.iter().any(Test::reads_fixed),
+            Test::Always(_) | Test::Uids(_) | Test::With(_) | Test::Without(_) | Test::Recent => false,
+            Test::Keyword(..) | Test::SentDay(..) | Test::ModSeq(_) | Test::Header { .. } | Test::Text { .. } => false,
         }
     }
 

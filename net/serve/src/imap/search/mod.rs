@@ -209,16 +209,20 @@ impl Session {
         found: &mut Found,
         open: &mut Vec<Open>,
     ) -> Option<(Uid, usize)> {
+        let reads_fixed = test.reads_fixed();
         self.look(mailbox, |m| {
             let mut batch = Vec::with_capacity(BATCH);
             m.visible(view, among, from, BATCH, &mut batch);
             for seen in &batch {
-                let fixed = m.fixed(seen.row);
-                let columns = Columns::of(m, view, seen, &fixed);
+                let fixed = reads_fixed.then(|| m.fixed(seen.row));
+                let columns = Columns::of(m, view, seen, fixed.as_ref());
                 match test.by_columns(&columns) {
                     Some(true) => found.add(seen),
                     Some(false) => {}
-                    None => open.push(Open { seen: *seen, columns, cache: m.cache(seen.row), fixed }),
+                    None => {
+                        let fixed = fixed.unwrap_or_else(|| m.fixed(seen.row));
+                        open.push(Open { seen: *seen, columns, cache: m.cache(seen.row), fixed });
+                    }
                 }
             }
             batch.last().map(|seen| (seen.row.uid, batch.len()))
