@@ -63,13 +63,30 @@ fn children(structure: &Value) -> &[Value] {
 pub fn expected(told: &Answer, part: &Part) -> Option<(Answer, Answer)> {
     let Part { section, encoding: Some(encoding) } = part else { return None };
     let (message, body) = told.lines.iter().find_map(|line| line.split_once(&format!(" BODY[{section}] \"")))?;
-    let Some(bytes) = decode(encoding, &unescaped(body.strip_suffix('"')?)) else {
+    let body = unescaped(body.strip_suffix('"')?);
+    let Some(bytes) = decode(encoding, &body).filter(|_| !is_unreadable(told, section)) else {
         let refused = Answer { tagged: "No".into(), lines: vec![] };
         return Some((refused.clone(), refused));
     };
     let answer = |line: String| Answer { tagged: "Ok".into(), lines: vec![line] };
     let size = answer(format!("{message} BINARY.SIZE[{section}] {}", bytes.len()));
     Some((size, answer(format!("{message} BINARY[{section}] \"{}\"", bytes.escape_ascii()))))
+}
+
+/// Whether the header of a part names an encoding that is no word, such as `8 bit`: BODYSTRUCTURE takes it for 7bit, and BINARY is refused, for
+/// nobody knows how to decode it (RFC 3516 §4.3).
+fn is_unreadable(told: &Answer, section: &str) -> bool {
+    let header = told.lines.iter().find_map(|line| line.split_once(&format!(" BODY[{section}.MIME] \"")));
+    let header = header.map(|(_, header)| unescaped(header)).unwrap_or_default();
+    let text = String::from_utf8_lossy(&header).replace("\r\n ", " ").replace("\r\n\t", " ");
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    let mut values =
+        fields.filter(|(name, _)| name.trim_end().eq_ignore_ascii_case("Content-Transfer-Encoding")).peekable();
+    let is_no_word = |value: &str| {
+        let value = value.split(';').next().unwrap_or_default().trim();
+        !value.contains('(') && value.contains([' ', '\t', '/', ',', ':', '?', '=', '@', '<', '>', '[', ']', '"'])
+    };
+    values.peek().is_some() && values.all(|(_, value)| is_no_word(value))
 }
 
 /// The bytes that `escape_ascii` wrote.
@@ -156,4 +173,20 @@ fn encodings_are_decoded() {
     assert_eq!(decode("x-odd", b""), None);
     let all: Vec<u8> = (0..=255).collect();
     assert_eq!(unescaped(&all.escape_ascii().to_string()), all);
+}
+
+#[test]
+fn an_encoding_that_is_no_word_is_refused() {
+    let part = Part { section: "1".into(), encoding: Some("7bit".into()) };
+    let answered = |field: &str| {
+        let header = format!("FETCH #1 BODY[1.MIME] \"{}\"", format!("{field}\r\n\r\n").as_bytes().escape_ascii());
+        let told = Answer { tagged: "Ok".into(), lines: vec![header, "FETCH #1 BODY[1] \"x\"".into()] };
+        expected(&told, &part).expect("a leaf").1.tagged
+    };
+    for field in ["content-transfer-encoding: 8 bit", "Content-Transfer-Encoding:\r\n text/html"] {
+        assert_eq!(answered(field), "No", "{field}");
+    }
+    for field in ["Content-Transfer-Encoding: 8bit", "Content-Transfer-Encoding: (x y) 7bit", "Subject: a b"] {
+        assert_eq!(answered(field), "Ok", "{field}");
+    }
 }
