@@ -266,7 +266,7 @@ fn queries_have_bounds() {
     // Below the words and above the bytes of a request.
     let long = format!("search {user} {}", format!("subject '{}' ", "x".repeat(100_000)).repeat(11));
     let (code, said) = bad(&server, &long);
-    assert!(code == Some(69) && said.contains("413"), "{said}");
+    assert!(code == Some(64) && said.contains("at most 1048576"), "{said}");
 }
 
 #[test]

@@ -40,5 +40,6 @@ pub use desk::{Desk, LogEntry, RecentFn, ReloadFn};
 pub use fetch::date as utc;
 pub use import::{IMPORT_BYTES_MAX, IMPORT_MESSAGES_MAX, IMPORT_PATH, ImportEntry, ImportList};
 pub use query::meaning;
+pub use route::REQUEST_BYTES_MAX;
 pub use socket::{Adm, AdmSocket, start};
 pub use wire::{Code, FlagsHow, Hidden, Line, PATH, Problem, Request};

@@ -14,7 +14,7 @@ use axum::routing::post;
 use std::future::Future;
 
 /// Bytes of a request: a query with the longest lists that a shell passes.
-const REQUEST_BYTES_MAX: usize = 1 << 20;
+pub const REQUEST_BYTES_MAX: usize = 1 << 20;
 
 pub(crate) fn router(desk: Desk) -> Router {
     let imports = post(take).layer(DefaultBodyLimit::max(IMPORT_BYTES_MAX));

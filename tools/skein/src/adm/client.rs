@@ -5,7 +5,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request as HttpRequest;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use skein_admin::adm::{Code, IMPORT_PATH, ImportList, Line, PATH, Request};
+use skein_admin::adm::{Code, IMPORT_PATH, ImportList, Line, PATH, REQUEST_BYTES_MAX, Request};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,8 @@ const LINE_BYTES_MAX: usize = 2 << 30;
 pub enum AskError {
     /// Nobody answers at the socket.
     Connect { socket: PathBuf, error: io::Error },
+    /// The server would not read all of it, and break off.
+    TooLong { bytes: usize },
     /// The answer broke off or makes no sense.
     Broken(String),
     /// The rows can not be printed.
@@ -31,6 +33,7 @@ impl AskError {
         match self {
             AskError::Connect { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => Code::Denied,
             AskError::Connect { .. } => Code::Unavailable,
+            AskError::TooLong { .. } => Code::Usage,
             AskError::Broken(_) => Code::Unavailable,
             AskError::Print(_) => Code::Data,
         }
@@ -46,6 +49,9 @@ impl fmt::Display for AskError {
             AskError::Connect { socket, error } => {
                 let hint = "is the server running? --config or --socket says which";
                 write!(f, "no server answers at {}: {error}; {hint}", socket.display())
+            }
+            AskError::TooLong { bytes } => {
+                write!(f, "a request of {bytes} bytes: at most {REQUEST_BYTES_MAX} are taken")
             }
             AskError::Broken(text) => write!(f, "the server broke off: {text}"),
             AskError::Print(error) => write!(f, "can not print: {error}"),
@@ -80,6 +86,9 @@ pub fn lines(socket: &Path, request: &Request, take: Take<'_>) -> Result<(), Ask
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| AskError::Broken(error.to_string()))?;
     let body = serde_json::to_vec(request).expect("a request has string keys");
+    if body.len() > REQUEST_BYTES_MAX {
+        return Err(AskError::TooLong { bytes: body.len() });
+    }
     runtime.block_on(exchange(socket, PATH, body, take))
 }
 
