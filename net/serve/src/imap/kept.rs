@@ -4,14 +4,15 @@
 //! holds for whatever is left of its messages, and only what has come since is to be read.
 
 use super::session::Session;
-use skein_base::{AccountId, IdSet, MailboxId, Uid, UidValidity};
+use skein_base::{IdSet, MailboxId, Uid, UidValidity};
 use skein_mime::ThreadNode;
 use skein_proto::imap::{SortBy, ThreadBy};
+use skein_store::AccountHandle;
 use skein_store::mailbox::ViewId;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::Hash;
-use std::rc::Rc;
+use std::hash::{Hash, Hasher};
+use std::rc::{Rc, Weak};
 
 /// Fewer messages are looked into anew.
 const MESSAGES_MIN: usize = 256;
@@ -21,7 +22,26 @@ const MESSAGES_MAX: usize = 1 << 21;
 const BATCH: usize = 4096;
 
 /// A mailbox as long as its UIDs hold.
-type Whose = (AccountId, MailboxId, UidValidity);
+type Whose = (Opened, MailboxId, UidValidity);
+
+/// An account as it was opened. Opened again, after the log has lost records or a backup was restored, the same UIDs may be of other messages.
+/// Nothing else ever has its place in memory while this is held.
+#[derive(Clone)]
+pub(super) struct Opened(Weak<AccountHandle>);
+
+impl PartialEq for Opened {
+    fn eq(&self, other: &Opened) -> bool {
+        Weak::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Opened {}
+
+impl Hash for Opened {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_ptr().hash(state);
+    }
+}
 
 /// Threads, by UID, of exactly these messages.
 pub(super) struct Threaded {
@@ -158,7 +178,7 @@ impl Places {
 impl Session {
     /// What is kept is kept of this.
     pub(super) fn whose(&self, mailbox: MailboxId) -> Whose {
-        (self.account.id(), mailbox, self.look(mailbox, |m| m.validity()))
+        (Opened(Rc::downgrade(&self.account)), mailbox, self.look(mailbox, |m| m.validity()))
     }
 
     /// Where the messages of a set are in the view.

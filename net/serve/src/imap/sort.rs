@@ -80,7 +80,7 @@ impl Session {
         let Some(selected) = &self.selected else { return Ok(Vec::new()) };
         let open = (selected.mailbox, selected.view);
         let (whose, places) = (self.whose(selected.mailbox), self.places_of(open, uids).await);
-        let kept = self.host.kept().order(whose, by);
+        let kept = self.host.kept().order(whose.clone(), by);
         let mut order: Vec<u32> = kept.iter().flat_map(|kept| kept.iter().copied()).collect();
         order.retain(|uid| places.find(*uid).is_some());
         let new = places.without(&order);

@@ -36,7 +36,7 @@ impl Session {
         };
         let Some(selected) = &self.selected else { return Ok(Reply::bad("No mailbox is selected")) };
         let whose = self.whose(selected.mailbox);
-        let threaded = match self.host.kept().threads(whose, by, &numbers) {
+        let threaded = match self.host.kept().threads(whose.clone(), by, &numbers) {
             Some(threaded) => {
                 link.advance(threaded.uids.count() as usize, self).await?;
                 threaded
