@@ -1,7 +1,7 @@
 //! What is looked for, with names and sets resolved against the mailbox: a test that a message passes or not.
 
 use skein_base::{Flags, Guid, IdSet, KeywordMask, ModSeq, Uid};
-use skein_mime::{Needle, SentDate, is_cached_field};
+use skein_mime::{CacheRef, Needle, SentDate, is_cached_field};
 use skein_proto::imap::{Day, SearchKey};
 use skein_store::mailbox::{Fixed, Mailbox, ViewId, Visible};
 
@@ -270,6 +270,13 @@ impl Test {
                 true
             }
         })
+    }
+
+    /// The answer by a message's rendered cache, for a test that looks no further ([`Depth::CachedFields`]); `None` when the cache can not be used.
+    pub fn by_cache(&self, c: &Columns, blob: &[u8]) -> Option<bool> {
+        let cache = CacheRef::new(blob).ok()?;
+        let header = cache.header_lines().ok()?;
+        Some(self.holds(c, &Content { sent: cache.sent_date(), header, whole: b"" }))
     }
 
     pub fn holds(&self, c: &Columns, content: &Content<'_>) -> bool {

@@ -28,6 +28,8 @@ use std::ops::Range;
 
 /// Messages decided by their columns at a time.
 const BATCH: usize = 512;
+/// Messages decided by their rendered caches at a time: each is some cache lines, or a page fault.
+const CACHED_BATCH: usize = 64;
 /// Messages looked into before others get the shard: some hundred microseconds of decoding.
 const LOOKED_INTO_BATCH: usize = 8;
 
@@ -209,14 +211,17 @@ impl Session {
         found: &mut Found,
         open: &mut Vec<Open>,
     ) -> Option<(Uid, usize)> {
-        let reads_fixed = test.reads_fixed();
+        let (reads_fixed, depth) = (test.reads_fixed(), test.depth());
+        let at_a_time = if depth == Depth::Columns { BATCH } else { CACHED_BATCH };
         self.look(mailbox, |m| {
-            let mut batch = Vec::with_capacity(BATCH);
-            m.visible(view, among, from, BATCH, &mut batch);
+            let mut batch = Vec::with_capacity(at_a_time);
+            m.visible(view, among, from, at_a_time, &mut batch);
             for seen in &batch {
                 let fixed = reads_fixed.then(|| m.fixed(seen.row));
                 let columns = Columns::of(m, view, seen, fixed.as_ref());
-                match test.by_columns(&columns) {
+                let by_cache = || m.cached(seen.row).and_then(|blob| test.by_cache(&columns, blob));
+                let decided = test.by_columns(&columns);
+                match decided.or_else(|| if depth == Depth::CachedFields { by_cache() } else { None }) {
                     Some(true) => found.add(seen),
                     Some(false) => {}
                     None => {
