@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use skein_base::Collation;
 use skein_benches::size;
 use skein_mime::base_subject;
 
@@ -17,7 +18,9 @@ fn subjects(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(subjects.len() as u64));
         group.bench_function(kind, |bencher| {
             bencher.iter(|| {
-                let bases = subjects.iter().map(|subject| base_subject(black_box(subject.as_bytes())).text);
+                let bases = subjects
+                    .iter()
+                    .map(|subject| base_subject(black_box(subject.as_bytes()), Collation::default()).text);
                 let mut keys: Vec<(String, usize)> = bases.zip(0..).collect();
                 keys.sort_unstable();
                 keys

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use skein_base::Collation;
 use skein_benches::{mail, size};
 use skein_mime::{ThreadBy, Threads};
 
@@ -13,7 +14,7 @@ fn threads(criterion: &mut Criterion) {
     for (kind, by) in [("references", ThreadBy::References), ("orderedsubject", ThreadBy::OrderedSubject)] {
         group.bench_function(kind, |bencher| {
             bencher.iter(|| {
-                let mut threads = Threads::new(by);
+                let mut threads = Threads::new(by, Collation::default());
                 for (number, header) in headers.iter().enumerate() {
                     threads.push(number as u32 + 1, number as i64, black_box(header));
                 }

@@ -5,6 +5,7 @@
 //! name    UserName: checked once, then trusted
 //! set     IdSet: sorted, disjoint ranges of u32; the currency of every batch
 //! flags   Flags (system) and KeywordMask (per mailbox)
+//! collation  Collation: how texts are compared
 //! error   Class: what kind of failure, one table per protocol turns it into a reply
 //! uidl    UidlFormat: how POP3's unique ids are made
 //! rights  Rights: what somebody may do with a mailbox
@@ -19,6 +20,7 @@
 //!
 //! Never here: I/O, clocks, wire syntax.
 
+mod collation;
 mod error;
 mod flags;
 mod ids;
@@ -34,6 +36,7 @@ mod special_use;
 pub mod sync;
 mod uidl;
 
+pub use collation::Collation;
 pub use error::Class;
 pub use flags::{Flags, KeywordMask};
 pub use ids::{AccountId, Guid, LogPos, MailboxId, ModSeq, Seq, ShardId, Uid, UidValidity};

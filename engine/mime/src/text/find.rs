@@ -3,6 +3,7 @@
 use super::fold::fold;
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8};
 use memchr::{memchr, memchr2, memmem};
+use skein_base::Collation;
 
 /// Bytes of decoded text that are folded and searched at a time.
 const TEXT_BYTES: usize = 8 * 1024;
@@ -14,6 +15,7 @@ const ASCII_BYTES_MAX: usize = 128;
 /// A search string, folded, with what makes the search fast.
 #[derive(Clone, Debug)]
 pub(super) struct Finder {
+    by: Collation,
     folded: memmem::Finder<'static>,
     ascii: bool,
     /// Where the rarest byte of an ASCII needle is: the one to look for.
@@ -21,12 +23,12 @@ pub(super) struct Finder {
 }
 
 impl Finder {
-    pub(super) fn new(text: &str) -> Finder {
+    pub(super) fn new(text: &str, by: Collation) -> Finder {
         let mut folded = text.to_owned();
-        fold(&mut folded);
+        fold(&mut folded, by);
         let ascii = folded.is_ascii() && folded.len() <= ASCII_BYTES_MAX;
         let rare_at = (0..folded.len()).min_by_key(|&i| commonness(folded.as_bytes()[i])).unwrap_or(0);
-        Finder { folded: memmem::Finder::new(folded.as_bytes()).into_owned(), ascii, rare_at }
+        Finder { by, folded: memmem::Finder::new(folded.as_bytes()).into_owned(), ascii, rare_at }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -41,11 +43,21 @@ impl Finder {
         self.folded.needle().len()
     }
 
+    /// Makes of a text, or a piece of one, what [`Finder::is_in_folded`] looks into.
+    pub(super) fn fold(&self, text: &mut String) {
+        fold(text, self.by);
+    }
+
+    /// What is different in case alone is the same.
+    fn ignores_case(&self) -> bool {
+        self.by != Collation::Octet
+    }
+
     pub(super) fn is_in_folded(&self, text: &[u8]) -> bool {
         self.folded.find(text).is_some()
     }
 
-    /// Finds an ASCII needle in bytes of any case: looks for its rarest byte, then compares around it.
+    /// Finds an ASCII needle in bytes that are not folded: looks for its rarest byte, then compares around it.
     pub(super) fn is_in_ascii(&self, text: &[u8]) -> bool {
         let needle = self.folded.needle();
         if needle.is_empty() {
@@ -53,14 +65,15 @@ impl Finder {
         }
         let Some(last) = text.len().checked_sub(needle.len()) else { return false };
         let rare = needle[self.rare_at];
-        let upper = rare.to_ascii_uppercase();
+        let upper = if self.ignores_case() { rare.to_ascii_uppercase() } else { rare };
         let mut at = 0;
         while at <= last {
             let window = &text[at + self.rare_at..=last + self.rare_at];
             let found = if rare == upper { memchr(rare, window) } else { memchr2(rare, upper, window) };
             let Some(skip) = found else { return false };
             at += skip;
-            if text[at..at + needle.len()].eq_ignore_ascii_case(needle) {
+            let there = &text[at..at + needle.len()];
+            if there == needle || self.ignores_case() && there.eq_ignore_ascii_case(needle) {
                 return true;
             }
             at += 1;
@@ -131,7 +144,9 @@ impl<'n> Search<'n> {
                 return true;
             }
             // A letter beyond ASCII may hold one of ASCII, as `é` does: from here on bytes are decoded.
-            self.window.make_ascii_lowercase();
+            if self.finder.ignores_case() {
+                self.window.make_ascii_lowercase();
+            }
             self.decoder = Some(self.charset.encoding.new_decoder_without_bom_handling());
         }
         self.push_decoded(piece, false)
@@ -165,7 +180,7 @@ impl<'n> Search<'n> {
             let Some(decoder) = &mut self.decoder else { return false };
             let (result, read, _) = decoder.decode_to_string(piece, &mut text, last);
             piece = &piece[read..];
-            fold(&mut text);
+            self.finder.fold(&mut text);
             self.window.extend_from_slice(text.as_bytes());
             if self.finder.is_in_folded(&self.window) {
                 return true;

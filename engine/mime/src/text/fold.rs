@@ -1,12 +1,19 @@
-//! Folding of letters: i;unicode-casemap (RFC 5051), so that `Ä` finds `ä`, `A` and an A with two dots behind it.
+//! Folding of letters. By i;unicode-casemap (RFC 5051) `Ä` finds `ä`, `A` and an A with two dots behind it.
 
+use skein_base::Collation;
 use unicode_normalization::char::decompose_compatible;
 
 /// Folds `text` in place. Each letter by itself, so that a text may be folded in pieces.
-pub(super) fn fold(text: &mut String) {
-    if text.is_ascii() {
-        return text.make_ascii_lowercase();
+pub(super) fn fold(text: &mut String, by: Collation) {
+    match by {
+        Collation::Octet => {}
+        Collation::AsciiCasemap => text.make_ascii_lowercase(),
+        Collation::UnicodeCasemap if text.is_ascii() => text.make_ascii_lowercase(),
+        Collation::UnicodeCasemap => fold_letters(text),
     }
+}
+
+fn fold_letters(text: &mut String) {
     let mut out = String::with_capacity(text.len() + text.len() / 4);
     for letter in text.chars() {
         match letter.is_ascii() {
@@ -48,7 +55,16 @@ mod tests {
             ("\u{212a}", "k"),
         ] {
             let mut text = text.to_string();
-            fold(&mut text);
+            fold(&mut text, Collation::UnicodeCasemap);
+            assert_eq!(text, folded);
+        }
+    }
+
+    #[test]
+    fn ascii_letters_alone_or_none_fold() {
+        for (by, folded) in [(Collation::AsciiCasemap, "he\u{c4}\u{fb01}"), (Collation::Octet, "He\u{c4}\u{fb01}")] {
+            let mut text = "He\u{c4}\u{fb01}".to_string();
+            fold(&mut text, by);
             assert_eq!(text, folded);
         }
     }

@@ -5,8 +5,8 @@
 //!   └──── ASCII needle, charset that extends ASCII ─────▶ find
 //! ```
 //!
-//! Letters are compared by i;unicode-casemap (RFC 5051): without case, and taken apart into letter and marks. Matches are found across line folding,
-//! encoded words, soft line breaks and pieces of base64.
+//! Letters are compared by a collation: i;unicode-casemap (RFC 5051) where nothing else is said, without case, and taken apart into letter and
+//! marks. Matches are found across line folding, encoded words, soft line breaks and pieces of base64.
 
 mod find;
 mod fold;
@@ -23,6 +23,7 @@ use crate::render::{Address, addresses};
 use crate::structure::{Kind, Part, structure};
 use crate::transfer::Transfer;
 use find::{Charset, Finder, Search};
+use skein_base::Collation;
 
 /// Fields that hold addresses: FROM and its like also find the address behind its comments.
 const ADDRESS_FIELDS: [&str; 6] = ["From", "To", "Cc", "Bcc", "Sender", "Reply-To"];
@@ -36,7 +37,12 @@ pub struct Needle {
 impl Needle {
     /// Of a search string as the client sent it, in UTF-8. The empty string is in everything.
     pub fn new(text: &str) -> Needle {
-        Needle { finder: Finder::new(text) }
+        Needle::by(Collation::default(), text)
+    }
+
+    /// One that is looked for by a collation.
+    pub fn by(collation: Collation, text: &str) -> Needle {
+        Needle { finder: Finder::new(text, collation) }
     }
 
     /// True when it is in a field's value, unfolded and decoded.
@@ -45,7 +51,7 @@ impl Needle {
             return self.finder.is_in_ascii(value);
         }
         let mut text = word::decode(value);
-        fold::fold(&mut text);
+        self.finder.fold(&mut text);
         self.finder.is_in_folded(text.as_bytes())
     }
 

@@ -2,12 +2,23 @@
 
 use super::{fold, word};
 use crate::render::{Address, addresses, domain_part, local_part};
+use skein_base::Collation;
 
 /// Bytes of one text that are compared at most.
 const COMPARED_BYTES_MAX: usize = 1024;
 
-/// What a text is compared by: i;unicode-casemap (RFC 5051).
-fn collated(text: &str) -> String {
+/// What a text is compared by.
+fn collated(text: &str, by: Collation) -> String {
+    let start = &text[..text.floor_char_boundary(COMPARED_BYTES_MAX)];
+    match by {
+        Collation::UnicodeCasemap => apart(text),
+        Collation::AsciiCasemap => start.to_ascii_uppercase(),
+        Collation::Octet => start.to_owned(),
+    }
+}
+
+/// By i;unicode-casemap (RFC 5051).
+fn apart(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(COMPARED_BYTES_MAX));
     for letter in text.chars() {
         if out.len() >= COMPARED_BYTES_MAX {
@@ -21,30 +32,32 @@ fn collated(text: &str) -> String {
 
 /// The local part of a field's first address, or the name of its first group, as SORT compares it (RFC 5256 §3), with the marks of
 /// ENVELOPE for what is missing; empty when there is no address.
-pub fn first_mailbox(value: &[u8]) -> String {
+pub fn first_mailbox(value: &[u8], by: Collation) -> String {
     let first = addresses(value).into_iter().next();
     match first {
-        Some(Address::Mailbox { mailbox, .. }) => collated(&String::from_utf8_lossy(local_part(mailbox.as_deref()))),
-        Some(Address::GroupStart(text)) => collated(&String::from_utf8_lossy(&text)),
+        Some(Address::Mailbox { mailbox, .. }) => {
+            collated(&String::from_utf8_lossy(local_part(mailbox.as_deref())), by)
+        }
+        Some(Address::GroupStart(text)) => collated(&String::from_utf8_lossy(&text), by),
         _ => String::new(),
     }
 }
 
 /// What a field's first address is shown as: the display name decoded, else the address, as SORT's DISPLAYFROM and DISPLAYTO compare it
 /// (RFC 5957 §3); empty when there is none.
-pub fn first_display(value: &[u8]) -> String {
+pub fn first_display(value: &[u8], by: Collation) -> String {
     match addresses(value).into_iter().next() {
         Some(Address::Mailbox { name, mailbox, domain, broken, .. }) => {
             let name = name.map(|name| word::decode(&name)).filter(|name| !name.is_empty());
             name.map_or_else(
                 || {
                     let parts = [local_part(mailbox.as_deref()), domain_part(domain.as_deref(), broken)];
-                    collated(&String::from_utf8_lossy(&parts.join(&b'@')))
+                    collated(&String::from_utf8_lossy(&parts.join(&b'@')), by)
                 },
-                |name| collated(&name),
+                |name| collated(&name, by),
             )
         }
-        Some(Address::GroupStart(name)) => collated(&String::from_utf8_lossy(&name)),
+        Some(Address::GroupStart(name)) => collated(&String::from_utf8_lossy(&name), by),
         _ => String::new(),
     }
 }
@@ -59,7 +72,7 @@ pub struct BaseSubject {
 }
 
 /// What is left of a subject without its `Re:`, `Fwd:`, `(fwd)` and `[list]`, as SORT and THREAD compare it (RFC 5256 §2.1).
-pub fn base_subject(value: &[u8]) -> BaseSubject {
+pub fn base_subject(value: &[u8], by: Collation) -> BaseSubject {
     let decoded = word::decode(value);
     let spaced = decoded.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
     let text = spaced.collect::<Vec<_>>().join(" ");
@@ -83,7 +96,7 @@ pub fn base_subject(value: &[u8]) -> BaseSubject {
         }
         match strip_prefix_ascii(rest, "[fwd:").and_then(|inner| inner.strip_suffix(']')) {
             Some(inner) => (rest, is_reply) = (inner, true),
-            None => return BaseSubject { text: collated(rest), is_reply },
+            None => return BaseSubject { text: collated(rest, by), is_reply },
         }
     }
 }
@@ -131,6 +144,8 @@ fn after_blob(text: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
+    const UNICODE: Collation = Collation::UnicodeCasemap;
+
     #[test]
     fn subjects_without_their_trimmings() {
         for (subject, base, is_reply) in [
@@ -156,12 +171,16 @@ mod tests {
             ("[unclosed re: x", "[UNCLOSED RE: X", false),
             ("stra\u{df}e", "STRA\u{df}E", false),
         ] {
-            assert_eq!(base_subject(subject.as_bytes()), BaseSubject { text: base.to_string(), is_reply }, "{subject}");
+            assert_eq!(
+                base_subject(subject.as_bytes(), UNICODE),
+                BaseSubject { text: base.to_string(), is_reply },
+                "{subject}"
+            );
         }
-        assert_eq!(base_subject("[".repeat(100_000).as_bytes()).text.len(), COMPARED_BYTES_MAX);
-        assert_eq!(base_subject("\u{fdfa}".repeat(100_000).as_bytes()).text.len(), COMPARED_BYTES_MAX - 1);
-        assert_eq!(base_subject("re:".repeat(100_000).as_bytes()).text, "");
-        assert_eq!(base_subject("[fwd:".repeat(50_000).as_bytes()).text.len(), COMPARED_BYTES_MAX);
+        assert_eq!(base_subject("[".repeat(100_000).as_bytes(), UNICODE).text.len(), COMPARED_BYTES_MAX);
+        assert_eq!(base_subject("\u{fdfa}".repeat(100_000).as_bytes(), UNICODE).text.len(), COMPARED_BYTES_MAX - 1);
+        assert_eq!(base_subject("re:".repeat(100_000).as_bytes(), UNICODE).text, "");
+        assert_eq!(base_subject("[fwd:".repeat(50_000).as_bytes(), UNICODE).text.len(), COMPARED_BYTES_MAX);
     }
 
     #[test]
@@ -174,7 +193,7 @@ mod tests {
             (",", "MISSING_MAILBOX"),
             ("<>, x@y", "MISSING_MAILBOX"),
         ] {
-            assert_eq!(first_mailbox(value.as_bytes()), mailbox, "{value}");
+            assert_eq!(first_mailbox(value.as_bytes(), UNICODE), mailbox, "{value}");
         }
     }
 
@@ -192,7 +211,26 @@ mod tests {
             ("a: xx@xx.org;", "A"),
             ("", ""),
         ] {
-            assert_eq!(first_display(value.as_bytes()), display, "{value}");
+            assert_eq!(first_display(value.as_bytes(), UNICODE), display, "{value}");
+        }
+    }
+
+    #[test]
+    fn texts_are_compared_by_the_collation() {
+        for (by, subject, mailbox, display) in [
+            (Collation::UnicodeCasemap, "MA\u{308}\u{df}IG", "ANNA", "ZOE\u{308}"),
+            (Collation::AsciiCasemap, "M\u{e4}\u{df}IG", "ANNA", "ZO\u{eb}"),
+            (Collation::Octet, "M\u{e4}\u{df}ig", "anna", "Zo\u{eb}"),
+        ] {
+            // What is trimmed off is not compared.
+            let base = base_subject("RE: [x] M\u{e4}\u{df}ig (FWD)".as_bytes(), by);
+            assert_eq!(base, BaseSubject { text: subject.to_string(), is_reply: true });
+            assert_eq!(first_mailbox(b"Zo <anna@example.org>", by), mailbox);
+            assert_eq!(first_display(b"=?iso-8859-1?q?Zo=EB?= <anna@example.org>", by), display);
+            let long = "\u{e4}".repeat(COMPARED_BYTES_MAX);
+            assert!(
+                (COMPARED_BYTES_MAX - 1..=COMPARED_BYTES_MAX).contains(&base_subject(long.as_bytes(), by).text.len())
+            );
         }
     }
 }

@@ -125,11 +125,13 @@ fn finding_agrees_with_the_plain_way() {
             let needle = std::str::from_utf8(&text[start..end]).unwrap();
             for from in 0..text.len() {
                 let hay = &text[from..];
-                let plain = hay
-                    .to_ascii_lowercase()
-                    .windows(needle.len().max(1))
-                    .any(|w| w == needle.to_ascii_lowercase().as_bytes());
-                assert_eq!(Finder::new(needle).is_in_ascii(hay), plain || needle.is_empty(), "{needle:?} from {from}");
+                let is_in =
+                    |hay: &[u8], needle: &[u8]| needle.is_empty() || hay.windows(needle.len()).any(|w| w == needle);
+                let plain = is_in(&hay.to_ascii_lowercase(), needle.to_ascii_lowercase().as_bytes());
+                for (by, plain) in [(Collation::AsciiCasemap, plain), (Collation::Octet, is_in(hay, needle.as_bytes()))]
+                {
+                    assert_eq!(Finder::new(needle, by).is_in_ascii(hay), plain, "{needle:?} from {from}");
+                }
             }
         }
     }
@@ -143,4 +145,55 @@ fn addresses_are_found_behind_their_comments() {
     assert!(found("user-from@domain.org", "from") && found("(comment)", "FROM"));
     assert!(!found("user-from@domain.com", "from"));
     assert!(!found("a@c", "subject"), "only fields of addresses");
+}
+
+/// RFC 4790 §9, RFC 5051: what is found where, by i;unicode-casemap, i;ascii-casemap and i;octet.
+#[test]
+fn what_is_found_is_a_matter_of_the_collation() {
+    for (needle, text, found) in [
+        ("Abc", "xAbcx", [true, true, true]),
+        ("abc", "xABCx", [true, true, false]),
+        ("ABC", "xabcx", [true, true, false]),
+        ("Käse", "Käse", [true, true, true]),
+        ("kÄse", "Käse", [true, false, false]),
+        ("käSE", "Käse", [true, true, false]),
+        ("cafe", "café", [true, false, false]),
+        ("a\u{308}", "ä", [true, false, false]),
+        ("fin", "ﬁn", [true, false, false]),
+        ("k", "\u{212a}", [true, false, false]),
+        ("", "x", [true, true, true]),
+    ] {
+        for (collation, found) in Collation::ALL.into_iter().zip(found) {
+            let needle = Needle::by(collation, needle);
+            let why = format!("{collation:?}: {needle:?} in {text:?}");
+            assert_eq!(needle.matches_header_value(text.as_bytes()), found, "{why}");
+            let encoded = text.bytes().map(|byte| format!("={byte:02X}")).collect::<String>();
+            let word = format!("=?utf-8?q?{encoded}?=");
+            assert_eq!(needle.matches_header_value(word.as_bytes()), found, "{why}, encoded");
+            // What precedes it is not ASCII, comes in pieces, and is longer than what is searched at a time.
+            for before in ["", "ü", &"ü".repeat(10_000)] {
+                let body = [before, text].concat();
+                for (head, body) in [
+                    ("Content-Type: text/plain; charset=utf-8", body.clone().into_bytes()),
+                    ("MIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable", quoted_printable(&body)),
+                ] {
+                    assert_eq!(needle.matches_message(&message(head, &body), false), found, "{why}, {head}");
+                }
+            }
+        }
+    }
+    let octets = |needle| Needle::by(Collation::Octet, needle);
+    let header = b"Subject: Hello\r\n\r\n";
+    assert!(octets("Hello").matches_header_block(header, Some("SUBJECT")));
+    assert!(!octets("hello").matches_header_block(header, Some("SUBJECT")));
+    // ASCII before the first letter beyond it is searched as it is, also where the two meet.
+    let mixed = "MIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable";
+    for (needle, found) in [("Ab=C3=BC", false), ("Abü", true), ("abü", false)] {
+        assert_eq!(octets(needle).matches_message(&message(mixed, b"xA=\r\nb=C3=BC"), false), found, "{needle}");
+    }
+}
+
+fn quoted_printable(text: &str) -> Vec<u8> {
+    let line = |bytes: &[u8]| bytes.iter().map(|byte| format!("={byte:02X}")).collect::<String>();
+    text.as_bytes().chunks(25).map(line).collect::<Vec<_>>().join("=\r\n").into_bytes()
 }

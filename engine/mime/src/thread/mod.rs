@@ -22,6 +22,7 @@ use crate::header::fields;
 use crate::text::base_subject;
 use forest::Forest;
 use links::Links;
+use skein_base::Collation;
 use std::collections::HashMap;
 
 /// Message ids of one References field that are looked at, the last ones: as many as fit a thread of years.
@@ -61,16 +62,18 @@ struct Message {
 #[derive(Debug)]
 pub struct Threads {
     by: ThreadBy,
+    collation: Collation,
     messages: Vec<Message>,
     subjects: HashMap<String, u32>,
     links: Links,
 }
 
 impl Threads {
-    /// No messages yet.
-    pub fn new(by: ThreadBy) -> Threads {
+    /// No messages yet. Subjects are the same by a collation.
+    pub fn new(by: ThreadBy, collation: Collation) -> Threads {
         Threads {
             by,
+            collation,
             messages: Vec::new(),
             subjects: HashMap::from([(String::new(), 0)]),
             links: Links::new(links::NAMELESS_MAX),
@@ -83,7 +86,7 @@ impl Threads {
         let value = |name: &str| fields(header).find(|field| field.is(name)).map(|field| field.value);
         let (mut subject, mut is_reply) = (0, false);
         if self.by != ThreadBy::Refs {
-            let base = base_subject(value("Subject").unwrap_or_default());
+            let base = base_subject(value("Subject").unwrap_or_default(), self.collation);
             let next = self.subjects.len() as u32;
             (subject, is_reply) = (*self.subjects.entry(base.text).or_insert(next), base.is_reply);
         }

@@ -237,7 +237,7 @@ impl Plain<'_> {
 }
 
 fn threads(by: ThreadBy, mails: &[Mail]) -> Vec<ThreadNode> {
-    let mut threads = Threads::new(by);
+    let mut threads = Threads::new(by, Collation::default());
     for (i, mail) in mails.iter().enumerate() {
         threads.push(i as u32 + 1, mail.sent, mail.header().as_bytes());
     }
@@ -262,7 +262,7 @@ proptest! {
 
 /// In the form of the response.
 fn check(by: ThreadBy, headers: &[(i64, &str)], want: &str) {
-    let mut threads = Threads::new(by);
+    let mut threads = Threads::new(by, Collation::default());
     for (i, (sent, header)) in headers.iter().enumerate() {
         threads.push(i as u32 + 1, *sent, format!("{header}\r\n\r\n").as_bytes());
     }
@@ -308,7 +308,7 @@ fn a_chain_of_a_hundred_thousand() {
     // Answers before what they answer, and the other way about.
     for backwards in [false, true] {
         for by in [ThreadBy::References, ThreadBy::Refs] {
-            let mut threads = Threads::new(by);
+            let mut threads = Threads::new(by, Collation::default());
             for i in 1..=chain {
                 let n = if backwards { chain + 1 - i } else { i };
                 threads.push(n as u32, n, header(n).as_bytes());
@@ -328,11 +328,26 @@ fn a_chain_of_a_hundred_thousand() {
 #[test]
 fn references_beyond_the_limit_are_the_far_ones() {
     let references: String = (0..100_000).map(|n| format!(" <{n}@x>\r\n")).collect();
-    let mut threads = Threads::new(ThreadBy::Refs);
+    let mut threads = Threads::new(ThreadBy::Refs, Collation::default());
     let near = 100_000 - REFERENCES_MAX;
     threads.push(1, 1, format!("Message-ID: <{near}@x>\r\n\r\n").as_bytes());
     threads.push(2, 2, format!("Message-ID: <{}@x>\r\n\r\n", near - 1).as_bytes());
     threads.push(3, 3, format!("References:{references}\r\n").as_bytes());
     let node = |number, children| ThreadNode { number: Some(number), children };
     assert_eq!(threads.finish(), [node(2, 0), node(1, 1), node(3, 0)]);
+}
+
+/// RFC 5255 §4.2: subjects are the same by the active comparator.
+#[test]
+fn one_subject_is_a_matter_of_the_collation() {
+    for by in [ThreadBy::OrderedSubject, ThreadBy::References] {
+        for (collation, joined) in
+            [(Collation::UnicodeCasemap, true), (Collation::AsciiCasemap, true), (Collation::Octet, false)]
+        {
+            let mut threads = Threads::new(by, collation);
+            threads.push(1, 10, b"Subject: Dinner\r\n\r\n");
+            threads.push(2, 20, b"Subject: RE: dinner\r\n\r\n");
+            assert_eq!(threads.finish().iter().any(|node| node.children > 0), joined, "{by:?} {collation:?}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use super::link::Link;
 use super::search::{Found, searched, sent_of};
 use super::session::Session;
 use crate::message::Message;
-use skein_base::{IdSet, MailboxId, Uid};
+use skein_base::{Collation, IdSet, MailboxId, Uid};
 use skein_mime::{base_subject, fields, first_display, first_mailbox};
 use skein_proto::imap::{Reply, Results, Returns, SearchKey, SortBy, SortKey, response};
 use skein_store::StoreError;
@@ -198,7 +198,9 @@ impl Session {
                 SortKey::Date => Value::Number(sent_or_received(&mut message, &fixed).await?),
                 SortKey::DisplayFrom => Value::Text(text(&mut message, "From", first_display).await?),
                 SortKey::DisplayTo => Value::Text(text(&mut message, "To", first_display).await?),
-                SortKey::Subject => Value::Text(text(&mut message, "Subject", |value| base_subject(value).text).await?),
+                SortKey::Subject => {
+                    Value::Text(text(&mut message, "Subject", |value, by| base_subject(value, by).text).await?)
+                }
                 SortKey::From => Value::Text(text(&mut message, "From", first_mailbox).await?),
                 SortKey::To => Value::Text(text(&mut message, "To", first_mailbox).await?),
                 SortKey::Cc => Value::Text(text(&mut message, "Cc", first_mailbox).await?),
@@ -218,9 +220,11 @@ pub(super) async fn sent_or_received(message: &mut Message<'_>, fixed: &Fixed) -
 }
 
 /// What is compared of the first field of a name; nothing when there is none.
-async fn text(message: &mut Message<'_>, name: &str, of: fn(&[u8]) -> String) -> Result<String, StoreError> {
+async fn text(message: &mut Message<'_>, name: &str, of: fn(&[u8], Collation) -> String) -> Result<String, StoreError> {
     let header = message.header(true).await?;
-    Ok(fields(&header).find(|field| field.is(name)).map_or_else(String::new, |field| of(field.value)))
+    Ok(fields(&header)
+        .find(|field| field.is(name))
+        .map_or_else(String::new, |field| of(field.value, Collation::default())))
 }
 
 /// By the criteria, then by number (RFC 5256 §3), which UIDs are in the order of.

@@ -6,7 +6,7 @@ use super::search::{Found, searched};
 use super::session::Session;
 use super::sort::sent_or_received;
 use crate::message::Message;
-use skein_base::{IdSet, Uid};
+use skein_base::{Collation, IdSet, Uid};
 use skein_mime::Threads;
 use skein_proto::imap::{Code, Reply, SearchKey, ThreadBy, response};
 use skein_store::StoreError;
@@ -78,11 +78,14 @@ impl Session {
 
     /// The messages with what they refer to; how many can not be read is added to `failed`.
     async fn linked(&self, uids: &IdSet, by: ThreadBy, failed: &mut u32, link: &mut Link<'_>) -> io::Result<Threads> {
-        let mut threads = Threads::new(match by {
-            ThreadBy::OrderedSubject => skein_mime::ThreadBy::OrderedSubject,
-            ThreadBy::References => skein_mime::ThreadBy::References,
-            ThreadBy::Refs => skein_mime::ThreadBy::Refs,
-        });
+        let mut threads = Threads::new(
+            match by {
+                ThreadBy::OrderedSubject => skein_mime::ThreadBy::OrderedSubject,
+                ThreadBy::References => skein_mime::ThreadBy::References,
+                ThreadBy::Refs => skein_mime::ThreadBy::Refs,
+            },
+            Collation::default(),
+        );
         let Some(selected) = &self.selected else { return Ok(threads) };
         let mut from = Uid(1);
         loop {
