@@ -38,7 +38,9 @@ pub use render::{Address, addresses, body, bodystructure, envelope, part_structu
 pub use section::{PartTable, Place, Section, What, locate};
 pub use span::Span;
 pub use structure::{Kind, Part, PartFields, structure};
-pub use text::{BaseSubject, Needle, PREVIEW_CHARS_MAX, base_subject, first_display, first_mailbox, preview};
+pub use text::{
+    BaseSubject, Needle, PREVIEW_CHARS_MAX, base_subject, compare_texts, first_display, first_mailbox, preview,
+};
 pub use thread::{ThreadBy, ThreadNode, Threads};
 pub use transfer::{Decoder, Transfer};
 pub use unbinary::{StrayNul, without_binary};

@@ -16,13 +16,14 @@ mod sort;
 mod word;
 
 pub use preview::{PREVIEW_CHARS_MAX, preview};
-pub use sort::{BaseSubject, base_subject, first_display, first_mailbox};
+pub use sort::{BaseSubject, base_subject, compare_texts, first_display, first_mailbox};
 
 use crate::header::{fields, logical_lines};
 use crate::render::{Address, addresses};
 use crate::structure::{Kind, Part, structure};
 use crate::transfer::Transfer;
 use find::{Charset, Finder, Search};
+use memchr::memmem;
 use skein_base::Collation;
 
 /// Fields that hold addresses: FROM and its like also find the address behind its comments.
@@ -32,6 +33,8 @@ const ADDRESS_FIELDS: [&str; 6] = ["From", "To", "Cc", "Bcc", "Sender", "Reply-T
 #[derive(Clone, Debug)]
 pub struct Needle {
     finder: Finder,
+    /// As it was given.
+    text: Box<str>,
 }
 
 impl Needle {
@@ -42,7 +45,7 @@ impl Needle {
 
     /// One that is looked for by a collation.
     pub fn by(collation: Collation, text: &str) -> Needle {
-        Needle { finder: Finder::new(text, collation) }
+        Needle { finder: Finder::new(text, collation), text: text.into() }
     }
 
     /// True when it is in a field's value, unfolded and decoded.
@@ -50,9 +53,14 @@ impl Needle {
         if self.finder.is_ascii() && memchr::memchr2(b'\r', b'\n', value).is_none() && !word::has_encoded(value) {
             return self.finder.is_in_ascii(value);
         }
-        let mut text = word::decode(value);
+        let (mut text, undecoded) = match word::decode_whole(value) {
+            Ok(text) => (text, None),
+            Err(bytes) => (word::decode(value), Some(bytes)),
+        };
         self.finder.fold(&mut text);
+        // What is not in its charset is looked into as it is (RFC 5255 §4.6), and in so far as it can be decoded.
         self.finder.is_in_folded(text.as_bytes())
+            || undecoded.is_some_and(|bytes| memmem::find(&bytes, self.text.as_bytes()).is_some())
     }
 
     /// True when it is in a field of this name (`HEADER name string`), or in any line of the block, names included.
@@ -73,7 +81,7 @@ impl Needle {
     /// True when it is in one of the addresses written plainly, `local@domain` without comments and spaces.
     fn matches_addresses(&self, value: &[u8]) -> bool {
         // Only comments and folding set the plain form apart from what has been looked into already.
-        if memchr::memchr3(b'(', b'\n', b'"', value).is_none() && memchr::memmem::find(value, b" @").is_none() {
+        if memchr::memchr3(b'(', b'\n', b'"', value).is_none() && memmem::find(value, b" @").is_none() {
             return false;
         }
         addresses(value).iter().any(|address| match address {

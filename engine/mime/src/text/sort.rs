@@ -3,9 +3,49 @@
 use super::{fold, word};
 use crate::render::{Address, addresses, domain_part, local_part};
 use skein_base::Collation;
+use std::cmp::Ordering;
 
 /// Bytes of one text that are compared at most.
 const COMPARED_BYTES_MAX: usize = 1024;
+
+/// Before texts that are not in the charset that they say: the last character there is, which stands for nothing.
+const UNDECODED: char = '\u{10ffff}';
+
+/// A text of a header field.
+struct Decoded {
+    text: String,
+    is_whole: bool,
+}
+
+impl Decoded {
+    fn of(value: &[u8]) -> Decoded {
+        match word::decode_whole(value) {
+            Ok(text) => Decoded { text, is_whole: true },
+            // Each byte as a character of its own, in the same order, and none of them a space.
+            Err(bytes) => {
+                let character = |byte: u8| match byte.is_ascii() {
+                    true => byte.into(),
+                    false => char::from_u32(0xe000 + u32::from(byte)).expect("within the private use area"),
+                };
+                Decoded { text: bytes.into_iter().map(character).collect(), is_whole: false }
+            }
+        }
+    }
+
+    /// What a part of it is compared by. What could not be decoded is compared as it is, and comes after all else (RFC 5255 §4.6).
+    fn key(&self, part: &str, by: Collation) -> String {
+        match self.is_whole || part.is_empty() {
+            true => collated(part, by),
+            false => collated(&[UNDECODED.encode_utf8(&mut [0; 4]), part].concat(), Collation::Octet),
+        }
+    }
+}
+
+/// Which of two texts that were made for it here comes first. What could not be decoded comes last also in descending order.
+pub fn compare_texts(a: &str, b: &str, descending: bool) -> Ordering {
+    let is_reversed = descending && !a.starts_with(UNDECODED) && !b.starts_with(UNDECODED);
+    if is_reversed { b.cmp(a) } else { a.cmp(b) }
+}
 
 /// What a text is compared by.
 fn collated(text: &str, by: Collation) -> String {
@@ -48,13 +88,13 @@ pub fn first_mailbox(value: &[u8], by: Collation) -> String {
 pub fn first_display(value: &[u8], by: Collation) -> String {
     match addresses(value).into_iter().next() {
         Some(Address::Mailbox { name, mailbox, domain, broken, .. }) => {
-            let name = name.map(|name| word::decode(&name)).filter(|name| !name.is_empty());
+            let name = name.map(|name| Decoded::of(&name)).filter(|name| !name.text.is_empty());
             name.map_or_else(
                 || {
                     let parts = [local_part(mailbox.as_deref()), domain_part(domain.as_deref(), broken)];
                     collated(&String::from_utf8_lossy(&parts.join(&b'@')), by)
                 },
-                |name| collated(&name, by),
+                |name| name.key(&name.text, by),
             )
         }
         Some(Address::GroupStart(name)) => collated(&String::from_utf8_lossy(&name), by),
@@ -73,8 +113,8 @@ pub struct BaseSubject {
 
 /// What is left of a subject without its `Re:`, `Fwd:`, `(fwd)` and `[list]`, as SORT and THREAD compare it (RFC 5256 §2.1).
 pub fn base_subject(value: &[u8], by: Collation) -> BaseSubject {
-    let decoded = word::decode(value);
-    let spaced = decoded.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
+    let decoded = Decoded::of(value);
+    let spaced = decoded.text.split([' ', '\t', '\r', '\n']).filter(|word| !word.is_empty());
     let text = spaced.collect::<Vec<_>>().join(" ");
     let (mut rest, mut is_reply) = (&text[..], false);
     loop {
@@ -96,7 +136,7 @@ pub fn base_subject(value: &[u8], by: Collation) -> BaseSubject {
         }
         match strip_prefix_ascii(rest, "[fwd:").and_then(|inner| inner.strip_suffix(']')) {
             Some(inner) => (rest, is_reply) = (inner, true),
-            None => return BaseSubject { text: collated(rest, by), is_reply },
+            None => return BaseSubject { text: decoded.key(rest, by), is_reply },
         }
     }
 }
@@ -232,5 +272,36 @@ mod tests {
                 (COMPARED_BYTES_MAX - 1..=COMPARED_BYTES_MAX).contains(&base_subject(long.as_bytes(), by).text.len())
             );
         }
+    }
+
+    /// The example of RFC 5255 §4.6, and a charset that nobody knows.
+    #[test]
+    fn what_can_not_be_decoded_comes_after_all_else() {
+        let subjects: [&[u8]; 5] = [
+            b"=?utf-8?q?=D0=C0=D0=BD=D0=B4=D1=80=D0=B5=D0=B9?=",
+            b"=?utf-8?q?=D1=81=D0=95=D0=A0=D0=93=D0=95=D0=99?=",
+            b"=?utf-8?q?=D0=92=D0=B0=D1=81=D0=B8=D0=BB=D0=B8=FF=B9?=",
+            b"=?koi8-r?q?=E1=CC=C5=CB=D3=C5=CA?=",
+            b"Re: =?x-unknown?b?QUJD?=",
+        ];
+        let sorted = |by, descending| {
+            let key = |at: &usize| base_subject(subjects[*at - 1], by).text;
+            let mut order = vec![1, 2, 3, 4, 5];
+            order.sort_by(|a, b| compare_texts(&key(a), &key(b), descending));
+            order
+        };
+        for by in Collation::ALL {
+            assert_eq!(sorted(by, false), [4, 2, 5, 3, 1], "{by:?}");
+            assert_eq!(sorted(by, true), [2, 4, 5, 3, 1], "{by:?}");
+        }
+        // It is still a subject, and compared with case.
+        let [abc, lower] =
+            ["Re: =?x-unknown?q?ABC?= (fwd)", "=?x-unknown?q?abc?="].map(|s| base_subject(s.as_bytes(), UNICODE));
+        assert_eq!((abc.text.trim_start_matches(UNDECODED), abc.is_reply), ("ABC", true));
+        assert_ne!(abc.text, lower.text);
+        assert_eq!(base_subject(b"Re: =?x-unknown?q??=", UNICODE).text, "");
+        assert!(first_display(b"=?utf-8?q?=FF?= <a@b>", UNICODE).starts_with(UNDECODED));
+        let long = format!("=?x-unknown?q?{}?=", "=FF".repeat(10_000));
+        assert!(base_subject(long.as_bytes(), UNICODE).text.len() <= COMPARED_BYTES_MAX);
     }
 }

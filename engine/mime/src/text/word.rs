@@ -11,9 +11,57 @@ pub(super) fn has_encoded(value: &[u8]) -> bool {
 
 /// `value` unfolded and with its encoded words decoded. What can not be decoded stays as it is.
 pub(super) fn decode(value: &[u8]) -> String {
-    let value = unfold(value);
     let mut out = String::with_capacity(value.len());
-    let mut pending: Option<Run> = None;
+    walk(value, false, |run| {
+        decode_run(run, &mut out);
+    });
+    out
+}
+
+/// The same of a text that is all in the charsets that it says; of another the bytes that are left without the encoding of its words
+/// (RFC 5255 §4.6).
+pub(super) fn decode_whole(value: &[u8]) -> Result<String, Vec<u8>> {
+    let (mut out, mut is_whole) = (String::with_capacity(value.len()), true);
+    walk(value, true, |run| is_whole &= decode_run(run, &mut out));
+    if is_whole {
+        return Ok(out);
+    }
+    let mut bytes = Vec::with_capacity(value.len());
+    walk(value, true, |run| match run {
+        Run::Raw(raw) => bytes.extend_from_slice(raw),
+        Run::Words(_, words) => bytes.extend_from_slice(words),
+    });
+    Err(bytes)
+}
+
+/// A part of a value.
+enum Run<'a> {
+    /// As it stands there.
+    Raw(&'a [u8]),
+    /// Neighbouring words without their encoding, in one charset, when it is known.
+    Words(Option<&'static Encoding>, &'a [u8]),
+}
+
+/// False when there are bytes that mean no letter.
+fn decode_run(run: Run<'_>, out: &mut String) -> bool {
+    match run {
+        Run::Raw(text) => {
+            push_raw(text, out);
+            true
+        }
+        Run::Words(None, _) => false,
+        Run::Words(Some(charset), bytes) => {
+            let (text, has_errors) = charset.decode_without_bom_handling(bytes);
+            out.push_str(&text);
+            !has_errors
+        }
+    }
+}
+
+/// Gives the runs of a value. Words in charsets that nobody knows are words where `unknown` says so, else they stay as they are.
+fn walk(value: &[u8], unknown: bool, mut emit: impl FnMut(Run<'_>)) {
+    let value = unfold(value);
+    let mut pending: Option<Words> = None;
     let mut rest = &value[..];
     let shortest_tail = memmem::rfind(&value, b"?=").map_or(usize::MAX, |end| value.len() - end + 2);
     while let Some(at) = memmem::find(rest, b"=?") {
@@ -21,23 +69,23 @@ pub(super) fn decode(value: &[u8]) -> String {
         if rest.len() - at < shortest_tail {
             break;
         }
-        let Some((word, len)) = EncodedWord::parse(&rest[at..]) else {
-            flush(&mut pending, &mut out);
-            push_raw(&rest[..at + 2], &mut out);
+        let word = EncodedWord::parse(&rest[at..]).filter(|(word, _)| unknown || word.charset.is_some());
+        let Some((word, len)) = word else {
+            flush(&mut pending, &mut emit);
+            emit(Run::Raw(&rest[..at + 2]));
             rest = &rest[at + 2..];
             continue;
         };
         // White space between two encoded words is not part of the text (RFC 2047 §6.2).
         if pending.is_none() || !rest[..at].trim_ascii().is_empty() {
-            flush(&mut pending, &mut out);
-            push_raw(&rest[..at], &mut out);
+            flush(&mut pending, &mut emit);
+            emit(Run::Raw(&rest[..at]));
         }
-        add(word, &mut pending, &mut out);
+        add(&word, &mut pending, &mut emit);
         rest = &rest[at + len..];
     }
-    flush(&mut pending, &mut out);
-    push_raw(rest, &mut out);
-    out
+    flush(&mut pending, &mut emit);
+    emit(Run::Raw(rest));
 }
 
 /// Line ends are taken out; the white space that starts a continuation line becomes one space when it is a tab.
@@ -57,13 +105,14 @@ fn unfold(value: &[u8]) -> Vec<u8> {
 }
 
 /// Bytes of neighbouring words in one charset. They are decoded together: letters are often cut between words.
-struct Run {
-    charset: &'static Encoding,
+struct Words {
+    charset: Option<&'static Encoding>,
     bytes: Vec<u8>,
 }
 
 struct EncodedWord<'a> {
-    charset: &'static Encoding,
+    /// `None` when nobody knows it.
+    charset: Option<&'static Encoding>,
     base64: bool,
     text: &'a [u8],
 }
@@ -74,7 +123,7 @@ impl EncodedWord<'_> {
         let mut pieces = text[2..].splitn(3, |&b| b == b'?');
         let (charset, encoding, tail) = (pieces.next()?, pieces.next()?, pieces.next()?);
         // A language may follow the charset (RFC 2231 §5).
-        let charset_known = Encoding::for_label(charset.split(|&b| b == b'*').next()?)?;
+        let known = Encoding::for_label(charset.split(|&b| b == b'*').next()?);
         let base64 = match encoding {
             b"b" | b"B" => true,
             b"q" | b"Q" => false,
@@ -83,7 +132,7 @@ impl EncodedWord<'_> {
         // Last, because what was read up to an end that was found is not read again.
         let end = memmem::find(tail, b"?=")?;
         let len = 2 + charset.len() + 1 + encoding.len() + 1 + end + 2;
-        Some((EncodedWord { charset: charset_known, base64, text: &tail[..end] }, len))
+        Some((EncodedWord { charset: known, base64, text: &tail[..end] }, len))
     }
 
     fn bytes(&self, out: &mut Vec<u8>) {
@@ -108,17 +157,17 @@ impl EncodedWord<'_> {
     }
 }
 
-fn add(word: EncodedWord<'_>, pending: &mut Option<Run>, out: &mut String) {
-    if pending.as_ref().is_none_or(|run| run.charset != word.charset) {
-        flush(pending, out);
+fn add(word: &EncodedWord<'_>, pending: &mut Option<Words>, emit: &mut impl FnMut(Run<'_>)) {
+    if pending.as_ref().is_none_or(|words| words.charset != word.charset) {
+        flush(pending, emit);
     }
-    let run = pending.get_or_insert_with(|| Run { charset: word.charset, bytes: Vec::new() });
-    word.bytes(&mut run.bytes);
+    let words = pending.get_or_insert_with(|| Words { charset: word.charset, bytes: Vec::new() });
+    word.bytes(&mut words.bytes);
 }
 
-fn flush(pending: &mut Option<Run>, out: &mut String) {
-    if let Some(run) = pending.take() {
-        out.push_str(&run.charset.decode_without_bom_handling(&run.bytes).0);
+fn flush(pending: &mut Option<Words>, emit: &mut impl FnMut(Run<'_>)) {
+    if let Some(words) = pending.take() {
+        emit(Run::Words(words.charset, &words.bytes));
     }
 }
 
