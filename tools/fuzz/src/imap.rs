@@ -3,7 +3,7 @@
 use crate::script::{Script, check_lines};
 use skein_base::limits::{COMMAND_DEPTH_MAX, KEYWORD_BYTES_MAX, SEARCH_KEYS_MAX};
 use skein_base::scram::ScramKeys;
-use skein_base::{Flags, IdSet, ModSeq, Uid, UidValidity};
+use skein_base::{Collation, Flags, IdSet, ModSeq, Uid, UidValidity};
 use skein_proto::imap::limits::{
     APPEND_CHUNK_BYTES, APPEND_MESSAGES_MAX, UID_BATCH_MESSAGES_MIN, UID_BATCHES_MESSAGES_MAX,
 };
@@ -318,6 +318,12 @@ fn check_key(key: &SearchKey, depth: usize, keys: &mut usize) {
     match key {
         SearchKey::Set(set) | SearchKey::Uid(set) => check_set(set),
         SearchKey::UidAfter(uid) | SearchKey::UidBefore(uid) => assert!(*uid > 0),
+        SearchKey::Compared(collation, key) => {
+            assert!(*keys == 1 && *collation != Collation::default(), "around all keys, where it says another thing");
+            *keys -= 1;
+            check_key(key, depth, keys);
+            assert!(!matches!(**key, SearchKey::Compared(..)));
+        }
         SearchKey::Not(key) => check_key(key, depth + 1, keys),
         SearchKey::Or(a, b) => [a, b].into_iter().for_each(|key| check_key(key, depth + 1, keys)),
         SearchKey::And(all) => all.iter().for_each(|key| check_key(key, depth + 1, keys)),

@@ -7,6 +7,7 @@ mod grammar;
 
 use crate::script::Script;
 use grammar::{check_body, check_envelope, parse};
+use skein_base::Collation;
 use skein_mime::*;
 
 /// A message: its table of parts is in order, what is rendered is IMAP, its cache says what the message says.
@@ -128,7 +129,8 @@ fn check_line_ends(message: &[u8]) {
     assert_eq!(whole, again, "what is normal stays as it is");
 }
 
-/// A search string in the first line, a message behind it: what is in the body is in the text, and the empty string is in all.
+/// A search string in the first line, a message behind it: what is in the body is in the text, the empty string is in all, and what is found
+/// as it is is found without case, and that also with letters taken apart.
 pub fn search(data: &[u8]) {
     let end = data.iter().position(|&b| b == b'\n').unwrap_or(data.len());
     let (text, message) = (String::from_utf8_lossy(&data[..end]), data.get(end + 1..).unwrap_or_default());
@@ -143,6 +145,8 @@ pub fn search(data: &[u8]) {
         }
     }
     needle.matches_header_block(header, None);
+    let [unicode, ascii, octet] = Collation::ALL.map(|by| Needle::by(by, &text).matches_message(message, true));
+    assert!(unicode >= ascii && ascii >= octet, "{unicode} {ascii} {octet}");
     assert!(Needle::new("").matches_message(message, true));
 }
 

@@ -122,3 +122,43 @@ fn an_order_that_is_known_takes_in_what_has_come() {
         }
     }
 }
+
+/// RFC 5255: the comparator is one session's own, also where what was found once is kept for all of them.
+#[test]
+fn each_session_sorts_and_threads_by_its_own_comparator() {
+    let server = Server::start();
+    let mut client = server.login(&Server::user(1));
+    let subject = |uid: u32| format!("{}{}", if uid.is_multiple_of(2) { 'S' } else { 's' }, uid * 7919 % 5);
+    let literals = (1..=300).map(|uid| format!("Subject: {}\r\n\r\n", subject(uid)));
+    let literals: String = literals.map(|mail| format!(" {{{}+}}\r\n{mail}", mail.len())).collect();
+    client.write(format!("all APPEND INBOX{literals}\r\n").as_bytes()).expect("APPEND");
+    client.finish("all").expect("APPEND").expect_ok();
+    let order = |key: &dyn Fn(&str) -> String, descending: bool| {
+        let mut all: Vec<(String, u32)> = (1..=300).map(|uid| (key(&subject(uid)), uid)).collect();
+        all.sort_by(|a, b| if descending { b.0.cmp(&a.0) } else { a.0.cmp(&b.0) }.then(a.1.cmp(&b.1)));
+        all.into_iter().map(|(_, uid)| uid).collect::<Vec<u32>>()
+    };
+    let casemap = order(&str::to_lowercase, false);
+    let octet = order(&str::to_owned, false);
+    let threads = |client: &mut Client| {
+        let reply = client.command("UID THREAD ORDEREDSUBJECT UTF-8 ALL").expect("THREAD").expect_ok();
+        // One space in each, between its first message and the answers, which have parentheses.
+        reply.data("THREAD")[0].iter().filter(|byte| **byte == b' ').count()
+    };
+    let mut other = server.login(&Server::user(1));
+    for session in [&mut client, &mut other] {
+        session.command("SELECT INBOX").expect("SELECT").expect_ok();
+    }
+    other.command("COMPARATOR i;octet").expect("COMPARATOR").expect_ok();
+    for round in 0..2 {
+        assert_eq!(sorted(&mut client, "UID SORT (SUBJECT) UTF-8 ALL"), casemap, "round {round}");
+        assert_eq!(sorted(&mut other, "UID SORT (SUBJECT) UTF-8 ALL"), octet, "round {round}");
+        assert_eq!((threads(&mut client), threads(&mut other)), (5, 10), "round {round}");
+    }
+    other.command("COMPARATOR -i;octet").expect("COMPARATOR").expect_ok();
+    let descending = order(&str::to_owned, true);
+    assert_eq!(sorted(&mut other, "UID SORT (SUBJECT) UTF-8 ALL"), descending);
+    assert_eq!(sorted(&mut other, "UID SORT (REVERSE SUBJECT) UTF-8 ALL"), octet);
+    other.command("COMPARATOR default").expect("COMPARATOR").expect_ok();
+    assert_eq!(sorted(&mut other, "UID SORT (SUBJECT) UTF-8 ALL"), casemap);
+}

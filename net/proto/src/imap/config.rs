@@ -18,6 +18,7 @@ const CAPABILITIES: &[&str] = &[
     "ESEARCH",
     "ESORT",
     "I18NLEVEL=1",
+    "I18NLEVEL=2",
     "IDLE",
     "LIST-EXTENDED",
     "LIST-METADATA",

@@ -8,7 +8,7 @@
 //! response   writers for the lines that the session renders itself
 //! mutf7      mailbox names on the wire        date    INTERNALDATE and search dates
 //! config     what the operator decides        limits  bounds
-//! url        IMAP URLs
+//! url        IMAP URLs                        comparator  what texts are compared by
 //! ```
 //!
 //! Its extensions: net/docs/imap.md.
@@ -29,6 +29,7 @@
 //! Output is sent before the pump waits for the socket, and whenever it passes the watermark.
 
 mod argument;
+mod comparator;
 mod config;
 mod date;
 pub mod limits;
@@ -44,6 +45,7 @@ mod url;
 mod verb;
 
 pub use argument::{Argument, Arguments};
+pub use comparator::Comparator;
 pub use config::{ExtensionCommand, ImapConfig};
 pub use machine::{Imap, Step, Why};
 pub use parse::MailboxFilter;

@@ -133,6 +133,8 @@ pub enum Code {
     ReadWrite,
     /// `BADCHARSET (US-ASCII UTF-8)`
     BadCharset,
+    /// `BADCOMPARATOR` (RFC 5255 §4.9): there is none such.
+    BadComparator,
     /// `COMPRESSIONACTIVE` (RFC 4978 §3)
     CompressionActive,
     /// `CLOSED` (RFC 7162 §3.2.11)

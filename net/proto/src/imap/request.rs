@@ -12,9 +12,9 @@
 //! Mailbox names are UTF-8 with `/` between levels; the wire's modified UTF-7 never gets here. INBOX arrives as
 //! `INBOX` in whatever case the client wrote it, also as the first level (`INBOX/x`); only LIST's reference and pattern keep the client's case.
 
-use super::{Argument, ImapUrl, MailboxFilter, ResultRange, Returns, SeqSet};
+use super::{Argument, Comparator, ImapUrl, MailboxFilter, ResultRange, Returns, SeqSet};
 use crate::sasl::Question;
-use skein_base::{Flags, ModSeq, Secret, SpecialUse};
+use skein_base::{Collation, Flags, ModSeq, Secret, SpecialUse};
 
 /// One question to the session. Each is answered by one [`Reply`](super::Reply); untagged lines go into
 /// `Imap::out` before the answer. The line after each variant names the replies that fit besides `No` and `Bad`.
@@ -249,6 +249,8 @@ pub enum Request {
         uid: bool,
         /// Which algorithm.
         by: ThreadBy,
+        /// By which subjects are the same.
+        collation: Collation,
         /// What to look for.
         key: SearchKey,
         /// A MODSEQ key is among them.
@@ -483,6 +485,8 @@ pub struct SortBy {
     pub key: SortKey,
     /// The greatest first.
     pub reverse: bool,
+    /// What texts are compared by.
+    pub comparator: Comparator,
 }
 
 /// What SORT compares (RFC 5256 §3).
@@ -508,6 +512,13 @@ pub enum SortKey {
     To,
 }
 
+impl SortKey {
+    /// A text is compared.
+    pub fn is_text(self) -> bool {
+        !matches!(self, SortKey::Arrival | SortKey::Date | SortKey::Size)
+    }
+}
+
 /// How THREAD makes threads.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ThreadBy {
@@ -517,6 +528,13 @@ pub enum ThreadBy {
     References,
     /// `REFS` (draft-ietf-morg-inthread)
     Refs,
+}
+
+impl ThreadBy {
+    /// Subjects are compared.
+    pub fn looks_at_subjects(self) -> bool {
+        self != ThreadBy::Refs
+    }
 }
 
 /// What URLFETCH asks of a URL (RFC 5524 §3).
@@ -823,6 +841,8 @@ pub enum SearchKey {
     /// Mod-sequence is this or higher. The entry name of RFC 7162 §3.1.5 is read and not used: Skein keeps one
     /// mod-sequence for all flags of a message.
     ModSeq(ModSeq),
+    /// This, with texts compared by a collation; without it by i;unicode-casemap. Around all that a command looks for (RFC 5255 §4.2).
+    Compared(Collation, Box<SearchKey>),
     /// Not this.
     Not(Box<SearchKey>),
     /// One or both.

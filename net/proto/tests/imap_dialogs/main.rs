@@ -41,6 +41,7 @@ const AFTER_LOGIN: &[&str] = &[
     "ESEARCH",
     "ESORT",
     "I18NLEVEL=1",
+    "I18NLEVEL=2",
     "IDLE",
     "LIST-EXTENDED",
     "LIST-METADATA",

@@ -4,7 +4,7 @@
 //! holds for whatever is left of its messages, and only what has come since is to be read.
 
 use super::session::Session;
-use skein_base::{IdSet, MailboxId, Uid, UidValidity};
+use skein_base::{Collation, IdSet, MailboxId, Uid, UidValidity};
 use skein_mime::ThreadNode;
 use skein_proto::imap::{SortBy, ThreadBy};
 use skein_store::AccountHandle;
@@ -52,11 +52,14 @@ pub(super) struct Threaded {
 /// Whose order, by which criteria.
 type Ordered = (Whose, Vec<SortBy>);
 
+/// How threads are made, and by what subjects are the same.
+pub(super) type Linked = (ThreadBy, Collation);
+
 /// All that a shard keeps.
 #[derive(Default)]
 pub(crate) struct Kept {
     orders: RefCell<Lru<Ordered, Vec<u32>>>,
-    threads: RefCell<Lru<(Whose, ThreadBy), Threaded>>,
+    threads: RefCell<Lru<(Whose, Linked), Threaded>>,
 }
 
 impl Kept {
@@ -71,11 +74,11 @@ impl Kept {
         }
     }
 
-    pub(super) fn threads(&self, of: Whose, by: ThreadBy, uids: &IdSet) -> Option<Rc<Threaded>> {
+    pub(super) fn threads(&self, of: Whose, by: Linked, uids: &IdSet) -> Option<Rc<Threaded>> {
         self.threads.borrow_mut().get(&(of, by)).filter(|threaded| threaded.uids == *uids)
     }
 
-    pub(super) fn keep_threads(&self, of: Whose, by: ThreadBy, threaded: Threaded) -> Rc<Threaded> {
+    pub(super) fn keep_threads(&self, of: Whose, by: Linked, threaded: Threaded) -> Rc<Threaded> {
         let (messages, threaded) = (threaded.nodes.len(), Rc::new(threaded));
         if messages >= MESSAGES_MIN {
             self.threads.borrow_mut().insert_shared((of, by), threaded.clone(), messages);

@@ -218,7 +218,9 @@ impl Session {
             }
             Request::UidBatches { tag, size, batches } => self.uid_batches(&tag, size, batches, link).await,
             Request::CancelUpdate { tags } => self.cancel_update(&tags),
-            Request::Thread { uid, by, key, .. } => Box::pin(self.thread(uid, by, key, link)).await?,
+            Request::Thread { uid, by, collation, key, .. } => {
+                Box::pin(self.thread(uid, (by, collation), key, link)).await?
+            }
             Request::Copy { set, uid, mailbox } => Box::pin(self.copy(&set, uid, &mailbox)).await,
             Request::Move { set, uid, mailbox } => Box::pin(self.move_away(&set, uid, &mailbox, link)).await,
             Request::Expunge { uids } => self.expunge(uids.as_ref(), link),

@@ -5,11 +5,11 @@ use super::search::{Found, searched, sent_of};
 use super::session::Session;
 use crate::message::Message;
 use skein_base::{Collation, IdSet, MailboxId, Uid};
-use skein_mime::{base_subject, fields, first_display, first_mailbox};
+use skein_mime::{base_subject, compare_texts, fields, first_display, first_mailbox};
 use skein_proto::imap::{Reply, Results, Returns, SearchKey, SortBy, SortKey, response};
 use skein_store::StoreError;
 use skein_store::mailbox::{CacheAt, Fixed, ViewId};
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Ordering;
 use std::io;
 
 /// Messages taken at a time.
@@ -191,19 +191,20 @@ impl Session {
     async fn values_of(&self, fixed: Fixed, cache: CacheAt, by: &[SortBy]) -> Result<Vec<Value>, StoreError> {
         let mut message = Message::new(&self.store, &self.account, fixed, cache);
         let mut values = Vec::with_capacity(by.len());
-        for SortBy { key, .. } in by {
+        for SortBy { key, comparator, .. } in by {
+            let by = comparator.collation;
             values.push(match key {
                 SortKey::Arrival => Value::Number(fixed.internal_date),
                 SortKey::Size => Value::Number(i64::from(fixed.size)),
                 SortKey::Date => Value::Number(sent_or_received(&mut message, &fixed).await?),
-                SortKey::DisplayFrom => Value::Text(text(&mut message, "From", first_display).await?),
-                SortKey::DisplayTo => Value::Text(text(&mut message, "To", first_display).await?),
+                SortKey::DisplayFrom => Value::Text(text(&mut message, "From", by, first_display).await?),
+                SortKey::DisplayTo => Value::Text(text(&mut message, "To", by, first_display).await?),
                 SortKey::Subject => {
-                    Value::Text(text(&mut message, "Subject", |value, by| base_subject(value, by).text).await?)
+                    Value::Text(text(&mut message, "Subject", by, |value, by| base_subject(value, by).text).await?)
                 }
-                SortKey::From => Value::Text(text(&mut message, "From", first_mailbox).await?),
-                SortKey::To => Value::Text(text(&mut message, "To", first_mailbox).await?),
-                SortKey::Cc => Value::Text(text(&mut message, "Cc", first_mailbox).await?),
+                SortKey::From => Value::Text(text(&mut message, "From", by, first_mailbox).await?),
+                SortKey::To => Value::Text(text(&mut message, "To", by, first_mailbox).await?),
+                SortKey::Cc => Value::Text(text(&mut message, "Cc", by, first_mailbox).await?),
             });
         }
         Ok(values)
@@ -220,16 +221,25 @@ pub(super) async fn sent_or_received(message: &mut Message<'_>, fixed: &Fixed) -
 }
 
 /// What is compared of the first field of a name; nothing when there is none.
-async fn text(message: &mut Message<'_>, name: &str, of: fn(&[u8], Collation) -> String) -> Result<String, StoreError> {
+async fn text(
+    message: &mut Message<'_>,
+    name: &str,
+    by: Collation,
+    of: fn(&[u8], Collation) -> String,
+) -> Result<String, StoreError> {
     let header = message.header(true).await?;
-    Ok(fields(&header)
-        .find(|field| field.is(name))
-        .map_or_else(String::new, |field| of(field.value, Collation::default())))
+    Ok(fields(&header).find(|field| field.is(name)).map_or_else(String::new, |field| of(field.value, by)))
 }
 
 /// By the criteria, then by number (RFC 5256 §3), which UIDs are in the order of.
 fn compare(a: &Sorted, b: &Sorted, by: &[SortBy]) -> Ordering {
     let each = a.values.iter().zip(&b.values).zip(by);
-    let ordering = each.map(|((a, b), by)| if by.reverse { Reverse(a).cmp(&Reverse(b)) } else { a.cmp(b) });
+    let ordering = each.map(|((a, b), by)| {
+        let ordering = match (a, b) {
+            (Value::Text(a), Value::Text(b)) => compare_texts(a, b, by.comparator.descending),
+            _ => a.cmp(b),
+        };
+        if by.reverse { ordering.reverse() } else { ordering }
+    });
     ordering.fold(Ordering::Equal, Ordering::then).then(a.uid.cmp(&b.uid))
 }

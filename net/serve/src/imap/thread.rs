@@ -1,12 +1,12 @@
 //! THREAD (RFC 5256): what is found, as threads by subject or by what messages refer to.
 
-use super::kept::Threaded;
+use super::kept::{Linked, Threaded};
 use super::link::Link;
 use super::search::{Found, searched};
 use super::session::Session;
 use super::sort::sent_or_received;
 use crate::message::Message;
-use skein_base::{Collation, IdSet, Uid};
+use skein_base::{IdSet, Uid};
 use skein_mime::Threads;
 use skein_proto::imap::{Code, Reply, SearchKey, ThreadBy, response};
 use skein_store::StoreError;
@@ -23,7 +23,7 @@ impl Session {
     pub(super) async fn thread(
         &mut self,
         uid: bool,
-        by: ThreadBy,
+        by: Linked,
         key: SearchKey,
         link: &mut Link<'_>,
     ) -> io::Result<Reply> {
@@ -61,7 +61,7 @@ impl Session {
     async fn threaded_anew(
         &self,
         uids: IdSet,
-        by: ThreadBy,
+        by: Linked,
         failed: &mut u32,
         link: &mut Link<'_>,
     ) -> io::Result<Result<Threaded, Reply>> {
@@ -77,14 +77,20 @@ impl Session {
     }
 
     /// The messages with what they refer to; how many can not be read is added to `failed`.
-    async fn linked(&self, uids: &IdSet, by: ThreadBy, failed: &mut u32, link: &mut Link<'_>) -> io::Result<Threads> {
+    async fn linked(
+        &self,
+        uids: &IdSet,
+        (by, collation): Linked,
+        failed: &mut u32,
+        link: &mut Link<'_>,
+    ) -> io::Result<Threads> {
         let mut threads = Threads::new(
             match by {
                 ThreadBy::OrderedSubject => skein_mime::ThreadBy::OrderedSubject,
                 ThreadBy::References => skein_mime::ThreadBy::References,
                 ThreadBy::Refs => skein_mime::ThreadBy::Refs,
             },
-            Collation::default(),
+            collation,
         );
         let Some(selected) = &self.selected else { return Ok(threads) };
         let mut from = Uid(1);

@@ -1,6 +1,7 @@
 //! A well-formed command: answered here, or asked.
 
 use super::{Imap, Leftover, Phase, State, Waiting};
+use crate::imap::comparator::{self, Order};
 use crate::imap::parse::{Command, Enabling};
 use crate::imap::response::{self, ListAttributes, Listing};
 use crate::imap::verb::Verb;
@@ -16,6 +17,7 @@ impl Imap {
             Command::Authenticate { mechanism, initial } => self.authenticate(&mechanism, initial),
             Command::Enable(named) => self.enable(named),
             Command::Compress { deflate } => self.compress(deflate),
+            Command::Comparator(orders) => self.comparator(&orders),
             Command::Separator => {
                 let lsub = self.running().verb == Verb::Lsub;
                 let listing = Listing { lsub, attributes: ListAttributes::NO_SELECT, ..Listing::default() };
@@ -66,6 +68,21 @@ impl Imap {
         self.phase = Phase::StartDeflate;
     }
 
+    /// Commands that come later compare by it; results that are kept up by what was active when they were asked for.
+    fn comparator(&mut self, orders: &[Order]) {
+        if orders.is_empty() {
+            response::comparator(&mut self.out, self.enabled.comparator, &[]);
+            return self.conclude(Reply::Done);
+        }
+        let Some((chosen, matching)) = comparator::choose(orders) else {
+            let (code, text) = (Some(Code::BadComparator), "There is no such comparator".into());
+            return self.conclude(Reply::No { code, text });
+        };
+        self.enabled.comparator = chosen;
+        response::comparator(&mut self.out, chosen, &matching);
+        self.conclude(Reply::Done);
+    }
+
     /// QRESYNC enables CONDSTORE as well (RFC 7162 §3.2.3).
     fn enable(&mut self, named: Enabling) {
         let before = self.enabled;
@@ -95,6 +112,7 @@ impl Imap {
             utf8: before.utf8 || named.utf8,
             rev2: before.rev2 || named.rev2,
             uid_only: before.uid_only || named.uid_only,
+            comparator: before.comparator,
             dots: before.dots,
         };
         let condstore = (newly && self.selected()).then_some(Request::Enable);

@@ -3,7 +3,7 @@
 //! ```text
 //! cursor     words of the grammar: atoms, strings, numbers, names
 //! literal    {310} at the end of a line
-//! session    LOGIN AUTHENTICATE ID ENABLE COMPRESS
+//! session    LOGIN AUTHENTICATE ID ENABLE COMPRESS COMPARATOR
 //! mailbox    SELECT CREATE RENAME LIST STATUS ...
 //! append     APPEND and REPLACE, line by line
 //! message    COPY MOVE STORE EXPUNGE, sets and flags
@@ -32,9 +32,10 @@ pub(crate) use fetch::section_of_url;
 pub use filter::MailboxFilter;
 pub(crate) use search::standing;
 
+use super::comparator::Order;
 use super::response::Names;
 use super::verb::{Verb, When};
-use super::{Argument, Code, ExtensionCommand, Request};
+use super::{Argument, Code, Comparator, ExtensionCommand, Request};
 use std::borrow::Cow;
 
 /// What is wrong with a command.
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     Enable(Enabling),
     /// COMPRESS, and whether it is by DEFLATE.
     Compress { deflate: bool },
+    /// COMPARATOR, and which it asks for; none asks for the active one.
+    Comparator(Vec<Order>),
     /// `LIST "" ""`: which separator?
     Separator,
     /// To be asked.
@@ -81,9 +84,10 @@ pub(crate) enum Command {
     Extension(Vec<Argument>),
 }
 
-/// What ENABLE names, and how names are separated, which no client can change.
+/// What ENABLE names, what COMPARATOR has chosen, and how names are separated, which no client can change.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Enabling {
+    pub(crate) comparator: Comparator,
     pub(crate) condstore: bool,
     pub(crate) qresync: bool,
     pub(crate) metadata: bool,
@@ -170,6 +174,7 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Logout => Command::Ask(Request::Logout),
         Verb::Check => Command::Ask(Request::Sync { expunges: true, check: true }),
         Verb::Namespace => Command::Ask(Request::Namespace),
+        Verb::Comparator => session::comparator(c)?,
         Verb::Idle => Command::Ask(Request::Idle),
         Verb::Close => Command::Ask(Request::Close),
         Verb::Unselect => Command::Ask(Request::Unselect),

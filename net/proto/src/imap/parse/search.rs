@@ -10,9 +10,9 @@ use super::returns::maybe_returns;
 use super::{Command, Enabling, UID_REQUIRED, Wrong};
 use crate::imap::limits::SEARCH_SOURCES_MAX;
 use crate::imap::verb::Verb;
-use crate::imap::{Code, Day, Request, Returns, SearchKey, SortBy, SortKey, ThreadBy, date};
+use crate::imap::{Code, Comparator, Day, Request, Returns, SearchKey, SortBy, SortKey, ThreadBy, date};
 use skein_base::limits::SEARCH_KEYS_MAX;
-use skein_base::{Flags, ModSeq};
+use skein_base::{Collation, Flags, ModSeq};
 
 /// `SEARCH [RETURN (option ..)] [CHARSET name] key ..`
 pub(super) fn search(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
@@ -105,7 +105,7 @@ fn search_keys(c: &mut Cursor<'_>) -> Result<(SearchKey, bool), Wrong> {
         c.space()?;
         keys.push(reader.key(c)?);
     }
-    Ok((all_of(keys), reader.needs_modseq))
+    Ok((compared(c.enabled.comparator.collation, all_of(keys)), reader.needs_modseq))
 }
 
 /// `SORT [RETURN (option ..)] (criterion ..) charset key ..` (RFC 5256 §3, RFC 5267 §3)
@@ -132,7 +132,8 @@ pub(super) fn sort(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
         };
         // What was compared already decides nothing more.
         if !by.iter().any(|before: &SortBy| before.key == key) {
-            by.push(SortBy { key, reverse });
+            let comparator = if key.is_text() { c.enabled.comparator } else { Comparator::default() };
+            by.push(SortBy { key, reverse, comparator });
         }
         reverse = false;
         Ok(())
@@ -160,7 +161,8 @@ pub(super) fn thread(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     charset(c)?;
     c.space()?;
     let (key, needs_modseq) = search_keys(c)?;
-    Ok(Command::Ask(Request::Thread { uid: verb.is_uid(), by, key, needs_modseq }))
+    let collation = if by.looks_at_subjects() { c.enabled.comparator.collation } else { Collation::default() };
+    Ok(Command::Ask(Request::Thread { uid: verb.is_uid(), by, collation, key, needs_modseq }))
 }
 
 fn charset(c: &mut Cursor<'_>) -> Result<(), Wrong> {
@@ -170,6 +172,10 @@ fn charset(c: &mut Cursor<'_>) -> Result<(), Wrong> {
         true => Ok(()),
         false => Err(Wrong::No(Code::BadCharset, "Search text must be in US-ASCII or UTF-8")),
     }
+}
+
+fn compared(collation: Collation, key: SearchKey) -> SearchKey {
+    if collation == Collation::default() { key } else { SearchKey::Compared(collation, Box::new(key)) }
 }
 
 fn all_of(mut keys: Vec<SearchKey>) -> SearchKey {

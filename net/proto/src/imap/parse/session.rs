@@ -1,9 +1,10 @@
-//! LOGIN, AUTHENTICATE, ID, ENABLE, COMPRESS.
+//! LOGIN, AUTHENTICATE, ID, ENABLE, COMPRESS, COMPARATOR.
 
 use super::cursor::{Cursor, utf8};
 use super::{Command, Enabling, Wrong};
 use crate::imap::Request;
-use crate::imap::limits::ID_FIELDS_MAX;
+use crate::imap::comparator::Order;
+use crate::imap::limits::{COMPARATORS_MAX, ID_FIELDS_MAX};
 use skein_base::Secret;
 use std::borrow::Cow;
 
@@ -74,6 +75,18 @@ pub(super) fn compress(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
     c.space()?;
     let algorithm = c.atom("Missing algorithm")?;
     Ok(Command::Compress { deflate: algorithm.eq_ignore_ascii_case(b"DEFLATE") })
+}
+
+/// `COMPARATOR *(SP comp-order-quoted)` (RFC 5255 §4.10)
+pub(super) fn comparator(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    let mut orders = Vec::new();
+    while c.eat(b' ') && !c.at_end() {
+        if orders.len() == COMPARATORS_MAX {
+            return Err(Wrong::Bad("Too many comparators"));
+        }
+        orders.push(Order::read(&c.astring()?)?);
+    }
+    Ok(Command::Comparator(orders))
 }
 
 /// `ENABLE 1*(SP capability)` (RFC 5161 §3.1); names that can not be enabled are passed over.

@@ -610,3 +610,44 @@ fn notify_is_none_or_a_set() {
     holds(&names(NOTIFY_MAILBOXES_MAX - 1), "Notify(Some(");
     check(&names(NOTIFY_MAILBOXES_MAX), "NO [NotificationOverflow] Too many mailboxes");
 }
+
+#[test]
+fn comparators() {
+    check("a COMPARATOR", "Comparator([])");
+    check("a COMPARATOR ", "Comparator([])");
+    holds(
+        "a COMPARATOR \"CZ;*\" -i;basic",
+        "[Order { pattern: \"cz;*\", descending: false }, Order { pattern: \"i;basic\", descending: true }]",
+    );
+    for wrong in ["i;**", "(i;octet)", "\"\"", "  i;octet"] {
+        assert!(parsed(format!("a COMPARATOR {wrong}").as_bytes()).starts_with("BAD "), "{wrong}");
+    }
+    let orders = |count| format!("a COMPARATOR{}", " i;octet".repeat(count));
+    let max = crate::imap::limits::COMPARATORS_MAX;
+    assert!(parsed(orders(max).as_bytes()).starts_with("Comparator("));
+    check(&orders(max + 1), "BAD Too many comparators");
+}
+
+/// RFC 5255 §4.2: it applies to the texts of SEARCH and SORT, and to the subjects of THREAD.
+#[test]
+fn what_is_compared_by_the_active_comparator() {
+    let comparator = Comparator { collation: skein_base::Collation::Octet, descending: true };
+    let enabled = Enabling { comparator, ..Enabling::default() };
+    let by = "comparator: Comparator { collation: Octet, descending: true }";
+    for (command, expect) in [
+        ("SEARCH SUBJECT x", "key: Compared(Octet, Header {"),
+        ("ESEARCH IN (personal) TEXT x", "key: Compared(Octet, Text("),
+        ("SORT (SUBJECT) UTF-8 ALL", by),
+        ("SORT (DISPLAYFROM) UTF-8 ALL", by),
+        ("SORT (SIZE) UTF-8 ALL", "comparator: Comparator { collation: UnicodeCasemap, descending: false }"),
+        ("THREAD ORDEREDSUBJECT UTF-8 TEXT x", "collation: Octet, key: Compared(Octet, Text("),
+        ("THREAD REFERENCES UTF-8 ALL", "collation: Octet"),
+        ("THREAD REFS UTF-8 ALL", "collation: UnicodeCasemap"),
+    ] {
+        let (said, cursor) = verb(command.as_bytes(), enabled, |_| None).unwrap();
+        let request = format!("{:?}", arguments(said.verb, cursor).unwrap());
+        assert!(request.contains(expect), "{command}: {request}");
+    }
+    let standing = format!("{:?}", standing("SUBJECT x").unwrap());
+    assert!(standing.starts_with("Header {"), "{standing}");
+}

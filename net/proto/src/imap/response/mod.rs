@@ -5,7 +5,7 @@
 //! fetch     FetchLine: * 12 FETCH (UID 7 FLAGS (\Seen) BODY[] {3}..)
 //! metadata  MetadataLine: * METADATA INBOX (/private/comment "..")
 //! mailbox   exists recent expunge list status namespace
-//! search    search sort thread esearch context_moved
+//! search    search sort thread esearch context_moved comparator
 //! status    ok untagged, code: [UIDNEXT 4]
 //! ```
 
@@ -22,6 +22,7 @@ pub use mailbox::{
     may_change_keywords, namespace, recent, selected, status, vanished,
 };
 pub use metadata::{MetadataLine, metadata_changed};
+pub(crate) use search::comparator;
 pub use search::{Correlator, Moved, context_moved, esearch, search, sort, thread, uid_batches};
 pub(crate) use status::condition;
 pub use status::{code, highest_modseq, in_progress, message_limit, no_update, notification_overflow, ok, some_moved};

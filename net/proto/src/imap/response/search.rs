@@ -1,8 +1,8 @@
 //! What SEARCH, SORT, THREAD and ESEARCH tell.
 
 use super::{Names, text};
-use crate::imap::{Results, Returns};
-use skein_base::{IdSet, ModSeq, UidValidity};
+use crate::imap::{Comparator, Results, Returns};
+use skein_base::{Collation, IdSet, ModSeq, UidValidity};
 
 /// `* SEARCH 2 84 882 (MODSEQ 917162500)`, with MODSEQ when it was asked and something was found
 /// (RFC 7162 §3.1.5).
@@ -30,6 +30,20 @@ pub fn sort(out: &mut Vec<u8>, numbers: &[u32], highest: Option<ModSeq>) {
     if let Some(highest) = highest.filter(|_| !numbers.is_empty()) {
         out.extend_from_slice(b" (MODSEQ ");
         text::number(out, highest.0);
+        out.push(b')');
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// `* COMPARATOR i;octet`, with what else was meant: `(i;octet i;ascii-casemap)` (RFC 5255 §4.8).
+pub(crate) fn comparator(out: &mut Vec<u8>, active: Comparator, matching: &[Collation]) {
+    out.extend_from_slice(b"* COMPARATOR ");
+    out.extend_from_slice(if active.descending { b"-" } else { b"" });
+    out.extend_from_slice(active.collation.name().as_bytes());
+    if matching.len() > 1 {
+        out.extend_from_slice(b" (");
+        let start = out.len();
+        matching.iter().for_each(|collation| text::word(out, start, collation.name()));
         out.push(b')');
     }
     out.extend_from_slice(b"\r\n");

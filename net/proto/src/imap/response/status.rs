@@ -173,6 +173,7 @@ fn name(code: &Code) -> &'static str {
         Code::ReadOnly => "READ-ONLY",
         Code::ReadWrite => "READ-WRITE",
         Code::BadCharset => "BADCHARSET",
+        Code::BadComparator => "BADCOMPARATOR",
         Code::CompressionActive => "COMPRESSIONACTIVE",
         Code::Closed => "CLOSED",
         Code::Unavailable => "UNAVAILABLE",

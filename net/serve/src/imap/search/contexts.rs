@@ -8,7 +8,7 @@ use super::returns::set_of;
 use super::{Found, Known, Test, resolve};
 use crate::imap::link::Link;
 use crate::imap::session::Session;
-use skein_base::{IdSet, MailboxId, ModSeq, Uid};
+use skein_base::{Collation, IdSet, MailboxId, ModSeq, Uid};
 use skein_proto::imap::response::{self, Correlator, Moved};
 use skein_proto::imap::{FetchItems, Reply, Results, Returns, SearchKey, SortBy};
 use skein_store::mailbox::{Mailbox, ViewId};
@@ -67,7 +67,7 @@ impl Session {
             return Err(Reply::bad("The tag is in use for UPDATE"));
         }
         let as_of = self.store.now();
-        let known = Known { now: as_of, saved: &selected.saved, grows: true };
+        let known = Known { now: as_of, saved: &selected.saved, grows: true, collation: Collation::default() };
         let test = self.look(selected.mailbox, |m| resolve(key.clone(), (m, selected.view), &known));
         // When that is, is found out at the first look.
         let turns = test.depends_on_time().then_some(as_of);

@@ -1,6 +1,6 @@
 //! What is looked for, with names and sets resolved against the mailbox: a test that a message passes or not.
 
-use skein_base::{Flags, Guid, IdSet, KeywordMask, ModSeq, Uid};
+use skein_base::{Collation, Flags, Guid, IdSet, KeywordMask, ModSeq, Uid};
 use skein_mime::{CacheRef, Needle, SentDate, is_cached_field};
 use skein_proto::imap::{Day, SearchKey};
 use skein_store::mailbox::{Fixed, Mailbox, ViewId, Visible};
@@ -140,6 +140,8 @@ pub(super) struct Known<'a> {
     pub saved: &'a IdSet,
     /// `*` among UIDs is also what is still to come: the test is for a result that is kept up.
     pub grows: bool,
+    /// How texts are compared.
+    pub collation: Collation,
 }
 
 impl Columns {
@@ -323,6 +325,7 @@ pub(super) fn resolve_criterion(criterion: Criterion, of: (&Mailbox, ViewId), kn
 pub(super) fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Known<'_>) -> Test {
     let day = |day: Day| i64::from(day.0);
     let inner = |key: Box<SearchKey>| Box::new(resolve(*key, (m, view), known));
+    let needle = |text: &str| Needle::by(known.collation, text);
     match key {
         SearchKey::All => Test::Always(true),
         SearchKey::Set(set) | SearchKey::Uid(set) if set.is_saved() => Test::Uids(known.saved.clone()),
@@ -361,9 +364,10 @@ pub(super) fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Kno
         SearchKey::ThreadId(_) => Test::Always(false),
         SearchKey::Larger(bytes) => Test::Size(Compare::Above, bytes),
         SearchKey::Smaller(bytes) => Test::Size(Compare::Below, bytes),
-        SearchKey::Header { name, value } => Test::Header { name, needle: Needle::new(&value) },
-        SearchKey::Body(text) => Test::Text { needle: Needle::new(&text), headers: false },
-        SearchKey::Text(text) => Test::Text { needle: Needle::new(&text), headers: true },
+        SearchKey::Header { name, value } => Test::Header { name, needle: needle(&value) },
+        SearchKey::Body(text) => Test::Text { needle: needle(&text), headers: false },
+        SearchKey::Text(text) => Test::Text { needle: needle(&text), headers: true },
+        SearchKey::Compared(collation, key) => resolve(*key, (m, view), &Known { collation, ..*known }),
         SearchKey::ModSeq(least) => Test::ModSeq(least),
         SearchKey::Not(key) => Test::Not(inner(key)),
         SearchKey::Or(a, b) => Test::Or(inner(a), inner(b)),

@@ -20,7 +20,7 @@ pub(crate) use contexts::Context;
 pub(super) use criteria::sent_of;
 use criteria::{Columns, Content, Depth, Known, Test, resolve, resolve_criterion};
 pub use criteria::{Compare, Criterion};
-use skein_base::{IdSet, MailboxId, ModSeq, Uid};
+use skein_base::{Collation, IdSet, MailboxId, ModSeq, Uid};
 use skein_proto::imap::{Code, Reply, Results, Returns, SearchKey, response};
 use skein_store::mailbox::{CacheAt, Fixed, ViewId, Visible};
 use std::io;
@@ -99,7 +99,12 @@ impl Session {
     fn test(&self, mailbox: MailboxId, view: ViewId, key: SearchKey) -> Test {
         let nothing = IdSet::new();
         let saved = self.selected.as_ref().filter(|s| s.view == view && s.mailbox == mailbox).map(|s| &s.saved);
-        let known = Known { now: self.store.now(), saved: saved.unwrap_or(&nothing), grows: false };
+        let known = Known {
+            now: self.store.now(),
+            saved: saved.unwrap_or(&nothing),
+            grows: false,
+            collation: Collation::default(),
+        };
         self.look(mailbox, |m| resolve(key, (m, view), &known))
     }
 
@@ -164,7 +169,8 @@ impl Session {
     pub(crate) async fn find_uids(&self, criterion: Criterion) -> Result<(IdSet, u32), Reply> {
         let Some(selected) = &self.selected else { return Err(Reply::bad("No mailbox is selected")) };
         let (mailbox, view) = (selected.mailbox, selected.view);
-        let known = Known { now: self.store.now(), saved: &selected.saved, grows: false };
+        let known =
+            Known { now: self.store.now(), saved: &selected.saved, grows: false, collation: Collation::default() };
         let test = self.look(mailbox, |m| resolve_criterion(criterion, (m, view), &known));
         let mut found = Found::none(true);
         let _nobody_is_told = self.find((mailbox, view), &test, &all(), &mut found, None).await;
