@@ -6,7 +6,7 @@ use skein_base::seam::Disk;
 use skein_ring::home_shard;
 use skein_store::OldSegments;
 use skein_store::log::{Manifest, Scan, SegmentEnd, SegmentNumbers, SegmentScan, TailIndex};
-use skein_store::log::{is_manifest, is_number_note, parse_segment_name, read_number_note};
+use skein_store::log::{is_manifest, is_number_note, parse_drained_name, parse_segment_name, read_number_note};
 use skein_store::log::{recover, scan_segment};
 use std::io;
 use std::path::Path;
@@ -108,12 +108,14 @@ fn report(scan: &Scan, manifest: &Manifest) {
 
 /// Looks at what is in the log's folder, for so many shards.
 pub(crate) fn stock_of(dir: &Path, shards: usize) -> io::Result<Stock> {
-    let (mut found, mut noted, mut manifest) = (Vec::new(), 0, Manifest::default());
+    let (mut found, mut noted, mut manifest, mut drained) = (Vec::new(), 0, Manifest::default(), Vec::new());
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
         if let Some(number) = parse_segment_name(&name) {
             found.push((number, entry.metadata()?.len()));
+        } else if let Some(number) = parse_drained_name(&name) {
+            drained.push(number);
         } else if is_number_note(&name) {
             noted = read_number_note(&std::fs::read(entry.path())?).max(noted);
         } else if is_manifest(&name) {
@@ -125,6 +127,7 @@ pub(crate) fn stock_of(dir: &Path, shards: usize) -> io::Result<Stock> {
             }
         }
     }
+    manifest.take_out(drained);
     let mut present: Vec<u64> = found.iter().map(|(number, _)| *number).collect();
     present.sort_unstable();
     let highest = present.last().copied().unwrap_or(0);
@@ -197,5 +200,29 @@ mod tests {
             let records = tails.iter().map(|tail| tail.of(AccountId([n; 16]), LogPos::default()).len()).sum::<usize>();
             assert_eq!(records, 1, "of segment {n}");
         }
+    }
+
+    /// A process that died while a drained segment was removed leaves it under another name: that one is not missed.
+    #[test]
+    fn a_segment_that_was_drained_is_not_missed() {
+        let rng = SimRng::new(2);
+        let (disk, executor) = (SimDisk::new(&rng), SimExecutor::new(&rng));
+        disk.plant(Path::new(UNBORN), Vec::new());
+        (2..=3).for_each(|n| write(&disk, &executor, n));
+        let options = LogOptions::new(ShardId(0), [9; 16], Rc::new(|| 0));
+        let numbers = SegmentNumbers::above(3);
+        let found = block_on(skein_store::log::scan(&disk, Path::new(DIR), 2, |_| ())).unwrap();
+        found.segments.iter().for_each(|found| numbers.take_stock(found));
+        block_on(Log::open(disk.clone(), Path::new(DIR), numbers, options).note_changes());
+        let folder = std::env::temp_dir().join(format!("skein-stock-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in ["manifest-0000", "0000000000000003.seg"] {
+            std::fs::write(folder.join(name), disk.contents(&Path::new(DIR).join(name)).unwrap()).unwrap();
+        }
+        let missed = |stock: Stock| stock.manifest.segments.into_keys().collect::<Vec<_>>();
+        assert_eq!(missed(stock_of(&folder, 1).unwrap()), [2, 3]);
+        std::fs::write(folder.join("0000000000000002.dry"), b"").unwrap();
+        assert_eq!(missed(stock_of(&folder, 1).unwrap()), [3]);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

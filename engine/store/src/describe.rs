@@ -48,6 +48,10 @@ pub fn describe(name: &str, bytes: &[u8], tell: Tell<'_>) -> Result<u64, NotOurs
     if log::is_number_note(name) {
         return Ok(log::describe_number_note(bytes, tell));
     }
+    if let Some(segment) = log::parse_drained_name(name).filter(|_| bytes.is_empty()) {
+        tell(Fact::new("drained").number("segment", segment));
+        return Ok(0);
+    }
     Ok(match bytes.get(..8).unwrap_or_default() {
         b"SKEINMAN" => log::describe_manifest(bytes, tell),
         b"SKEINLOG" => log::describe(bytes, tell),

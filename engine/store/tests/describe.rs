@@ -115,6 +115,9 @@ fn a_tree_and_a_mailbox() {
     let (lines, places) = told(&hurt);
     assert!(places.unwrap() >= 1, "{lines:?}");
     assert!(lines[0].starts_with("mailbox account="), "the head is told when it checks: {lines:?}");
+    let mut drained = Vec::new();
+    assert_eq!(describe("0000000000000005.dry", b"", &mut |fact| drained.push(fact)), Ok(0));
+    assert_eq!((drained.len(), drained[0].what), (1, "drained"));
     for not_ours in [&b""[..], b"SKEIN", b"From me", &[0; 1000]] {
         assert_eq!(told(not_ours), (Vec::new(), Err(NotOurs)));
     }

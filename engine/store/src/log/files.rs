@@ -1,6 +1,5 @@
 //! Records read back: segment files held open, the one that is being written among them.
 
-use super::error::is_full;
 use super::format::{RECORD_HEADER_BYTES, RecordHeader, SEGMENT_HEADER_BYTES, SegmentHeader, segment_name};
 use super::{Log, ReadError, SEGMENT_FILES_OPEN_MAX};
 use skein_base::LogPos;
@@ -53,16 +52,28 @@ impl<D: Disk> Files<D> {
         if let Some(segment) = self.cached(number) {
             return Ok(segment);
         }
-        let file = match self.disk.open(&self.dir.join(segment_name(number))).await {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(ReadError::Missing { segment: number }),
-            other => other?,
-        };
+        let file = self.open(number).await?;
         let header = self.disk.read_at(&file, 0, SEGMENT_HEADER_BYTES).await?;
-        let header = SegmentHeader::decode(&header).filter(|h| h.segment == number);
-        let header = header.ok_or(ReadError::Damaged { at: LogPos { segment: number, offset: 0 } })?;
+        let Some(header) = SegmentHeader::decode(&header).filter(|h| h.segment == number) else {
+            return Err(self.no_record(LogPos { segment: number, offset: 0 }).await);
+        };
         let segment = Segment { file, seed: header.seed() };
         self.insert(number, segment.clone());
         Ok(segment)
+    }
+
+    async fn open(&self, number: u64) -> Result<D::File, ReadError> {
+        match self.disk.open(&self.dir.join(segment_name(number))).await {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(ReadError::Missing { segment: number }),
+            other => Ok(other?),
+        }
+    }
+
+    /// What it means that there is no record at a place: a segment that was drained may have been cut under a reader who has its
+    /// file open, and then it has lost its name before.
+    async fn no_record(&self, at: LogPos) -> ReadError {
+        self.forget(at.segment);
+        self.open(at.segment).await.err().unwrap_or(ReadError::Damaged { at })
     }
 
     /// Closes a segment's file, before it is removed.
@@ -107,14 +118,17 @@ impl<D: Disk> Log<D> {
         let segment = self.0.files.segment(at.segment).await?;
         let first = RECORD_HEADER_BYTES + payload_bytes;
         let mut bytes = self.0.disk.read_at(&segment.file, at.offset, first).await?;
-        let damaged = || ReadError::Damaged { at };
-        let header = RecordHeader::decode(&bytes, segment.seed, at.offset).ok_or_else(damaged)?;
+        let Some(header) = RecordHeader::decode(&bytes, segment.seed, at.offset) else {
+            return Err(self.0.files.no_record(at).await);
+        };
         let end = RECORD_HEADER_BYTES + header.len as usize;
         if bytes.len() < end {
             bytes = self.0.disk.read_at(&segment.file, at.offset, end).await?;
         }
-        let payload = payload_of(&header, bytes).ok_or_else(damaged)?;
-        Ok((header, payload))
+        match payload_of(&header, bytes) {
+            Some(payload) => Ok((header, payload)),
+            None => Err(self.0.files.no_record(at).await),
+        }
     }
 
     /// The payload of a record that has so many bytes of it, at once, when the file is open and the page cache holds all of it;
@@ -129,34 +143,6 @@ impl<D: Disk> Log<D> {
         let header = RecordHeader::decode(&bytes, segment.seed, at.offset)?;
         let payload = payload_of(&header, bytes)?;
         Some((header, payload))
-    }
-
-    /// Notes durably that a segment is about to be removed: one that is noted and has no file was taken away by somebody.
-    /// False when the disk is too full for that, and the segment's end is what makes room.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub async fn note_removal(&self, segment: u64) -> io::Result<bool> {
-        match self.note(|segments| _ = segments.remove(&segment)).await {
-            Err(error) if is_full(&error) => Ok(false),
-            noted => noted.map(|()| true),
-        }
-    }
-
-    /// Removes a segment whose records nobody needs any more. It is not the one being written, and its removal is noted,
-    /// or will be.
-    ///
-    /// # Errors
-    /// The disk failed.
-    pub async fn remove_segment(&self, segment: u64, is_noted: bool) -> io::Result<()> {
-        self.0.files.forget(segment);
-        self.0.sealed.borrow_mut().retain(|sealed| sealed.segment != segment);
-        self.0.disk.remove(&self.0.dir.join(segment_name(segment))).await?;
-        self.0.disk.sync_dir(&self.0.dir).await?;
-        if !is_noted && let Err(error) = self.note(|segments| _ = segments.remove(&segment)).await {
-            tracing::warn!(segment, %error, "a log segment that was drained is still in the manifest");
-        }
-        Ok(())
     }
 
     /// Waits until the bytes below `end` are in the file, when they are this log's own and still on their way.

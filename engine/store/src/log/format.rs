@@ -181,7 +181,22 @@ pub(crate) fn segment_name(segment: u64) -> String {
 
 /// Reads what [`segment_name`] wrote.
 pub fn parse_segment_name(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".seg").filter(|d| d.len() == 16)?;
+    parse_numbered(name, ".seg")
+}
+
+/// The file of a segment that was drained and is about to be removed. As long as the other name: on a full disk the folder has room
+/// for it where that of one before was.
+pub(super) fn drained_name(segment: u64) -> String {
+    format!("{segment:016x}.dry")
+}
+
+/// Reads what [`drained_name`] wrote.
+pub fn parse_drained_name(name: &str) -> Option<u64> {
+    parse_numbered(name, ".dry")
+}
+
+fn parse_numbered(name: &str, ending: &str) -> Option<u64> {
+    let digits = name.strip_suffix(ending).filter(|d| d.len() == 16)?;
     let lower = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     lower.then(|| u64::from_str_radix(digits, 16).ok())?
 }
@@ -216,6 +231,11 @@ mod tests {
     fn names_survive() {
         assert_eq!(segment_name(0xab), "00000000000000ab.seg");
         assert_eq!(parse_segment_name("00000000000000ab.seg"), Some(0xab));
+        assert_eq!(drained_name(0xab).len(), segment_name(0xab).len());
+        assert_eq!(
+            (parse_drained_name(&drained_name(0xab)), parse_segment_name(&drained_name(0xab))),
+            (Some(0xab), None)
+        );
         for bad in ["ab.seg", "00000000000000AB.seg", "+0000000000000ab.seg", "00000000000000ab.tmp"] {
             assert_eq!(parse_segment_name(bad), None, "{bad}");
         }

@@ -6,14 +6,15 @@
 //! ```
 //!
 //! Each shard writes all shards' segments into a file of its own, and the highest edition counts. A segment is noted within a
-//! moment of its first durable record, with its end once it is sealed, and taken out before its file is.
+//! moment of its first durable record, with its end once it is sealed, and taken out before its file is
+//! removed (`log/drained.rs`).
 
-use super::format::SEGMENT_HEADER_BYTES;
+use super::format::{SEGMENT_HEADER_BYTES, parse_drained_name};
 use super::scan::{Damage, Scan, SegmentEnd, SegmentScan};
 use super::{Log, SegmentNumbers};
 use skein_base::ShardId;
 use skein_base::seam::Disk;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -34,6 +35,8 @@ pub struct Manifest {
     pub edition: u64,
     /// By number: where the sealed ones end, 0 for others.
     pub segments: BTreeMap<u64, u64>,
+    /// Drained ones whose files are still there. In no file: their names say it.
+    drained: BTreeSet<u64>,
 }
 
 impl Manifest {
@@ -49,7 +52,7 @@ impl Manifest {
             return None;
         }
         let entry = |i: usize| (number(HEADER_BYTES + i * ENTRY_BYTES), number(HEADER_BYTES + i * ENTRY_BYTES + 8));
-        Some(Manifest { edition: number(8), segments: (0..count).map(entry).collect() })
+        Some(Manifest { edition: number(8), segments: (0..count).map(entry).collect(), ..Manifest::default() })
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -69,6 +72,12 @@ impl Manifest {
     /// The later of two.
     pub fn newest(self, other: Manifest) -> Manifest {
         if other.edition > self.edition { other } else { self }
+    }
+
+    /// Takes out the segments that were drained, and whose files were about to be removed.
+    pub fn take_out(&mut self, drained: impl IntoIterator<Item = u64>) {
+        self.drained.extend(drained);
+        self.segments.retain(|segment, _| !self.drained.contains(segment));
     }
 
     /// Whether a segment was gone at an earlier start.
@@ -124,13 +133,15 @@ pub fn is_manifest(name: &str) -> bool {
 /// The disk failed.
 pub async fn read_manifest<D: Disk>(disk: &D, dir: &Path) -> io::Result<Manifest> {
     let mut newest = Manifest::default();
-    for name in disk.list(dir).await?.iter().filter(|name| is_manifest(name)) {
+    let names = disk.list(dir).await?;
+    for name in names.iter().filter(|name| is_manifest(name)) {
         let file = disk.open(&dir.join(name)).await?;
         let len = disk.len(&file).await?.min((HEADER_BYTES + SEGMENTS_MAX * ENTRY_BYTES + 4) as u64);
         if let Some(manifest) = Manifest::decode(&disk.read_at(&file, 0, len as usize).await?) {
             newest = newest.newest(manifest);
         }
     }
+    newest.take_out(names.iter().filter_map(|name| parse_drained_name(name)));
     Ok(newest)
 }
 
@@ -139,16 +150,35 @@ impl SegmentNumbers {
     pub fn set_manifest(&self, manifest: Manifest) {
         *self.manifest() = manifest;
     }
+
+    /// A segment was drained, and its file has lost its name.
+    pub(super) fn note_drained(&self, segment: u64) {
+        self.manifest().drained.insert(segment);
+    }
+
+    /// The file of a drained segment is gone.
+    pub(super) fn note_removed(&self, segment: u64) {
+        self.manifest().drained.remove(&segment);
+    }
 }
 
 impl<D: Disk> Log<D> {
-    /// Notes segments that have begun or were sealed since the last time. In the background: the log does not wait for it,
-    /// and a segment that begins has a moment in which its file would not be missed.
+    /// Notes segments that have begun, were sealed or drained since the last time; the files of the drained ones are removed then.
+    /// In the background: the log does not wait for it, and a segment that begins has a moment in which its file would not be missed.
     pub async fn note_changes(&self) {
-        if self.0.numbers.is_manifest_due()
-            && let Err(error) = self.note(|_| ()).await
-        {
-            tracing::warn!(%error, "the manifest of the log is not written");
+        let drained = self.0.numbers.manifest().drained.clone();
+        let is_due = self.0.numbers.is_manifest_due();
+        let noted = match drained.is_empty() {
+            true if !is_due => return,
+            true => self.note(|_| ()).await,
+            false => self.remove_drained(&drained).await,
+        };
+        // It is tried again and again: told once.
+        let failed = self.0.manifest_fails.replace(noted.is_err());
+        match noted {
+            Err(error) if !failed => tracing::warn!(%error, "the manifest of the log is not written for now"),
+            Ok(()) if failed => tracing::info!("the manifest of the log is written again"),
+            _ => {}
         }
     }
 
@@ -165,6 +195,14 @@ impl<D: Disk> Log<D> {
             }
             manifest.encode()
         };
+        let written = self.write_manifest(bytes).await;
+        if written.is_err() {
+            self.0.numbers.set_manifest_due();
+        }
+        written
+    }
+
+    async fn write_manifest(&self, bytes: Vec<u8>) -> io::Result<()> {
         let path = self.0.dir.join(manifest_name(self.0.options.shard));
         let new = path.with_extension("tmp");
         let file = match self.0.disk.create(&new).await {
@@ -189,7 +227,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_and_a_flip_does_not() {
         let segments = [(3, 0), (4, 900), (7, GONE)].into_iter().collect();
-        let manifest = Manifest { edition: 9, segments };
+        let manifest = Manifest { edition: 9, segments, ..Manifest::default() };
         let bytes = manifest.encode();
         assert_eq!(Manifest::decode(&bytes), Some(manifest.clone()));
         for at in 0..bytes.len() {

@@ -12,6 +12,7 @@
 //! Never here: what an op means, IMAP words, object keys, sockets, clocks. Bytes: engine/docs/log-format.md.
 
 mod describe;
+mod drained;
 mod error;
 mod files;
 mod format;
@@ -28,11 +29,11 @@ mod writer;
 
 pub(crate) use describe::{describe, describe_manifest, describe_number_note};
 pub use error::{LogError, ReadError};
-pub use format::parse_segment_name;
 pub(crate) use format::segment_name;
 pub use format::{
     LOG_VERSION, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, RecordHeader, RecordKind, SEGMENT_HEADER_BYTES, SegmentHeader,
 };
+pub use format::{parse_drained_name, parse_segment_name};
 pub use heal::{FAILURES_MAX, PROBE_BYTES};
 pub use manifest::{Manifest, is_manifest, read_manifest};
 pub use numbers::{SegmentNumbers, highest_noted, is_number_note, read_number_note};
@@ -173,6 +174,8 @@ struct Shared<D: Disk> {
     whole: Semaphore,
     /// Who writes the manifest.
     noting: Semaphore,
+    /// It could not be written the last time.
+    manifest_fails: Cell<bool>,
     /// False until the writer has ended.
     stopped: Watermark<bool, LogError>,
     files: Files<D>,
@@ -247,6 +250,7 @@ impl<D: Disk> Log<D> {
             turns: Semaphore::new(1),
             whole: Semaphore::new(WHOLE_BYTES_MAX),
             noting: Semaphore::new(1),
+            manifest_fails: Cell::new(false),
             stopped: Watermark::new(false),
             sealed: RefCell::default(),
             held_back: Cell::new(false),

@@ -69,18 +69,22 @@ impl SegmentNumbers {
     /// A segment has a durable record.
     pub(super) fn note_begun(&self, segment: u64) {
         self.manifest().segments.entry(segment).or_insert(0);
-        self.0.manifest_due.store(true, Ordering::Release);
+        self.set_manifest_due();
     }
 
     /// A segment is sealed.
     pub(super) fn note_end(&self, segment: u64, end: u64) {
         self.manifest().segments.insert(segment, end);
-        self.0.manifest_due.store(true, Ordering::Release);
+        self.set_manifest_due();
     }
 
     /// Whether the manifest says more than its files; asked once.
     pub(super) fn is_manifest_due(&self) -> bool {
         self.0.manifest_due.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn set_manifest_due(&self) {
+        self.0.manifest_due.store(true, Ordering::Release);
     }
 
     /// Takes stock of what a start has found in a segment and brought to rest.

@@ -56,7 +56,7 @@ struct State {
     names: BTreeMap<PathBuf, usize>,
     names_durable: BTreeMap<PathBuf, usize>,
     names_pending: Vec<NameChange>,
-    /// Every file that was ever removed, as it read then.
+    /// Every file that was ever removed, or got another name, as it read then.
     removed: Vec<(PathBuf, Vec<u8>)>,
     dirs: BTreeSet<PathBuf>,
 }
@@ -222,7 +222,7 @@ impl SimDisk {
         state.names.get(path).map(|&inode| state.inodes[inode].current.clone())
     }
 
-    /// The files that were removed so far, as each read when it was removed: what the power did to its bytes later nobody sees.
+    /// The files that were removed or renamed so far, as each read then: what the power did to its bytes later nobody sees.
     pub fn removed(&self) -> Vec<(PathBuf, Vec<u8>)> {
         self.0.state.borrow().removed.clone()
     }
@@ -363,7 +363,8 @@ impl Disk for SimDisk {
 
     async fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.pause().await;
-        let inode = self.inode(from)?;
+        let (inode, bytes) = (self.inode(from)?, self.contents(from).ok_or_else(missing)?);
+        self.0.state.borrow_mut().removed.push((from.to_path_buf(), bytes));
         let dir = to.parent().ok_or_else(missing)?;
         self.rename_now(Some(from), Some((to, inode)), dir);
         Ok(())

@@ -71,10 +71,6 @@ impl OldSegments {
         self.lock().get(&segment).map_or(0, |old| old.bytes)
     }
 
-    fn holders(&self, segment: u64) -> usize {
-        self.lock().get(&segment).map_or(0, |old| old.held_by)
-    }
-
     /// One shard lets go; true for the last one.
     fn let_go(&self, segment: u64) -> bool {
         let mut table = self.lock();
@@ -213,19 +209,12 @@ impl<D: Disk, C: Clock> Store<D, C> {
             return Ok(false);
         }
         let bytes = self.at_rest().iter().find(|sealed| sealed.segment == segment).map_or(0, |sealed| sealed.bytes);
-        // Before anything forgets it: after a failure it is still the next.
-        let mut is_noted = !self.is_held_by_others(segment) && log.note_removal(segment).await?;
-        if !self.is_free(segment) {
-            // Somebody came to need it meanwhile. It stays, as one that is not noted.
-            return Ok(false);
-        }
         let is_last = {
             let held = &mut *self.0.old_segments.borrow_mut();
             !held.segments.remove(&segment) || held.table.let_go(segment)
         };
         if is_last {
-            is_noted = is_noted || log.note_removal(segment).await.unwrap_or(false);
-            log.remove_segment(segment, is_noted).await?;
+            log.remove_segment(segment).await?;
             self.count(|m| {
                 m.segments_removed += 1;
                 m.segment_bytes_removed += bytes;
@@ -240,11 +229,6 @@ impl<D: Disk, C: Clock> Store<D, C> {
         // What the log lost and has not cut off comes back with a crash, and may name a body in any segment.
         let is_cut = self.0.log.refuses().is_none();
         !pinned && is_cut && self.0.log.is_outlived(segment) && self.needing(segment).is_empty()
-    }
-
-    fn is_held_by_others(&self, segment: u64) -> bool {
-        let held = self.0.old_segments.borrow();
-        held.segments.contains(&segment) && held.table.holders(segment) > 1
     }
 
     /// The segments that take no more records and that this shard holds, oldest first.

@@ -184,7 +184,7 @@ fn more_segments_are_read_than_files_are_held_open() {
             assert_eq!(block_on(log.read(at)).unwrap().1, [n as u8; 64], "round {round}");
         }
     }
-    block_on(log.remove_segment(200 - 5, false)).unwrap();
+    block_on(log.remove_segment(200 - 5)).unwrap();
     world.executor.kill_all();
     world.disk.crash();
     assert!(matches!(block_on(log.read(at[194])), Err(ReadError::Missing { segment: 195 })));

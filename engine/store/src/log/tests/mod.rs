@@ -3,6 +3,7 @@
 mod bodies;
 mod crash;
 mod damage;
+mod drained;
 mod format;
 mod heal;
 mod lifecycle;
