@@ -7,7 +7,7 @@
 //!                        <- the empty line ends the block and belongs to it
 //! ```
 
-use memchr::{memchr, memrchr};
+use memchr::{Memchr, memchr, memchr_iter, memrchr};
 
 /// One field of a header block, unparsed.
 #[derive(Clone, Copy, Debug)]
@@ -31,14 +31,13 @@ impl Field<'_> {
 
 /// The fields of a header block in order. Lines without a colon are skipped; the block ends at an empty line.
 pub fn fields(block: &[u8]) -> Fields<'_> {
-    Fields { block, at: 0 }
+    Fields { lines: Lines::of(block) }
 }
 
 /// Iterator of [`fields`].
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
-    block: &'a [u8],
-    at: usize,
+    lines: Lines<'a>,
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -46,14 +45,67 @@ impl<'a> Iterator for Fields<'a> {
 
     fn next(&mut self) -> Option<Field<'a>> {
         loop {
-            let start = self.at;
-            let end = field_end(self.block, start)?;
-            self.at = end;
-            if let Some(field) = split(self.block, start, end) {
+            let (start, end) = self.lines.next()?;
+            if let Some(field) = split(self.lines.block, start, end) {
                 return Some(field);
             }
         }
     }
+}
+
+/// The fields of one name, in any case: [`fields`] without a look into the others.
+pub(crate) fn fields_named<'a>(block: &'a [u8], name: &[u8]) -> impl Iterator<Item = Field<'a>> {
+    let named = move |&(start, end): &(usize, usize)| is_named(&block[start..end], name);
+    Lines::of(block).filter(named).filter_map(move |(start, end)| split(block, start, end))
+}
+
+/// Whether a field with all its lines has this name, in any case, as [`split`] would find it.
+fn is_named(line: &[u8], name: &[u8]) -> bool {
+    // Most lines are another's by their first letter.
+    if line.first().map(u8::to_ascii_lowercase) != name.first().map(u8::to_ascii_lowercase) && !name.is_empty() {
+        return false;
+    }
+    let Some((start, rest)) = line.split_at_checked(name.len()) else { return false };
+    let is_blank = |b: &&u8| matches!(b, b' ' | b'\t' | b'\r' | b'\x0c');
+    start.eq_ignore_ascii_case(name) && rest.iter().find(|b| !is_blank(b)) == Some(&b':')
+}
+
+/// Where the fields of a header block are, and its lines that are none: each with its continuation lines and line ends, up to the
+/// empty line or the end.
+#[derive(Clone, Debug)]
+struct Lines<'a> {
+    block: &'a [u8],
+    line_ends: Memchr<'a>,
+    /// What is before has been told.
+    at: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn of(block: &'a [u8]) -> Lines<'a> {
+        Lines { block, line_ends: memchr_iter(b'\n', block), at: 0 }
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<(usize, usize)> {
+        let start = self.at;
+        if is_blank_at(self.block, start) {
+            return None;
+        }
+        loop {
+            self.at = self.line_ends.next().map_or(self.block.len(), |at| at + 1);
+            if !matches!(self.block.get(self.at), Some(b' ' | b'\t')) {
+                return Some((start, self.at));
+            }
+        }
+    }
+}
+
+/// Whether an empty line starts there, or nothing any more.
+fn is_blank_at(text: &[u8], at: usize) -> bool {
+    matches!(text[at..], [] | [b'\n', ..] | [b'\r', b'\n', ..])
 }
 
 /// One past the line that starts at `at`, its LF included.
@@ -115,16 +167,15 @@ pub fn header_len(message: &[u8]) -> usize {
 ///
 /// Lines that are no field have no name, so that they are in every list of what is *not* named.
 pub fn filter_header(header: &[u8], names: &[impl AsRef<[u8]>], not: bool, out: &mut Vec<u8>) {
-    let mut at = 0;
-    while let Some(end) = field_end(header, at) {
-        let name = split(header, at, end).map_or(&b""[..], |field| field.name);
-        let listed = names.iter().any(|listed| name.eq_ignore_ascii_case(listed.as_ref()));
-        if listed != not {
-            push_line(&header[at..end], out);
+    let mut lines = Lines::of(header);
+    for (start, end) in &mut lines {
+        let line = &header[start..end];
+        let is_listed = names.iter().any(|name| is_named(line, name.as_ref()));
+        if is_listed != not {
+            push_line(line, out);
         }
-        at = end;
     }
-    if at < header.len() {
+    if lines.at < header.len() {
         out.extend_from_slice(b"\r\n");
     }
 }
@@ -132,12 +183,7 @@ pub fn filter_header(header: &[u8], names: &[impl AsRef<[u8]>], not: bool, out: 
 /// Everything of a header block that stands on lines of its own: fields with their continuation lines, and lines that are no
 /// field.
 pub(crate) fn logical_lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let (start, end) = (at, field_end(block, at)?);
-        at = end;
-        Some(&block[start..end])
-    })
+    Lines::of(block).map(|(start, end)| &block[start..end])
 }
 
 /// A field at the end of a message that lacks its line end gets one: the list that follows must not run into it.
@@ -189,6 +235,23 @@ mod tests {
         let mut out = Vec::new();
         filter_header(b"A: b", &["a"], false, &mut out);
         assert_eq!(out, b"A: b\r\n", "a header without an empty line has none in its lists either");
+    }
+
+    /// As [`fields`] would have found them, whatever the bytes are.
+    #[test]
+    fn fields_of_a_name_are_those_of_all_with_it() {
+        let mut found = 0;
+        let pieces: [&[u8]; 10] = [b"a", b"A", b"b", b":", b" ", b"\t", b"\r", b"\n", b"\x0c", b"\xe4"];
+        for n in 0..10usize.pow(5) {
+            let block: Vec<u8> = (0..5).flat_map(|i| pieces[n / 10usize.pow(i) % 10]).copied().collect();
+            for name in ["a", "ab"] {
+                let all: Vec<&[u8]> = fields(&block).filter(|field| field.is(name)).map(|field| field.line).collect();
+                let named: Vec<&[u8]> = fields_named(&block, name.as_bytes()).map(|field| field.line).collect();
+                assert_eq!(named, all, "{name} in {:?}", block.escape_ascii().to_string());
+                found += all.len();
+            }
+        }
+        assert!(found > 1_000);
     }
 
     #[test]

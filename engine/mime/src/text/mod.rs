@@ -18,7 +18,7 @@ mod word;
 pub use preview::{PREVIEW_CHARS_MAX, preview};
 pub use sort::{BaseSubject, base_subject, compare_texts, first_display, first_mailbox};
 
-use crate::header::{fields, logical_lines};
+use crate::header::{fields_named, logical_lines};
 use crate::render::{Address, addresses};
 use crate::structure::{Kind, Part, structure};
 use crate::transfer::Transfer;
@@ -50,7 +50,7 @@ impl Needle {
 
     /// True when it is in a field's value, unfolded and decoded.
     pub fn matches_header_value(&self, value: &[u8]) -> bool {
-        if self.finder.is_ascii() && memchr::memchr2(b'\r', b'\n', value).is_none() && !word::has_encoded(value) {
+        if self.finder.is_ascii() && word::is_plain(value) {
             return self.finder.is_in_ascii(value);
         }
         let (mut text, undecoded) = match word::decode_whole(value) {
@@ -72,7 +72,7 @@ impl Needle {
                 let of_addresses = ADDRESS_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
                 let found =
                     |value: &[u8]| self.matches_header_value(value) || of_addresses && self.matches_addresses(value);
-                fields(header).any(|field| field.is(name) && found(field.value))
+                fields_named(header, name.as_bytes()).any(|field| found(field.value))
             }
             None => logical_lines(header).any(|line| self.matches_header_value(line.trim_ascii_end())),
         }
@@ -81,7 +81,8 @@ impl Needle {
     /// True when it is in one of the addresses written plainly, `local@domain` without comments and spaces.
     fn matches_addresses(&self, value: &[u8]) -> bool {
         // Only comments and folding set the plain form apart from what has been looked into already.
-        if memchr::memchr3(b'(', b'\n', b'"', value).is_none() && memmem::find(value, b" @").is_none() {
+        let before_at = |at: usize| at > 0 && value[at - 1] == b' ';
+        if memchr::memchr3(b'(', b'\n', b'"', value).is_none() && !memchr::memchr_iter(b'@', value).any(before_at) {
             return false;
         }
         addresses(value).iter().any(|address| match address {

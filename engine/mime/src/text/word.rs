@@ -2,11 +2,13 @@
 
 use crate::transfer::Transfer;
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
-use memchr::memmem;
+use memchr::{memchr2, memchr3, memmem};
 
-/// True when there may be an encoded word, or 8-bit text, in `value`.
-pub(super) fn has_encoded(value: &[u8]) -> bool {
-    memmem::find(value, b"=?").is_some() || !value.is_ascii()
+/// True when `value` is its own text: one line of ASCII without an encoded word.
+pub(super) fn is_plain(value: &[u8]) -> bool {
+    let rare = memchr3(b'\r', b'\n', b'=', value);
+    let is_one_line = || memchr2(b'\r', b'\n', value).is_none() && memmem::find(value, b"=?").is_none();
+    value.is_ascii() && (rare.is_none() || is_one_line())
 }
 
 /// `value` unfolded and with its encoded words decoded. What can not be decoded stays as it is.
