@@ -1,8 +1,9 @@
-//! What SORT and THREAD have made of a mailbox, kept for the next of them.
+//! What SORT, THREAD and SEARCH have made of a mailbox, kept for the next of them.
 //!
 //! What messages are sorted and threaded by never changes: a message is under its UID for good what it was. So an order that was found once
 //! holds for whatever is left of its messages, and only what has come since is to be read.
 
+use super::search::SentDays;
 use super::session::Session;
 use skein_base::{Collation, IdSet, MailboxId, Uid, UidValidity};
 use skein_mime::ThreadNode;
@@ -16,7 +17,7 @@ use std::rc::{Rc, Weak};
 
 /// Fewer messages are looked into anew.
 const MESSAGES_MIN: usize = 256;
-/// Messages in all that a shard keeps of either kind: 4 bytes each in orders, 12 in threads.
+/// Messages in all that a shard keeps of each kind: 4 bytes each in orders, 12 in threads, 8 in days.
 const MESSAGES_MAX: usize = 1 << 21;
 /// Messages whose places are found at a time.
 const BATCH: usize = 4096;
@@ -60,6 +61,7 @@ pub(super) type Linked = (ThreadBy, Collation);
 pub(crate) struct Kept {
     orders: RefCell<Lru<Ordered, Vec<u32>>>,
     threads: RefCell<Lru<(Whose, Linked), Threaded>>,
+    sent: RefCell<Lru<Whose, SentDays>>,
 }
 
 impl Kept {
@@ -84,6 +86,18 @@ impl Kept {
             self.threads.borrow_mut().insert_shared((of, by), threaded.clone(), messages);
         }
         threaded
+    }
+
+    /// When messages were sent, of those that a search has looked at.
+    pub(super) fn sent(&self, of: &Whose) -> Option<Rc<SentDays>> {
+        self.sent.borrow_mut().get(of)
+    }
+
+    pub(super) fn keep_sent(&self, of: Whose, days: SentDays) {
+        if days.len() >= MESSAGES_MIN {
+            let messages = days.len();
+            self.sent.borrow_mut().insert(of, days, messages);
+        }
     }
 }
 

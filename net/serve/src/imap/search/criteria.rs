@@ -1,5 +1,6 @@
 //! What is looked for, with names and sets resolved against the mailbox: a test that a message passes or not.
 
+use super::sent::{Sent, Walk};
 use skein_base::{Collation, Flags, Guid, IdSet, KeywordMask, ModSeq, Uid};
 use skein_mime::{CacheRef, Needle, SentDate, is_cached_field};
 use skein_proto::imap::{Day, SearchKey};
@@ -123,11 +124,13 @@ pub(super) struct Columns {
     save_date: i64,
     guid: Guid,
     size: u32,
+    /// When it was sent, where that is known already.
+    pub sent: Option<Sent>,
 }
 
 /// What was read of a message.
 pub(super) struct Content<'a> {
-    pub sent: Option<SentDate>,
+    pub sent: Sent,
     pub header: &'a [u8],
     pub whole: &'a [u8],
 }
@@ -157,6 +160,7 @@ impl Columns {
             save_date: fixed.map_or(0, |fixed| fixed.save_date),
             guid: fixed.map_or(Guid([0; 16]), |fixed| fixed.guid),
             size: fixed.map_or(0, |fixed| fixed.size),
+            sent: None,
         }
     }
 }
@@ -185,6 +189,17 @@ impl Test {
             Test::And(tests) => tests.iter().any(Test::reads_fixed),
             Test::Always(_) | Test::Uids(_) | Test::With(_) | Test::Without(_) | Test::Recent => false,
             Test::Keyword(..) | Test::SentDay(..) | Test::ModSeq(_) | Test::Header { .. } | Test::Text { .. } => false,
+        }
+    }
+
+    /// Whether it asks when messages were sent.
+    pub fn reads_sent(&self) -> bool {
+        match self {
+            Test::SentDay(..) => true,
+            Test::Not(test) => test.reads_sent(),
+            Test::Or(a, b) => a.reads_sent() || b.reads_sent(),
+            Test::And(tests) => tests.iter().any(Test::reads_sent),
+            _ => false,
         }
     }
 
@@ -250,7 +265,8 @@ impl Test {
             Test::Received(compare, time) => compare.holds(c.internal_date, *time),
             Test::Saved(compare, time) => compare.holds(c.save_date, *time),
             Test::Guid(guid) => c.guid == *guid,
-            Test::SentDay(..) | Test::Header { .. } | Test::Text { .. } => return None,
+            Test::SentDay(compare, day) => c.sent?.is_some_and(|sent| compare.holds(sent, *day)),
+            Test::Header { .. } | Test::Text { .. } => return None,
             Test::Not(test) => !test.by_columns(c)?,
             Test::Or(a, b) => match (a.by_columns(c), b.by_columns(c)) {
                 (Some(true), _) | (_, Some(true)) => true,
@@ -275,10 +291,14 @@ impl Test {
     }
 
     /// The answer by a message's rendered cache, for a test that looks no further ([`Depth::CachedFields`]); `None` when the cache can not be used.
-    pub fn by_cache(&self, c: &Columns, blob: &[u8]) -> Option<bool> {
+    pub fn by_cache(&self, c: &Columns, blob: &[u8], walk: Option<&mut Walk>) -> Option<bool> {
         let cache = CacheRef::new(blob).ok()?;
         let header = cache.header_lines().ok()?;
-        Some(self.holds(c, &Content { sent: cache.sent_date(), header, whole: b"" }))
+        let sent = cache.sent_date().map(SentDate::day);
+        if let Some(walk) = walk.filter(|_| c.sent.is_none()) {
+            walk.note(c.uid, sent);
+        }
+        Some(self.holds(c, &Content { sent, header, whole: b"" }))
     }
 
     pub fn holds(&self, c: &Columns, content: &Content<'_>) -> bool {
@@ -286,7 +306,7 @@ impl Test {
             return decided;
         }
         match self {
-            Test::SentDay(compare, day) => content.sent.is_some_and(|sent| compare.holds(sent.day(), *day)),
+            Test::SentDay(compare, day) => content.sent.is_some_and(|sent| compare.holds(sent, *day)),
             Test::Header { name, needle } => needle.matches_header_block(content.header, Some(name)),
             Test::Text { needle, headers } => needle.matches_message(content.whole, *headers),
             Test::Not(test) => !test.holds(c, content),
@@ -382,7 +402,7 @@ mod tests {
     fn columns(internal_date: i64, flags: Flags) -> Columns {
         let (keywords, modseq, guid) = (KeywordMask(0), ModSeq(1), Guid([1; 16]));
         let (recent, save_date, size) = (false, 0, 1);
-        Columns { uid: Uid(1), flags, keywords, modseq, recent, internal_date, save_date, guid, size }
+        Columns { uid: Uid(1), flags, keywords, modseq, recent, internal_date, save_date, guid, size, sent: None }
     }
 
     /// Second after second: between one moment and the next nothing turns, whatever the keys are put together to.

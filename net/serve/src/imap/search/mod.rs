@@ -3,13 +3,14 @@
 //! ```text
 //! criteria   what a message must be        returns   what is told of those found, what `$` means
 //! contexts   results that are kept up      multi     ESEARCH: many mailboxes
-//! standing   what virtual mailboxes show
+//! standing   what virtual mailboxes show         sent       when messages were sent, as far as that was read
 //! ```
 
 mod contexts;
 mod criteria;
 mod multi;
 mod returns;
+mod sent;
 mod standing;
 
 use super::limit::with_limit;
@@ -20,7 +21,10 @@ pub(crate) use contexts::Context;
 pub(super) use criteria::sent_of;
 use criteria::{Columns, Content, Depth, Known, Test, resolve, resolve_criterion};
 pub use criteria::{Compare, Criterion};
+pub(super) use sent::SentDays;
+use sent::Walk;
 use skein_base::{Collation, IdSet, MailboxId, ModSeq, Uid};
+use skein_mime::SentDate;
 use skein_proto::imap::{Code, Reply, Results, Returns, SearchKey, response};
 use skein_store::mailbox::{CacheAt, Fixed, ViewId, Visible};
 use std::io;
@@ -115,12 +119,31 @@ impl Session {
         test: &Test,
         among: &IdSet,
         found: &mut Found,
+        told: Option<&mut Link<'_>>,
+    ) -> io::Result<()> {
+        let mut sent = test.reads_sent().then(|| Walk::through(self.host.kept().sent(&self.whose(mailbox))));
+        let done = self.find_by((mailbox, view), test, among, found, sent.as_mut(), told).await;
+        if let Some(learnt) = sent.and_then(Walk::learnt) {
+            self.host.kept().keep_sent(self.whose(mailbox), learnt);
+        }
+        done
+    }
+
+    async fn find_by(
+        &self,
+        (mailbox, view): (MailboxId, ViewId),
+        test: &Test,
+        among: &IdSet,
+        found: &mut Found,
+        mut sent: Option<&mut Walk>,
         mut told: Option<&mut Link<'_>>,
     ) -> io::Result<()> {
         let mut from = Uid(1);
         loop {
             let (mut open, before) = (Vec::new(), found.count);
-            let Some((last, looked_at)) = self.search_columns((mailbox, view), test, (among, from), found, &mut open)
+            let among = (among, from);
+            let Some((last, looked_at)) =
+                self.search_columns((mailbox, view), test, among, found, sent.as_deref_mut(), &mut open)
             else {
                 return Ok(());
             };
@@ -131,7 +154,8 @@ impl Session {
             skein_runtime::session_yield().await;
             for (i, message) in open.iter().enumerate() {
                 let before = found.count;
-                match self.look_into(message, test).await {
+                let looked = self.look_into(message, test, sent.as_deref_mut()).await;
+                match looked {
                     Ok(true) => found.add(&message.seen),
                     Ok(false) => {}
                     Err(error) => {
@@ -215,6 +239,7 @@ impl Session {
         test: &Test,
         (among, from): (&IdSet, Uid),
         found: &mut Found,
+        mut sent: Option<&mut Walk>,
         open: &mut Vec<Open>,
     ) -> Option<(Uid, usize)> {
         let (reads_fixed, depth) = (test.reads_fixed(), test.depth());
@@ -224,10 +249,13 @@ impl Session {
             m.visible(view, among, from, at_a_time, &mut batch);
             for seen in &batch {
                 let fixed = reads_fixed.then(|| m.fixed(seen.row));
-                let columns = Columns::of(m, view, seen, fixed.as_ref());
-                let by_cache = || m.cached(seen.row).and_then(|blob| test.by_cache(&columns, blob));
-                let decided = test.by_columns(&columns);
-                match decided.or_else(|| if depth == Depth::CachedFields { by_cache() } else { None }) {
+                let mut columns = Columns::of(m, view, seen, fixed.as_ref());
+                columns.sent = sent.as_mut().and_then(|walk| walk.day(seen.row.uid));
+                let by_cache = || {
+                    let blob = m.cached(seen.row).filter(|_| depth == Depth::CachedFields)?;
+                    test.by_cache(&columns, blob, sent.as_deref_mut())
+                };
+                match test.by_columns(&columns).or_else(by_cache) {
                     Some(true) => found.add(seen),
                     Some(false) => {}
                     None => {
@@ -240,13 +268,22 @@ impl Session {
         })
     }
 
-    async fn look_into(&self, open: &Open, test: &Test) -> Result<bool, skein_store::StoreError> {
+    async fn look_into(
+        &self,
+        open: &Open,
+        test: &Test,
+        walk: Option<&mut Walk>,
+    ) -> Result<bool, skein_store::StoreError> {
         let mut message = Message::new(&self.store, &self.account, open.fixed, open.cache.clone());
         let depth = test.depth();
         let sent = match message.cache().await {
             Some(cache) => cache.sent_date(),
             None => sent_of(message.whole().await?),
         };
+        let sent = sent.map(SentDate::day);
+        if let Some(walk) = walk.filter(|_| open.columns.sent.is_none()) {
+            walk.note(open.seen.row.uid, sent);
+        }
         if depth == Depth::Whole {
             let whole = message.whole().await?;
             let header = &whole[..skein_mime::header_len(whole)];
