@@ -10,7 +10,7 @@
 use crate::Span;
 #[cfg(doc)]
 use crate::Transfer;
-use crate::header::filter_header;
+use crate::header::{FieldNames, filter_header};
 use crate::section::{PartTable, Section, What, find, inner, locate};
 use crate::structure::Kind;
 
@@ -76,7 +76,7 @@ fn leaf<T: PartTable + ?Sized>(parts: &T, index: usize, shows_header: bool) -> P
 /// The header block of a part whose body is decoded: its Content-Transfer-Encoding is `binary`.
 pub fn binary_header(header: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(header.len());
-    filter_header(header, &["Content-Transfer-Encoding"], true, &mut out);
+    filter_header(header, &FieldNames::of(&["Content-Transfer-Encoding"]), true, &mut out);
     let end = if out.ends_with(b"\r\n\r\n") || out == b"\r\n" { &b"\r\n"[..] } else { b"" };
     out.truncate(out.len() - end.len());
     out.extend_from_slice(b"Content-Transfer-Encoding: binary\r\n");

@@ -7,7 +7,7 @@
 //! It is read where it lies, without a copy. Bytes, versions and checks: engine/docs/cache-format.md. The checksum is the
 //! container's: this blob is always part of a larger record.
 
-use crate::header::{fields, filter_header};
+use crate::header::{FieldNames, fields, filter_header};
 use crate::section::{PartTable, Place, Section, locate};
 use crate::structure::{Kind, structure};
 use crate::text::{PREVIEW_CHARS_MAX, preview};
@@ -100,7 +100,7 @@ impl Cache {
         bodystructure(message, &parts, out);
         ends[3] = out.len();
         let kept = [&CACHED_FIELDS[..], &[UNIQUE_ID_FIELD]].concat();
-        filter_header(header, &kept, false, out);
+        filter_header(header, &FieldNames::of(&kept), false, out);
         ends[4] = out.len();
         out.extend_from_slice(preview(message, &parts).as_bytes());
         let preview_bytes = (out.len() - ends[4]) as u16;
@@ -342,7 +342,7 @@ impl<'a> CacheRef<'a> {
         if !names.iter().all(|name| is_cached_field(name.as_ref())) {
             return None;
         }
-        filter_header(lines, names, false, out);
+        filter_header(lines, &FieldNames::of(names), false, out);
         Some(())
     }
 

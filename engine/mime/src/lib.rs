@@ -31,7 +31,7 @@ mod unbinary;
 pub use binary::{Piece, binary_header, pieces};
 pub use cache::{CACHE_BYTES_MAX, CACHED_FIELDS, Cache, CacheError, CacheRef, TooBig, is_cached_field, unique_id};
 pub use date::{SentDate, parse_date};
-pub use header::{Field, Fields, fields, filter_header, header_len};
+pub use header::{Field, FieldNames, Fields, fields, filter_header, header_len};
 pub use normalise::Crlf;
 pub use params::{ContentType, Disposition, Param};
 pub use render::{Address, addresses, body, bodystructure, envelope, part_structure};

@@ -54,7 +54,7 @@ fn check_cache(message: &[u8], parts: &[Part]) {
     }
     let (mut cached, mut read) = (Vec::new(), Vec::new());
     cache.header_fields(&CACHED_FIELDS, &mut cached).expect("listed fields");
-    filter_header(parts[0].header.of(message), &CACHED_FIELDS, false, &mut read);
+    filter_header(parts[0].header.of(message), &FieldNames::of(&CACHED_FIELDS), false, &mut read);
     assert_eq!(cached, read);
 }
 

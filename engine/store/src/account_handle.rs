@@ -47,7 +47,7 @@ pub struct AccountHandle {
     pub(crate) used_ms: Cell<u64>,
     /// What it took in memory when that was last looked at; 0 when that is out of date.
     pub(crate) memory_bytes: Cell<usize>,
-    pub(crate) ops_since_checkpoint: Cell<u64>,
+    pub(crate) changes_since_checkpoint: Cell<u64>,
     pub(crate) checkpoint_runs: Cell<bool>,
     /// Why its memory is not to be trusted.
     lost: RefCell<Option<Lost>>,
@@ -75,7 +75,7 @@ impl AccountHandle {
             tail: RefCell::new(tail),
             used_ms: Cell::new(0),
             memory_bytes: Cell::new(0),
-            ops_since_checkpoint: Cell::new(0),
+            changes_since_checkpoint: Cell::new(0),
             checkpoint_runs: Cell::new(false),
             lost: RefCell::new(None),
             lost_signal: OnceCell::new(),
@@ -172,7 +172,7 @@ impl AccountHandle {
         let record = TailRecord { start: at.start, end: at.end, bytes: bytes as u32, oldest, ends: op::is_end(ops) };
         self.tail.borrow_mut().push(record);
         self.look_for_waste(ops);
-        self.ops_since_checkpoint.set(self.ops_since_checkpoint.get() + ops.len() as u64);
+        self.changes_since_checkpoint.set(self.changes_since_checkpoint.get() + op::changes(ops));
         self.memory_bytes.set(0);
         self.changed.notify_all();
     }

@@ -210,6 +210,16 @@ pub fn oldest_segment(ops: &[Op]) -> u64 {
     messages.map(|message| message.body.oldest_segment()).min().unwrap_or(u64::MAX)
 }
 
+/// What a checkpoint is due for: an op that brings messages counts as often as it brings some, as each of them is read from the
+/// log, and cached nowhere, until a snapshot has it.
+pub fn changes(ops: &[Op]) -> u64 {
+    let of = |op: &Op| match op {
+        Op::Append { messages, .. } => messages.len() as u64,
+        _ => 1,
+    };
+    ops.iter().map(of).sum()
+}
+
 /// Whether these ops end their account.
 pub fn is_end(ops: &[Op]) -> bool {
     ops.iter().any(|op| matches!(op, Op::EndAccount { .. }))

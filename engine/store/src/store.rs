@@ -203,7 +203,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         store
     }
 
-    /// Ops of an account after which a checkpoint pays; [`CHECKPOINT_OPS`] at first.
+    /// Changes of an account after which a checkpoint pays; [`CHECKPOINT_OPS`] at first.
     pub fn set_checkpoint_ops(&self, ops: u64) {
         self.0.checkpoint_ops.set(ops);
     }

@@ -31,12 +31,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
-/// Ops of an account after which a checkpoint pays: replaying them takes some ten milliseconds.
+/// Changes of an account after which a checkpoint pays: replaying them takes some ten milliseconds.
 pub const CHECKPOINT_OPS: u64 = 4096;
 
 /// A mailbox is written when at least one in so many of its rows has changed, so that what a checkpoint writes stays in
 /// proportion to what happened.
-const ROWS_PER_OP: u64 = 8;
+const ROWS_PER_CHANGE: u64 = 8;
 /// Rows written between two breaths: about a microsecond each.
 const ROWS_PER_BREATH: usize = 64;
 
@@ -57,8 +57,8 @@ struct FrozenAccount {
 /// A checkpoint whose files are written and not yet in place.
 pub(super) struct Staged<D: Disk> {
     claim: Claim,
-    /// Ops that it covers.
-    ops: u64,
+    /// Changes that it covers.
+    changes: u64,
     /// All bodies that were in the log have moved with it.
     bodies_anywhere: bool,
     frozen: FrozenAccount,
@@ -91,17 +91,17 @@ impl Drop for Claim {
 impl<D: Disk, C: Clock> Store<D, C> {
     /// Whether enough has happened to an account for a checkpoint to pay.
     pub fn wants_checkpoint(&self, handle: &AccountHandle) -> bool {
-        let ops = handle.ops_since_checkpoint.get();
-        ops >= self.0.checkpoint_ops.get()
+        let changes = handle.changes_since_checkpoint.get();
+        changes >= self.0.checkpoint_ops.get()
             && !handle.checkpoint_runs.get()
-            && ops >= handle.read(|account| account.rows_changed()) / ROWS_PER_OP
+            && changes >= handle.read(|account| account.rows_changed()) / ROWS_PER_CHANGE
     }
 
     /// The accounts in memory that have changed since their last checkpoint.
     pub fn changed_accounts(&self) -> Vec<Rc<AccountHandle>> {
         let accounts = self.0.accounts.borrow();
         let open = accounts.values().filter_map(super::Slot::open);
-        open.filter(|handle| handle.ops_since_checkpoint.get() > 0).cloned().collect()
+        open.filter(|handle| handle.changes_since_checkpoint.get() > 0).cloned().collect()
     }
 
     /// Writes out what has changed. Sessions go on meanwhile; what they change stays in the log's tail.
@@ -120,7 +120,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let Some(claim) = Claim::of(handle) else { return Ok(None) };
         let folder = paths::account(&self.0.dir, handle.id());
         let victims = self.find_victims(handle, &folder).await?;
-        let ops = handle.ops_since_checkpoint.get();
+        let changes = handle.changes_since_checkpoint.get();
         let bodies_anywhere = handle.bodies_anywhere.get();
         if handle.lost().is_some() {
             // Ended meanwhile: a tree that knows of that would say that the files have gone.
@@ -148,7 +148,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let tree = write_beside(&self.0.disk, &paths::tree(&folder), tree.encode()).await?;
         let written = snapshots.iter().map(|file| file.bytes).sum::<u64>() + tree.bytes;
         self.count(|m| m.snapshot_bytes += written);
-        Ok(Some(Staged { claim, ops, bodies_anywhere, frozen, folder, snapshots, tree, moved, victims }))
+        Ok(Some(Staged { claim, changes, bodies_anywhere, frozen, folder, snapshots, tree, moved, victims }))
     }
 
     /// What is wrong with a snapshot that a new one is to be made of: damage must not be copied under a checksum that is right.
@@ -189,7 +189,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
             if staged.bodies_anywhere {
                 handle.bodies_anywhere.set(false);
             }
-            handle.ops_since_checkpoint.set(handle.ops_since_checkpoint.get().saturating_sub(staged.ops));
+            handle.changes_since_checkpoint.set(handle.changes_since_checkpoint.get().saturating_sub(staged.changes));
             self.count(|m| m.snapshots_written += 1 + staged.frozen.mailboxes.len() as u64);
             self.remove_deleted(&staged.folder, &staged.frozen.ids).await?;
             self.remove_victims(&handle, &staged.folder, &staged.victims).await?;

@@ -208,7 +208,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let handle = AccountHandle::new(id, user.clone(), state, all);
         tail.iter().for_each(|record| handle.look_for_waste(&record.ops));
         handle.used_ms.set(self.0.clock.monotonic_ms());
-        handle.ops_since_checkpoint.set(replayed);
+        handle.changes_since_checkpoint.set(tail.iter().map(|record| op::changes(&record.ops)).sum());
         let is_new = handle.read(|account| account.user().is_none());
         let passed_over = !is_new && self.pass_over(&handle, lost_to).await?;
         if (salvaged || passed_over)

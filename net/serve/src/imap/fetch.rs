@@ -2,13 +2,14 @@
 
 use super::binary::Measured;
 use super::link::Link;
+use super::ready::ReadyItems;
 use super::session::Session;
 use super::sync::begin_line;
 use crate::failure::can_do_without;
 use crate::message::{Message, Rendered};
-use skein_base::limits::BODY_CHUNK_BYTES;
+use skein_base::limits::{BODY_CHUNK_BYTES, OUTPUT_BYTES_WATERMARK};
 use skein_base::{Flags, IdSet, MailboxId, ModSeq, Rights, Uid};
-use skein_mime::{Section, What, filter_header};
+use skein_mime::{FieldNames, Section, What, filter_header};
 use skein_proto::imap::response::FetchLine;
 use skein_proto::imap::{BodySection, Code, FetchItem, FetchItems, Partial, Reply, SectionText};
 use skein_store::account::StoreRequest;
@@ -19,6 +20,8 @@ use std::io;
 
 /// Messages taken at a time when only columns are asked: one look at the output per so many.
 const COLUMNS_BATCH: usize = 512;
+/// And when rendered caches are: each is some cache lines, or a page fault.
+const CACHED_BATCH: usize = 64;
 /// Messages taken at a time when their contents are asked: what is marked seen is at most this far ahead of the client.
 const CONTENT_BATCH: usize = 32;
 
@@ -30,6 +33,18 @@ struct Wanted {
     cache: CacheAt,
     /// `\Seen` was set by this very FETCH, so its flags are told.
     flags_changed: bool,
+}
+
+impl Wanted {
+    fn of(m: &Mailbox, view: ViewId, seen: Visible) -> Wanted {
+        Wanted {
+            seen,
+            fixed: m.fixed(seen.row),
+            recent: m.view(view).is_recent(seen.row.uid),
+            cache: m.cache(seen.row),
+            flags_changed: false,
+        }
+    }
 }
 
 /// Why a message was not answered.
@@ -83,8 +98,8 @@ impl Session {
         link: &mut Link<'_>,
     ) -> io::Result<Reply> {
         link.begin_progress(self, Some(self.count(mailbox, view, uids)));
-        if items.list.iter().all(is_column) {
-            return self.fetch_columns(mailbox, view, uids, items, changed_since, link).await;
+        if !marks_seen && let Some(ready) = ReadyItems::of(items, link.uid_only()) {
+            return self.fetch_ready((mailbox, view), uids, (items, ready), changed_since, link).await;
         }
         let (mut from, mut failed) = (Uid(1), Failed::default());
         loop {
@@ -99,61 +114,53 @@ impl Session {
                 return Ok(crate::failure::refuse(&error));
             }
             for wanted in &batch {
-                let (start, drains) = (link.out().len(), link.drains());
-                match self.answer(mailbox, wanted, items, link).await {
-                    Ok(()) => {}
-                    Err(Failure::Gone(error)) => return Err(error),
-                    // Found before the line was begun.
-                    Err(Failure::UnknownEncoding) => {
-                        self.tell_seen(mailbox, wanted, items, link);
-                        failed.unknown_encoding += 1;
-                    }
-                    // Part of the line is with the client already: there is no way back.
-                    Err(Failure::Store(error)) if link.drains() != drains => return Err(io::Error::other(error)),
-                    Err(Failure::Store(error)) => {
-                        crate::failure::log(&error);
-                        link.out().truncate(start);
-                        self.tell_seen(mailbox, wanted, items, link);
-                        failed.unread += 1;
-                    }
-                }
-                link.drain_if_full(self).await?;
-                link.advance(1, self).await?;
+                self.answer_or_note(mailbox, wanted, items, &mut failed, link).await?;
             }
             skein_runtime::session_yield().await;
         }
         Ok(fetched(&failed))
     }
 
-    async fn fetch_columns(
+    /// The same of items that are ready for most messages.
+    async fn fetch_ready(
         &mut self,
-        mailbox: MailboxId,
-        view: ViewId,
+        (mailbox, view): (MailboxId, ViewId),
         uids: &IdSet,
-        items: &FetchItems,
+        (items, mut ready): (&FetchItems, ReadyItems<'_>),
         changed_since: Option<ModSeq>,
         link: &mut Link<'_>,
     ) -> io::Result<Reply> {
-        let (mut from, mut batch) = (Uid(1), Vec::with_capacity(COLUMNS_BATCH));
-        let uid_only = link.uid_only();
+        let (mut from, mut failed) = (Uid(1), Failed::default());
+        let at_a_time = if ready.needs_caches() { CACHED_BATCH } else { COLUMNS_BATCH };
+        let mut batch = Vec::with_capacity(at_a_time);
         loop {
             batch.clear();
             self.tell_keywords(link);
-            self.look(mailbox, |m| {
-                m.visible(view, uids, from, COLUMNS_BATCH, &mut batch);
-                let out = link.out();
-                for seen in batch.iter().filter(|s| changed_since.is_none_or(|since| s.row.modseq > since)) {
-                    let mut line = begin_line(uid_only, seen, out);
-                    items.list.iter().for_each(|item| write_column(m, view, seen, item, &mut line, out));
-                    line.end(out);
+            let (looked_at, open) = self.look(mailbox, |m| {
+                m.visible(view, uids, from, at_a_time, &mut batch);
+                let (out, mut done) = (link.out(), 0);
+                for seen in &batch {
+                    let is_asked = changed_since.is_none_or(|since| seen.row.modseq > since);
+                    if is_asked && !ready.write(m, view, seen, out) {
+                        break;
+                    }
+                    done += 1;
+                    if out.len() >= OUTPUT_BYTES_WATERMARK {
+                        return (done, Vec::new());
+                    }
                 }
+                // Where one cache is not at hand those behind it rarely are: they are in the log.
+                let is_asked = |seen: &&Visible| changed_since.is_none_or(|since| seen.row.modseq > since);
+                let open = batch[done..].iter().filter(is_asked).map(|seen| Wanted::of(m, view, *seen));
+                (batch.len(), open.collect::<Vec<_>>())
             });
-            match batch.last() {
-                Some(last) => from = Uid(last.row.uid.0 + 1),
-                None => return Ok(Reply::Done),
-            }
+            let Some(last) = looked_at.checked_sub(1) else { return Ok(fetched(&failed)) };
+            from = Uid(batch[last].row.uid.0 + 1);
             link.drain_if_full(self).await?;
-            link.advance(batch.len(), self).await?;
+            link.advance(looked_at - open.len(), self).await?;
+            for wanted in &open {
+                self.answer_or_note(mailbox, wanted, items, &mut failed, link).await?;
+            }
             skein_runtime::session_yield().await;
         }
     }
@@ -162,14 +169,7 @@ impl Session {
         self.look(mailbox, |m| {
             let mut batch = Vec::with_capacity(CONTENT_BATCH);
             m.visible(view, uids, from, CONTENT_BATCH, &mut batch);
-            let wanted = |seen: Visible| Wanted {
-                seen,
-                fixed: m.fixed(seen.row),
-                recent: m.view(view).is_recent(seen.row.uid),
-                cache: m.cache(seen.row),
-                flags_changed: false,
-            };
-            batch.into_iter().map(wanted).collect()
+            batch.into_iter().map(|seen| Wanted::of(m, view, seen)).collect()
         })
     }
 
@@ -217,6 +217,37 @@ impl Session {
             }
         });
         Ok(())
+    }
+
+    /// Answers one message, or notes why it is not answered.
+    async fn answer_or_note(
+        &self,
+        mailbox: MailboxId,
+        wanted: &Wanted,
+        items: &FetchItems,
+        failed: &mut Failed,
+        link: &mut Link<'_>,
+    ) -> io::Result<()> {
+        let (start, drains) = (link.out().len(), link.drains());
+        match self.answer(mailbox, wanted, items, link).await {
+            Ok(()) => {}
+            Err(Failure::Gone(error)) => return Err(error),
+            // Found before the line was begun.
+            Err(Failure::UnknownEncoding) => {
+                self.tell_seen(mailbox, wanted, items, link);
+                failed.unknown_encoding += 1;
+            }
+            // Part of the line is with the client already: there is no way back.
+            Err(Failure::Store(error)) if link.drains() != drains => return Err(io::Error::other(error)),
+            Err(Failure::Store(error)) => {
+                crate::failure::log(&error);
+                link.out().truncate(start);
+                self.tell_seen(mailbox, wanted, items, link);
+                failed.unread += 1;
+            }
+        }
+        link.drain_if_full(self).await?;
+        link.advance(1, self).await
     }
 
     async fn answer(
@@ -391,37 +422,6 @@ fn is_binary(item: &FetchItem) -> bool {
     matches!(item, FetchItem::Binary(_) | FetchItem::BinarySize(_))
 }
 
-fn is_column(item: &FetchItem) -> bool {
-    matches!(
-        item,
-        FetchItem::Flags
-            | FetchItem::InternalDate
-            | FetchItem::Rfc822Size
-            | FetchItem::Uid
-            | FetchItem::ModSeq
-            | FetchItem::SaveDate
-            | FetchItem::EmailId
-            | FetchItem::ThreadId
-            | FetchItem::Guid
-    )
-}
-
-fn write_column(m: &Mailbox, view: ViewId, seen: &Visible, item: &FetchItem, line: &mut FetchLine, out: &mut Vec<u8>) {
-    let row = seen.row;
-    match item {
-        FetchItem::Flags => line.flags(out, row.flags, row.keywords, m.keywords(), m.view(view).is_recent(row.uid)),
-        FetchItem::InternalDate => line.internal_date(out, m.fixed(row).internal_date),
-        FetchItem::Rfc822Size => line.size(out, u64::from(m.fixed(row).size)),
-        FetchItem::Uid => line.uid(out, row.uid),
-        FetchItem::ModSeq => line.modseq(out, row.modseq),
-        FetchItem::SaveDate => line.save_date(out, m.fixed(row).save_date),
-        FetchItem::EmailId => line.email_id(out, m.fixed(row).guid),
-        FetchItem::ThreadId => line.thread_id(out),
-        FetchItem::Guid => line.guid(out, m.fixed(row).guid),
-        other => unreachable!("{other:?} is no column"),
-    }
-}
-
 async fn render(
     message: &mut Message<'_>,
     what: Rendered,
@@ -449,7 +449,7 @@ pub(super) async fn filtered_header(
     }
     let Some(span) = message.locate(section).await? else { return Ok(None) };
     let header = message.range(u64::from(span.start)..u64::from(span.end)).await?;
-    filter_header(&header, names, not, &mut out);
+    filter_header(&header, &FieldNames::of(names), not, &mut out);
     Ok(Some(out))
 }
 

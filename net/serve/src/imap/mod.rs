@@ -15,6 +15,7 @@ mod list;
 mod metadata;
 mod notify;
 mod progress;
+mod ready;
 mod rights;
 mod search;
 mod select;

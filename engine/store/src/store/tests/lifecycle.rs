@@ -2,9 +2,11 @@
 
 use super::world::{SimStore, World};
 use crate::account_handle::AccountHandle;
+use crate::body::BodyWriter;
+use crate::op::NewMessage;
 use crate::sim::block_on;
 use crate::store::OpenLimits;
-use skein_base::{MailboxId, UserName};
+use skein_base::{Flags, MailboxId, UserName};
 use std::rc::Rc;
 
 const NO_LIMITS: OpenLimits = OpenLimits { idle_ms: 60_000, accounts_max: usize::MAX, memory_bytes_max: u64::MAX };
@@ -139,4 +141,48 @@ fn a_mailbox_without_a_view_leaves_before_its_account_does() {
     block_on(store.load(&handle, MailboxId::INBOX)).unwrap();
     close_idle(&store, limits);
     assert!(is_loaded(&handle), "somebody came for it a moment ago");
+}
+
+#[test]
+fn a_snapshot_is_due_by_what_came_not_by_how_often() {
+    let world = World::new(5);
+    let store = store(&world);
+    let handle = open(&world, &store, 1);
+    block_on(store.checkpoint(&handle)).unwrap();
+    store.set_checkpoint_ops(300);
+    bring(&world, &store, &handle, 299);
+    assert!(!store.wants_checkpoint(&handle));
+    bring(&world, &store, &handle, 1);
+    assert!(store.wants_checkpoint(&handle));
+
+    // Reading the log again counts what it brings in the same way.
+    drop(handle);
+    world.clock.advance_ms(61_000);
+    assert_eq!(close_idle(&store, NO_LIMITS), 0);
+    let handle = open(&world, &store, 1);
+    assert!(store.wants_checkpoint(&handle));
+    block_on(store.checkpoint(&handle)).unwrap();
+    assert!(!store.wants_checkpoint(&handle));
+}
+
+/// Messages arrive in one change.
+fn bring(world: &World, store: &SimStore, handle: &Rc<AccountHandle>, messages: usize) {
+    let body = block_on(async {
+        let mut writer = BodyWriter::new(store.log());
+        writer.push(b"a mail").await.unwrap();
+        writer.finish(b"rendered").unwrap()
+    });
+    let message = NewMessage {
+        flags: Flags::NONE,
+        keywords: Vec::new(),
+        internal_date: 7,
+        save_date: 8,
+        size: body.bytes,
+        guid: store.guid(&body),
+        body,
+    };
+    block_on(store.load(handle, MailboxId::INBOX)).unwrap();
+    let (_, ops) = handle.read(|account| account.append(MailboxId::INBOX, vec![message; messages])).unwrap();
+    store.commit(handle, &ops).unwrap();
+    world.executor.run_until_stalled();
 }
