@@ -551,11 +551,10 @@ fn annotations_of_mailboxes_of_others() {
         assert!(!ask(ben, &list).contains("METADATA"));
         for right in ["lr", "ls", "lw", "li", "lp"] {
             give(right);
-            check(ben, &get, &format!("* METADATA {team} (/private NIL /shared NIL /shared/comment \"ours\")\nOk"));
+            check(ben, &get, &format!("* METADATA {team} (/shared/comment \"ours\")\nOk"));
         }
         check(ben, &format!("SETMETADATA {team} (/private/comment \"his\" /shared/vendor/x/y \"all\")"), "Ok");
-        let all =
-            "/private NIL /private/comment \"his\" /shared NIL /shared/comment \"ours\" /shared/vendor/x/y \"all\"";
+        let all = "/private/comment \"his\" /shared/comment \"ours\" /shared/vendor/x/y \"all\"";
         check(ben, &get, &format!("* METADATA {team} ({all})\nOk"));
         let listed = ask(ben, &list);
         assert!(
@@ -570,7 +569,7 @@ fn annotations_of_mailboxes_of_others() {
         for change in ["DELETEACL Team ben", "SETACL Team ben lr"] {
             check(&mut anna, &change.replace("ben", guest), "Ok");
         }
-        check(ben, &get, &format!("* METADATA {team} (/private NIL /shared NIL /shared/comment \"ours\")\nOk"));
+        check(ben, &get, &format!("* METADATA {team} (/shared/comment \"ours\")\nOk"));
     }
 }
 

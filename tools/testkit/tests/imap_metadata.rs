@@ -58,13 +58,12 @@ fn annotations_are_set_told_and_kept() {
     check(
         client,
         "GETMETADATA Work/2026 (DEPTH 1) /private/filters",
-        &["* METADATA Work/2026 (/private/filters NIL /private/filters/a \"x\")"],
+        &["* METADATA Work/2026 (/private/filters/a \"x\")"],
     );
-    let values = "* METADATA Work/2026 (/private NIL /private/filters/a \"x\" /private/filters/values/boss ~{12}\r\n\
+    let values = "* METADATA Work/2026 (/private/filters/a \"x\" /private/filters/values/boss ~{12}\r\n\
                   FROM \"boss\"\0 /private/filters/values/small \"SMALLER 5000\")";
     check(client, "GETMETADATA (DEPTH infinity) Work/2026 /private", &[values]);
-    let server_line =
-        "* METADATA \"\" (/shared NIL /shared/admin \"mailto:help@example.org\" /shared/comment \"For all\")";
+    let server_line = "* METADATA \"\" (/shared/admin \"mailto:help@example.org\" /shared/comment \"For all\")";
     check(client, "GETMETADATA \"\" (DEPTH infinity) (/shared)", &[server_line]);
     // Values that are too long for the client.
     let long = run(client, "GETMETADATA INBOX (MAXSIZE 4) (/shared/comment /private/comment)").expect_ok();
@@ -222,7 +221,7 @@ fn uses_are_an_annotation() {
     check(
         client,
         "GETMETADATA SavedDrafts (DEPTH 1) /private",
-        &["* METADATA SavedDrafts (/private NIL /private/specialuse \"\\\\Drafts \\\\Trash\")"],
+        &["* METADATA SavedDrafts (/private/specialuse \"\\\\Drafts \\\\Trash\")"],
     );
 }
 
@@ -258,7 +257,7 @@ fn operators_see_and_set_them_and_backups_keep_them() {
     drop(client);
     good(&server, &format!("restore --replace {user} {}", to.display()));
     let mut client = server.login(&user);
-    let whole = "* METADATA Work (/private NIL /private/comment \"mine\" /private/specialuse \"\\\\Archive\")";
+    let whole = "* METADATA Work (/private/comment \"mine\" /private/specialuse \"\\\\Archive\")";
     check(&mut client, "GETMETADATA Work (DEPTH 1) /private", &[whole]);
     check(&mut client, "GETMETADATA \"\" /shared/comment", &["* METADATA \"\" (/shared/comment \"for all\")"]);
 }

@@ -84,7 +84,8 @@ impl Session {
                 self.account.read(|account| match self.value(account, of, name) {
                     Some(value) if value.len() > max => longest = longest.max(value.len() as u64),
                     Some(value) => line.entry(link.out(), name, Some(&value)),
-                    None if name == entry => line.entry(link.out(), name, None),
+                    // With DEPTH it is told "if it exists" (RFC 5464 §4.2.2).
+                    None if name == entry && wanted.depth == Depth::Zero => line.entry(link.out(), name, None),
                     None => {}
                 });
                 link.drain_if_full(self).await?;

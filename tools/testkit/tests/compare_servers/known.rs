@@ -39,7 +39,6 @@ const ROWS: &[Row] = &[
     ("section that is catenated", catenated_nothing),
     ("SELECT that is BAD", select_that_is_bad),
     ("metadata of nothing", metadata_of_nothing),
-    ("entry without a value", entry_without_value),
     ("what vanished up to `*`", vanished_to_star),
     ("STORE read-only", store_read_only),
     ("EXPUNGE read-only", expunge_read_only),
@@ -377,13 +376,6 @@ fn vanished_to_star(difference: &mut Difference) {
     if to_star && ours.is_some_and(|ours| ours.is_superset(&theirs.unwrap_or_default())) {
         difference.skein.retain(|line| told(line).is_none());
         difference.dovecot.retain(|line| told(line).is_none());
-    }
-}
-
-/// With DEPTH Dovecot tells only of entries that have a value.
-fn entry_without_value(difference: &mut Difference) {
-    if difference.command.starts_with("GETMETADATA (DEPTH") && difference.dovecot.is_empty() {
-        difference.skein.retain(|line| !line.starts_with("METADATA ") || !line.ends_with(" NIL"));
     }
 }
 
