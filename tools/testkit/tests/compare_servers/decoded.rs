@@ -40,7 +40,10 @@ fn put(structure: &Value, section: String, parts: &mut Vec<Part>) {
     }
     let values = structure.list().unwrap_or_default();
     let text = |at: usize| values.get(at).and_then(Value::text).unwrap_or_default().to_ascii_lowercase();
-    let message = values.get(8).filter(|_| text(0) == "message" && ["rfc822", "global"].contains(&&*text(1)));
+    let is_message = text(0) == "message" && ["rfc822", "global"].contains(&&*text(1));
+    // A message/global is a leaf to who speaks IMAP4rev1: an MD5 sum stands there then, and no envelope.
+    let has_envelope = values.get(7).is_some_and(|envelope| envelope.list().is_some());
+    let message = values.get(8).filter(|_| is_message && has_envelope);
     match message {
         None => parts.push(Part { section, encoding: Some(text(5)) }),
         Some(message) => {
@@ -158,6 +161,24 @@ fn quoted_printable(line: &[u8]) -> Vec<u8> {
     }
     bytes.extend_from_slice(line_end);
     bytes
+}
+
+#[test]
+fn parts_are_numbered() {
+    let envelope = "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)";
+    let text = r#"("text" "plain" NIL NIL NIL "7bit" 7 1)"#;
+    let message = |kind: &str, inside: &str| format!(r#"("message" "{kind}" NIL NIL NIL "7bit" 9 {inside})"#);
+    for (structure, sections) in [
+        (text.to_owned(), "1"),
+        (format!("({text}{text} \"mixed\")"), "1 2"),
+        (format!("({} \"mixed\")", message("rfc822", &format!("{envelope} {text} 3"))), "1 1.1"),
+        (format!("({} \"mixed\")", message("global", &format!("{envelope} {text} 3"))), "1 1.1"),
+        (format!("({} \"mixed\")", message("global", r#"NIL ("inline" NIL) NIL NIL"#)), "1"),
+    ] {
+        let parsed = Value::parse_all(structure.as_bytes()).expect("a structure");
+        let parts: Vec<String> = Part::all(&parsed[0]).into_iter().map(|part| part.section).collect();
+        assert_eq!(parts.join(" "), sections, "{structure}");
+    }
 }
 
 #[test]
