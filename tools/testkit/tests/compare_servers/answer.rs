@@ -37,6 +37,8 @@ pub struct View {
     pub selected: bool,
     /// The UIDs of the messages, as far as they were told; VANISHED speaks of them.
     pub uids: Vec<u32>,
+    /// The modification sequences that the last answer told, by message.
+    pub modseqs: BTreeMap<u32, u64>,
 }
 
 impl View {
@@ -101,6 +103,7 @@ impl Answer {
             view.uids.clear();
             view.next = 0;
         }
+        view.modseqs.clear();
         let mut all = Gathered::default();
         for line in &reply.untagged {
             if let Err(broken) = all.take(line, view) {
@@ -229,12 +232,15 @@ impl Gathered {
                 }
                 Ok(())
             }
-            _ => self.fetch(view.of(number)?, bytes.strip_prefix(b"FETCH ").ok_or("unknown data")?),
+            _ => {
+                let id = view.of(number)?;
+                self.fetch(id, bytes.strip_prefix(b"FETCH ").ok_or("unknown data")?, view)
+            }
         }
     }
 
     /// Items of several responses for one message are one: the last word counts.
-    fn fetch(&mut self, id: u32, list: &[u8]) -> Result<(), String> {
+    fn fetch(&mut self, id: u32, list: &[u8], view: &mut View) -> Result<(), String> {
         let values = Value::parse_all(list).ok_or("bad grammar")?;
         let [Value::List(values)] = &values[..] else { return Err("no list".into()) };
         let items = self.fetched.entry(id).or_default();
@@ -244,7 +250,11 @@ impl Gathered {
             let value = match name.as_str() {
                 "FLAGS" => flags(&render(value), true),
                 "INTERNALDATE" | "SAVEDATE" => moment::normal(&render(value)),
-                "MODSEQ" => "(modseq)".into(),
+                "MODSEQ" => {
+                    let number = value.list().and_then(|list| list.first()?.text()?.parse().ok());
+                    view.modseqs.insert(id, number.ok_or("a MODSEQ that is none")?);
+                    "(modseq)".into()
+                }
                 _ => render(value),
             };
             items.insert(name, value);

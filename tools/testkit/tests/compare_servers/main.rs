@@ -88,7 +88,7 @@ fn random_commands_are_answered_alike() {
     assert!(failures.is_empty(), "Skein (-) and Dovecot (+) differ\n{failures}");
 }
 
-/// The commands of one user up to the first that is answered differently. Where a known difference parts the mail of both, a new
+/// The commands of one user up to the first that is answered differently, those that read what is there in the end among them. Where a known difference parts the mail of both, a new
 /// user begins.
 fn run(pair: &Pair, stream: &mut Stream, commands: usize) -> Option<Vec<Vec<u8>>> {
     let mut left = commands;
@@ -104,9 +104,24 @@ fn run(pair: &Pair, stream: &mut Stream, commands: usize) -> Option<Vec<Vec<u8>>
             if !differing.is_empty() {
                 return Some(told);
             }
-            if !same || left == 0 {
+            if !same {
                 break;
             }
+            if left == 0 {
+                return end(&mut session, stream, told);
+            }
+        }
+    }
+    None
+}
+
+/// What both have in the end, as a session reads it that asks for all.
+fn end(session: &mut Session, stream: &Stream, mut told: Vec<Vec<u8>>) -> Option<Vec<Vec<u8>>> {
+    for command in stream.closing() {
+        told.push(command.clone());
+        let (differing, _) = session.step(&command);
+        if !differing.is_empty() {
+            return Some(told);
         }
     }
     None

@@ -29,6 +29,8 @@ pub struct Session {
     dovecot: Side,
     user: String,
     tag: u32,
+    /// CONDSTORE was enabled by the first command.
+    counts_from_start: bool,
 }
 
 struct Side {
@@ -63,7 +65,13 @@ impl Pair {
         self.users.set(self.users.get() + 1);
         let user = format!("test{}", self.users.get());
         let side = |server: &Server| Side::login(server.ports().imap, &user);
-        Session { skein: side(&self.skein), dovecot: side(&self.dovecot), user: user.clone(), tag: 0 }
+        Session {
+            skein: side(&self.skein),
+            dovecot: side(&self.dovecot),
+            user: user.clone(),
+            tag: 0,
+            counts_from_start: false,
+        }
     }
 }
 
@@ -71,6 +79,7 @@ impl Session {
     /// Sends `command`, literals and all, to both.
     pub fn ask(&mut self, command: &[u8]) -> Both {
         self.tag += 1;
+        self.counts_from_start |= self.tag == 1 && command.starts_with(b"ENABLE ");
         let tag = format!("t{}", self.tag);
         let count = self.dovecot.view.count();
         Both { count, skein: self.skein.ask(command, &tag), dovecot: self.dovecot.ask(command, &tag) }
@@ -80,11 +89,29 @@ impl Session {
     pub fn compare(&mut self, command: &[u8]) -> (Both, Vec<String>) {
         let both = self.ask(command);
         let differing = known::unexplained(command, &both);
+        let turned = self.turned_modseqs();
+        if !turned.is_empty() {
+            return (both, turned);
+        }
         let differing = match differing.is_empty() {
             true => differing,
             false => searched::unexplained(self, command, &both).unwrap_or(differing),
         };
         (both, differing)
+    }
+
+    /// Messages of the last answer, the first of which has changed before the second at one, and after it at the other. Without CONDSTORE from the
+    /// beginning Dovecot makes up what it tells.
+    fn turned_modseqs(&self) -> Vec<String> {
+        let (ours, theirs) = (&self.skein.view.modseqs, &self.dovecot.view.modseqs);
+        if !self.counts_from_start {
+            return Vec::new();
+        }
+        let mut known: Vec<(u64, u64, u32)> =
+            ours.iter().filter_map(|(id, ours)| Some((*ours, *theirs.get(id)?, *id))).collect();
+        known.sort();
+        let turned = known.windows(2).filter(|pair| pair[0].0 < pair[1].0 && pair[0].1 > pair[1].1);
+        turned.map(|pair| format!("MODSEQ of #{} {:?} and #{} {:?}", pair[0].2, pair[0], pair[1].2, pair[1])).collect()
     }
 
     /// Tells `command` to both. What differs and is not known, and whether the session may go on.

@@ -65,6 +65,25 @@ impl Stream {
         all
     }
 
+    /// What reads all that there is: names, subscriptions, and of each mailbox its messages and what is kept beside it.
+    pub fn closing(&self) -> Vec<Vec<u8>> {
+        let mut all = vec!["LIST \"\" *".to_owned(), "LIST (SUBSCRIBED) \"\" * RETURN (CHILDREN)".into()];
+        let modseq = if self.enabled.is_empty() { "" } else { " MODSEQ" };
+        for (at, name) in NAMES.iter().enumerate().filter(|(at, name)| !NAMES[..*at].contains(name)) {
+            if NAMES[..at].iter().any(|known| known.eq_ignore_ascii_case(name) && name.eq_ignore_ascii_case("INBOX")) {
+                continue;
+            }
+            all.push(format!("STATUS {name} (MESSAGES UIDNEXT UNSEEN SIZE)"));
+            all.push(format!("GETMETADATA (DEPTH infinity) {name} (/private/comment /private/vendor)"));
+            all.push(format!("EXAMINE {name}"));
+            all.push(format!("UID FETCH 1:* (FLAGS INTERNALDATE SAVEDATE RFC822.SIZE BODY.PEEK[]{modseq})"));
+            if self.enabled == "ENABLE QRESYNC" {
+                all.push("UID FETCH 1:* (UID) (CHANGEDSINCE 1 VANISHED)".into());
+            }
+        }
+        all.into_iter().map(String::into_bytes).collect()
+    }
+
     /// The next command for a session that has `selected` so many messages, or no mailbox.
     pub fn next(&mut self, selected: Option<usize>) -> Vec<u8> {
         let Some(count) = selected else {
@@ -132,7 +151,7 @@ impl Stream {
     fn metadata(&mut self, name: &str) -> String {
         const ENTRIES: [&str; 5] =
             ["/private/comment", "/private/vendor/x/a", "/private/vendor/x/b", "/PRIVATE/Comment", "/private/none"];
-        const OPTIONS: [&str; 5] = ["", "", "(DEPTH 1) ", "(DEPTH infinity) ", "(MAXSIZE 3) "];
+        const OPTIONS: [&str; 5] = ["", "(DEPTH 0) ", "(DEPTH 1) ", "(DEPTH infinity) ", "(MAXSIZE 3) "];
         let name = if self.random.chance(70) { "box" } else { name };
         let entries = self.some(&ENTRIES, 2, " ");
         match self.random.below(5) {
