@@ -30,6 +30,7 @@ const ROWS: &[Row] = &[
     ("partial of a header after another", partial_header),
     ("partial of nothing", partial_of_nothing),
     ("charset in capitals", charset_in_capitals),
+    ("blanks before a colon", blanks_before_colon),
     ("BINARY", binary),
     ("PREVIEW", preview),
     ("number out of range", number_out_of_range),
@@ -114,6 +115,10 @@ pub fn after(command: &[u8], both: &Both) -> After {
     };
     match words[0] {
         "RENAME" if changes => After::Parted,
+        // Dovecot makes a name that is no mailbox.
+        "CREATE" if ours == "Ok" && text.ends_with('/') => {
+            After::Repair(format!("DELETE {}", words[1].trim_end_matches('/')).into_bytes())
+        }
         // What a session may still do in a mailbox that went away is nowhere said.
         "RENAME" | "DELETE" if ours == "Ok" => After::Repair(b"UNSELECT".to_vec()),
         // Whether a command that failed enables CONDSTORE is nowhere said.
@@ -284,6 +289,27 @@ fn partial_of_nothing(difference: &mut Difference) {
 
 fn charset_in_capitals(difference: &mut Difference) {
     difference.pairs(|ours, theirs| ours.contains(" BODY") && ours.replace("US-ASCII", "us-ascii") == theirs);
+}
+
+/// Of `Date :  x` Dovecot's envelope begins with the blanks when header fields are told before it.
+fn blanks_before_colon(difference: &mut Difference) {
+    let with_fields = difference.command.contains("HEADER.FIELDS");
+    difference.pairs(|ours, theirs| with_fields && ours.contains(" ENVELOPE ") && ours == without_first_blanks(theirs));
+}
+
+/// Without the blanks that strings begin with.
+fn without_first_blanks(text: &str) -> String {
+    let (mut kept, mut is_begun) = (String::new(), false);
+    for piece in text.split_inclusive('"') {
+        kept += if is_begun { piece.trim_start_matches([' ', '\t']) } else { piece };
+        is_begun = !is_begun;
+    }
+    kept
+}
+
+#[test]
+fn blanks_are_left_out_where_strings_begin() {
+    assert_eq!(without_first_blanks(r#"ENVELOPE ("  a b " "c" NIL) "d""#), r#"ENVELOPE ("a b " "c" NIL) "d""#);
 }
 
 /// Dovecot falls over some multiparts, counts wrongly, and refuses what it can not decode to the end; then it tells UIDs unasked, and no

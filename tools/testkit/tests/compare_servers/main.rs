@@ -6,6 +6,7 @@
 //! search    search keys by chance                     shrink    the shortest commands that still differ
 //! torture   mail by chance                            moment    dates of arrival
 //! decoded   what BINARY has to be                     searched  searches that differ, key by key
+//! watch     what Skein tells who watches the stream, and what a new session reads
 //! ```
 //!
 //! A short run says the same each time, so that it fails for a change and not by chance; `SKEIN_LONG` makes a long one with a fresh
@@ -21,6 +22,7 @@ mod searched;
 mod shrink;
 mod stream;
 mod torture;
+mod watch;
 
 use std::env;
 use std::fmt::Write as _;
@@ -30,6 +32,7 @@ use pair::{Both, Pair, Session};
 use skein_testkit::imap::Value;
 use skein_testkit::mail::{difference, to_crlf};
 use skein_testkit::random::Random;
+use skein_testkit::server::Kind;
 use skein_testkit::{fixtures, program};
 use stream::Stream;
 
@@ -73,12 +76,10 @@ fn comparable(mail: &[u8]) -> Option<Vec<u8>> {
 fn random_commands_are_answered_alike() {
     let Some(pair) = pair() else { return };
     let (seeds, commands, fill) = if is_long() { LONG } else { SHORT };
-    let small = fixtures::messages().into_iter().filter(|(_, mail)| mail.len() < MAIL_BYTES_MAX);
-    let mails: Vec<Vec<u8>> = small.filter_map(|(_, mail)| comparable(&mail)).collect();
+    let mails = small_mails();
     let first = seed();
-    let seeds = env::var("SKEIN_SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(seeds);
     let mut failures = String::new();
-    for seed in first..first + seeds {
+    for seed in first..first + number_of_seeds(seeds) {
         let mut stream = Stream::new(Random::new(seed), mails.clone(), fill);
         if let Some(told) = run(&pair, &mut stream, commands) {
             let shortest = shrink::shortest(&pair, told);
@@ -86,6 +87,16 @@ fn random_commands_are_answered_alike() {
         }
     }
     assert!(failures.is_empty(), "Skein (-) and Dovecot (+) differ\n{failures}");
+}
+
+/// Real mail that the commands append.
+fn small_mails() -> Vec<Vec<u8>> {
+    let small = fixtures::messages().into_iter().filter(|(_, mail)| mail.len() < MAIL_BYTES_MAX);
+    small.filter_map(|(_, mail)| comparable(&mail)).collect()
+}
+
+fn number_of_seeds(default: u64) -> u64 {
+    env::var("SKEIN_SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(default)
 }
 
 /// The commands of one user up to the first that is answered differently, those that read what is there in the end among them. Where a known difference parts the mail of both, a new
@@ -125,6 +136,27 @@ fn end(session: &mut Session, stream: &Stream, mut told: Vec<Vec<u8>>) -> Option
         }
     }
     None
+}
+
+/// The streams once more, at Skein alone: a client that watches is told what there is.
+#[test]
+fn random_commands_are_told_to_who_watches() {
+    if Kind::from_env() != Kind::Skein {
+        return;
+    }
+    let (seeds, commands, fill) = if is_long() { LONG } else { SHORT };
+    let server = pair::start_skein();
+    let first = seed();
+    let mut failures = String::new();
+    for seed in first..first + number_of_seeds(seeds) {
+        let mut random = Random::new(seed);
+        let user = format!("test{}", seed - first + 1);
+        let mut stream = Stream::new(random.fork(1), small_mails(), fill);
+        if let Some(wrong) = watch::run(server.ports().imap, &user, &mut stream, commands, &mut random) {
+            _ = writeln!(failures, "--- SKEIN_SEED={seed}\n{wrong}");
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
 }
 
 #[test]

@@ -33,7 +33,8 @@ pub struct Session {
     counts_from_start: bool,
 }
 
-struct Side {
+/// One connection to one of them.
+pub struct Side {
     address: SocketAddr,
     client: Client,
     view: View,
@@ -55,9 +56,7 @@ pub struct Both {
 
 impl Pair {
     pub fn start() -> Pair {
-        let users = format!("test{{1..{USERS}}}");
-        let skein = Server::start_changed(|settings, _| settings.replace("test{1..200}", &users));
-        Pair { skein, dovecot: Server::start_kind(Kind::Dovecot), users: Cell::new(0) }
+        Pair { skein: start_skein(), dovecot: Server::start_kind(Kind::Dovecot), users: Cell::new(0) }
     }
 
     /// A new user's session.
@@ -73,6 +72,12 @@ impl Pair {
             counts_from_start: false,
         }
     }
+}
+
+/// Skein with users enough.
+pub fn start_skein() -> Server {
+    let users = format!("test{{1..{USERS}}}");
+    Server::start_changed(|settings, _| settings.replace("test{1..200}", &users))
 }
 
 impl Session {
@@ -173,12 +178,13 @@ impl Session {
 
     /// Messages of the selected mailbox, as Dovecot told; `None` when none is selected.
     pub fn selected(&self) -> Option<usize> {
-        self.dovecot.view.selected.then(|| self.dovecot.view.count())
+        self.dovecot.selected()
     }
 }
 
 impl Side {
-    fn login(address: SocketAddr, user: &str) -> Side {
+    /// A connection that has logged in.
+    pub fn login(address: SocketAddr, user: &str) -> Side {
         let mut client = Client::connect(address).expect("a connection");
         client.login(user, PASSWORD).expect("LOGIN").expect_ok();
         // Dovecot makes an INBOX when it is first asked for; until then it may be created.
@@ -189,7 +195,8 @@ impl Side {
         Side { address, client, view, marks, selected, tells_uids }
     }
 
-    fn ask(&mut self, command: &[u8], tag: &str) -> Answer {
+    /// What is said to `command`, literals and all.
+    pub fn ask(&mut self, command: &[u8], tag: &str) -> Answer {
         let bytes = [tag.as_bytes(), b" ", &self.in_own_numbers(command), b"\r\n"].concat();
         let reply = match self.client.write(&bytes).and_then(|()| self.client.finish(tag)) {
             Ok(reply) => reply,
@@ -209,6 +216,11 @@ impl Side {
             self.view.uids = told.map(|reply| reply.search()).unwrap_or_default();
         }
         answer
+    }
+
+    /// Messages of the selected mailbox; `None` when none is selected.
+    pub fn selected(&self) -> Option<usize> {
+        self.view.selected.then(|| self.view.count())
     }
 
     /// `%validity%` and `%modseq%` of the mailbox that the command selects, or that is selected, in this server's numbers.
