@@ -176,11 +176,11 @@ impl Session {
         context: &mut Context,
         link: &mut Link<'_>,
     ) -> io::Result<()> {
-        let (changed, known) = self.look(mailbox, |m| {
+        let (changed, known, last) = self.look(mailbox, |m| {
             let last = m.last_visible(view).map_or(0, |uid| uid.0);
             let since = std::mem::replace(&mut context.checked, checked(m, view));
             let (changed, known) = (m.changed_apart(self.seen_by.as_deref(), since), IdSet::range(0, last));
-            (changed.intersection(&known), known)
+            (changed.intersection(&known), known, last)
         });
         let now = self.store.now();
         let changed = match context.turns.filter(|turns| *turns <= now) {
@@ -196,7 +196,8 @@ impl Session {
             }
         };
         context.as_of = now;
-        self.look(mailbox, |m| context.test.refresh(m, now));
+        let turned = self.look(mailbox, |m| context.test.refresh(m, last, now));
+        let changed = changed.union(&turned.intersection(&known));
         if changed.is_empty() {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use super::sent::{Sent, Walk};
 use skein_base::{Collation, Flags, Guid, IdSet, KeywordMask, ModSeq, Uid};
 use skein_mime::{CacheRef, Needle, SentDate, is_cached_field};
-use skein_proto::imap::{Day, SearchKey};
+use skein_proto::imap::{Day, SearchKey, SeqSet};
 use skein_store::mailbox::{Fixed, Mailbox, ViewId, Visible};
 
 const DAY_SECONDS: i64 = 86_400;
@@ -12,6 +12,8 @@ const DAY_SECONDS: i64 = 86_400;
 pub(in crate::imap) enum Test {
     Always(bool),
     Uids(IdSet),
+    /// A set with `*`, of a result that is kept up, and its UIDs while the last message is the one that it is.
+    UidsToLast(SeqSet, IdSet),
     With(Flags),
     Without(Flags),
     Recent,
@@ -141,7 +143,7 @@ pub(super) struct Known<'a> {
     pub now: i64,
     /// UIDs that `$` means.
     pub saved: &'a IdSet,
-    /// `*` among UIDs is also what is still to come: the test is for a result that is kept up.
+    /// `*` among UIDs is the last message whichever that will be: the test is for a result that is kept up.
     pub grows: bool,
     /// How texts are compared.
     pub collation: Collation,
@@ -187,7 +189,8 @@ impl Test {
             Test::Not(test) => test.reads_fixed(),
             Test::Or(a, b) => a.reads_fixed() || b.reads_fixed(),
             Test::And(tests) => tests.iter().any(Test::reads_fixed),
-            Test::Always(_) | Test::Uids(_) | Test::With(_) | Test::Without(_) | Test::Recent => false,
+            Test::Always(_) | Test::Uids(_) | Test::UidsToLast(..) => false,
+            Test::With(_) | Test::Without(_) | Test::Recent => false,
             Test::Keyword(..) | Test::SentDay(..) | Test::ModSeq(_) | Test::Header { .. } | Test::Text { .. } => false,
         }
     }
@@ -206,25 +209,31 @@ impl Test {
     /// The only messages that can pass, where the test itself names them.
     pub fn scope(&self) -> Option<IdSet> {
         match self {
-            Test::Uids(uids) => Some(uids.clone()),
+            Test::Uids(uids) | Test::UidsToLast(_, uids) => Some(uids.clone()),
             Test::And(tests) => tests.iter().filter_map(Test::scope).reduce(|a, b| a.intersection(&b)),
             _ => None,
         }
     }
 
-    /// Looks names up again that the mailbox may have learnt meanwhile, and takes the time.
-    pub fn refresh(&mut self, m: &Mailbox, now: i64) {
+    /// Looks names up again that the mailbox may have learnt meanwhile, takes the time, and which UID is the last. Of these UIDs the answer may
+    /// be another now though nothing of them has changed.
+    pub fn refresh(&mut self, m: &Mailbox, last: u32, now: i64) -> IdSet {
         match self {
             Test::Keyword(name, mask) => *mask = m.mask(std::slice::from_ref(name)),
             Test::Within(_, _, time) => *time = now,
-            Test::Not(test) => test.refresh(m, now),
-            Test::Or(a, b) => {
-                a.refresh(m, now);
-                b.refresh(m, now);
+            Test::UidsToLast(set, uids) => {
+                let before = std::mem::replace(uids, set.resolve(last));
+                return before.difference(uids).union(&uids.difference(&before));
             }
-            Test::And(tests) => tests.iter_mut().for_each(|test| test.refresh(m, now)),
+            Test::Not(test) => return test.refresh(m, last, now),
+            Test::Or(a, b) => return a.refresh(m, last, now).union(&b.refresh(m, last, now)),
+            Test::And(tests) => {
+                let turned = tests.iter_mut().map(|test| test.refresh(m, last, now));
+                return turned.fold(IdSet::new(), |all, turned| all.union(&turned));
+            }
             _ => {}
         }
+        IdSet::new()
     }
 
     /// It may answer otherwise though nothing has changed but the time.
@@ -252,7 +261,7 @@ impl Test {
     pub fn by_columns(&self, c: &Columns) -> Option<bool> {
         Some(match self {
             Test::Always(answer) => *answer,
-            Test::Uids(uids) => uids.contains(c.uid.0),
+            Test::Uids(uids) | Test::UidsToLast(_, uids) => uids.contains(c.uid.0),
             Test::With(flags) => c.flags.contains(*flags),
             Test::Without(flags) => (c.flags & *flags).is_empty(),
             Test::Recent => c.recent,
@@ -355,8 +364,10 @@ pub(super) fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Kno
             let seqs = set.resolve(exists).intersection(&IdSet::range(1, exists));
             Test::Uids(m.uids_of(view, &seqs))
         }
-        SearchKey::Uid(set) if known.grows => Test::Uids(set.resolve(u32::MAX)),
-        SearchKey::Uid(set) => Test::Uids(set.resolve(m.last_visible(view).map_or(0, |uid| uid.0))),
+        SearchKey::Uid(set) => {
+            let uids = set.resolve(m.last_visible(view).map_or(0, |uid| uid.0));
+            if known.grows && set.has_star() { Test::UidsToLast(set, uids) } else { Test::Uids(uids) }
+        }
         SearchKey::UidAfter(uid) => {
             Test::Uids(uid.checked_add(1).map_or_else(IdSet::new, |uid| IdSet::range(uid, u32::MAX)))
         }
@@ -423,11 +434,11 @@ mod tests {
         for mut test in tests {
             for date in [100, 107] {
                 let of_message = columns(date, Flags::NONE);
-                test.refresh(&mailbox, 90);
+                test.refresh(&mailbox, 1, 90);
                 let mut before = test.by_columns(&of_message);
                 let mut next = test.turns_after(90, date);
                 for now in 91..130 {
-                    test.refresh(&mailbox, now);
+                    test.refresh(&mailbox, 1, now);
                     let answer = test.by_columns(&of_message);
                     assert!(answer == before || next == Some(now), "{date} at {now}, {next:?}");
                     turned += u32::from(answer != before);
