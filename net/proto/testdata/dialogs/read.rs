@@ -10,6 +10,8 @@ pub struct Dialog {
     pub start: Start,
     /// `imap.message_limit = 3`
     pub settings: Vec<String>,
+    /// Users that only this dialog has, as lines of a passwd-file.
+    pub users: Vec<String>,
     pub steps: Vec<Step>,
     /// Not compressed by who plays it: it speaks of compression itself.
     pub uncompressed: bool,
@@ -42,6 +44,8 @@ pub enum What {
     Other(Of, Vec<u8>),
     /// A line for the client.
     Server(String),
+    /// The same once or more often; what a name stands for differs from one to the next.
+    Repeated(String),
 }
 
 /// Whose session.
@@ -85,6 +89,7 @@ fn read(path: &Path) -> Dialog {
             "O: " => push(What::Other(Of::Same, format!("{rest}\r\n").into())),
             "E: " => push(What::Other(Of::SomebodyElse, format!("{rest}\r\n").into())),
             "S: " => push(What::Server(rest.to_string())),
+            "S+ " => push(What::Repeated(rest.to_string())),
             "L: " | "L:" | "L- " => {
                 let bytes = rest.replace("\\0", "\0") + if kind == "L- " { "" } else { "\r\n" };
                 let at = *literal.get_or_insert_with(|| announced(&dialog.steps));
@@ -95,7 +100,10 @@ fn read(path: &Path) -> Dialog {
                 "greeting" => dialog.start = Start::Greeting,
                 "plain" => dialog.start = Start::Plain,
                 "uncompressed" => dialog.uncompressed = true,
-                setting => dialog.settings.push(setting.to_string()),
+                other => match other.strip_prefix("user ") {
+                    Some(user) => dialog.users.push(user.to_string()),
+                    None => dialog.settings.push(other.to_string()),
+                },
             },
             _ => assert!(text.is_empty() || text.starts_with('#'), "{path:?}:{line}: {text:?}"),
         }
@@ -115,7 +123,10 @@ fn read(path: &Path) -> Dialog {
 
 /// The step whose line ends in a literal without its size: `{}`, `{+}`.
 fn announced(steps: &[Step]) -> usize {
-    let at = steps.iter().rposition(|step| !matches!(step.what, What::Server(_))).expect("something announces it");
+    let at = steps
+        .iter()
+        .rposition(|step| !matches!(step.what, What::Server(_) | What::Repeated(_)))
+        .expect("something announces it");
     let (What::Client(bytes) | What::Other(_, bytes)) = &steps[at].what else { unreachable!() };
     assert!(bytes.ends_with(b"{}\r\n") || bytes.ends_with(b"{+}\r\n"), "line {} announces no literal", steps[at].line);
     at

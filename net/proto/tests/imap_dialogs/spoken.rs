@@ -74,7 +74,7 @@ fn turns(spoken: &read::Dialog) -> Vec<Turn> {
                     false => turns.push(Turn { line: step.line, client: bytes, server: Vec::new() }),
                 }
             }
-            What::Server(line) => last.server.push(names.fill(line)),
+            What::Server(line) | What::Repeated(line) => last.server.push(names.fill(line)),
             What::Other(..) => {}
         }
     }
@@ -157,7 +157,10 @@ fn reply(question: &str, outcome: &str, untagged: &[String]) -> String {
         _ => {}
     }
     match (status, question) {
-        ("OK", "Login" | "Sasl") => "LoggedIn tim".into(),
+        ("OK", "Login" | "Sasl") => match text.strip_prefix("[REFERRAL ").and_then(|rest| rest.split_once("] ")) {
+            Some((url, text)) => format!("Referred {url} {text}"),
+            None => "LoggedIn tim".into(),
+        },
         ("OK", "Select") => selected(outcome, untagged),
         ("OK", "Status") => status_words(untagged),
         ("OK", _) => {

@@ -5,6 +5,7 @@ mod read;
 mod write;
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use read::{Dialog, Names, Of, Start, What};
 use skein_testkit::Server;
@@ -60,14 +61,20 @@ fn play_all(under: Under, pieces: Pieces) {
     if Kind::from_env() != Kind::Skein {
         return;
     }
-    let mut by_settings: BTreeMap<Vec<String>, Vec<Dialog>> = BTreeMap::new();
+    let mut by_settings: BTreeMap<(Vec<String>, Vec<String>), Vec<Dialog>> = BTreeMap::new();
     for dialog in read::all().into_iter().filter(|dialog| plays(dialog, under) && write::wants(&dialog.name)) {
-        by_settings.entry(dialog.settings.clone()).or_default().push(dialog);
+        by_settings.entry((dialog.settings.clone(), dialog.users.clone())).or_default().push(dialog);
     }
     let (mut count, mut wrong) = (0, Vec::new());
-    for (settings, dialogs) in by_settings {
-        let server =
-            Server::start_changed(|text, _| settings.iter().fold(text, |text, setting| changed(&text, setting)));
+    for ((settings, users), dialogs) in by_settings {
+        let server = Server::start_changed(|text, folder| {
+            let text = settings.iter().fold(text, |text, setting| changed(&text, setting));
+            if users.is_empty() {
+                return text;
+            }
+            fs::write(folder.join("users"), users.join("\n") + "\n").expect("the folder is writable");
+            text.replace("sources = [\n", "sources = [\n{ driver = \"passwd-file\", path = \"users\" },\n")
+        });
         for (index, dialog) in dialogs.iter().enumerate() {
             let (user, other) = (Server::user(2 * index + 1), Server::user(2 * index + 2));
             if write::on() {
@@ -79,6 +86,31 @@ fn play_all(under: Under, pieces: Pieces) {
         }
     }
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The table of `dialogs/README.md`: who offers something more has to say where it is spoken of.
+#[test]
+fn each_capability_has_its_dialog() {
+    if Kind::from_env() != Kind::Skein {
+        return;
+    }
+    let text = fs::read_to_string(read::folder().join("README.md")).expect("the README");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | "));
+    let table: BTreeMap<&str, &str> = rows.collect();
+    let dialogs: Vec<String> = read::all().into_iter().map(|dialog| dialog.name).collect();
+    let server = Server::start();
+    let mut before = server.imap();
+    let mut after = server.login(&Server::user(1));
+    for client in [&mut before, &mut after] {
+        let told = client.command("CAPABILITY").expect("CAPABILITY");
+        for offered in String::from_utf8_lossy(told.data("CAPABILITY")[0]).split(' ') {
+            let name = offered.split_once("=1").map_or(offered, |(name, _)| name);
+            let row = table.get(offered).or(table.get(name)).unwrap_or_else(|| panic!("{offered} is in no row"));
+            let named: Vec<&str> = row.split([' ', ',']).filter_map(|word| word.strip_suffix(".txt")).collect();
+            assert!(!named.is_empty(), "{offered} has no dialog");
+            assert!(named.iter().all(|name| dialogs.iter().any(|dialog| dialog == name)), "{offered}: {row}");
+        }
+    }
 }
 
 fn plays(dialog: &Dialog, under: Under) -> bool {
@@ -106,6 +138,8 @@ struct Player<'a> {
     somebody_else: Option<Client>,
     pieces: Pieces,
     names: Names,
+    /// A line that was heard, and is to be heard once more.
+    unread: Option<String>,
     /// The last line of the client, for what changes the connection under it.
     last: String,
     /// Has logged in, and is to compress before it says more.
@@ -138,6 +172,7 @@ impl<'a> Player<'a> {
             somebody_else: None,
             pieces,
             names,
+            unread: None,
             last: String::new(),
             to_compress,
             compresses,
@@ -155,6 +190,20 @@ impl<'a> Player<'a> {
                         let pattern = self.names.fill(pattern);
                         return Err(format!("line {}:\n  told     {told}\n  expected {pattern}", step.line));
                     }
+                }
+                What::Repeated(pattern) => {
+                    let mut times = 0;
+                    let other = loop {
+                        let told = self.hear().map_err(|e| format!("line {}: {e} in place of {pattern}", step.line))?;
+                        if !self.names.clone().agree(pattern, &told) {
+                            break told;
+                        }
+                        times += 1;
+                    };
+                    if times == 0 {
+                        return Err(format!("line {}:\n  told     {other}\n  expected {pattern}", step.line));
+                    }
+                    self.unread = Some(other);
                 }
             }
         }
@@ -186,6 +235,9 @@ impl<'a> Player<'a> {
 
     /// The next line of the server.
     fn hear(&mut self) -> std::io::Result<String> {
+        if let Some(line) = self.unread.take() {
+            return Ok(line);
+        }
         let line = self.client.read_line()?;
         let line = String::from_utf8_lossy(&line).into_owned();
         if line.contains(" OK STARTTLS completed") && self.last.contains("STARTTLS") {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::Player;
-use crate::read::{self, Dialog, What};
+use crate::read::{self, Dialog, Step, What};
 
 /// A server that has said nothing for so long has said all.
 const SILENCE: Duration = Duration::from_millis(150);
@@ -32,11 +32,15 @@ pub fn write(player: &mut Player<'_>, dialog: &Dialog) {
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with("S: ")).peekable();
     while let Some((index, line)) = lines.next() {
         written += &format!("{line}\n");
+        while let Some((_, repeated)) = lines.next_if(|(_, line)| line.starts_with("S+ ")) {
+            written += &format!("{repeated}\n");
+        }
         for step in dialog.steps.iter().filter(|step| step.line == index + 1) {
             match &step.what {
                 What::Client(bytes) => player.say(bytes),
                 What::Other(of, command) => player.change(*of, command),
-                What::Server(_) => unreachable!("left out"),
+                // It stays, whatever is told now.
+                What::Server(_) | What::Repeated(_) => {}
             }
         }
         kind = line.chars().next().filter(|kind| matches!(kind, 'C' | 'O' | 'E')).unwrap_or(kind);
@@ -60,6 +64,10 @@ pub fn write(player: &mut Player<'_>, dialog: &Dialog) {
                 continue;
             };
             patience = 1;
+            let repeats = |step: &Step| matches!(&step.what, What::Repeated(p) if player.names.clone().agree(p, &told));
+            if dialog.steps.iter().any(repeats) {
+                continue;
+            }
             let kept = old.pop().filter(|old| player.names.agree(old, &told));
             let line = kept.map_or_else(|| named(player, &told), String::clone);
             written += &format!("S: {line}\n");
