@@ -109,6 +109,9 @@ fn machine(dialog: &Dialog) -> Imap {
         let names = ["GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "SETACL", "DELETEACL", "GETACL", "LISTRIGHTS", "MYRIGHTS"];
         config.commands = names.map(command).into();
     }
+    if dialog.start == "spoken" {
+        config.mechanisms = vec![Mechanism::Plain, Mechanism::Login];
+    }
     config.referrals = dialog.start == "referrals";
     config.progress = dialog.start == "limits";
     config.message_limit = if dialog.start == "limits" { 1000 } else { 0 };
