@@ -6,7 +6,7 @@
 //! search    search keys by chance                     shrink    the shortest commands that still differ
 //! torture   mail by chance                            moment    dates of arrival
 //! decoded   what BINARY has to be                     searched  searches that differ, key by key
-//! watch     what Skein tells who watches the stream, and what a new session reads
+//! watch     what Skein tells who watches the stream       ways      the same, asked in several ways
 //! ```
 //!
 //! A short run says the same each time, so that it fails for a change and not by chance; `SKEIN_LONG` makes a long one with a fresh
@@ -23,6 +23,7 @@ mod shrink;
 mod stream;
 mod torture;
 mod watch;
+mod ways;
 
 use std::env;
 use std::fmt::Write as _;

@@ -15,11 +15,16 @@ use skein_testkit::server::PASSWORD;
 
 use super::pair::Side;
 use super::stream::Stream;
+use super::ways;
 
 /// Results that the watcher keeps.
 const RESULTS: usize = 4;
 
-const KEYS: [&str; 12] = [
+/// How often a command is of what a mailbox is for, and after how many the same is asked in several ways.
+const USES_PERCENT: usize = 5;
+const WAYS_PERCENT: usize = 25;
+
+pub const KEYS: [&str; 12] = [
     "UNSEEN",
     "FLAGGED NOT DELETED",
     "OR KEYWORD word ANSWERED",
@@ -34,7 +39,20 @@ const KEYS: [&str; 12] = [
     "ALL",
 ];
 
-const ORDERS: [&str; 6] = ["ARRIVAL", "REVERSE DATE", "SUBJECT SIZE", "REVERSE FROM", "DISPLAYTO", "REVERSE ARRIVAL"];
+pub const ORDERS: [&str; 6] =
+    ["ARRIVAL", "REVERSE DATE", "SUBJECT SIZE", "REVERSE FROM", "DISPLAYTO", "REVERSE ARRIVAL"];
+
+/// A mailbox for something, or what it is for (RFC 6154), which Dovecot lacks.
+fn with_use(random: &mut Random) -> Vec<u8> {
+    const USES: [&str; 6] = ["\\Sent", "\\Drafts", "\\Trash", "\\Junk", "\\Archive", "\\Sent \\Drafts"];
+    let (name, uses) = (random.word(&["box", "box/sub", "new", "Other"]), random.word(&USES));
+    match random.below(3) {
+        0 => format!("CREATE {name} (USE ({uses}))"),
+        1 => format!("SETMETADATA {name} (/private/specialuse \"{}\")", uses.replace('\\', "\\\\")),
+        _ => format!("SETMETADATA {name} (/private/specialuse NIL)"),
+    }
+    .into_bytes()
+}
 
 /// Some commands of one stream, watched; what the watcher believes and a reader does not find.
 pub fn run(
@@ -49,13 +67,19 @@ pub fn run(
     let mut told = vec![watcher.begun.clone()];
     let mut opening = stream.opening().into_iter();
     for number in 0..commands {
-        let command = opening.next().unwrap_or_else(|| stream.next(worker.selected()));
+        let next = |stream: &mut Stream| stream.next(worker.selected());
+        let command = match opening.next() {
+            Some(command) => command,
+            None if random.chance(USES_PERCENT) => with_use(random),
+            None => next(stream),
+        };
         told.push(command[..command.len().min(200)].escape_ascii().to_string());
         let answer = worker.ask(&command, &format!("w{number}"));
         let wrong = match answer.is_closed() {
             true => Some("the connection ended".into()),
             false => watcher.listen().err().or_else(|| watcher.compare(&mut Reader::start(address, user))),
         };
+        let wrong = wrong.or_else(|| random.chance(WAYS_PERCENT).then(|| ways::differing(address, user, random))?);
         if let Some(wrong) = wrong {
             return Some(format!("{}\n{wrong}", told.join("\n")));
         }
@@ -368,17 +392,17 @@ fn kept_flags(flags: &[Value]) -> BTreeSet<String> {
     flags.filter(|flag| flag != "\\recent").collect()
 }
 
-fn text_of(value: &Value) -> String {
+pub fn text_of(value: &Value) -> String {
     String::from_utf8_lossy(value.bytes().unwrap_or_default()).into_owned()
 }
 
-fn login(address: SocketAddr, user: &str) -> Client {
+pub fn login(address: SocketAddr, user: &str) -> Client {
     let mut client = Client::connect(address).expect("a connection");
     client.login(user, PASSWORD).expect("LOGIN").expect_ok();
     client
 }
 
-fn run_command(client: &mut Client, command: &str) -> Reply {
+pub fn run_command(client: &mut Client, command: &str) -> Reply {
     client.command(command).expect(command).expect_ok()
 }
 
