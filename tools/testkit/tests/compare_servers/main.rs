@@ -7,6 +7,7 @@
 //! torture   mail by chance                            moment    dates of arrival
 //! decoded   what BINARY has to be                     searched  searches that differ, key by key
 //! watch     what Skein tells who watches the stream       ways      the same, asked in several ways
+//! guest     what somebody else sees of it, by his rights
 //! ```
 //!
 //! A short run says the same each time, so that it fails for a change and not by chance; `SKEIN_LONG` makes a long one with a fresh
@@ -14,6 +15,7 @@
 
 mod answer;
 mod decoded;
+mod guest;
 mod known;
 mod moment;
 mod pair;
@@ -41,6 +43,9 @@ use stream::Stream;
 const SHORT: (u64, usize, usize) = (20, 100, 12);
 const LONG: (u64, usize, usize) = (100, 1000, 60);
 const SHORT_SEED: u64 = 1;
+
+/// Owners at one server: what 64 of them give to anyone is listed (engine/docs/sharing.md).
+const SHARING_MAX: u64 = 50;
 
 /// Largest real mail that the random commands append.
 const MAIL_BYTES_MAX: usize = 20_000;
@@ -146,7 +151,7 @@ fn random_commands_are_told_to_who_watches() {
         return;
     }
     let (seeds, commands, fill) = if is_long() { LONG } else { SHORT };
-    let server = pair::start_skein();
+    let server = pair::start_skein("");
     let first = seed();
     let mut failures = String::new();
     for seed in first..first + number_of_seeds(seeds) {
@@ -154,6 +159,31 @@ fn random_commands_are_told_to_who_watches() {
         let user = format!("test{}", seed - first + 1);
         let mut stream = Stream::new(random.fork(1), small_mails(), fill);
         if let Some(wrong) = watch::run(server.ports().imap, &user, &mut stream, commands, &mut random) {
+            _ = writeln!(failures, "--- SKEIN_SEED={seed}\n{wrong}");
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// And once more with somebody else, to whom rights are given and from whom they are taken.
+#[test]
+fn a_guest_sees_and_does_what_he_has_rights_for() {
+    if Kind::from_env() != Kind::Skein {
+        return;
+    }
+    let (seeds, commands, fill) = if is_long() { LONG } else { SHORT };
+    let start = || pair::start_skein("[namespaces]\nshared_prefix = \"shared/\"\nshared_anyone = true\n");
+    let mut server = start();
+    let first = seed();
+    let mut failures = String::new();
+    for seed in first..first + number_of_seeds(seeds) {
+        if (seed - first) % SHARING_MAX == SHARING_MAX - 1 {
+            server = start();
+        }
+        let mut random = Random::new(seed);
+        let [owner, guest] = [1, 2].map(|n| format!("test{}", 2 * (seed - first) + n));
+        let mut stream = Stream::new(random.fork(2), small_mails(), fill);
+        if let Some(wrong) = guest::run(server.ports().imap, &owner, &guest, &mut stream, commands, &mut random) {
             _ = writeln!(failures, "--- SKEIN_SEED={seed}\n{wrong}");
         }
     }

@@ -56,7 +56,7 @@ pub struct Both {
 
 impl Pair {
     pub fn start() -> Pair {
-        Pair { skein: start_skein(), dovecot: Server::start_kind(Kind::Dovecot), users: Cell::new(0) }
+        Pair { skein: start_skein(""), dovecot: Server::start_kind(Kind::Dovecot), users: Cell::new(0) }
     }
 
     /// A new user's session.
@@ -74,10 +74,10 @@ impl Pair {
     }
 }
 
-/// Skein with users enough.
-pub fn start_skein() -> Server {
+/// Skein with users enough, and `more` settings.
+pub fn start_skein(more: &str) -> Server {
     let users = format!("test{{1..{USERS}}}");
-    Server::start_changed(|settings, _| settings.replace("test{1..200}", &users))
+    Server::start_changed(|settings, _| settings.replace("test{1..200}", &users) + more)
 }
 
 impl Session {

@@ -387,7 +387,7 @@ fn counts(items: &[Value]) -> impl Iterator<Item = (String, u64)> {
     items.chunks(2).filter_map(|pair| Some((text_of(&pair[0]), pair.get(1)?.number()?)))
 }
 
-fn kept_flags(flags: &[Value]) -> BTreeSet<String> {
+pub fn kept_flags(flags: &[Value]) -> BTreeSet<String> {
     let flags = flags.iter().map(|flag| text_of(flag).to_ascii_lowercase());
     flags.filter(|flag| flag != "\\recent").collect()
 }
