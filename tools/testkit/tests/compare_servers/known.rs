@@ -48,6 +48,7 @@ const ROWS: &[Row] = &[
     ("\\Recent of a client", recent_of_client),
     ("RENAME INBOX", rename_inbox),
     ("children unasked", children_unasked),
+    ("uses unasked", uses_unasked),
     ("flags of LSUB", flags_of_lsub),
     ("root of a reference", root_of_reference),
     ("RECENT of STATUS", recent_of_status),
@@ -446,6 +447,18 @@ fn children_unasked(difference: &mut Difference) {
     let extended = difference.command.contains("LIST (") && !difference.command.contains("CHILDREN");
     let bare = |line: &str| line.replace("\\haschildren", "").replace("\\hasnochildren", "").replace(' ', "");
     difference.pairs(|ours, theirs| extended && bare(ours) == bare(theirs));
+}
+
+/// Dovecot tells of uses in a plain LIST, and in an extended one when it is asked.
+fn uses_unasked(difference: &mut Difference) {
+    let unasked = difference.command.contains("LIST (") && !difference.command.contains("SPECIAL-USE");
+    let has_children = ["\\haschildren", "\\hasnochildren"];
+    let is_asked_for_children = difference.command.contains("CHILDREN");
+    let bare = |line: &str| {
+        let others = ["\\drafts", "\\junk"].iter().chain(has_children.iter().filter(|_| !is_asked_for_children));
+        others.fold(line.replace(' ', ""), |line, attribute| line.replace(attribute, ""))
+    };
+    difference.pairs(|ours, theirs| unasked && bare(ours) == bare(theirs));
 }
 
 fn name_without_mailbox(difference: &mut Difference) {

@@ -16,6 +16,9 @@ use super::{decoded, moment, searched};
 /// Users of one run: every session has a new one, so that it begins with nothing.
 const USERS: usize = 99_999;
 
+/// What mailboxes of a name are for (RFC 6154).
+const USES: [(&str, &str); 2] = [("Other", "\\Junk"), ("box/sub", "\\Drafts")];
+
 /// Skein and Dovecot.
 pub struct Pair {
     skein: Server,
@@ -56,7 +59,13 @@ pub struct Both {
 
 impl Pair {
     pub fn start() -> Pair {
-        Pair { skein: start_skein(""), dovecot: Server::start_kind(Kind::Dovecot), users: Cell::new(0) }
+        let (mut ours, mut theirs) = (String::new(), "namespace inbox {\n".to_owned());
+        for (name, usage) in USES {
+            ours += &format!("[mailbox.'{name}']\nspecial_use = '{usage}'\n");
+            theirs += &format!(" mailbox {name} {{\n  special_use = {usage}\n }}\n");
+        }
+        let dovecot = Server::start_kind_with(Kind::Dovecot, &(theirs + "}\n"));
+        Pair { skein: start_skein(&ours), dovecot, users: Cell::new(0) }
     }
 
     /// A new user's session.

@@ -187,11 +187,25 @@ impl Stream {
     }
 
     fn list_extended(&mut self) -> String {
-        const SELECTIONS: [&str; 5] =
-            ["()", "(SUBSCRIBED)", "(SUBSCRIBED RECURSIVEMATCH)", "(REMOTE)", "(RECURSIVEMATCH)"];
+        const SELECTIONS: [&str; 7] = [
+            "()",
+            "(SUBSCRIBED)",
+            "(SUBSCRIBED RECURSIVEMATCH)",
+            "(REMOTE)",
+            "(RECURSIVEMATCH)",
+            "(SPECIAL-USE)",
+            "(SPECIAL-USE SUBSCRIBED)",
+        ];
         const PATTERNS: [&str; 5] = ["*", "%", "(b% INBOX)", "(* %)", "box"];
-        const RETURNS: [&str; 5] =
-            ["(SUBSCRIBED)", "(CHILDREN)", "(SUBSCRIBED CHILDREN)", "(STATUS (MESSAGES UNSEEN))", "()"];
+        const RETURNS: [&str; 7] = [
+            "(SUBSCRIBED)",
+            "(CHILDREN)",
+            "(SUBSCRIBED CHILDREN)",
+            "(STATUS (MESSAGES UNSEEN))",
+            "()",
+            "(SPECIAL-USE)",
+            "(SPECIAL-USE CHILDREN)",
+        ];
         let (selection, pattern) = (self.random.word(&SELECTIONS), self.random.word(&PATTERNS));
         format!("LIST {selection} \"\" {pattern} RETURN {}", self.random.pick(&RETURNS))
     }
