@@ -65,7 +65,7 @@ pub fn command(random: &mut Random, count: usize) -> Vec<u8> {
 }
 
 fn returns(random: &mut Random) -> String {
-    const RETURNS: [&str; 7] = ["MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL 1:3", "PARTIAL 2:100"];
+    const RETURNS: [&str; 8] = ["CONTEXT", "MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL 1:3", "PARTIAL 2:100"];
     let names = (0..random.below(4)).map(|_| *random.pick(&RETURNS));
     names.collect::<Vec<_>>().join(" ")
 }
