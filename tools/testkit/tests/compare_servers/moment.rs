@@ -42,7 +42,8 @@ pub fn is_plain_field(header: &str) -> bool {
     let number = |word: &str| word.parse::<u32>().ok().filter(|_| word.bytes().all(|b| b.is_ascii_digit()));
     let in_range = |n: Option<u32>, from, to| n.is_some_and(|n| (from..=to).contains(&n));
     let clock: Vec<Option<u32>> = clock.split(':').map(number).collect();
-    in_range(number(day), 1, 31)
+    day.len() <= 2
+        && in_range(number(day), 1, 31)
         && MONTHS.iter().any(|m| m.eq_ignore_ascii_case(month))
         && (year.len() == 2 || in_range(number(year), 1971, 2037))
         && (clock.len() == 2 || clock.len() == 3)
@@ -65,4 +66,18 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 fn zones_do_not_matter() {
     assert_eq!(normal("\"01-Jan-1970 01:00:00 +0100\""), "0");
     assert_eq!(normal("\"17-Jul-1996 02:44:25 -0700\""), normal("\"17-Jul-1996 09:44:25 +0000\""));
+}
+
+#[test]
+fn broken_dates_are_not_plain() {
+    for plain in ["Date: Mon, 29 Apr 2019 23:34:45 -0800 (PST)", "date: 1 Jan 05 10:00 GMT"] {
+        assert!(is_plain_field(plain), "{plain}");
+    }
+    for odd in [
+        "Date: Mon, 029 Apr 2019 23:34:45 -0800",
+        "Date: Mon, 29 Apr 1969 23:34:45 -0800",
+        "Date: 32 Jan 2005 10:00 GMT",
+    ] {
+        assert!(!is_plain_field(odd), "{odd}");
+    }
 }
