@@ -32,6 +32,10 @@ use crate::mailbox::Mailbox;
 use skein_base::{LogPos, MailboxId, SpecialUse, UidValidity, UserName};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Identities, and UIDVALIDITYs, that are passed over when the tree that knew the last ones is lost: more than anybody makes and deletes
+/// between two checkpoints.
+const MAILBOXES_PASSED_OVER: u32 = 1 << 20;
+
 /// A mailbox of the tree.
 struct Entry {
     name: Box<str>,
@@ -250,12 +254,21 @@ impl Account {
         self.name_of(id)
     }
 
+    /// Identities and UIDVALIDITYs go on above all that a tree which is lost may have given: mailboxes that were deleted since are known to
+    /// nobody else.
+    pub(crate) fn pass_over_mailboxes(&mut self, now: i64) {
+        self.mailbox_last = self.mailbox_last.saturating_add(MAILBOXES_PASSED_OVER);
+        self.validity_last = tree::validity_from(now, self.validity_last).saturating_add(MAILBOXES_PASSED_OVER);
+    }
+
     /// Gives a salvaged tree its user, and an INBOX if it has none.
-    pub(crate) fn begin_salvaged(&mut self, user: &UserName, validity: UidValidity) {
+    pub(crate) fn begin_salvaged(&mut self, user: &UserName, now: i64) {
+        self.pass_over_mailboxes(now);
         self.user = Some(user.clone());
         if self.names.contains_key("INBOX") {
             return;
         }
+        let validity = UidValidity(tree::validity_from(now, self.validity_last));
         self.validity_last = self.validity_last.max(validity.0);
         self.mailbox_last = self.mailbox_last.max(MailboxId::INBOX.0);
         self.names.insert("INBOX".into(), MailboxId::INBOX);

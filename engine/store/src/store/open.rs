@@ -2,7 +2,7 @@
 
 use super::repair::Damaged;
 use super::{Slot, Store, paths};
-use crate::account::{self, Account, AccountError, create_account};
+use crate::account::{self, Account, AccountError};
 use crate::account_handle::AccountHandle;
 use crate::error::StoreError;
 use crate::log::{Record, RecordKind, TailRecord, scan};
@@ -19,9 +19,9 @@ use std::path::Path;
 use std::rc::Rc;
 
 /// A record of the tail, read and understood.
-struct Logged {
-    end: LogPos,
-    ops: Vec<Op>,
+pub(super) struct Logged {
+    pub end: LogPos,
+    pub ops: Vec<Op>,
 }
 
 impl<D: Disk, C: Clock> Store<D, C> {
@@ -157,7 +157,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         if salvaged {
             let user = user.ok_or(AccountError::NoSuchAccount)?;
             // No op says so: until a checkpoint stands, the next start salvages again.
-            state.begin_salvaged(user, birth(&create_account(user, self.now())).expect("it begins INBOX"));
+            state.begin_salvaged(user, self.now());
         }
         if lost_inbox {
             let validity = state.find("INBOX").expect("just begun").validity;
@@ -194,7 +194,16 @@ impl<D: Disk, C: Clock> Store<D, C> {
         }
         state.forget_expected();
         if missing && !self.log_is_whole().await? {
-            salvaged |= self.adopt_snapshots(id, &mut state, &ops, &folder).await?;
+            let adopted = self.adopt_snapshots(id, &mut state, &ops, &folder).await?;
+            if !salvaged && (adopted || self.tree_has_stood(id, &state, &tail, &folder).await?) {
+                tracing::error!(
+                    account = %id.hex(),
+                    "the tree is gone: what only it knew of mailboxes, subscriptions and annotations is lost"
+                );
+                self.count(|m| m.salvaged += 1);
+                state.pass_over_mailboxes(self.now());
+                salvaged = true;
+            }
         }
         self.count(|m| m.ops_replayed += replayed);
         let Some(user) = user.cloned().or_else(|| state.user().cloned()) else {
@@ -404,14 +413,6 @@ impl Tree {
         let state = salvaged.unwrap_or_else(Account::unborn);
         Tree { state, bodies: BodiesAre::Drained, salvaged: is_salvaged, missing: false }
     }
-}
-
-/// UIDVALIDITY of INBOX as ops begin it.
-fn birth(ops: &[Op]) -> Option<UidValidity> {
-    ops.iter().find_map(|op| match op {
-        Op::CreateAccount { validity, .. } => Some(*validity),
-        _ => None,
-    })
 }
 
 /// What a look at a file found.

@@ -8,6 +8,7 @@
 //! No mail is lost by this. What can be lost is told: flags that changed after a message was packed; and what was expunged and not yet
 //! compacted comes back.
 
+use super::open::Logged;
 use super::{Store, paths};
 use crate::account::Account;
 use crate::body::{BodyAddr, Place};
@@ -156,6 +157,37 @@ impl<D: Disk, C: Clock> Store<D, C> {
             adopted = true;
         }
         Ok(adopted)
+    }
+
+    /// Whether an account without a tree has had one: its snapshots know of changes that the log does not, and those stay there until
+    /// the first checkpoint is whole.
+    pub(super) async fn tree_has_stood(
+        &self,
+        id: AccountId,
+        state: &Account,
+        tail: &[Logged],
+        folder: &Path,
+    ) -> Result<bool, StoreError> {
+        for mailbox in state.mailboxes() {
+            let Some(snapshot) = self.sound_snapshot(id, mailbox.id, folder).await? else { continue };
+            let head = snapshot.head();
+            let mut replayed = Mailbox::new(mailbox.id, mailbox.validity);
+            for op in tail.iter().take_while(|record| record.end <= head.true_to).flat_map(|record| &record.ops) {
+                match op {
+                    Op::CreateMailbox { mailbox: made, .. } if *made == mailbox.id => {
+                        replayed = Mailbox::new(mailbox.id, mailbox.validity);
+                    }
+                    Op::EndAccount { .. } => replayed = Mailbox::new(mailbox.id, mailbox.validity),
+                    op if op.messages_of() == Some(mailbox.id) => replayed.apply_part(op),
+                    _ => {}
+                }
+            }
+            let is_same_life = head.uid_validity == mailbox.validity;
+            if is_same_life && (head.uid_next, head.modseq) != (replayed.uid_next(), replayed.modseq()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A mailbox from the packs.

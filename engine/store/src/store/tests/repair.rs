@@ -3,12 +3,13 @@
 use super::world::{ROOT, SimStore, World};
 use crate::account_handle::AccountHandle;
 use crate::body::{BodyWriter, Place};
+use crate::log::segment_name;
 use crate::op::{NewMessage, StoreMode};
 use crate::sim::block_on;
 use crate::store::DrainLimits;
 use crate::{account::StoreRequest, store::paths};
 use skein_base::seam::Disk;
-use skein_base::{AccountId, Flags, IdSet, MailboxId, UserName};
+use skein_base::{AccountId, Flags, IdSet, MailboxId, UidValidity, UserName};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -268,4 +269,61 @@ fn a_pack_begun_again_where_one_was_lost_serves_no_other_message() {
         }
         assert_eq!(read, [text(7), text(8)], "what is lost is refused, and nothing else");
     });
+}
+
+/// A mailbox is made, deleted, and drained; what it was.
+fn one_deleted(case: &Case) -> (MailboxId, UidValidity) {
+    case.live(async |store, handle| {
+        let ops = handle.read(|account| account.create("Passing", store.now())).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        let passing = handle.read(|account| account.find("Passing").map(|made| (made.id, made.validity))).unwrap();
+        let ops = handle.read(|account| account.delete("Passing")).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        append(&store, &handle, MailboxId::INBOX, "message 7").await;
+        store.log().seal_open();
+        append(&store, &handle, MailboxId::INBOX, "message 8").await;
+        store.drain(&ALL).await.unwrap();
+        passing
+    })
+}
+
+/// What the next mailbox is given.
+fn next_mailbox(case: &Case) -> (u64, (MailboxId, UidValidity)) {
+    case.live(async |store, handle| {
+        let ops = handle.read(|account| account.create("Next", store.now())).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        let made = handle.read(|account| account.find("Next").map(|made| (made.id, made.validity))).unwrap();
+        (store.metrics().salvaged, made)
+    })
+}
+
+/// A tree made again from the snapshots knew the last mailbox of those that were left, and gave what a deleted one had once more.
+#[test]
+fn a_tree_made_again_gives_no_identity_twice() {
+    let case = Case::new(11);
+    drained(&case);
+    let last = one_deleted(&case);
+    block_on(case.world.disk.remove(&case.folder().join("tree"))).unwrap();
+    let (told, next) = next_mailbox(&case);
+    assert_eq!(told, 1);
+    assert!(next.0 > last.0 && next.1 > last.1, "{next:?} after {last:?}");
+}
+
+/// The account's birth was in a segment that stayed, and what came after it in one that was drained: without the tree it read as an account
+/// that had never had a checkpoint, and nobody was told (seed 1975 of the damage test).
+#[test]
+fn a_tree_that_is_gone_is_told_even_if_the_birth_is_still_in_the_log() {
+    let case = Case::new(12);
+    let first = Path::new(ROOT).join("log").join(segment_name(1));
+    case.live(async |_, _| ());
+    let birth = case.world.disk.contents(&first).unwrap();
+    let last = one_deleted(&case);
+    assert_eq!(case.world.disk.contents(&first), None, "it was drained");
+    case.world.disk.plant(&first, birth);
+    let healthy = case.live(async |store, handle| (store.metrics().salvaged, handle.read(|a| a.mailboxes().count())));
+    assert_eq!(healthy, (0, 1));
+    block_on(case.world.disk.remove(&case.folder().join("tree"))).unwrap();
+    let (told, next) = next_mailbox(&case);
+    assert_eq!(told, 1);
+    assert!(next.0 > last.0 && next.1 > last.1, "{next:?} after {last:?}");
 }
