@@ -21,6 +21,12 @@ pub fn seeds(default: u64) -> u64 {
     std::env::var("SKEIN_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
 }
 
+/// So many of them: from 0 on, or from `SKEIN_SEED_FIRST`, to try others.
+pub fn row(seeds: u64) -> std::ops::Range<u64> {
+    let first = std::env::var("SKEIN_SEED_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    first..first + seeds
+}
+
 /// How a seed went.
 #[derive(Default)]
 struct Went {
@@ -149,7 +155,7 @@ fn must_hold(seeds: u64, perils: Perils) {
         return;
     }
     let mut all = Went::default();
-    for seed in 0..seeds {
+    for seed in row(seeds) {
         let went = run(seed, perils).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
         all.commits += went.commits;
         all.snapshots += went.snapshots;

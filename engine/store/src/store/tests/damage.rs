@@ -2,7 +2,7 @@
 //! so no user sees anything of it.
 
 use super::Seed;
-use super::crash::{live, seeds};
+use super::crash::{live, row, seeds};
 use super::world::{Perils, ROOT, World};
 use crate::sim::{SimDisk, SimRng, block_on};
 use skein_base::seam::Disk;
@@ -101,7 +101,7 @@ fn run(seed: u64) -> Result<u64, String> {
 #[test]
 fn hurt_snapshots_are_made_again_from_the_log() {
     let (seeds, mut rebuilt) = (seeds(250), 0);
-    for seed in 0..seeds {
+    for seed in row(seeds) {
         rebuilt += run(seed).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
     }
     println!("{seeds} seeds, {rebuilt} snapshots made again");

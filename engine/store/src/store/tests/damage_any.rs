@@ -6,7 +6,7 @@
 //! ```
 
 use super::Seed;
-use super::crash::{live, seeds};
+use super::crash::{live, row, seeds};
 use super::damage::{Past, account_files, hurt};
 use super::model::State;
 use super::world::{Perils, ROOT, SimStore, USERS, World};
@@ -220,7 +220,7 @@ fn texts(state: &State) -> Vec<Listed> {
 #[test]
 fn nothing_else_suffers_when_any_file_is_hurt() {
     let (seeds, mut lost, mut told) = (seeds(400), 0, 0);
-    for seed in 0..seeds {
+    for seed in row(seeds) {
         let went = run(seed);
         lost += went.0;
         told += went.1;
