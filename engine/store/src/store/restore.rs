@@ -158,6 +158,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// Why not; then everything is as it was.
     pub async fn restore(&self, user: &UserName, replace: bool) -> Result<Restored, RestoreError> {
         let id = AccountId::of(user);
+        self.refuses_nothing()?;
         let handle = self.open(user).await?;
         if !replace && self.has_mail(&handle).await? {
             return Err(RestoreError::NotEmpty);
@@ -175,6 +176,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
         self.0.accounts.borrow_mut().remove(&id);
         done.notify_all();
         restored
+    }
+
+    /// What the log lost and has not cut off comes back with a crash, and would be replayed on what is restored.
+    fn refuses_nothing(&self) -> Result<(), RestoreError> {
+        self.0.log.refuses().map_or(Ok(()), |refusal| Err(refusal.into()))
     }
 
     /// Lets go of an account and keeps others from opening it until the slot is taken away and the notice given. From here on nobody
@@ -264,6 +270,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
     ) -> Result<Restored, RestoreError> {
         let pos = self.0.log.end();
         self.0.log.durable(pos).await?;
+        // What fails from here on has nothing of this account in it, which is closed.
+        self.refuses_nothing()?;
         let mut restored = Restored { mailboxes: state.mailboxes().count() as u64, messages: 0 };
         let ids: Vec<_> = state.mailboxes().map(|m| (m.id, m.validity)).collect();
         let mut found: HashMap<_, _> = snapshots.into_iter().map(|found| (found.head().mailbox, found)).collect();

@@ -3,9 +3,10 @@
 use super::world::{SimStore, World};
 use crate::account_handle::AccountHandle;
 use crate::body::BodyWriter;
+use crate::error::StoreError;
 use crate::op::NewMessage;
-use crate::sim::block_on;
-use crate::store::OpenLimits;
+use crate::sim::{Faults, block_on};
+use crate::store::{OpenLimits, RestoreError};
 use skein_base::{Flags, MailboxId, UserName};
 use std::rc::Rc;
 
@@ -185,4 +186,53 @@ fn bring(world: &World, store: &SimStore, handle: &Rc<AccountHandle>, messages: 
     let (_, ops) = handle.read(|account| account.append(MailboxId::INBOX, vec![message; messages])).unwrap();
     store.commit(handle, &ops).unwrap();
     world.executor.run_until_stalled();
+}
+
+/// A log that refuses has lost records that may come back with a crash, behind what was restored.
+#[test]
+fn nothing_is_restored_while_the_log_refuses() {
+    let world = World::new(8);
+    let store = store(&world);
+    let handle = open(&world, &store, 1);
+    subscribe(&world, &store, &handle, "kept");
+    let other = open(&world, &store, 2);
+    world.disk.set_faults(Faults { sync_one_in: 1, ..Faults::default() });
+    subscribe(&world, &store, &other, "lost");
+    assert!(store.log().refuses().is_some() && handle.lost().is_none());
+    for replace in [false, true] {
+        match block_on(store.restore(&user(1), replace)) {
+            Err(RestoreError::Store(StoreError::Log(error))) => assert_eq!(Some(error), store.log().refuses()),
+            done => panic!("{done:?}"),
+        }
+        assert!(handle.lost().is_none() && is_subscribed(&handle, "kept"), "whoever uses it goes on");
+    }
+}
+
+/// The first message for an account that nobody had heard of is told, and the power goes before any file of the account is made.
+#[test]
+fn what_is_told_to_a_new_account_needs_no_file_of_its_own() {
+    for seed in 0..50 {
+        let world = World::new(seed);
+        let store = store(&world);
+        let handle = block_on(store.open(&user(1))).unwrap();
+        let ops = handle.read(|account| account.subscribe("first", true)).unwrap();
+        store.commit(&handle, &ops).unwrap();
+        while block_now(store.durable(&handle)).is_none() {
+            assert!(world.executor.step(), "seed {seed}: it never becomes safe");
+        }
+        world.executor.kill_all();
+        world.disk.crash();
+        world.recover(Default::default());
+        let store = self::store(&world);
+        assert!(is_subscribed(&open(&world, &store, 1), "first"), "seed {seed}");
+    }
+}
+
+/// What a future comes to without waiting.
+fn block_now<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        std::task::Poll::Ready(done) => Some(done),
+        std::task::Poll::Pending => None,
+    }
 }
