@@ -226,21 +226,26 @@ async fn blocking<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send 
     spawn_blocking(job).await.unwrap_or_else(|panicked| Err(io::Error::other(panicked)))
 }
 
-/// Each new folder's own parent is synced, from the top down, so that a crash leaves no gap in the path.
+/// Each new folder's own parent is synced, from the top down, so that a crash leaves no gap in the path. So is the one above that: who made
+/// the parent may be another shard, which has not come to its sync, or a process that died before it.
 fn make_folders(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if path.is_dir() {
         return Ok(());
     }
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    make_folders(parent)?;
+    let parent = parent_of(path);
+    match parent.is_dir() {
+        true => sync_folder(parent_of(parent))?,
+        false => make_folders(parent)?,
+    }
     match fs::DirBuilder::new().mode(FOLDER_MODE).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         made => made.and_then(|()| sync_folder(parent)),
     }
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
