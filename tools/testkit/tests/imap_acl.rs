@@ -523,6 +523,14 @@ fn what_is_shared_with_all_has_an_end() {
     change(165, "SETACL INBOX anyone lrs");
     let listed = shared(&mut ben);
     assert_eq!((listed.len(), listed.contains(&"test165/INBOX".to_owned())), (64, true), "{listed:?}");
+    // So does one whose mailbox the operator removes: that was no DELETE, and its place stayed taken.
+    for step in ["CREATE Team", "SETACL Team anyone lr", "DELETEACL INBOX anyone"] {
+        change(102, step);
+    }
+    adm::good(&server, "mailbox delete test102 Team");
+    change(166, "SETACL INBOX anyone lr");
+    let listed = shared(&mut ben);
+    assert_eq!((listed.len(), listed.contains(&"test166/INBOX".to_owned())), (64, true), "{listed:?}");
 }
 
 /// Annotations of mailboxes of others: shared ones are the mailbox's, and each has private ones of his own (RFC 5464 §3.2, §3.3).

@@ -328,13 +328,18 @@ impl Session {
         if let Err(error) = self.needs_named(mailbox, Rights::DELETE_MAILBOX) {
             return refuse(&error);
         }
+        self.delete_mailbox(mailbox).await.map_or_else(|error| refuse(&error), |()| Reply::Done)
+    }
+
+    /// Removes a mailbox; those with whom it was shared hear of it.
+    pub(crate) async fn delete_mailbox(&self, mailbox: &str) -> Result<(), StoreError> {
         let listed = |account: &Account| Some(list_of(account, account.find(mailbox)?.id).grantees().next().is_some());
         let is_shared = self.account.read(listed).unwrap_or_default();
-        let reply = self.change_tree(|account, _| account.delete(mailbox));
-        if is_shared && reply == Reply::Done {
+        self.commit_with(|account, _| account.delete(mailbox))?;
+        if is_shared {
             self.tell_grantees().await;
         }
-        reply
+        Ok(())
     }
 
     async fn rename(&self, from: &str, to: &str) -> Reply {

@@ -147,7 +147,8 @@ impl Operator {
     /// # Errors
     /// There is none, it has to stay, or the log refuses.
     pub async fn delete(&self, mailbox: &str) -> Result<(), StoreError> {
-        self.change(|account, _| account.delete(mailbox)).await
+        self.session.delete_mailbox(mailbox).await?;
+        self.settled().await
     }
 
     /// Gives a mailbox and all below it another name; of INBOX only the messages go.
