@@ -11,7 +11,9 @@ fn server() -> Server {
 /// With more settings of namespaces, and a file of users, so that accounts can be ended.
 fn server_with(namespaces: &str) -> Server {
     Server::start_changed(|settings, folder| {
-        std::fs::write(folder.join("users"), "gerd:{PLAIN}pass::::::userdb_acl_groups=Staff,other\n").expect("ours");
+        let many = (1..=17).map(|n| format!("g{n}")).collect::<Vec<_>>().join(",");
+        let user = |name: &str, groups: &str| format!("{name}:{{PLAIN}}pass::::::userdb_acl_groups={groups}\n");
+        std::fs::write(folder.join("users"), user("gerd", "Staff,other") + &user("hugo", &many)).expect("ours");
         let sources = "sources = [\n{ driver = \"passwd-file\", path = \"users\" },\n";
         let settings = settings.replace("sources = [\n", sources);
         format!("{settings}[namespaces]\nshared_prefix = \"shared/\"\n{namespaces}")
@@ -495,16 +497,30 @@ fn what_is_shared_with_all_is_listed() {
         assert!(!server.imap().login(name, "pass").expect("an answer").is_ok(), "{name}");
         assert_eq!(adm::good(&server, &format!("user list {name}")), format!("USER\n{name}\n"));
     }
+    assert!(!adm::good(&server, "user list").contains('$') && !adm::good(&server, "user info *").contains('$'));
+    assert_eq!(adm::good(&server, "user list $*").lines().filter(|line| line.starts_with('$')).count(), 3);
+    assert!(adm::good(&server, "check --all").contains("$anyone"), "they can be hurt as well");
 }
 
+/// What is shared with all is shown again where a backup of all is restored.
 #[test]
-fn what_is_shared_with_all_is_for_the_settings_to_show() {
-    let server = server();
+fn a_backup_of_all_carries_what_is_shared_with_all() {
+    let (server, dir) = (server_with("shared_anyone = true\n"), TempDir::new("shared"));
     let mut anna = server.login("test61");
-    check(&mut anna, "SETACL INBOX anyone lr", "Ok");
-    let mut ben = server.login("test70");
-    assert_eq!(shared(&mut ben), [""; 0]);
-    check(&mut ben, "STATUS shared/test61/INBOX (MESSAGES)", "* STATUS");
+    for change in ["CREATE Team", "SETACL Team anyone lr", "CREATE Room", "SETACL Room $Staff lr"] {
+        check(&mut anna, change, "Ok");
+    }
+    let to = dir.path().join("all");
+    adm::good(&server, &format!("backup --all {}", to.display()));
+    adm::good(&server, &format!("backup --verify --all {}", to.display()));
+    let elsewhere = server_with("shared_anyone = true\n");
+    adm::good(&elsewhere, &format!("restore --all {}", to.display()));
+    assert_eq!(shared(&mut elsewhere.login("test70")), ["test61/Team"]);
+    assert_eq!(shared(&mut elsewhere.login("gerd")), ["test61/Room", "test61/Team"]);
+    let one = dir.path().join("one");
+    adm::good(&elsewhere, &format!("backup $anyone {}", one.display()));
+    adm::good(&elsewhere, &format!("restore --replace $anyone {}", one.display()));
+    assert_eq!(shared(&mut elsewhere.login("test70")), ["test61/Team"]);
 }
 
 /// LIST asks so many owners and no more.

@@ -1,6 +1,7 @@
 //! `check`, `rebuild`
 
 use super::desk::Desk;
+use super::names::RESERVED;
 use super::route::Stop;
 use super::rows::{Gone, Rows};
 use super::users::{Absent, each, problem};
@@ -51,19 +52,27 @@ pub(crate) async fn check(desk: &Desk, users: &str, rows: &Rows) -> Result<(), S
     if users == "*" {
         check_logs(desk, rows).await?;
     }
-    each(desk, users, Absent::Nothing, rows, async |operator: Operator, rows| {
-        let user = operator.user().clone();
-        let mut findings = Findings { rows: &rows, user: user.as_str().into(), since_turn: 0 };
-        let checked = operator.check(&mut findings).await.map_err(stopped)?;
-        told(&rows, &[("user", user.as_str().into())], &checked).await?;
-        match checked.findings {
-            0 => Ok(()),
-            1 => Err(Problem::new(Code::Data, "one thing is not as it was written").into()),
-            n => Err(Problem::new(Code::Data, format!("{n} things are not as they were written")).into()),
-        }
-    })
-    .await
-    .map(drop)
+    for users in with_own(users) {
+        each(desk, users, Absent::Nothing, rows, check_account).await?;
+    }
+    Ok(())
+}
+
+/// All users, and then the accounts that the server keeps for itself.
+fn with_own(users: &str) -> impl Iterator<Item = &str> {
+    std::iter::once(users).chain((users == "*").then_some(RESERVED))
+}
+
+async fn check_account(operator: Operator, rows: Rows) -> Result<(), Stop> {
+    let user = operator.user().clone();
+    let mut findings = Findings { rows: &rows, user: user.as_str().into(), since_turn: 0 };
+    let checked = operator.check(&mut findings).await.map_err(stopped)?;
+    told(&rows, &[("user", user.as_str().into())], &checked).await?;
+    match checked.findings {
+        0 => Ok(()),
+        1 => Err(Problem::new(Code::Data, "one thing is not as it was written").into()),
+        n => Err(Problem::new(Code::Data, format!("{n} things are not as they were written")).into()),
+    }
 }
 
 /// Segments at rest; each is looked at by the shard that has it, those of earlier runs by all that still need them.
@@ -108,28 +117,33 @@ fn stopped(error: CheckError) -> Stop {
 
 /// A row for each mailbox.
 pub(crate) async fn rebuild(desk: &Desk, users: &str, from_bodies: Vec<String>, rows: &Rows) -> Result<(), Stop> {
-    each(desk, users, Absent::Nothing, rows, move |operator, rows| {
+    for users in with_own(users) {
         let from_bodies = from_bodies.clone();
-        async move {
-            let user = operator.user().clone();
-            let (mut lost, rebuilt) = (0, operator.rebuild(&from_bodies).await.map_err(problem)?);
-            for Rebuilt { mailbox, messages, mended, unreadable } in rebuilt {
-                lost += unreadable.len();
-                let row = [
-                    ("user", user.as_str().into()),
-                    ("mailbox", mailbox.into()),
-                    ("messages", messages.into()),
-                    ("mended", mended.into()),
-                    ("unreadable", unreadable.into_iter().collect::<Vec<_>>().into()),
-                ];
-                rows.row(row).await?;
-            }
-            match lost {
-                0 => Ok(()),
-                n => Err(Problem::new(Code::Data, format!("{n} messages can not be read; they stay listed")).into()),
-            }
-        }
-    })
-    .await
-    .map(drop)
+        let work = move |operator, rows| {
+            let from_bodies = from_bodies.clone();
+            async move { rebuild_account(operator, &from_bodies, rows).await }
+        };
+        each(desk, users, Absent::Nothing, rows, work).await?;
+    }
+    Ok(())
+}
+
+async fn rebuild_account(operator: Operator, from_bodies: &[String], rows: Rows) -> Result<(), Stop> {
+    let user = operator.user().clone();
+    let (mut lost, rebuilt) = (0, operator.rebuild(from_bodies).await.map_err(problem)?);
+    for Rebuilt { mailbox, messages, mended, unreadable } in rebuilt {
+        lost += unreadable.len();
+        let row = [
+            ("user", user.as_str().into()),
+            ("mailbox", mailbox.into()),
+            ("messages", messages.into()),
+            ("mended", mended.into()),
+            ("unreadable", unreadable.into_iter().collect::<Vec<_>>().into()),
+        ];
+        rows.row(row).await?;
+    }
+    match lost {
+        0 => Ok(()),
+        n => Err(Problem::new(Code::Data, format!("{n} messages can not be read; they stay listed")).into()),
+    }
 }

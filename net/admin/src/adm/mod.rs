@@ -39,6 +39,7 @@ mod wire;
 pub use desk::{Desk, LogEntry, RecentFn, ReloadFn};
 pub use fetch::date as utc;
 pub use import::{IMPORT_BYTES_MAX, IMPORT_MESSAGES_MAX, IMPORT_PATH, ImportEntry, ImportList};
+pub use names::RESERVED;
 pub use query::meaning;
 pub use route::REQUEST_BYTES_MAX;
 pub use socket::{Adm, AdmSocket, start};

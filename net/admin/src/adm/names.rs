@@ -69,9 +69,14 @@ async fn find(host: &Host, pattern: &str, found: &flume::Sender<Vec<Found>>) -> 
     Ok(())
 }
 
-/// Those of these accounts whose user's name fits, in their order, none of them opened for it.
+/// The pattern that the server's own accounts fit.
+pub const RESERVED: &str = "$*";
+
+/// Those of these accounts whose user's name fits, in their order, none of them opened for it. The server's own are nobody's whom a
+/// pattern means, unless it says so.
 pub(crate) async fn fitting(host: &Host, ids: &[AccountId], pattern: &str) -> Vec<Found> {
-    let fits = |user: &UserName| glob::matches(pattern, user.as_str());
+    let fits =
+        |user: &UserName| user.is_reserved() == pattern.starts_with('$') && glob::matches(pattern, user.as_str());
     let users = ids.iter().zip(host.store().users(ids).await);
     let found = users.filter_map(|(id, user)| match user {
         Ok(user) => Some((*id, Ok(user.filter(fits)?))),

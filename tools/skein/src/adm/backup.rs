@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
-use skein_admin::adm::{Code, Line, Request};
+use skein_admin::adm::{Code, Line, RESERVED, Request};
 use skein_backup::{BackupError, Folder, Source};
 use skein_base::{AccountId, UserName};
 use skein_store::dictionary::{Dictionary, dictionary_files, is_dictionary};
@@ -96,7 +96,11 @@ fn words(users: &Users, words: Vec<String>) -> Result<(String, PathBuf), Failed>
 
 fn backup(server: &Server, users: &str, dir: &Path, prune: bool) -> Result<ExitCode, Failed> {
     let folder = Folder::create(dir).map_err(told)?;
-    let names = if users.contains(['*', '?']) { listed(server, users)? } else { vec![users.to_owned()] };
+    let mut names = if users.contains(['*', '?']) { listed(server, users)? } else { vec![users.to_owned()] };
+    if users == "*" {
+        // Without them nobody would be shown any more what is shared with all.
+        names.extend(listed(server, RESERVED)?);
+    }
     save_dictionaries(server, dir)?;
     let mut run = Run::new(server, "backing up", names.len());
     let mut kept = HashSet::new();
