@@ -523,6 +523,30 @@ fn a_backup_of_all_carries_what_is_shared_with_all() {
     assert_eq!(shared(&mut elsewhere.login("test70")), ["test61/Team"]);
 }
 
+/// LIST asks for so many groups of a user and no more.
+#[test]
+fn groups_of_a_user_have_an_end() {
+    let server = server_with("shared_anyone = true\n");
+    for (owner, group) in [("test61", "g1"), ("test62", "g16"), ("test63", "g17")] {
+        check(&mut server.login(owner), &format!("SETACL INBOX ${group} lr"), "Ok");
+    }
+    let mut hugo = server.login("hugo");
+    assert_eq!(shared(&mut hugo), ["test61/INBOX", "test62/INBOX"]);
+    check(&mut hugo, "STATUS shared/test63/INBOX (MESSAGES)", "* STATUS");
+    let warned = adm::good(&server, "log errors");
+    assert!(warned.contains("too many groups"), "{warned}");
+}
+
+#[test]
+fn what_is_shared_with_all_is_for_the_settings_to_show() {
+    let server = server();
+    let mut anna = server.login("test61");
+    check(&mut anna, "SETACL INBOX anyone lr", "Ok");
+    let mut ben = server.login("test70");
+    assert_eq!(shared(&mut ben), [""; 0]);
+    check(&mut ben, "STATUS shared/test61/INBOX (MESSAGES)", "* STATUS");
+}
+
 /// LIST asks so many owners and no more.
 #[test]
 fn what_is_shared_with_all_has_an_end() {

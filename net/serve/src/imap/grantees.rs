@@ -22,7 +22,7 @@ const SHARED_TO: &str = "shared-to";
 /// Owners who are noted as sharing something with anyone, or with a group: LIST asks each of them, and opens his account for it.
 const OWNERS_MAX: usize = 64;
 /// Groups of one user whose owners his LIST asks.
-const GROUPS_MAX: usize = 16;
+pub(super) const GROUPS_MAX: usize = 16;
 
 impl Session {
     /// Lets those know with whom something of this account is shared, and those with whom nothing is any more. What fails now is done with the

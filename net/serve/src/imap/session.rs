@@ -2,6 +2,7 @@
 
 use super::append::Append;
 use super::batches::Batched;
+use super::grantees::GROUPS_MAX;
 use super::limit::with_limit;
 use super::link::Link;
 use super::list;
@@ -9,7 +10,7 @@ use super::metadata;
 use super::search::Context;
 use super::spaces::Spaces;
 use super::virtuals::Shown;
-use super::visit::Visits;
+use super::visit::{Visits, groups_in};
 use super::watch::Watch;
 use crate::Store;
 use crate::failure::refuse;
@@ -130,6 +131,13 @@ impl Session {
     pub fn is_of(&mut self, accepted: &Accepted) {
         let spaces = Spaces::of(&self.host.settings().config);
         let groups = accepted.fields.other("acl_groups").unwrap_or_default();
+        let count = groups_in(groups).count();
+        if count > GROUPS_MAX && self.host.settings().config.namespaces.shared_anyone {
+            tracing::warn!(
+                user = %accepted.user, groups = count, max = GROUPS_MAX,
+                "a user of too many groups: LIST shows what is shared with the first of them, the rest only by name"
+            );
+        }
         let others = spaces.clone().filter(|spaces| spaces.has_others());
         self.visits = others.map(|spaces| Box::new(Visits::new(spaces, &accepted.user, groups)));
         self.prefix = spaces.as_ref().map_or(String::new(), |spaces| spaces.own.clone());

@@ -55,10 +55,15 @@ enum Way {
     Nowhere,
 }
 
+/// The names in what a source of users says of groups.
+pub(super) fn groups_in(said: &str) -> impl Iterator<Item = &str> {
+    said.split(',').map(str::trim).filter(|group| !group.is_empty())
+}
+
 impl Visits {
     /// None yet.
     pub fn new(spaces: Rc<Spaces>, user: &UserName, groups: &str) -> Visits {
-        let groups = groups.split(',').map(str::trim).filter(|group| !group.is_empty()).map(Into::into).collect();
+        let groups = groups_in(groups).map(Into::into).collect();
         let me = Arc::new(Guest { user: user.clone(), groups });
         Visits { spaces, me, open: Vec::new(), selected: None, appending: None }
     }
