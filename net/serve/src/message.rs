@@ -1,7 +1,7 @@
 //! One stored message, read only as far as somebody asks.
 
 use crate::Store;
-use skein_mime::{CacheRef, Piece, Section, Span, header_len, locate, structure};
+use skein_mime::{CacheRef, Piece, Section, Span, What, header_len, locate, structure};
 use skein_store::mailbox::{CacheAt, Fixed, Snapshot};
 use skein_store::{AccountHandle, StoreError};
 use std::borrow::Cow;
@@ -109,6 +109,10 @@ impl<'a> Message<'a> {
 
     /// Where a section is in the message.
     pub async fn locate(&mut self, section: &Section) -> Result<Option<Span>, StoreError> {
+        // In the log the cache is read with the message: here nobody needs to look.
+        if section.path.is_empty() && section.what == What::Whole {
+            return Ok(Some(Span { start: 0, end: self.fixed.body.bytes }));
+        }
         if let Some(cache) = self.cache().await
             && let Ok(span) = cache.section(section)
         {

@@ -276,12 +276,13 @@ impl Session {
     ) -> Result<bool, skein_store::StoreError> {
         let mut message = Message::new(&self.store, &self.account, open.fixed, open.cache.clone());
         let depth = test.depth();
-        let sent = match message.cache().await {
-            Some(cache) => cache.sent_date(),
-            None => sent_of(message.whole().await?),
-        };
-        let sent = sent.map(SentDate::day);
+        let mut sent = None;
         if let Some(walk) = walk.filter(|_| open.columns.sent.is_none()) {
+            let date = match message.cache().await {
+                Some(cache) => cache.sent_date(),
+                None => sent_of(message.whole().await?),
+            };
+            sent = date.map(SentDate::day);
             walk.note(open.seen.row.uid, sent);
         }
         if depth == Depth::Whole {
