@@ -18,7 +18,7 @@ pub(super) struct ReadyItems<'a> {
 enum Ready<'a> {
     Column(&'a FetchItem),
     Rendered(&'static str, for<'b> fn(&CacheRef<'b>) -> Result<&'b [u8], TooBig>),
-    Fields { asked: &'a FetchItem, names: FieldNames<'a> },
+    Fields { head: Vec<u8>, names: FieldNames<'a> },
 }
 
 impl<'a> ReadyItems<'a> {
@@ -49,10 +49,10 @@ impl<'a> ReadyItems<'a> {
                 (Ready::Rendered(name, part), Some(cache)) => {
                     line.ready(out, name, part(cache).unwrap_or_default());
                 }
-                (Ready::Fields { asked, names }, Some(cache)) => {
+                (Ready::Fields { head, names }, Some(cache)) => {
                     self.fields.clear();
                     filter_header(cache.header_lines().unwrap_or_default(), names, false, &mut self.fields);
-                    line.body(out, asked, self.fields.len() as u64);
+                    line.section_named(out, head, self.fields.len() as u64);
                     out.extend_from_slice(&self.fields);
                 }
                 (_, None) => unreachable!("looked for above"),
@@ -83,7 +83,7 @@ impl<'a> Ready<'a> {
                 if !names.iter().all(|name| is_cached_field(name.as_bytes())) {
                     return None;
                 }
-                Ready::Fields { asked: item, names: FieldNames::of(names) }
+                Ready::Fields { head: FetchLine::name_of_section(section), names: FieldNames::of(names) }
             }
             _ => return None,
         })

@@ -142,6 +142,20 @@ impl FetchLine {
         text::literal_head(out, bytes);
     }
 
+    /// `BODY[HEADER.FIELDS (From)] `, for [`FetchLine::section_named`] of many messages.
+    pub fn name_of_section(section: &BodySection) -> Vec<u8> {
+        let mut name = Vec::new();
+        FetchLine { empty: true }.section_name(&mut name, section);
+        name
+    }
+
+    /// As [`FetchLine::section`], by the name that [`FetchLine::name_of_section`] gave.
+    pub fn section_named(&mut self, out: &mut Vec<u8>, name: &[u8], bytes: u64) {
+        self.name(out, "");
+        out.extend_from_slice(name);
+        text::literal_head(out, bytes);
+    }
+
     /// `BINARY[1]<0> {342}` and CRLF, or `~{342}` when there are NULs in what the caller writes next (RFC 3516 §4.3).
     pub fn binary(&mut self, out: &mut Vec<u8>, section: &BinarySection, bytes: u64, has_nul: bool) {
         self.binary_name(out, "BINARY[", &section.path, section.partial);
