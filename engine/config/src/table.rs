@@ -450,7 +450,7 @@ settings! {
     store: Store {
         /// Size at which a shard's log begins a new segment file. Smaller ones are drained sooner, larger ones cost fewer files.
         segment_bytes: u64 = count(1 << 20, 2 * GIB, "bytes"), "268435456", Restart;
-        /// Changes to one account after which a snapshot is due, so that opening it replays no more.
+        /// Changes to one account, each message that comes among them, after which a snapshot is due, so that opening it replays no more.
         snapshot_ops: u32 = count(1, 10_000_000, "changes"), "1000", Live;
         /// Bytes of log that each shard keeps before its oldest part is drained into packs. Mail that is expunged before is never
         /// written a second time; what is kept is read at a start.
