@@ -430,7 +430,7 @@ pub(crate) fn checkpoint_if_due(store: &Store, account: &Rc<AccountHandle>) {
     if store.wants_checkpoint(account) {
         let (store, account) = (store.clone(), account.clone());
         spawn_detached(Class::Bulk, "checkpoint", async move {
-            if let Err(error) = store.checkpoint(&account).await {
+            if let Err(error) = store.checkpoint_due(&account).await {
                 tracing::error!(user = %account.user(), %error, "no checkpoint; the log keeps everything");
             }
         });

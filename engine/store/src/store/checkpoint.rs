@@ -115,6 +115,18 @@ impl<D: Disk, C: Clock> Store<D, C> {
         }
     }
 
+    /// Checkpoints for as long as one is due: what comes while one is written may be as much again, and nothing may come after it.
+    ///
+    /// # Errors
+    /// As of [`Store::checkpoint`].
+    pub async fn checkpoint_due(&self, handle: &Rc<AccountHandle>) -> Result<(), StoreError> {
+        while self.wants_checkpoint(handle) {
+            let Some(staged) = self.stage(handle).await? else { return Ok(()) };
+            self.settle(vec![staged]).await?;
+        }
+        Ok(())
+    }
+
     /// The first half: everything is written, nothing is in place. `None` while another checkpoint of the account runs.
     pub(super) async fn stage(&self, handle: &Rc<AccountHandle>) -> Result<Option<Staged<D>>, StoreError> {
         let Some(claim) = Claim::of(handle) else { return Ok(None) };

@@ -166,6 +166,23 @@ fn a_snapshot_is_due_by_what_came_not_by_how_often() {
     assert!(!store.wants_checkpoint(&handle));
 }
 
+#[test]
+fn what_comes_while_a_snapshot_is_written_makes_the_next_one() {
+    let world = World::new(6);
+    let store = store(&world);
+    let handle = open(&world, &store, 1);
+    store.set_checkpoint_ops(300);
+    bring(&world, &store, &handle, 300);
+    let (by, of, before) = (store.clone(), handle.clone(), store.metrics().snapshot_bytes);
+    world.executor.spawn(async move { by.checkpoint_due(&of).await.unwrap() });
+    while store.metrics().snapshot_bytes == before {
+        assert!(world.executor.step());
+    }
+    bring(&world, &store, &handle, 300);
+    assert!(!store.wants_checkpoint(&handle));
+    assert!(store.metrics().snapshots_written >= 4, "a tree and a mailbox, twice");
+}
+
 /// Messages arrive in one change.
 fn bring(world: &World, store: &SimStore, handle: &Rc<AccountHandle>, messages: usize) {
     let body = block_on(async {
