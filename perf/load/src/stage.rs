@@ -1,12 +1,18 @@
 //! A server on which a scenario plays: with its settings and its mail, in a control group of its own.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use skein_testkit::Server;
 use skein_testkit::server::{Kind, Ports};
 
 use crate::cgroup::Group;
 use crate::fill::Mail;
+use crate::meter::Meter;
+
+/// A server is at rest when it has used less than a fiftieth of a core for so long.
+const SETTLE_SAMPLE: Duration = Duration::from_secs(1);
+const SETTLE_MAX: Duration = Duration::from_secs(60);
 
 /// A server that can be stopped while the other one is measured, and keeps its mail.
 pub struct Stage {
@@ -26,8 +32,29 @@ impl Stage {
         let group = Group::around(server.pid());
         let stage = Stage { server, runs: true, group };
         match mail {
-            Some(mail) => stage.explained(mail.fill(stage.imap())).map(|()| stage),
+            Some(mail) => {
+                stage.explained(mail.fill(stage.imap()))?;
+                stage.settle();
+                Ok(stage)
+            }
             None => Ok(stage),
+        }
+    }
+
+    /// Waits until the server has done what an import leaves to do (snapshots, packs), a minute at most: that is measured where mail comes, not
+    /// where it is read.
+    fn settle(&self) {
+        let until = Instant::now() + SETTLE_MAX;
+        while Instant::now() < until {
+            let meter = Meter::start(self.server.pid());
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "no shard runs here, and the time itself is what is waited for"
+            )]
+            std::thread::sleep(SETTLE_SAMPLE);
+            if meter.used().cpu_seconds < SETTLE_SAMPLE.as_secs_f64() / 50.0 {
+                return;
+            }
         }
     }
 
