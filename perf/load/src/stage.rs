@@ -10,7 +10,7 @@ use crate::cgroup::Group;
 use crate::fill::Mail;
 use crate::meter::Meter;
 
-/// A server is at rest when it has used less than a fiftieth of a core for so long.
+/// A server is at rest when it has used less than a tenth of a core for so long.
 const SETTLE_SAMPLE: Duration = Duration::from_secs(1);
 const SETTLE_MAX: Duration = Duration::from_secs(60);
 
@@ -52,7 +52,7 @@ impl Stage {
                 reason = "no shard runs here, and the time itself is what is waited for"
             )]
             std::thread::sleep(SETTLE_SAMPLE);
-            if meter.used().cpu_seconds < SETTLE_SAMPLE.as_secs_f64() / 50.0 {
+            if meter.used().cpu_seconds < SETTLE_SAMPLE.as_secs_f64() / 10.0 {
                 return;
             }
         }
