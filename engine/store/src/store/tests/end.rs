@@ -1,15 +1,13 @@
 //! The end of an account, step by step; all the ways in which it is cut off are in `crash`.
 
-use super::world::{ROOT, SimStore, World};
+use super::world::{ROOT, SimStore, World, message};
 use crate::account::AccountError;
 use crate::account_handle::{AccountHandle, Lost};
-use crate::body::BodyWriter;
 use crate::error::StoreError;
 use crate::mailbox::Fixed;
-use crate::op::NewMessage;
 use crate::sim::block_on;
 use crate::store::{CheckError, Finding, Inspector, RestoreError, Stopped};
-use skein_base::{AccountId, Flags, MailboxId, UserName};
+use skein_base::{AccountId, MailboxId, UserName};
 use std::cell::Cell;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -86,18 +84,7 @@ fn seen_in_a_pack(world: &World, store: &SimStore, handle: &Rc<AccountHandle>) -
     let (writing, account) = (store.clone(), handle.clone());
     run(world, async move {
         writing.load(&account, MailboxId::INBOX).await.unwrap();
-        let mut writer = BodyWriter::new(writing.log());
-        writer.push(TEXT).await.unwrap();
-        let body = writer.finish(b"rendered").unwrap();
-        let message = NewMessage {
-            flags: Flags::NONE,
-            keywords: Vec::new(),
-            internal_date: 7,
-            save_date: 8,
-            size: body.bytes,
-            guid: writing.guid(&body),
-            body,
-        };
+        let message = message(&writing, TEXT).await;
         let (_, ops) = account.read(|account| account.append(MailboxId::INBOX, vec![message])).unwrap();
         writing.commit(&account, &ops).unwrap();
         writing.checkpoint(&account).await.unwrap();

@@ -1,13 +1,11 @@
 //! Which accounts leave memory, and when.
 
-use super::world::{SimStore, World};
+use super::world::{SimStore, World, message};
 use crate::account_handle::AccountHandle;
-use crate::body::BodyWriter;
 use crate::error::StoreError;
-use crate::op::NewMessage;
 use crate::sim::{Faults, block_on};
 use crate::store::{OpenLimits, RestoreError};
-use skein_base::{Flags, MailboxId, UserName};
+use skein_base::{MailboxId, UserName};
 use std::rc::Rc;
 
 const NO_LIMITS: OpenLimits = OpenLimits { idle_ms: 60_000, accounts_max: usize::MAX, memory_bytes_max: u64::MAX };
@@ -185,20 +183,7 @@ fn what_comes_while_a_snapshot_is_written_makes_the_next_one() {
 
 /// Messages arrive in one change.
 fn bring(world: &World, store: &SimStore, handle: &Rc<AccountHandle>, messages: usize) {
-    let body = block_on(async {
-        let mut writer = BodyWriter::new(store.log());
-        writer.push(b"a mail").await.unwrap();
-        writer.finish(b"rendered").unwrap()
-    });
-    let message = NewMessage {
-        flags: Flags::NONE,
-        keywords: Vec::new(),
-        internal_date: 7,
-        save_date: 8,
-        size: body.bytes,
-        guid: store.guid(&body),
-        body,
-    };
+    let message = block_on(message(store, b"a mail"));
     block_on(store.load(handle, MailboxId::INBOX)).unwrap();
     let (_, ops) = handle.read(|account| account.append(MailboxId::INBOX, vec![message; messages])).unwrap();
     store.commit(handle, &ops).unwrap();

@@ -3,16 +3,17 @@
 use super::model::State;
 use crate::account::{Account, AccountError};
 use crate::account_handle::AccountHandle;
+use crate::body::BodyWriter;
 use crate::error::StoreError;
 use crate::log::tests::Mutant;
 use crate::log::{Log, LogOptions, Manifest, RecordKind, Scan, SegmentNumbers, TailIndex};
 use crate::log::{highest_noted, read_manifest, recover, scan};
 use crate::mailbox::CacheAt;
-use crate::op;
+use crate::op::{self, NewMessage};
 use crate::sim::{Faults, SimClock, SimDisk, SimExecutor, SimRng, block_on};
 use crate::store::{OldSegments, Store};
 use skein_base::seam::Disk;
-use skein_base::{AccountId, Guid, LogPos, ShardId, UserName};
+use skein_base::{AccountId, Flags, Guid, LogPos, ShardId, UserName};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -25,6 +26,22 @@ pub const USERS: usize = 3;
 pub const SHARDS_MAX: usize = 3;
 
 pub type SimStore = Store<SimDisk, SimClock>;
+
+/// A message whose body is in the log, ready to be appended.
+pub async fn message(store: &SimStore, text: &[u8]) -> NewMessage {
+    let mut writer = BodyWriter::new(store.log());
+    writer.push(text).await.unwrap();
+    let body = writer.finish(b"rendered").unwrap();
+    NewMessage {
+        flags: Flags::NONE,
+        keywords: Vec::new(),
+        internal_date: 7,
+        save_date: 8,
+        size: body.bytes,
+        guid: store.guid(&body),
+        body,
+    }
+}
 
 /// A state that an account went through, with the number of the commit that brought it.
 pub type Step = (u64, Option<State>);

@@ -9,6 +9,9 @@ pub(in crate::imap) struct SentDays(Vec<(u32, i32)>);
 
 const NO_DATE: i32 = i32::MIN;
 
+/// Messages that are known for each that was read, above which nothing is learnt.
+const KNOWN_PER_READ: usize = 64;
+
 /// The day on which a message was sent; `None` when it does not say.
 pub(super) type Sent = Option<i64>;
 
@@ -68,9 +71,11 @@ impl Walk {
         }
     }
 
-    /// All that is known after it, when that is more than before.
+    /// All that is known after it, when that is enough more than before for all to be written anew. A few are cheaper read again by the next
+    /// search: a result that is kept up learns of one message at a time.
     pub fn learnt(self) -> Option<SentDays> {
-        (!self.read.is_empty()).then(|| self.known.with(self.read))
+        let is_worth_it = !self.read.is_empty() && self.read.len() >= self.known.len() / KNOWN_PER_READ;
+        is_worth_it.then(|| self.known.with(self.read))
     }
 }
 
@@ -100,8 +105,13 @@ mod tests {
                         walk.note(Uid(*uid), of(*uid));
                     }
                 }
-                map.extend(uids.iter().filter(|uid| *uid % 4 != 2).map(|uid| (*uid, of(*uid))));
-                known = walk.learnt().map(Rc::new).or(known);
+                let read = walk.read.len();
+                let learnt = walk.learnt();
+                prop_assert_eq!(learnt.is_some(), read > 0 && read >= map.len() / KNOWN_PER_READ);
+                if let Some(learnt) = learnt {
+                    map.extend(uids.iter().filter(|uid| *uid % 4 != 2).map(|uid| (*uid, of(*uid))));
+                    known = Some(Rc::new(learnt));
+                }
                 prop_assert_eq!(known.as_ref().map_or(0, |known| known.len()), map.len());
             }
         }
