@@ -268,8 +268,9 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
         bytes.filter(|bytes| bytes.is_empty() || crc32c::crc32c(bytes) == crc).ok_or(SnapshotError::Cache { row })
     }
 
-    /// The rendered cache of a row that [`Snapshot::cache`] has just found good: it is not checked again.
-    pub fn checked_cache(&self, row: u32) -> &[u8] {
+    /// The rendered cache of a row as it lies there: for one that [`Snapshot::cache`] has just found good, or that checks itself. Empty
+    /// when there is none.
+    pub fn cache_as_it_is(&self, row: u32) -> &[u8] {
         self.cache_entry(row).0.unwrap_or_default()
     }
 

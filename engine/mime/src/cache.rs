@@ -1,11 +1,11 @@
 //! The rendered cache: what FETCH and SEARCH ask of most messages, made once when the message arrives.
 //!
 //! ```text
-//! [fixed header 48][part table 20 each][ENVELOPE][BODY][BODYSTRUCTURE][lines of common header fields][PREVIEW]
+//! [fixed header 76][part table 20 each][ENVELOPE][BODY][BODYSTRUCTURE][lines of common header fields][PREVIEW]
 //! ```
 //!
-//! It is read where it lies, without a copy. Bytes, versions and checks: engine/docs/cache-format.md. The checksum is the
-//! container's: this blob is always part of a larger record.
+//! It is read where it lies, without a copy. Each text has a checksum of its own, so that who wants one reads no other.
+//! Bytes, versions and checks: engine/docs/cache-format.md.
 
 use crate::header::{FieldNames, fields, filter_header};
 use crate::section::{PartTable, Place, Section, locate};
@@ -59,10 +59,16 @@ pub const CACHED_FIELDS: [&str; 32] = [
 const UNIQUE_ID_FIELD: &str = "X-UIDL";
 
 const MAGIC: [u8; 4] = *b"SKMC";
-const VERSION: u16 = 2;
-/// It has neither PREVIEW nor X-UIDL, and is otherwise the same.
-const VERSION_BEFORE: u16 = 1;
-const HEADER_BYTES: usize = 48;
+const VERSION: u16 = 3;
+/// It has no checksums, and is otherwise the same.
+const VERSION_UNCHECKED: u16 = 2;
+/// It has neither PREVIEW nor X-UIDL besides.
+const VERSION_FIRST: u16 = 1;
+const HEADER_BYTES: usize = 76;
+const HEADER_BYTES_UNCHECKED: usize = 48;
+/// Checksums of the part table and the texts, in their order; then that of the header before it.
+const CRCS_AT: usize = HEADER_BYTES_UNCHECKED;
+const HEADER_CRC_AT: usize = 72;
 const PART_BYTES: usize = 20;
 const TOO_BIG: u16 = 1;
 const HAS_DATE: u16 = 2;
@@ -115,6 +121,27 @@ impl Cache {
         };
         let date = sent_date(header);
         write_header(&mut out[start..start + HEADER_BYTES], message.len(), header.len(), date, lengths, too_big);
+        Cache::seal(&mut out[start..]).expect("its lengths were just written");
+    }
+
+    /// Makes the checksums of a blob true again, after a tester changed it.
+    ///
+    /// # Errors
+    /// A blob that [`CacheRef::new`] would refuse even then, or one of a version that has none.
+    pub fn seal(blob: &mut [u8]) -> Result<(), CacheError> {
+        let (head, rest) = head_of(blob)?;
+        if head.len() != HEADER_BYTES {
+            return Err(CacheError::Version { found: version_of(head) });
+        }
+        let cache = CacheRef { head, rest };
+        cache.check_lengths()?;
+        let crcs = TEXTS.map(|text| crc32c::crc32c(cache.unread(text)));
+        for (slot, crc) in blob[CRCS_AT..HEADER_CRC_AT].chunks_exact_mut(4).zip(crcs) {
+            slot.copy_from_slice(&crc.to_le_bytes());
+        }
+        let crc = crc32c::crc32c(&blob[..HEADER_CRC_AT]);
+        blob[HEADER_CRC_AT..HEADER_BYTES].copy_from_slice(&crc.to_le_bytes());
+        Ok(())
     }
 }
 
@@ -170,7 +197,7 @@ fn write_header(
     out[16..24].copy_from_slice(&date.seconds.to_le_bytes());
     out[24..26].copy_from_slice(&date.zone_minutes.to_le_bytes());
     out[26..28].copy_from_slice(&lengths.preview.to_le_bytes());
-    for (slot, length) in out[28..48].chunks_exact_mut(4).zip(lengths.texts) {
+    for (slot, length) in out[28..CRCS_AT].chunks_exact_mut(4).zip(lengths.texts) {
         slot.copy_from_slice(&length.to_le_bytes());
     }
 }
@@ -190,13 +217,10 @@ pub enum CacheError {
         /// The version found.
         found: u16,
     },
+    /// The header is not what was written.
+    Header,
     /// The lengths in the header do not add up to the blob's.
     Lengths,
-    /// This part lies outside the message or the table.
-    Part {
-        /// Its index.
-        index: usize,
-    },
 }
 
 impl std::fmt::Display for CacheError {
@@ -207,80 +231,112 @@ impl std::fmt::Display for CacheError {
             CacheError::Version { found } => {
                 write!(f, "cache record of version {found}, this build reads {VERSION}; rebuild it")
             }
+            CacheError::Header => write!(f, "the header of the cache record does not check; rebuild it"),
             CacheError::Lengths => write!(f, "the lengths of the cache record do not add up; rebuild it"),
-            CacheError::Part { index } => write!(f, "part {index} of the cache record is out of bounds; rebuild it"),
         }
     }
 }
 
 impl std::error::Error for CacheError {}
 
-/// The blob has only its fixed header: render from the message.
+/// Why a blob does not have what was asked for: render it from the message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TooBig;
+pub enum NotCached {
+    /// The blob has only its fixed header.
+    TooBig,
+    /// What was written has changed.
+    Damaged,
+}
 
-/// A checked blob, read where it lies.
+/// What has a checksum, in the order of the blob.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CachedText {
+    /// The table of parts.
+    Parts,
+    /// ENVELOPE as it goes to the client.
+    Envelope,
+    /// BODY as it goes to the client.
+    Body,
+    /// BODYSTRUCTURE as it goes to the client.
+    BodyStructure,
+    /// The lines of all cached header fields in the order of the message, and the empty line when the message has one.
+    Lines,
+    /// PREVIEW in UTF-8.
+    Preview,
+}
+
+const TEXTS: [CachedText; 6] = [
+    CachedText::Parts,
+    CachedText::Envelope,
+    CachedText::Body,
+    CachedText::BodyStructure,
+    CachedText::Lines,
+    CachedText::Preview,
+];
+
+/// A blob, read where it lies. Its header is checked; each text is when it is read.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheRef<'a> {
     head: &'a [u8],
-    parts: &'a [u8],
-    envelope: &'a [u8],
-    body: &'a [u8],
-    bodystructure: &'a [u8],
-    lines: &'a [u8],
-    /// `None` in a blob of version 1.
-    preview: Option<&'a [u8]>,
+    rest: &'a [u8],
 }
 
 impl<'a> CacheRef<'a> {
-    /// Checks every length and offset; nothing read later can be out of bounds. O(parts).
+    /// Checks the header, and that its lengths are the blob's; no text is looked at.
+    ///
+    /// # Errors
+    /// What makes the blob of no use.
     pub fn new(blob: &'a [u8]) -> Result<CacheRef<'a>, CacheError> {
-        let (head, rest) = blob.split_at_checked(HEADER_BYTES).ok_or(CacheError::Short { bytes: blob.len() })?;
-        if head[..4] != MAGIC {
-            return Err(CacheError::NotACache);
+        let (head, rest) = head_of(blob)?;
+        let cache = CacheRef { head, rest };
+        if cache.checks_itself() && word(head, HEADER_CRC_AT) != crc32c::crc32c(&head[..HEADER_CRC_AT]) {
+            return Err(CacheError::Header);
         }
-        let found = u16::from_le_bytes([head[4], head[5]]);
-        if !matches!(found, VERSION | VERSION_BEFORE) {
-            return Err(CacheError::Version { found });
-        }
-        let preview = (found == VERSION).then_some(&b""[..]);
-        let mut cache =
-            CacheRef { head, parts: b"", envelope: b"", body: b"", bodystructure: b"", lines: b"", preview };
-        cache.cut(rest).ok_or(CacheError::Lengths)?;
-        cache.check_parts()?;
+        cache.check_lengths()?;
         Ok(cache)
     }
 
-    fn cut(&mut self, rest: &'a [u8]) -> Option<()> {
-        let length = |i: usize| word(self.head, 28 + 4 * i) as usize;
-        let count = length(4);
-        if count > MIME_PARTS_MAX || (count == 0) != self.is_too_big() || self.header_bytes() > self.message_bytes() {
-            return None;
-        }
-        let (envelope, body, bodystructure, lines) = (length(0), length(1), length(2), length(3));
-        let (parts, rest) = rest.split_at_checked(count * PART_BYTES)?;
-        let (envelope, rest) = rest.split_at_checked(envelope)?;
-        let (body, rest) = rest.split_at_checked(body)?;
-        let (bodystructure, rest) = rest.split_at_checked(bodystructure)?;
-        let (lines, preview) = rest.split_at_checked(lines)?;
-        (self.parts, self.envelope, self.body, self.bodystructure, self.lines) =
-            (parts, envelope, body, bodystructure, lines);
-        self.preview = self.preview.map(|_| preview);
-        let expect = self.preview.map_or(0, |_| u16::from_le_bytes([self.head[26], self.head[27]]));
-        (preview.len() == usize::from(expect)).then_some(())
+    /// True when a text that was changed is found out when it is read. A blob of the versions before is only as good as what its
+    /// container says of it.
+    pub fn checks_itself(&self) -> bool {
+        self.head.len() == HEADER_BYTES
     }
 
-    fn check_parts(&self) -> Result<(), CacheError> {
-        for index in 0..self.count() {
-            let place = self.place(index);
-            let ordered = place.header_start <= place.body_start && place.body_start <= place.body_end;
-            let inside = place.body_end <= self.message_bytes() && place.after as usize <= self.count();
-            let known = self.parts[index * PART_BYTES + 16] <= 2;
-            if !(ordered && inside && known && place.after as usize > index) {
-                return Err(CacheError::Part { index });
-            }
+    fn check_lengths(&self) -> Result<(), CacheError> {
+        let bytes: u64 = TEXTS.iter().map(|&text| self.length(text)).sum();
+        let too_big = (self.length(CachedText::Parts) == 0) == self.is_too_big();
+        let inside = bytes == self.rest.len() as u64 && self.header_bytes() <= self.message_bytes();
+        let parts = word(self.head, 44) as usize <= MIME_PARTS_MAX;
+        if too_big && inside && parts { Ok(()) } else { Err(CacheError::Lengths) }
+    }
+
+    fn length(&self, text: CachedText) -> u64 {
+        match text {
+            CachedText::Parts => u64::from(word(self.head, 44)) * PART_BYTES as u64,
+            CachedText::Preview if version_of(self.head) == VERSION_FIRST => 0,
+            CachedText::Preview => u64::from(u16::from_le_bytes([self.head[26], self.head[27]])),
+            text => u64::from(word(self.head, 24 + 4 * text as usize)),
         }
-        Ok(())
+    }
+
+    /// A text as it lies there: to have it brought from memory before it is read.
+    pub fn unread(&self, text: CachedText) -> &'a [u8] {
+        // The lengths are known to be the blob's.
+        let start: u64 = TEXTS[..text as usize].iter().map(|&before| self.length(before)).sum();
+        &self.rest[start as usize..][..self.length(text) as usize]
+    }
+
+    /// A text, checked.
+    ///
+    /// # Errors
+    /// Why the blob does not have it.
+    pub fn text(&self, text: CachedText) -> Result<&'a [u8], NotCached> {
+        if self.is_too_big() {
+            return Err(NotCached::TooBig);
+        }
+        let bytes = self.unread(text);
+        let sound = !self.checks_itself() || word(self.head, CRCS_AT + 4 * text as usize) == crc32c::crc32c(bytes);
+        if sound { Ok(bytes) } else { Err(NotCached::Damaged) }
     }
 
     /// True when the message's structure is over [`CACHE_BYTES_MAX`] and must be rendered from the message. Sizes and the
@@ -293,23 +349,19 @@ impl<'a> CacheRef<'a> {
         u16::from_le_bytes([self.head[6], self.head[7]])
     }
 
-    fn unless_too_big(&self, bytes: &'a [u8]) -> Result<&'a [u8], TooBig> {
-        if self.is_too_big() { Err(TooBig) } else { Ok(bytes) }
-    }
-
     /// ENVELOPE as it goes to the client.
-    pub fn envelope(&self) -> Result<&'a [u8], TooBig> {
-        self.unless_too_big(self.envelope)
+    pub fn envelope(&self) -> Result<&'a [u8], NotCached> {
+        self.text(CachedText::Envelope)
     }
 
     /// BODY as it goes to the client.
-    pub fn body(&self) -> Result<&'a [u8], TooBig> {
-        self.unless_too_big(self.body)
+    pub fn body(&self) -> Result<&'a [u8], NotCached> {
+        self.text(CachedText::Body)
     }
 
     /// BODYSTRUCTURE as it goes to the client.
-    pub fn bodystructure(&self) -> Result<&'a [u8], TooBig> {
-        self.unless_too_big(self.bodystructure)
+    pub fn bodystructure(&self) -> Result<&'a [u8], NotCached> {
+        self.text(CachedText::BodyStructure)
     }
 
     /// Length of the message in octets.
@@ -331,12 +383,12 @@ impl<'a> CacheRef<'a> {
 
     /// The lines of all cached header fields in the order of the message, and the empty line when the message has one:
     /// what SEARCH looks into, after [`is_cached_field`] said that it may.
-    pub fn header_lines(&self) -> Result<&'a [u8], TooBig> {
-        self.unless_too_big(self.lines)
+    pub fn header_lines(&self) -> Result<&'a [u8], NotCached> {
+        self.text(CachedText::Lines)
     }
 
     /// Appends the answer to `BODY[HEADER.FIELDS (names)]` to `out`; `None`, with nothing appended, when a name is not
-    /// among [`CACHED_FIELDS`] or the blob is too big, so that the header must be read.
+    /// among [`CACHED_FIELDS`] or the blob does not have the lines, so that the header must be read.
     pub fn header_fields(&self, names: &[impl AsRef<[u8]>], out: &mut Vec<u8>) -> Option<()> {
         let lines = self.header_lines().ok()?;
         if !names.iter().all(|name| is_cached_field(name.as_ref())) {
@@ -346,30 +398,52 @@ impl<'a> CacheRef<'a> {
         Some(())
     }
 
-    /// The X-UIDL field, when there is one; `None` when the blob can not tell, because it is too big or of the version before.
+    /// The X-UIDL field, when there is one; `None` when the blob can not tell.
     pub fn unique_id(&self) -> Option<Option<&'a [u8]>> {
-        self.preview()?;
-        Some(unique_id(self.lines))
+        let lines = self.header_lines().ok().filter(|_| version_of(self.head) != VERSION_FIRST)?;
+        Some(unique_id(lines))
     }
 
-    /// PREVIEW; `None` when the blob has none, because it is too big or of the version before.
+    /// PREVIEW; `None` when the blob has none, because it is too big, damaged or of the first version.
     pub fn preview(&self) -> Option<&'a [u8]> {
-        self.preview.filter(|_| !self.is_too_big())
+        self.text(CachedText::Preview).ok().filter(|_| version_of(self.head) != VERSION_FIRST)
+    }
+
+    /// Where the message's parts are. Checks every offset, so that nothing read by them is out of the message. O(parts).
+    pub fn parts(&self) -> Result<CachedParts<'a>, NotCached> {
+        let parts = CachedParts(self.text(CachedText::Parts)?);
+        if parts.are_inside(self.message_bytes()) { Ok(parts) } else { Err(NotCached::Damaged) }
     }
 
     /// The bytes of the message that a section is made of, as [`locate`] finds them.
-    pub fn section(&self, section: &Section) -> Result<Option<Span>, TooBig> {
-        if self.is_too_big() { Err(TooBig) } else { Ok(locate(self, section)) }
+    pub fn section(&self, section: &Section) -> Result<Option<Span>, NotCached> {
+        Ok(locate(&self.parts()?, section))
     }
 }
 
-impl PartTable for CacheRef<'_> {
+/// The part table of a blob.
+#[derive(Clone, Copy, Debug)]
+pub struct CachedParts<'a>(&'a [u8]);
+
+impl CachedParts<'_> {
+    fn are_inside(&self, message_bytes: u32) -> bool {
+        (0..self.count()).all(|index| {
+            let place = self.place(index);
+            let ordered = place.header_start <= place.body_start && place.body_start <= place.body_end;
+            let inside = place.body_end <= message_bytes && place.after as usize <= self.count();
+            let known = self.0[index * PART_BYTES + 16] <= 2;
+            ordered && inside && known && place.after as usize > index
+        })
+    }
+}
+
+impl PartTable for CachedParts<'_> {
     fn count(&self) -> usize {
-        self.parts.len() / PART_BYTES
+        self.0.len() / PART_BYTES
     }
 
     fn place(&self, index: usize) -> Place {
-        let record = &self.parts[index * PART_BYTES..][..PART_BYTES];
+        let record = &self.0[index * PART_BYTES..][..PART_BYTES];
         let kind = match record[16] {
             0 => Kind::Leaf,
             1 => Kind::Multipart,
@@ -383,6 +457,27 @@ impl PartTable for CacheRef<'_> {
             kind,
         }
     }
+}
+
+/// The fixed header and what follows it.
+fn head_of(blob: &[u8]) -> Result<(&[u8], &[u8]), CacheError> {
+    let short = CacheError::Short { bytes: blob.len() };
+    if blob.len() < HEADER_BYTES_UNCHECKED {
+        return Err(short);
+    }
+    if !blob.starts_with(&MAGIC) {
+        return Err(CacheError::NotACache);
+    }
+    let bytes = match version_of(blob) {
+        VERSION => HEADER_BYTES,
+        VERSION_UNCHECKED | VERSION_FIRST => HEADER_BYTES_UNCHECKED,
+        found => return Err(CacheError::Version { found }),
+    };
+    blob.split_at_checked(bytes).ok_or(short)
+}
+
+fn version_of(head: &[u8]) -> u16 {
+    u16::from_le_bytes([head[4], head[5]])
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -426,12 +521,26 @@ mod tests {
         assert_eq!(cache.header_fields(&["Subject", "X-Other"], &mut out), None);
     }
 
-    /// A blob of version 1 is one of version 2 without its last text.
+    /// What version 2 made of a message.
+    fn unchecked(message: &[u8]) -> Vec<u8> {
+        let mut blob = Cache::build(message);
+        blob.drain(CRCS_AT..HEADER_BYTES);
+        blob[4] = VERSION_UNCHECKED as u8;
+        blob
+    }
+
     #[test]
-    fn blobs_of_the_version_before_are_read() {
-        let mut blob = Cache::build(MESSAGE);
-        let new = CacheRef::new(&blob).unwrap();
-        assert_eq!((new.preview(), new.unique_id()), (Some(&b"one"[..]), Some(None)));
+    fn blobs_of_the_versions_before_are_read() {
+        let new = Cache::build(MESSAGE);
+        let new = CacheRef::new(&new).unwrap();
+        assert_eq!((new.preview(), new.unique_id(), new.checks_itself()), (Some(&b"one"[..]), Some(None), true));
+        let mut blob = unchecked(MESSAGE);
+        let old = CacheRef::new(&blob).unwrap();
+        assert_eq!((old.preview(), old.unique_id(), old.checks_itself()), (new.preview(), new.unique_id(), false));
+        assert_eq!((old.envelope(), old.body()), (new.envelope(), new.body()));
+        assert_eq!((old.bodystructure(), old.header_lines()), (new.bodystructure(), new.header_lines()));
+        let second = Section { path: vec![2], what: What::Whole };
+        assert_eq!(old.section(&second), new.section(&second));
         blob[4] = 1;
         assert_eq!(CacheRef::new(&blob).unwrap_err(), CacheError::Lengths);
         blob[26..28].fill(0);
@@ -440,8 +549,8 @@ mod tests {
         assert_eq!((old.preview(), old.unique_id(), old.header_lines().is_ok()), (None, None, true));
         let with_id = Cache::build(b"X-UIDL:  a1\r\nSubject: x\r\n\r\n");
         assert_eq!(CacheRef::new(&with_id).unwrap().unique_id(), Some(Some(&b"a1"[..])));
-        blob[4] = 3;
-        assert_eq!(CacheRef::new(&blob).unwrap_err(), CacheError::Version { found: 3 });
+        blob[4] = 4;
+        assert_eq!(CacheRef::new(&blob).unwrap_err(), CacheError::Version { found: 4 });
     }
 
     /// A message may be made to have more structure than content.
@@ -454,25 +563,59 @@ mod tests {
         Cache::build_into(&message, &mut blob);
         let cache = CacheRef::new(&blob[6..]).unwrap();
         assert!(cache.is_too_big());
-        assert_eq!((cache.envelope(), cache.header_lines(), cache.preview()), (Err(TooBig), Err(TooBig), None));
-        assert_eq!(cache.section(&Section { path: vec![1], what: What::Whole }), Err(TooBig));
+        assert_eq!(
+            (cache.envelope(), cache.header_lines(), cache.preview()),
+            (Err(NotCached::TooBig), Err(NotCached::TooBig), None)
+        );
+        assert_eq!(cache.section(&Section { path: vec![1], what: What::Whole }), Err(NotCached::TooBig));
         assert_eq!(cache.header_fields(&["Subject"], &mut Vec::new()), None);
         assert_eq!(cache.header_bytes() as usize + 4, message.len());
         assert!(cache.sent_date().is_some());
     }
 
+    /// What one asks of a blob, each with the bytes of it that the answer may be made of.
+    fn answers(cache: &CacheRef<'_>) -> Vec<Option<Vec<u8>>> {
+        let second = Section { path: vec![2], what: What::Whole };
+        let section = cache.section(&second).map(|span| span.map(|span| vec![span.start as u8, span.end as u8]));
+        let texts = [cache.envelope(), cache.body(), cache.bodystructure(), cache.header_lines()];
+        let texts = texts.map(|text| text.ok().map(<[u8]>::to_vec));
+        let preview = cache.preview().map(<[u8]>::to_vec);
+        texts.into_iter().chain([preview, section.ok().flatten()]).collect()
+    }
+
     #[test]
-    fn every_cut_and_every_flipped_byte_is_survived() {
+    fn a_changed_byte_is_found_by_who_reads_it_and_by_nobody_else() {
         let blob = Cache::build(MESSAGE);
-        for len in 0..blob.len() {
-            assert!(CacheRef::new(&blob[..len]).is_err());
-        }
+        let good = answers(&CacheRef::new(&blob).unwrap());
         for at in 0..blob.len() {
             let mut bad = blob.clone();
-            bad[at] ^= 0xff;
-            if let Ok(cache) = CacheRef::new(&bad) {
-                let _ = cache.section(&Section { path: vec![2, 1], what: What::Text });
-                let _ = (cache.sent_date(), cache.header_fields(&["From"], &mut Vec::new()));
+            bad[at] ^= 0x10;
+            let Ok(cache) = CacheRef::new(&bad) else {
+                assert!(at < HEADER_BYTES, "byte {at}");
+                continue;
+            };
+            let found = answers(&cache);
+            let lost = found.iter().zip(&good).filter(|(found, good)| found != good).collect::<Vec<_>>();
+            assert!(at >= HEADER_BYTES && lost.len() == 1 && lost[0].0.is_none(), "byte {at}: {lost:?}");
+        }
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_byte_is_survived() {
+        for (whole, seal) in [(Cache::build(MESSAGE), true), (unchecked(MESSAGE), false)] {
+            for len in 0..whole.len() {
+                assert!(CacheRef::new(&whole[..len]).is_err());
+            }
+            for at in 0..whole.len() {
+                let mut bad = whole.clone();
+                bad[at] ^= 0xff;
+                if seal && Cache::seal(&mut bad).is_err() {
+                    continue;
+                }
+                if let Ok(cache) = CacheRef::new(&bad) {
+                    answers(&cache);
+                    let _ = (cache.sent_date(), cache.header_fields(&["From"], &mut Vec::new()));
+                }
             }
         }
     }

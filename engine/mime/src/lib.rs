@@ -29,7 +29,10 @@ mod transfer;
 mod unbinary;
 
 pub use binary::{Piece, binary_header, pieces};
-pub use cache::{CACHE_BYTES_MAX, CACHED_FIELDS, Cache, CacheError, CacheRef, TooBig, is_cached_field, unique_id};
+pub use cache::{
+    CACHE_BYTES_MAX, CACHED_FIELDS, Cache, CacheError, CacheRef, CachedParts, CachedText, NotCached, is_cached_field,
+    unique_id,
+};
 pub use date::{SentDate, parse_date};
 pub use header::{Field, FieldNames, Fields, fields, filter_header, header_len};
 pub use normalise::Crlf;

@@ -16,6 +16,7 @@
 //! timer      sleep, timeout, Deadline: one ordered queue per shard
 //! lanes      messages between shards and from foreign threads
 //! map_guard  a cut file costs a page, not the process
+//! prefetch   memory that will be read soon
 //! disk       the Disk seam on io_uring        clock   the Clock seam
 //! side       tokio for what only speaks tokio
 //! signals    SIGTERM, SIGINT, SIGHUP as messages
@@ -41,6 +42,7 @@ mod map_guard;
 pub mod metrics;
 mod nudge;
 mod passed;
+mod prefetch;
 mod shards;
 mod side;
 mod signals;
@@ -57,6 +59,7 @@ pub use heartbeat::heartbeat_ages;
 pub use lanes::{Inbox, LaneError, Lanes};
 pub use map_guard::pages_lost;
 pub use passed::passed_descriptors;
+pub use prefetch::prefetch;
 pub use shards::{OnDeath, ShardContext, ShardDied, Shards, ShardsConfig, StartError, start};
 pub use side::{Side, SideGone, SideTask};
 pub use signals::{Signal, Signals};

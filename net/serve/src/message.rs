@@ -38,7 +38,7 @@ enum Blob {
 impl Blob {
     fn cache(&self) -> Option<CacheRef<'_>> {
         let bytes = match self {
-            Blob::Mapped(snapshot, row) => snapshot.checked_cache(*row),
+            Blob::Mapped(snapshot, row) => snapshot.cache_as_it_is(*row),
             Blob::Owned(bytes) => bytes,
             Blob::Unsound => return None,
         };
@@ -124,8 +124,8 @@ impl<'a> Message<'a> {
 
     /// What a section is made of when its transfer encodings are taken off; `None` when the message has no such part.
     pub async fn pieces(&mut self, path: &[u32]) -> Result<Option<Vec<Piece>>, StoreError> {
-        if let Some(cache) = self.cache().await {
-            return Ok(skein_mime::pieces(&cache, path));
+        if let Some(parts) = self.cache().await.and_then(|cache| cache.parts().ok()) {
+            return Ok(skein_mime::pieces(&parts, path));
         }
         let whole = self.whole().await?;
         Ok(skein_mime::pieces(&structure(whole)[..], path))
@@ -159,8 +159,8 @@ impl<'a> Message<'a> {
     /// A header block that holds at least the cached fields if `only_cached` says that they are enough, else all.
     pub async fn header(&mut self, only_cached: bool) -> Result<Cow<'_, [u8]>, StoreError> {
         if only_cached && self.cache().await.is_some_and(|cache| cache.header_lines().is_ok()) {
-            let cache = self.cache().await.expect("looked a line above");
-            return Ok(Cow::Borrowed(cache.header_lines().unwrap_or_default()));
+            let lines = self.cache().await.and_then(|cache| cache.header_lines().ok());
+            return Ok(Cow::Borrowed(lines.expect("looked a line above")));
         }
         if self.whole.is_none()
             && let Some(header_bytes) = self.cache().await.map(|cache| cache.header_bytes())

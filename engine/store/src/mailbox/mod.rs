@@ -296,13 +296,12 @@ impl Mailbox {
         }
     }
 
-    /// The rendered cache of a message, when a snapshot has it and it checks. What is not here may still be where [`Mailbox::cache`] says.
-    pub fn cached(&self, row: Row) -> Option<&[u8]> {
-        let (snapshot, at) = match self.gone.get(&row.uid.0) {
-            Some(gone) => gone.cache.as_ref().map(|cache| (&cache.0, cache.1))?,
-            None => self.base.as_ref().filter(|base| row.source < base.rows()).map(|base| (base, row.source))?,
-        };
-        snapshot.cache(at).ok().filter(|blob| !blob.is_empty())
+    /// The row of a snapshot that should have the rendered cache of a message. What is not there may still be where [`Mailbox::cache`] says.
+    pub fn cached(&self, row: Row) -> Option<(&Snapshot, u32)> {
+        match self.gone.get(&row.uid.0) {
+            Some(gone) => gone.cache.as_ref().map(|cache| (&*cache.0, cache.1)),
+            None => self.base.as_deref().filter(|base| row.source < base.rows()).map(|base| (base, row.source)),
+        }
     }
 
     fn keyword(&self, name: &str) -> Option<usize> {

@@ -138,20 +138,14 @@ impl Session {
             self.tell_keywords(link);
             let (looked_at, open) = self.look(mailbox, |m| {
                 m.visible(view, uids, from, at_a_time, &mut batch);
-                let (out, mut done) = (link.out(), 0);
-                for seen in &batch {
-                    let is_asked = changed_since.is_none_or(|since| seen.row.modseq > since);
-                    if is_asked && !ready.write(m, view, seen, out) {
-                        break;
-                    }
-                    done += 1;
-                    if out.len() >= OUTPUT_BYTES_WATERMARK {
-                        return (done, Vec::new());
-                    }
+                let out = link.out();
+                let is_asked = |seen: &Visible| changed_since.is_none_or(|since| seen.row.modseq > since);
+                let done = ready.write(m, view, &batch, is_asked, out);
+                if done > 0 && out.len() >= OUTPUT_BYTES_WATERMARK {
+                    return (done, Vec::new());
                 }
                 // Where one cache is not at hand those behind it rarely are: they are in the log.
-                let is_asked = |seen: &&Visible| changed_since.is_none_or(|since| seen.row.modseq > since);
-                let open = batch[done..].iter().filter(is_asked).map(|seen| Wanted::of(m, view, *seen));
+                let open = batch[done..].iter().filter(|seen| is_asked(seen)).map(|seen| Wanted::of(m, view, *seen));
                 (batch.len(), open.collect::<Vec<_>>())
             });
             let Some(last) = looked_at.checked_sub(1) else { return Ok(fetched(&failed)) };

@@ -4,6 +4,7 @@ mod across;
 mod append;
 mod batches;
 mod binary;
+mod caches;
 mod fetch;
 mod grantees;
 mod guest;

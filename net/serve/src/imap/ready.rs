@@ -1,7 +1,9 @@
 //! FETCH of what is ready to be sent: columns, and what the rendered caches of a snapshot hold. No message is opened for it.
 
+use super::caches::{ABREAST, caches_at_hand};
 use super::sync::begin_line;
-use skein_mime::{CacheRef, FieldNames, TooBig, filter_header, is_cached_field};
+use skein_base::limits::OUTPUT_BYTES_WATERMARK;
+use skein_mime::{CacheRef, CachedText, FieldNames, filter_header, is_cached_field};
 use skein_proto::imap::response::FetchLine;
 use skein_proto::imap::{FetchItem, FetchItems, SectionText};
 use skein_store::mailbox::{Mailbox, ViewId, Visible};
@@ -9,7 +11,8 @@ use skein_store::mailbox::{Mailbox, ViewId, Visible};
 /// The items of a FETCH that asks for nothing else.
 pub(super) struct ReadyItems<'a> {
     list: Vec<Ready<'a>>,
-    needs_caches: bool,
+    /// What of the rendered caches they are made of.
+    texts: Vec<CachedText>,
     uid_only: bool,
     /// Header fields of one message, before their length is told.
     fields: Vec<u8>,
@@ -17,7 +20,7 @@ pub(super) struct ReadyItems<'a> {
 
 enum Ready<'a> {
     Column(&'a FetchItem),
-    Rendered(&'static str, for<'b> fn(&CacheRef<'b>) -> Result<&'b [u8], TooBig>),
+    Rendered(&'static str, CachedText),
     Fields { head: Vec<u8>, names: FieldNames<'a> },
 }
 
@@ -25,41 +28,66 @@ impl<'a> ReadyItems<'a> {
     /// `None` when some item is to be cut from messages.
     pub fn of(items: &'a FetchItems, uid_only: bool) -> Option<ReadyItems<'a>> {
         let list: Vec<Ready<'a>> = items.list.iter().map(Ready::of).collect::<Option<_>>()?;
-        let needs_caches = !list.iter().all(|item| matches!(item, Ready::Column(_)));
-        Some(ReadyItems { list, needs_caches, uid_only, fields: Vec::new() })
+        let texts = list.iter().filter_map(Ready::text).collect();
+        Some(ReadyItems { list, texts, uid_only, fields: Vec::new() })
     }
 
     pub fn needs_caches(&self) -> bool {
-        self.needs_caches
+        !self.texts.is_empty()
     }
 
-    /// Writes the line of a message; nothing, and false, when its cache is not at hand.
-    pub fn write(&mut self, m: &Mailbox, view: ViewId, seen: &Visible, out: &mut Vec<u8>) -> bool {
-        let cache = match self.needs_caches {
-            true => m.cached(seen.row).and_then(|blob| CacheRef::new(blob).ok()).filter(|cache| !cache.is_too_big()),
-            false => None,
-        };
-        if self.needs_caches && cache.is_none() {
-            return false;
+    /// Writes the lines of those messages of `batch` that are asked for, until `out` is full or one's cache does not have all of it. Gives how
+    /// many it has passed.
+    pub fn write(
+        &mut self,
+        m: &Mailbox,
+        view: ViewId,
+        batch: &[Visible],
+        is_asked: impl Fn(&Visible) -> bool,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let (mut done, mut caches) = (0, Vec::with_capacity(ABREAST));
+        for abreast in batch.chunks(ABREAST) {
+            if self.needs_caches() {
+                caches_at_hand(m, abreast, &self.texts, &mut caches);
+            }
+            for (i, seen) in abreast.iter().enumerate() {
+                let (start, cache) = (out.len(), caches.get(i).copied().flatten());
+                if is_asked(seen) && self.write_one(m, view, (seen, cache), out).is_none() {
+                    out.truncate(start);
+                    return done;
+                }
+                done += 1;
+                if out.len() >= OUTPUT_BYTES_WATERMARK {
+                    return done;
+                }
+            }
         }
+        done
+    }
+
+    fn write_one(
+        &mut self,
+        m: &Mailbox,
+        view: ViewId,
+        (seen, cache): (&Visible, Option<CacheRef<'_>>),
+        out: &mut Vec<u8>,
+    ) -> Option<()> {
         let mut line = begin_line(self.uid_only, seen, out);
         for item in &self.list {
-            match (item, &cache) {
-                (Ready::Column(item), _) => write_column(m, view, seen, item, &mut line, out),
-                (Ready::Rendered(name, part), Some(cache)) => {
-                    line.ready(out, name, part(cache).unwrap_or_default());
-                }
-                (Ready::Fields { head, names }, Some(cache)) => {
+            match item {
+                Ready::Column(item) => write_column(m, view, seen, item, &mut line, out),
+                Ready::Rendered(name, text) => line.ready(out, name, cache?.text(*text).ok()?),
+                Ready::Fields { head, names } => {
                     self.fields.clear();
-                    filter_header(cache.header_lines().unwrap_or_default(), names, false, &mut self.fields);
+                    filter_header(cache?.header_lines().ok()?, names, false, &mut self.fields);
                     line.section_named(out, head, self.fields.len() as u64);
                     out.extend_from_slice(&self.fields);
                 }
-                (_, None) => unreachable!("looked for above"),
             }
         }
         line.end(out);
-        true
+        Some(())
     }
 }
 
@@ -75,9 +103,9 @@ impl<'a> Ready<'a> {
             | FetchItem::EmailId
             | FetchItem::ThreadId
             | FetchItem::Guid => Ready::Column(item),
-            FetchItem::Envelope => Ready::Rendered("ENVELOPE", |cache| cache.envelope()),
-            FetchItem::Body => Ready::Rendered("BODY", |cache| cache.body()),
-            FetchItem::BodyStructure => Ready::Rendered("BODYSTRUCTURE", |cache| cache.bodystructure()),
+            FetchItem::Envelope => Ready::Rendered("ENVELOPE", CachedText::Envelope),
+            FetchItem::Body => Ready::Rendered("BODY", CachedText::Body),
+            FetchItem::BodyStructure => Ready::Rendered("BODYSTRUCTURE", CachedText::BodyStructure),
             FetchItem::Section(section) if section.path.is_empty() && section.partial.is_none() => {
                 let SectionText::HeaderFields(names) = &section.text else { return None };
                 if !names.iter().all(|name| is_cached_field(name.as_bytes())) {
@@ -87,6 +115,14 @@ impl<'a> Ready<'a> {
             }
             _ => return None,
         })
+    }
+
+    fn text(&self) -> Option<CachedText> {
+        match self {
+            Ready::Column(_) => None,
+            Ready::Rendered(_, text) => Some(*text),
+            Ready::Fields { .. } => Some(CachedText::Lines),
+        }
     }
 }
 

@@ -299,9 +299,8 @@ impl Test {
         })
     }
 
-    /// The answer by a message's rendered cache, for a test that looks no further ([`Depth::CachedFields`]); `None` when the cache can not be used.
-    pub fn by_cache(&self, c: &Columns, blob: &[u8], walk: Option<&mut Walk>) -> Option<bool> {
-        let cache = CacheRef::new(blob).ok()?;
+    /// The answer by a message's rendered cache, for a test that looks no further ([`Depth::CachedFields`]); `None` when the cache does not have the lines.
+    pub fn by_cache(&self, c: &Columns, cache: &CacheRef<'_>, walk: Option<&mut Walk>) -> Option<bool> {
         let header = cache.header_lines().ok()?;
         let sent = cache.sent_date().map(SentDate::day);
         if let Some(walk) = walk.filter(|_| c.sent.is_none()) {

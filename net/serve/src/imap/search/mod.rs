@@ -13,6 +13,7 @@ mod returns;
 mod sent;
 mod standing;
 
+use super::caches::{ABREAST, caches_at_hand};
 use super::limit::with_limit;
 use super::link::Link;
 use super::session::Session;
@@ -24,7 +25,7 @@ pub use criteria::{Compare, Criterion};
 pub(super) use sent::SentDays;
 use sent::Walk;
 use skein_base::{Collation, IdSet, MailboxId, ModSeq, Uid};
-use skein_mime::SentDate;
+use skein_mime::{CachedText, SentDate};
 use skein_proto::imap::{Code, Reply, Results, Returns, SearchKey, response};
 use skein_store::mailbox::{CacheAt, Fixed, ViewId, Visible};
 use std::io;
@@ -247,13 +248,18 @@ impl Session {
         self.look(mailbox, |m| {
             let mut batch = Vec::with_capacity(at_a_time);
             m.visible(view, among, from, at_a_time, &mut batch);
-            for seen in &batch {
+            let mut caches = Vec::with_capacity(ABREAST);
+            for (i, seen) in batch.iter().enumerate() {
+                if i % ABREAST == 0 && depth == Depth::CachedFields {
+                    let abreast = &batch[i..batch.len().min(i + ABREAST)];
+                    caches_at_hand(m, abreast, &[CachedText::Lines], &mut caches);
+                }
                 let fixed = reads_fixed.then(|| m.fixed(seen.row));
                 let mut columns = Columns::of(m, view, seen, fixed.as_ref());
                 columns.sent = sent.as_mut().and_then(|walk| walk.day(seen.row.uid));
                 let by_cache = || {
-                    let blob = m.cached(seen.row).filter(|_| depth == Depth::CachedFields)?;
-                    test.by_cache(&columns, blob, sent.as_deref_mut())
+                    let cache = caches.get(i % ABREAST)?.as_ref()?;
+                    test.by_cache(&columns, cache, sent.as_deref_mut())
                 };
                 match test.by_columns(&columns).or_else(by_cache) {
                     Some(true) => found.add(seen),
