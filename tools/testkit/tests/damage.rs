@@ -9,6 +9,7 @@ use skein_testkit::{Server, mail, process};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -223,7 +224,8 @@ fn a_check_names_the_file_and_a_rebuild_mends_it() {
 #[test]
 fn segments_that_are_deleted_or_cut_are_told() {
     // Nothing is drained: the log alone has the mail.
-    let mut server = server(&[("log_keep_bytes", "1099511627776"), ("snapshot_ops", "1000000")]);
+    let keep = [("log_keep_bytes", "1099511627776"), ("log_keep_seconds", "86400"), ("snapshot_ops", "1000000")];
+    let mut server = server(&keep);
     let user = Server::user(1);
     let log = server.folder().join("data/log");
     let segments = |log: &Path| {
@@ -280,4 +282,46 @@ fn segments_that_are_deleted_or_cut_are_told() {
     assert!(server.stop().success());
     server.restart();
     assert_eq!(server.log().matches("log segment gone:").count(), before, "{}", server.log());
+}
+
+/// Each text of a rendered cache is checked by who reads it: no byte that the disk spoils is told to a client.
+#[test]
+fn a_spoilt_byte_of_a_rendered_cache_is_told_to_nobody() {
+    let server = server(&[("snapshot_ops", "2"), ("scrub_seconds", "1000000")]);
+    let user = Server::user(1);
+    // A small snapshot would be read into memory, where no blow reaches it.
+    let next = AtomicU32::new(0);
+    for _ in 0..100 {
+        assert!(deliver(&server, &Mutex::default(), &next, 1));
+    }
+    let folder = folder_of(&server, 1);
+    let snapshots = || files(&folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "idx"));
+    assert!(wait::until(PATIENCE, || files(&folder).iter().any(|path| is_pack(path)) && snapshots().count() == 1));
+    let path = snapshots().next().expect("just seen");
+
+    let mut client = server.login(&user);
+    client.command("SELECT INBOX").expect("SELECT").expect_ok();
+    let commands = [
+        "FETCH 1:2 (UID ENVELOPE)",
+        "FETCH 1:2 (BODY BODYSTRUCTURE)",
+        "FETCH 1:2 (BODY.PEEK[HEADER.FIELDS (FROM SUBJECT)] PREVIEW)",
+        "FETCH 1:2 (BODY.PEEK[1] BODY.PEEK[HEADER])",
+        "SEARCH 1:3 OR FROM nobody SUBJECT damage-1-1",
+        "SORT (SUBJECT) UTF-8 1:3",
+    ];
+    let mut ask = || commands.map(|command| client.command(command).expect(command).expect_ok().untagged);
+    let whole = ask();
+    let mut spoil = || {
+        let (bytes, before) = (fs::read(&path).expect("a snapshot"), fs::metadata(&path).expect("a snapshot"));
+        let file = fs::OpenOptions::new().write(true).open(&path).expect("ours");
+        // The heap of caches begins there (index/docs/snapshot-format.md).
+        for at in (512..2800).step_by(5) {
+            file.write_all_at(&[bytes[at] ^ 0x20], at as u64).expect("a blow");
+            assert!(ask() == whole, "byte {at}");
+            file.write_all_at(&bytes[at..=at], at as u64).expect("as it was");
+        }
+        before.ino() == fs::metadata(&path).expect("a snapshot").ino()
+    };
+    // Where the log was drained meanwhile another file is in place.
+    assert!((0..10).any(|_| spoil()), "nobody read what was hit");
 }
