@@ -18,12 +18,26 @@ pub trait Disk: Clone + 'static {
     fn open(&self, path: &Path) -> impl Future<Output = io::Result<Self::File>>;
     /// Creates a new file; `AlreadyExists` when there is one.
     fn create(&self, path: &Path) -> impl Future<Output = io::Result<Self::File>>;
+    /// The same for a file that [`Disk::write_durable`] alone writes, which can then be less work. What it promises is the
+    /// same for every file.
+    fn create_durable(&self, path: &Path) -> impl Future<Output = io::Result<Self::File>> {
+        self.create(path)
+    }
     /// Bytes from `at`; fewer than `len` only at the end of the file.
     fn read_at(&self, file: &Self::File, at: u64, len: usize) -> impl Future<Output = io::Result<Vec<u8>>>;
     /// The same, at once and without waiting, when the page cache holds all of it; `None` when it might not.
     fn read_cached(&self, file: &Self::File, at: u64, len: usize) -> Option<Vec<u8>>;
     /// Writes all of `bytes` at `at` and gives the buffer back for reuse. Not durable before [`Disk::fdatasync`].
     fn write_at(&self, file: &Self::File, at: u64, bytes: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>>;
+    /// Writes all of `bytes` at `at` and gives the buffer back when they are durable, with the length that reading them needs.
+    /// Of other writes it promises nothing. A failure is one of a write or of a sync, and any part of the bytes may last.
+    fn write_durable(&self, file: &Self::File, at: u64, bytes: Vec<u8>) -> impl Future<Output = io::Result<Vec<u8>>> {
+        async move {
+            let bytes = self.write_at(file, at, bytes).await?;
+            self.fdatasync(file).await?;
+            Ok(bytes)
+        }
+    }
     /// Makes everything written to the file durable.
     fn fdatasync(&self, file: &Self::File) -> impl Future<Output = io::Result<()>>;
     /// Length in bytes.

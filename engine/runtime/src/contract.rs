@@ -15,6 +15,7 @@ pub async fn check_disk<D: Disk>(disk: &D, root: &Path) {
     folders_are_made_listed_and_synced(disk, root).await;
     files_are_made_once_and_opened_often(disk, &root.join("files")).await;
     bytes_come_back(disk, &root.join("bytes")).await;
+    durable_writes_come_back(disk, &root.join("durable")).await;
     truncate_cuts(disk, &root.join("cut")).await;
     rename_replaces(disk, &root.join("rename")).await;
     maps_survive_their_name(disk, &root.join("map")).await;
@@ -70,6 +71,20 @@ async fn bytes_come_back<D: Disk>(disk: &D, folder: &Path) {
         assert_eq!(cached, long[..7]);
     }
     disk.fdatasync(&file).await.unwrap();
+}
+
+async fn durable_writes_come_back<D: Disk>(disk: &D, folder: &Path) {
+    disk.create_dir_all(folder).await.unwrap();
+    let path = folder.join("log");
+    let file = disk.create_durable(&path).await.unwrap();
+    assert_eq!(error_kind(disk.create_durable(&path).await), ErrorKind::AlreadyExists);
+    assert_eq!(error_kind(disk.create_durable(&folder.join("missing/log")).await), ErrorKind::NotFound);
+    assert_eq!(disk.write_durable(&file, 0, Vec::new()).await.unwrap(), b"");
+    let long: Vec<u8> = (0..1_000_003u32).map(|i| (i % 251) as u8).collect();
+    assert_eq!(disk.write_durable(&file, 0, long.clone()).await.unwrap(), long, "the buffer is given back");
+    let again = disk.open(&path).await.unwrap();
+    disk.write_durable(&again, 1_000_003, b"next".to_vec()).await.unwrap();
+    assert_eq!(disk.read_at(&file, 0, 2_000_000).await.unwrap(), [&long[..], b"next"].concat());
 }
 
 async fn truncate_cuts<D: Disk>(disk: &D, folder: &Path) {

@@ -37,7 +37,11 @@ pub struct RealDisk;
 
 /// An open file; closed when the last clone is dropped.
 #[derive(Clone, Debug)]
-pub struct DiskFile(Rc<BufferedFile>);
+pub struct DiskFile {
+    file: Rc<BufferedFile>,
+    /// Each write is a sync of what it wrote.
+    is_dsync: bool,
+}
 
 /// Bytes up to which a file is read instead of mapped: a map costs a kernel structure, of which a process has 65530
 /// (vm.max_map_count), and an interrupt of every core when it goes. Most mailboxes are smaller, and there are very many.
@@ -76,10 +80,18 @@ impl Disk for RealDisk {
         open(path, OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE)).await
     }
 
+    async fn create_durable(&self, path: &Path) -> io::Result<DiskFile> {
+        let is_dsync = syncs_off_the_core(parent_of(path))?;
+        let flags = if is_dsync { libc::O_DSYNC } else { 0 };
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(FILE_MODE).custom_flags(flags);
+        Ok(DiskFile { is_dsync, ..open(path, &options).await? })
+    }
+
     async fn read_at(&self, file: &DiskFile, at: u64, len: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(len);
         while bytes.len() < len {
-            let read = file.0.read_at(at + bytes.len() as u64, len - bytes.len()).await.map_err(keep_errno)?;
+            let read = file.file.read_at(at + bytes.len() as u64, len - bytes.len()).await.map_err(keep_errno)?;
             if read.is_empty() {
                 break;
             }
@@ -97,21 +109,21 @@ impl Disk for RealDisk {
     }
 
     async fn write_at(&self, file: &DiskFile, at: u64, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
-        let mut written = 0;
-        while written < bytes.len() {
-            // The ring keeps what it writes from, so that it may outlive this future; it gets a copy and the caller
-            // keeps the original for what a short write left over.
-            let piece = bytes[written..bytes.len().min(written + WRITE_PIECE_BYTES)].to_vec();
-            match file.0.write_at(piece, at + written as u64).await.map_err(keep_errno)? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                count => written += count,
-            }
+        write_in_pieces(file, at, bytes, WRITE_PIECE_BYTES).await
+    }
+
+    async fn write_durable(&self, file: &DiskFile, at: u64, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+        if file.is_dsync {
+            // In pieces, each would be a sync.
+            return write_in_pieces(file, at, bytes, usize::MAX).await;
         }
+        let bytes = self.write_at(file, at, bytes).await?;
+        self.fdatasync(file).await?;
         Ok(bytes)
     }
 
     async fn fdatasync(&self, file: &DiskFile) -> io::Result<()> {
-        file.0.fdatasync().await.map_err(keep_errno)
+        file.file.fdatasync().await.map_err(keep_errno)
     }
 
     async fn len(&self, file: &DiskFile) -> io::Result<u64> {
@@ -194,7 +206,7 @@ impl Disk for RealDisk {
 
 impl DiskFile {
     fn fd(&self) -> BorrowedFd<'_> {
-        let raw = self.0.as_raw_fd();
+        let raw = self.file.as_raw_fd();
         #[expect(unsafe_code, reason = "the file only hands out a bare number")]
         // SAFETY: the descriptor stays open as long as the BufferedFile, which `self` keeps alive for the borrow.
         unsafe {
@@ -211,7 +223,28 @@ impl DiskFile {
 
 async fn open(path: &Path, options: &OpenOptions) -> io::Result<DiskFile> {
     let file = options.buffered_open(path).await.map_err(keep_errno)?;
-    Ok(DiskFile(Rc::new(file)))
+    Ok(DiskFile { file: Rc::new(file), is_dsync: false })
+}
+
+/// Whether the ring has its worker thread make a write to an `O_DSYNC` file in this folder. Where buffered writes need no
+/// thread that may wait (`FOP_BUFFER_WASYNC`: XFS, Btrfs) the ring makes them at once, and their sync with them: the core
+/// would stand still for as long as the disk takes. A request of its own for the sync never does.
+fn syncs_off_the_core(folder: &Path) -> io::Result<bool> {
+    Ok(rustix::fs::statfs(folder)?.f_type == libc::EXT4_SUPER_MAGIC)
+}
+
+async fn write_in_pieces(file: &DiskFile, at: u64, bytes: Vec<u8>, piece_bytes: usize) -> io::Result<Vec<u8>> {
+    let mut written = 0;
+    while written < bytes.len() {
+        // The ring keeps what it writes from, so that it may outlive this future; it gets a copy and the caller
+        // keeps the original for what a short write left over.
+        let piece = bytes[written..].chunks(piece_bytes).next().expect("not empty").to_vec();
+        match file.file.write_at(piece, at + written as u64).await.map_err(keep_errno)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            count => written += count,
+        }
+    }
+    Ok(bytes)
 }
 
 /// glommio's own conversion turns the errno into text; the store must tell ENOSPC from EIO.
@@ -296,6 +329,37 @@ fn touch(bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shards::{ShardsConfig, start};
+    use crate::side::Side;
+
+    /// Bytes that this thread itself has made dirty in the page cache.
+    fn dirtied_here() -> u64 {
+        let io = fs::read_to_string("/proc/thread-self/io").unwrap();
+        io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap().parse().unwrap()
+    }
+
+    /// A kernel that makes writes to ext4 without a worker thread would make their syncs so too.
+    #[test]
+    fn a_write_that_is_a_sync_is_not_made_on_the_shard() {
+        let folder = std::env::temp_dir().join(format!("skein-dsync-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = folder.clone();
+        let side = Side::start().unwrap();
+        let shards = start(ShardsConfig::for_tests(1), &side, move |_| {
+            let path = path.clone();
+            async move {
+                let file = RealDisk.create_durable(&path.join("log")).await.unwrap();
+                let before = dirtied_here();
+                RealDisk.write_durable(&file, 0, vec![7; 1 << 20]).await.unwrap();
+                let after = dirtied_here();
+                fs::write(path.join("here"), vec![7; 1 << 20]).unwrap();
+                (file.is_dsync, after - before, dirtied_here() - after)
+            }
+        });
+        let (is_dsync, durable, plain) = shards.unwrap().join().remove(0).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(!is_dsync || (durable == 0 && plain == 1 << 20), "{durable} {plain}");
+    }
 
     /// More than the kernel's default gives a process: as many as there are small mailboxes open.
     #[test]

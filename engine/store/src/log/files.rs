@@ -148,8 +148,8 @@ impl<D: Disk> Log<D> {
     /// Waits until the bytes below `end` are in the file, when they are this log's own and still on their way.
     async fn written(&self, end: LogPos) -> Result<(), ReadError> {
         if self.unwritten(end) {
-            let written = self.0.written.borrow().wait_until(end);
-            written.await?;
+            let durable = self.0.durable.borrow().wait_until(end);
+            durable.await?;
         }
         Ok(())
     }
@@ -157,7 +157,7 @@ impl<D: Disk> Log<D> {
     /// Whether `end` lies in what this log appended and has not written. Other shards' segments never do: their
     /// numbers are below the first of this log, or were written before an account could have moved here.
     fn unwritten(&self, end: LogPos) -> bool {
-        end > self.0.written.borrow().get() && self.0.state.borrow().holds(end)
+        end > self.0.durable.borrow().get() && self.0.state.borrow().holds(end)
     }
 }
 

@@ -129,9 +129,7 @@ impl<D: Disk> Log<D> {
         if let Some(call) = call {
             call();
         }
-        for mark in [&self.0.durable, &self.0.written] {
-            mark.replace(Watermark::new(after)).poison(error.clone());
-        }
+        self.0.durable.replace(Watermark::new(after)).poison(error);
         self.0.drained.notify_all();
         Ok(())
     }

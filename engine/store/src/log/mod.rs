@@ -1,7 +1,7 @@
 //! The shard log: every change of every account on this core, in order, on disk.
 //!
 //! ```text
-//! append ─▶ [ gathering ] ─▶ [ being written ] ─▶ one write, one sync for all ─▶ durable(pos) ─▶ answer
+//! append ─▶ [ gathering ] ─▶ [ being written ] ─▶ one durable write for all ─▶ durable(pos) ─▶ answer
 //!            memory            memory               0000000000000001.seg [header|record|record|..|seal]
 //!                                                   0000000000000002.seg [header|record|..
 //! ```
@@ -117,7 +117,7 @@ pub enum LogStep {
         /// Records and their headers.
         bytes: u64,
     },
-    /// A sync begins; one at a time.
+    /// A write that is a sync begins; one at a time.
     Sync,
     /// It has succeeded.
     Synced,
@@ -135,7 +135,7 @@ pub struct LogMetrics {
     pub bytes: u64,
     /// Batches written.
     pub batches: u64,
-    /// Syncs of segment files.
+    /// Syncs of segment files: a write of one is one.
     pub syncs: u64,
     /// Segments begun.
     pub segments: u64,
@@ -152,8 +152,7 @@ struct Shared<D: Disk> {
     options: LogOptions,
     numbers: SegmentNumbers,
     state: RefCell<State>,
-    /// Everything below is in the files, perhaps not yet safe.
-    written: RefCell<Watermark<LogPos, LogError>>,
+    /// Everything below is in the files, and safe.
     durable: RefCell<Watermark<LogPos, LogError>>,
     /// Where the last write that is durable began, in its segment.
     last_batch: Cell<u64>,
@@ -237,7 +236,6 @@ impl<D: Disk> Log<D> {
             options,
             numbers,
             state: RefCell::default(),
-            written: RefCell::new(Watermark::new(start)),
             durable: RefCell::new(Watermark::new(start)),
             last_batch: Cell::new(0),
             lost: RefCell::default(),
@@ -337,7 +335,7 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    /// Bytes appended and not yet written.
+    /// Bytes appended and not yet safe.
     pub fn pending_bytes(&self) -> usize {
         self.0.state.borrow().pending_bytes
     }

@@ -56,7 +56,7 @@ pub(super) struct State {
     spare: Vec<u8>,
     /// The end of the piece that the writer took last.
     writing: Option<LogPos>,
-    /// Bytes not yet written, those on their way among them.
+    /// Bytes not yet safe, those on their way among them.
     pub pending_bytes: usize,
     pub closing: bool,
 }

@@ -1,4 +1,4 @@
-//! The one task that writes: everything that gathered, in one write and one sync, again and again.
+//! The one task that writes: everything that gathered, in one write that is a sync, again and again.
 
 use super::heal::Abandoned;
 use super::state::{Piece, seal};
@@ -76,7 +76,6 @@ impl<D: Disk> Log<D> {
         }
         if last {
             self.put(open, end.offset, seal(&header, end.offset)).await?;
-            self.sync(open).await?;
             self.at_rest(&header, end.offset);
             *file = None;
         }
@@ -100,13 +99,11 @@ impl<D: Disk> Log<D> {
         self.count(|m| m.batches += 1);
         self.tell(LogStep::Batch { bytes: bytes.len() as u64 });
         let bytes = self.put(file, base, bytes).await?;
-        self.0.written.borrow().advance(end);
-        self.0.state.borrow_mut().give_back(bytes);
-        self.0.drained.notify_all();
-        self.sync(file).await?;
         self.0.last_batch.set(base);
         self.0.numbers.note_durable(end.segment);
         self.0.durable.borrow().advance(end);
+        self.0.state.borrow_mut().give_back(bytes);
+        self.0.drained.notify_all();
         Ok(())
     }
 
@@ -114,9 +111,8 @@ impl<D: Disk> Log<D> {
     /// segment with records but without a header was damaged, not cut short.
     async fn begin(&self, piece: &Piece) -> Result<D::File, Failed> {
         let path = self.0.dir.join(super::format::segment_name(piece.header.segment));
-        let file = self.0.disk.create(&path).await.map_err(|e| ("create", e))?;
+        let file = self.0.disk.create_durable(&path).await.map_err(|e| ("create", e))?;
         self.put(&file, 0, piece.header.encode().to_vec()).await?;
-        self.sync(&file).await?;
         self.0.disk.sync_dir(&self.0.dir).await.map_err(|e| ("sync", e))?;
         // After the file, so that a number that is noted and has none is one that somebody took away.
         if let Err(error) = self.note_number(piece.header.segment).await {
@@ -127,24 +123,21 @@ impl<D: Disk> Log<D> {
         Ok(file)
     }
 
+    /// What it returns is safe.
     async fn put(&self, file: &D::File, at: u64, bytes: Vec<u8>) -> Result<Vec<u8>, Failed> {
         let len = bytes.len() as u64;
-        let bytes = self.0.disk.write_at(file, at, bytes).await.map_err(|e| ("write", e))?;
-        self.count(|m| m.bytes += len);
-        Ok(bytes)
-    }
-
-    async fn sync(&self, file: &D::File) -> Result<(), Failed> {
         self.tell(LogStep::Sync);
-        self.0.disk.fdatasync(file).await.map_err(|e| ("sync", e))?;
+        let bytes = self.0.disk.write_durable(file, at, bytes).await.map_err(|e| ("write", e))?;
         self.tell(LogStep::Synced);
-        self.count(|m| m.syncs += 1);
-        Ok(())
+        self.count(|m| {
+            m.bytes += len;
+            m.syncs += 1;
+        });
+        Ok(bytes)
     }
 
     fn poison(&self, error: LogError) {
         self.0.durable.borrow().poison(error.clone());
-        self.0.written.borrow().poison(error.clone());
         self.0.stopped.poison(error);
         self.0.drained.notify_all();
     }

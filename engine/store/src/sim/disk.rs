@@ -459,6 +459,37 @@ mod tests {
         assert!(none > 20 && all > 20 && torn > 20, "{none} {all} {torn}");
     }
 
+    /// The power goes at each moment of a durable write.
+    #[test]
+    fn a_durable_write_stays_when_it_has_returned_and_in_parts_before() {
+        let (mut none, mut torn, mut returned) = (0, 0, 0);
+        for seed in 0..300 {
+            let rng = SimRng::new(seed);
+            let (disk, executor) = (SimDisk::new(&rng), crate::sim::SimExecutor::new(&rng));
+            let path = Path::new("/d/f");
+            disk.plant(path, Vec::new());
+            let done = Rc::new(std::cell::Cell::new(false));
+            let (writer, says) = (disk.clone(), done.clone());
+            executor.spawn(async move {
+                let file = writer.open(path).await.unwrap();
+                says.set(writer.write_durable(&file, 0, vec![1; 3000]).await.unwrap() == [1; 3000]);
+            });
+            executor.run_steps(rng.below(20));
+            executor.kill_all();
+            disk.crash();
+            let ones = disk.contents(path).unwrap().iter().filter(|&&byte| byte == 1).count();
+            match (done.get(), ones) {
+                (true, ones) => {
+                    assert_eq!(ones, 3000, "seed {seed}");
+                    returned += 1;
+                }
+                (false, 0) => none += 1,
+                (false, ones) => torn += usize::from(ones < 3000),
+            }
+        }
+        assert!(none > 20 && torn > 20 && returned > 20, "{none} {torn} {returned}");
+    }
+
     #[test]
     fn names_are_durable_with_their_folder() {
         let (mut old, mut new) = (0, 0);

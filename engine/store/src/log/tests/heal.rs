@@ -24,7 +24,7 @@ fn heal(world: &World, log: &Log<SimDisk>) -> Result<(), LogError> {
 #[test]
 fn what_was_not_safe_is_lost_and_the_log_goes_on() {
     for (faults, what, class) in [
-        (Faults { sync_one_in: 1, ..Faults::default() }, "sync", Class::Unavailable),
+        (Faults { sync_one_in: 1, ..Faults::default() }, "write", Class::Unavailable),
         (Faults { write_one_in: 1, ..Faults::default() }, "write", Class::Unavailable),
         (Faults { full_one_in: 1, ..Faults::default() }, "write", Class::Full),
     ] {
