@@ -30,6 +30,8 @@ pub enum Place {
 /// Numbers of places use 48 bits: a segment every millisecond for 8900 years.
 const NUMBER_BITS: u32 = 48;
 const CHUNKED: u64 = 1 << NUMBER_BITS;
+/// The highest number by which a file's name makes it a segment or a pack: half of what fits, so that those above it fit as well.
+pub(crate) const FILE_NUMBER_MAX: u64 = (1 << (NUMBER_BITS - 1)) - 1;
 /// Of the offset in a pack, which is a multiple of 8; the bits above hold the bytes stored, likewise.
 const PACK_OFFSET_BITS: u32 = 36;
 /// Bytes that an entry of a pack may take: what the rest of the bits can say.

@@ -1,5 +1,6 @@
 //! The bytes of a segment, version 1. The document is engine/docs/log-format.md.
 
+use crate::body::FILE_NUMBER_MAX;
 use skein_base::{AccountId, ShardId};
 
 /// Bytes before the first record of a segment.
@@ -198,7 +199,8 @@ pub fn parse_drained_name(name: &str) -> Option<u64> {
 fn parse_numbered(name: &str, ending: &str) -> Option<u64> {
     let digits = name.strip_suffix(ending).filter(|d| d.len() == 16)?;
     let lower = digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    lower.then(|| u64::from_str_radix(digits, 16).ok())?
+    let number = lower.then(|| u64::from_str_radix(digits, 16).ok())?;
+    number.filter(|number| *number <= FILE_NUMBER_MAX)
 }
 
 /// The next place at or after `offset` where a record may start.
@@ -236,7 +238,10 @@ mod tests {
             (parse_drained_name(&drained_name(0xab)), parse_segment_name(&drained_name(0xab))),
             (Some(0xab), None)
         );
-        for bad in ["ab.seg", "00000000000000AB.seg", "+0000000000000ab.seg", "00000000000000ab.tmp"] {
+        let of_others = ["ab.seg", "00000000000000AB.seg", "+0000000000000ab.seg", "00000000000000ab.tmp"];
+        // The numbers above them would not fit into the address of a body.
+        let too_high = ["ffffffffffffffff.seg", "0000ffffffffffff.seg", "0000800000000000.seg"];
+        for bad in of_others.iter().chain(&too_high) {
             assert_eq!(parse_segment_name(bad), None, "{bad}");
         }
     }

@@ -1,6 +1,7 @@
 //! The bytes of a pack, versions 1 and 2. The document is engine/docs/pack-format.md.
 
 use super::{FRAME_BYTES, Packed};
+use crate::body::FILE_NUMBER_MAX;
 use skein_base::{AccountId, Flags, Guid, MailboxId, Uid, UidValidity};
 
 /// Version of packs whose entries name no dictionary.
@@ -26,7 +27,7 @@ pub fn pack_name(number: u64) -> String {
 pub fn parse_pack_name(name: &str) -> Option<u64> {
     let hex = name.strip_prefix('p')?.strip_suffix(".pack")?;
     let number = u64::from_str_radix(hex, 16).ok()?;
-    (pack_name(number) == name).then_some(number)
+    (number <= FILE_NUMBER_MAX && pack_name(number) == name).then_some(number)
 }
 
 /// What the first bytes of a pack say.

@@ -310,6 +310,22 @@ fn whole(packs: &PackFiles<SimDisk>, mail: &Mail, addr: &BodyAddr) -> Result<(Ve
     Ok((message, block_on(packs.read_cache(ACCOUNT, Path::new(FOLDER), whose))?))
 }
 
+/// A file in an account's folder by the name of the last pack there could be: the next one's number did not fit its place in an address,
+/// and the shard fell while it drained.
+#[test]
+fn a_file_named_like_the_last_pack_there_could_be_stops_nothing() {
+    for stray in ["pffffffffffffffff.pack", "p0000ffffffffffff.pack", "p0000800000000000.pack"] {
+        let (disk, packs) = disk();
+        disk.plant(&Path::new(FOLDER).join(stray), b"whatever".to_vec());
+        let mut appender = Appender::new(&packs, ACCOUNT, Path::new(FOLDER), 1 << 20, 0);
+        let addr = push_with(&mut appender, &common(1), None);
+        block_on(appender.finish()).unwrap();
+        assert_eq!(number(&addr), 1);
+        assert_eq!(BodyAddr::decode(&addr.encode()), Some(addr));
+        assert_eq!(whole(&packs, &common(1), &addr).unwrap(), (common(1).message, common(1).cache));
+    }
+}
+
 #[test]
 fn messages_come_back_with_a_dictionary_and_not_without() {
     let (disk, packs) = disk();
