@@ -50,20 +50,21 @@ struct Use {
 
 impl<D: Disk, C: Clock> Store<D, C> {
     /// Looks for packs that are worth writing again, and has every mailbox with messages in them take part in the checkpoint that
-    /// follows. Nothing when no message has left a pack since this was last asked.
+    /// follows. Nothing when no message has left a pack since they were last looked at.
     pub(super) async fn find_victims(&self, handle: &Rc<AccountHandle>, folder: &Path) -> Result<Victims, StoreError> {
         if !handle.packs_shrank.replace(false) {
             return Ok(Victims::default());
         }
         let found = self.look_for_victims(handle, folder).await;
-        if !matches!(&found, Ok(victims) if victims.0.is_empty()) {
-            // Whatever comes of this checkpoint, the next one looks again.
+        if !matches!(&found, Ok(Some(victims)) if victims.0.is_empty()) {
+            // Whatever comes of this checkpoint, the next one looks again; and what is left alone now may not be when there is more.
             handle.packs_shrank.set(true);
         }
-        found
+        Ok(found?.unwrap_or_default())
     }
 
-    async fn look_for_victims(&self, handle: &Rc<AccountHandle>, folder: &Path) -> Result<Victims, StoreError> {
+    /// `None` when the packs are left alone.
+    async fn look_for_victims(&self, handle: &Rc<AccountHandle>, folder: &Path) -> Result<Option<Victims>, StoreError> {
         let mut packs = BTreeMap::new();
         for number in self.packs_in(folder).await? {
             // One whose header is damaged keeps its messages' addresses; it is repaired or told about, not compacted.
@@ -71,7 +72,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
             packs.insert(number, Use { file: self.0.disk.len(&pack.file).await?, live: PACK_HEADER_BYTES as u64 });
         }
         if packs.values().map(|pack| pack.file).sum::<u64>() < self.0.compact_bytes_min.get() {
-            return Ok(Victims::default());
+            return Ok(None);
         }
         let ids: Vec<MailboxId> = handle.read(|account| account.mailboxes().map(|m| m.id).collect());
         let (mut seen, mut in_mailboxes) = (HashSet::new(), Vec::new());
@@ -110,7 +111,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 }
             }
         });
-        Ok(victims)
+        Ok(Some(victims))
     }
 
     /// Removes emptied packs, unless something still names them: a copy made while the checkpoint ran, or a message that only

@@ -15,6 +15,7 @@ mod lifecycle;
 mod model;
 mod names;
 mod repair;
+mod space;
 mod users;
 mod world;
 

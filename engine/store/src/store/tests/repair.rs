@@ -16,22 +16,22 @@ use std::rc::Rc;
 
 const ALL: DrainLimits = DrainLimits { keep_bytes: 0, keep_seconds: -1 };
 
-struct Case {
-    world: World,
+pub(super) struct Case {
+    pub world: World,
     user: UserName,
 }
 
 impl Case {
-    fn new(seed: u64) -> Case {
+    pub fn new(seed: u64) -> Case {
         Case { world: World { segment_bytes: 4000, ..World::new(seed) }, user: UserName::new("anna").unwrap() }
     }
 
-    fn folder(&self) -> PathBuf {
+    pub fn folder(&self) -> PathBuf {
         paths::account(&Path::new(ROOT).join("accounts"), AccountId::of(&self.user))
     }
 
     /// A life of the store, to its end in order.
-    fn live<T: 'static>(&self, life: impl AsyncFnOnce(SimStore, Rc<AccountHandle>) -> T + 'static) -> T {
+    pub fn live<T: 'static>(&self, life: impl AsyncFnOnce(SimStore, Rc<AccountHandle>) -> T + 'static) -> T {
         let (scan, tail) = self.world.scan();
         let store = self.world.stores(1, &scan, tail).remove(0);
         let (writer, user) = (store.log().clone(), self.user.clone());
@@ -51,7 +51,7 @@ impl Case {
     }
 }
 
-async fn append(store: &SimStore, handle: &Rc<AccountHandle>, mailbox: MailboxId, text: &str) {
+pub(super) async fn append(store: &SimStore, handle: &Rc<AccountHandle>, mailbox: MailboxId, text: &str) {
     store.load(handle, mailbox).await.unwrap();
     let mut writer = BodyWriter::new(store.log());
     writer.push(text.as_bytes()).await.unwrap();
