@@ -141,7 +141,7 @@ impl ImapConfig {
     pub(crate) fn write_capabilities(&self, out: &mut Vec<u8>, channel: &Channel, logged_in: bool) {
         let literals: &[u8] = if self.literal_minus { b" LITERAL-" } else { b" LITERAL+" };
         let referrals: &[u8] = if self.referrals { b" LOGIN-REFERRALS" } else { b"" };
-        let always = [b"IMAP4rev1 IMAP4rev2", literals, b" SASL-IR", referrals, b" ID ENABLE"];
+        let always = [b"IMAP4rev1 IMAP4rev2", literals, b" SASL-IR", referrals, b" ID ENABLE LANGUAGE"];
         always.iter().for_each(|some| out.extend_from_slice(some));
         if logged_in {
             for name in CAPABILITIES {

@@ -15,6 +15,8 @@ pub const LITERAL_MINUS_BYTES_MAX: u64 = 4096;
 pub const ID_FIELDS_MAX: usize = 30;
 /// Arguments of one COMPARATOR: each is held against every collation.
 pub const COMPARATORS_MAX: usize = 32;
+/// Arguments of one LANGUAGE: nobody reads more languages.
+pub const LANGUAGES_MAX: usize = 32;
 /// Items of one FETCH: each is looked up in the list before it is added, and answered for every message.
 pub const FETCH_ITEMS_MAX: usize = 256;
 /// Names in one `subtree` or `mailboxes`; with their spaces they are far from filling a command line.

@@ -9,6 +9,7 @@
 //! mutf7      mailbox names on the wire        date    INTERNALDATE and search dates
 //! config     what the operator decides        limits  bounds
 //! url        IMAP URLs                        comparator  what texts are compared by
+//! language   languages of texts for people
 //! ```
 //!
 //! Its extensions: net/docs/imap.md.
@@ -32,6 +33,7 @@ mod argument;
 mod comparator;
 mod config;
 mod date;
+mod language;
 pub mod limits;
 mod machine;
 pub mod mutf7;

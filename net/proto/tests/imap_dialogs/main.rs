@@ -83,7 +83,7 @@ const AFTER_LOGIN: &[&str] = &[
 ];
 
 fn after_login(referrals: &str) -> String {
-    format!("IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR{referrals} ID ENABLE {}", AFTER_LOGIN.join(" "))
+    format!("IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR{referrals} ID ENABLE LANGUAGE {}", AFTER_LOGIN.join(" "))
 }
 
 /// Answers to come, and what the session says once the command is over.

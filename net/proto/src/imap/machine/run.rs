@@ -2,6 +2,7 @@
 
 use super::{Imap, Leftover, Phase, State, Waiting};
 use crate::imap::comparator::{self, Order};
+use crate::imap::language::{self, LANGUAGES, Range};
 use crate::imap::parse::{Command, Enabling};
 use crate::imap::response::{self, ListAttributes, Listing};
 use crate::imap::verb::Verb;
@@ -18,6 +19,7 @@ impl Imap {
             Command::Enable(named) => self.enable(named),
             Command::Compress { deflate } => self.compress(deflate),
             Command::Comparator(orders) => self.comparator(&orders),
+            Command::Language(ranges) => self.language(&ranges),
             Command::Separator => {
                 let lsub = self.running().verb == Verb::Lsub;
                 let listing = Listing { lsub, attributes: ListAttributes::NO_SELECT, ..Listing::default() };
@@ -80,6 +82,19 @@ impl Imap {
         };
         self.enabled.comparator = chosen;
         response::comparator(&mut self.out, chosen, &matching);
+        self.conclude(Reply::Done);
+    }
+
+    /// A list of one is what is spoken from now on, of several what can be spoken (RFC 5255 §3.3).
+    fn language(&mut self, ranges: &[Range]) {
+        if ranges.is_empty() {
+            response::language(&mut self.out, &LANGUAGES);
+            return self.conclude(Reply::Done);
+        }
+        let Some(chosen) = language::choose(ranges) else {
+            return self.conclude(Reply::No { code: None, text: "No such language is spoken here".into() });
+        };
+        response::language(&mut self.out, &[chosen]);
         self.conclude(Reply::Done);
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! cursor     words of the grammar: atoms, strings, numbers, names
 //! literal    {310} at the end of a line
-//! session    LOGIN AUTHENTICATE ID ENABLE COMPRESS COMPARATOR
+//! session    LOGIN AUTHENTICATE ID ENABLE COMPRESS COMPARATOR LANGUAGE
 //! mailbox    SELECT CREATE RENAME LIST STATUS ...
 //! append     APPEND and REPLACE, line by line
 //! message    COPY MOVE STORE EXPUNGE, sets and flags
@@ -33,6 +33,7 @@ pub use filter::MailboxFilter;
 pub(crate) use search::standing;
 
 use super::comparator::Order;
+use super::language::Range;
 use super::response::Names;
 use super::verb::{Verb, When};
 use super::{Argument, Code, Comparator, ExtensionCommand, Request};
@@ -76,6 +77,8 @@ pub(crate) enum Command {
     Compress { deflate: bool },
     /// COMPARATOR, and which it asks for; none asks for the active one.
     Comparator(Vec<Order>),
+    /// LANGUAGE, and what the client can read; none asks for all there are.
+    Language(Vec<Range>),
     /// `LIST "" ""`: which separator?
     Separator,
     /// To be asked.
@@ -175,6 +178,7 @@ pub(crate) fn arguments(verb: Verb, mut cursor: Cursor<'_>) -> Result<Command, W
         Verb::Check => Command::Ask(Request::Sync { expunges: true, check: true }),
         Verb::Namespace => Command::Ask(Request::Namespace),
         Verb::Comparator => session::comparator(c)?,
+        Verb::Language => session::language(c)?,
         Verb::Idle => Command::Ask(Request::Idle),
         Verb::Close => Command::Ask(Request::Close),
         Verb::Unselect => Command::Ask(Request::Unselect),

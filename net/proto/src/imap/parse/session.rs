@@ -1,10 +1,11 @@
-//! LOGIN, AUTHENTICATE, ID, ENABLE, COMPRESS, COMPARATOR.
+//! LOGIN, AUTHENTICATE, ID, ENABLE, COMPRESS, COMPARATOR, LANGUAGE.
 
 use super::cursor::{Cursor, utf8};
 use super::{Command, Enabling, Wrong};
 use crate::imap::Request;
 use crate::imap::comparator::Order;
-use crate::imap::limits::{COMPARATORS_MAX, ID_FIELDS_MAX};
+use crate::imap::language::Range;
+use crate::imap::limits::{COMPARATORS_MAX, ID_FIELDS_MAX, LANGUAGES_MAX};
 use skein_base::Secret;
 use std::borrow::Cow;
 
@@ -87,6 +88,18 @@ pub(super) fn comparator(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
         orders.push(Order::read(&c.astring()?)?);
     }
     Ok(Command::Comparator(orders))
+}
+
+/// `LANGUAGE *(SP lang-range-quoted)` (RFC 5255 §3.5)
+pub(super) fn language(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
+    let mut ranges = Vec::new();
+    while c.eat(b' ') && !c.at_end() {
+        if ranges.len() == LANGUAGES_MAX {
+            return Err(Wrong::Bad("Too many languages"));
+        }
+        ranges.push(Range::read(&c.astring()?)?);
+    }
+    Ok(Command::Language(ranges))
 }
 
 /// `ENABLE 1*(SP capability)` (RFC 5161 §3.1); names that can not be enabled are passed over.

@@ -628,6 +628,20 @@ fn comparators() {
     check(&orders(max + 1), "BAD Too many comparators");
 }
 
+#[test]
+fn languages() {
+    check("a LANGUAGE", "Language([])");
+    check("a LANGUAGE ", "Language([])");
+    holds("a LANGUAGE \"FR-CA\" \"*\" en", r#"[Range("FR-CA"), Range("*"), Range("en")]"#);
+    for wrong in ["(en)", "\"\"", "  en", "en_GB", "englishes-language", "*"] {
+        assert!(parsed(format!("a LANGUAGE {wrong}").as_bytes()).starts_with("BAD "), "{wrong}");
+    }
+    let ranges = |count| format!("a LANGUAGE{}", " en".repeat(count));
+    let max = crate::imap::limits::LANGUAGES_MAX;
+    assert!(parsed(ranges(max).as_bytes()).starts_with("Language("));
+    check(&ranges(max + 1), "BAD Too many languages");
+}
+
 /// RFC 5255 §4.2: it applies to the texts of SEARCH and SORT, and to the subjects of THREAD.
 #[test]
 fn what_is_compared_by_the_active_comparator() {

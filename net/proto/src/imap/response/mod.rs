@@ -6,7 +6,7 @@
 //! metadata  MetadataLine: * METADATA INBOX (/private/comment "..")
 //! mailbox   exists recent expunge list status namespace
 //! search    search sort thread esearch context_moved comparator
-//! status    ok untagged, code: [UIDNEXT 4]
+//! status    ok untagged language, code: [UIDNEXT 4]
 //! ```
 
 mod fetch;
@@ -24,7 +24,7 @@ pub use mailbox::{
 pub use metadata::{MetadataLine, metadata_changed};
 pub(crate) use search::comparator;
 pub use search::{Correlator, Moved, context_moved, esearch, search, sort, thread, uid_batches};
-pub(crate) use status::condition;
 pub use status::{code, highest_modseq, in_progress, message_limit, no_update, notification_overflow, ok, some_moved};
+pub(crate) use status::{condition, language};
 pub(crate) use text::is_astring_char;
 pub use text::{Names, astring, flags, internal_date, literal_head, mailbox, nstring, number, string};

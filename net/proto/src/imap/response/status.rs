@@ -1,6 +1,6 @@
 //! Status responses: OK, NO, BAD, BYE and their codes (RFC 3501 §7.1).
 
-use super::text::{hex, number};
+use super::text::{hex, number, word};
 use crate::imap::limits::URL_BYTES_MAX;
 use crate::imap::{Code, NotifyEvents};
 use skein_base::ModSeq;
@@ -8,6 +8,14 @@ use skein_base::ModSeq;
 /// `* OK text`
 pub fn ok(out: &mut Vec<u8>, text: &str) {
     condition(out, b"*", "OK", None, text);
+}
+
+/// `* LANGUAGE (EN i-default)` (RFC 5255 §3.3)
+pub(crate) fn language(out: &mut Vec<u8>, tags: &[&str]) {
+    out.extend_from_slice(b"* LANGUAGE (");
+    let start = out.len();
+    tags.iter().for_each(|tag| word(out, start, tag));
+    out.extend_from_slice(b")\r\n");
 }
 
 /// `* OK [HIGHESTMODSEQ 715194045007] Highest.`
