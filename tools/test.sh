@@ -3,7 +3,7 @@
 #
 # Installs what the tests drive (Debian, as root; others: install it yourself, what is missing is skipped), checks format and
 # lints, builds the server in release mode and runs all tests, end to end ones included.
-# --long: 200 crash rounds instead of 10, 100 streams of commands compared with Dovecot instead of 20, ten minutes of imaptest (when $IMAPTEST or imaptest is there), longer property tests,
+# --long: 200 crash rounds instead of 10, 100 streams of commands compared with Dovecot instead of 20, fifteen minutes of imaptest (when $IMAPTEST or imaptest is there), longer property tests,
 # a minute of fuzzing for each target (a normal run only replays their corpora, among the tests).
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -100,7 +100,7 @@ step "tests" cargo nextest run --workspace --profile "$profile" "$@"
 step "tests in documentation" cargo test --workspace --doc --quiet
 if [ -n "$long" ]; then
   if [ -n "${IMAPTEST:-}" ] || command -v imaptest >/dev/null; then
-    step "imaptest, two runs of five minutes" run_imaptest
+    step "imaptest, three runs of five minutes" run_imaptest
   else
     skip "imaptest" "not installed (set IMAPTEST)"
   fi

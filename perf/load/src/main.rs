@@ -4,6 +4,7 @@
 //! skein-load compare                    Skein and Dovecot in alternation, one table, a line each in perf/results/
 //! skein-load lmtp ADDR --pid PID ..     deliveries a second        skein-load idle ADDR --pid PID ..   memory of idle clients
 //! skein-load imaptest ADDR --pid PID .. an installed imaptest: rates, errors, server CPU; stress: with a server of its own
+//! skein-load scripted --tests DIR       imaptest's scripted tests: how many groups pass
 //!
 //! skein-load push                       how soon 1000 watchers of a mailbox hear of a change
 //! skein-load accounts                   a million accounts: disk, memory, start, cold logins, start after a kill
@@ -36,13 +37,16 @@ mod push;
 mod replies;
 mod scenario;
 mod script;
+mod scripted;
 mod slow;
 mod soak;
 mod stage;
 mod syncs;
 mod table;
 
+use std::fs;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -81,8 +85,16 @@ enum Command {
     },
     /// imaptest against a server that is started for it (SKEIN_PEER=dovecot: the installed Dovecot).
     Stress {
+        /// A profile of imaptest's in which {lmtp_port} stands for where mail is delivered.
+        #[arg(long)]
+        profile: Option<PathBuf>,
         #[command(flatten)]
         load: imaptest::Load,
+    },
+    /// imaptest's scripted tests against a server that is started for them (SKEIN_PEER=dovecot: the installed Dovecot).
+    Scripted {
+        #[command(flatten)]
+        load: scripted::Load,
     },
     /// Hours of imaptest, deliveries and readers who tidy up, against a server that is started for it.
     Soak {
@@ -117,10 +129,8 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare::run(&options),
         Command::Lmtp { addr, pid, load } => lmtp::run(addr, pid, &load).map(|r| println!("{r}")),
         Command::Idle { addr, pid, load } => idle::run(addr, pid, &load).map(|r| println!("{r}")),
-        Command::Stress { load } => {
-            let server = Server::start();
-            without_errors(imaptest::run(server.ports().imap, server.pid(), &load))
-        }
+        Command::Stress { profile, load } => stress(profile.as_deref(), load),
+        Command::Scripted { load } => scripted::run(&load),
         Command::Push { load } => push::run(&load),
         Command::Accounts { load } => accounts::run(&load),
         Command::Soak { load } => soak::run(&load),
@@ -133,6 +143,22 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn stress(profile: Option<&Path>, mut load: imaptest::Load) -> Result<(), String> {
+    let server = Server::start();
+    let filled = std::env::temp_dir().join(format!("imaptest-profile-{}.conf", std::process::id()));
+    if let Some(profile) = profile {
+        let text = fs::read_to_string(profile).map_err(|e| format!("{}: {e}", profile.display()))?;
+        let text = text.replace("{lmtp_port}", &server.ports().lmtp.port().to_string());
+        fs::write(&filled, text).map_err(|e| format!("{}: {e}", filled.display()))?;
+        load.more.push(format!("profile={}", filled.display()));
+    }
+    let result = without_errors(imaptest::run(server.ports().imap, server.pid(), &load));
+    if profile.is_some() {
+        fs::remove_file(&filled).map_err(|e| e.to_string())?;
+    }
+    result
 }
 
 fn without_errors(report: Result<imaptest::Report, String>) -> Result<(), String> {
