@@ -1,12 +1,13 @@
 //! What a server says when it is ready.
 
+use crate::words;
 use skein_server::Started;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Where everything is, on standard output.
+/// Where everything is, on standard output. A server serves also when that takes nothing.
 pub(crate) fn print(started: &Started, demo: bool, data: &Path) {
-    print!("{}", text(started, demo, data));
+    _ = words::line(text(started, demo, data).trim_end());
 }
 
 fn text(started: &Started, demo: bool, data: &Path) -> String {

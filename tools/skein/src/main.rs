@@ -6,6 +6,7 @@ mod banner;
 mod pages;
 mod password;
 mod pw;
+mod words;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use skein_config::{Config, Origin, Row, Shown};
@@ -129,7 +130,7 @@ fn serve(file: Option<PathBuf>, takeover: bool) -> ExitCode {
 
 fn load(file: &Path) -> Result<Config, ExitCode> {
     skein_server::load_settings(file).map_err(|error| {
-        eprintln!("{error}");
+        words::complain(format_args!("{error}"));
         ExitCode::from(2)
     })
 }
@@ -148,12 +149,14 @@ fn show(config: &Config) -> String {
 }
 
 fn say(text: &str) -> ExitCode {
-    println!("{}", text.trim_end());
-    ExitCode::SUCCESS
+    match words::line(text.trim_end()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("standard output: {error}")),
+    }
 }
 
 fn fail(text: &str) -> ExitCode {
-    eprintln!("skein: {text}");
+    words::complain(format_args!("skein: {text}"));
     ExitCode::FAILURE
 }
 

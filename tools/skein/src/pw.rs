@@ -1,6 +1,6 @@
 //! `skein pw`: stored forms of passwords, made and checked.
 
-use crate::password;
+use crate::{password, words};
 use serde_json::json;
 use skein_admin::adm::Code;
 use skein_auth::{Hash, MAKE_SCHEMES, MakeError, make};
@@ -29,9 +29,9 @@ pub struct Args {
 /// Runs the command and gives the exit code.
 pub fn run(args: Args, json: bool) -> ExitCode {
     let done = match args.check {
-        _ if args.list => Ok(list(json)),
+        _ if args.list => list(json),
         Some(hash) => check(&hash, args.stdin, json),
-        None => new_hash(&args.scheme, args.stdin).map(|hash| {
+        None => new_hash(&args.scheme, args.stdin).and_then(|hash| {
             let scheme = hash.split_once('}').map_or("", |(scheme, _)| &scheme[1..]);
             say(json, &json!({"scheme": scheme, "hash": hash}), &hash)
         }),
@@ -39,7 +39,7 @@ pub fn run(args: Args, json: bool) -> ExitCode {
     match done {
         Ok(code) => code,
         Err((code, text)) => {
-            eprintln!("skein pw: {text}");
+            words::complain(format_args!("skein pw: {text}"));
             ExitCode::from(code.exit())
         }
     }
@@ -63,24 +63,21 @@ fn check(hash: &str, stdin: bool, json: bool) -> Result<ExitCode, (Code, String)
     let hash = Hash::parse(hash).map_err(|error| (Code::Data, error.to_string()))?;
     let password = password::read(stdin, false).map_err(|error| (Code::Usage, error.to_string()))?;
     let matches = hash.matches(password.expose());
-    say(json, &json!({"matches": matches}), if matches { "it is the password" } else { "it is not the password" });
+    say(json, &json!({"matches": matches}), if matches { "it is the password" } else { "it is not the password" })?;
     Ok(if matches { ExitCode::SUCCESS } else { ExitCode::from(Code::Denied.exit()) })
 }
 
-fn list(json: bool) -> ExitCode {
-    MAKE_SCHEMES.iter().for_each(|scheme| {
-        say(json, &json!({"scheme": scheme}), scheme);
-    });
-    ExitCode::SUCCESS
+fn list(json: bool) -> Result<ExitCode, (Code, String)> {
+    for scheme in MAKE_SCHEMES {
+        say(json, &json!({"scheme": scheme}), scheme)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn say(json: bool, object: &serde_json::Value, text: &str) -> ExitCode {
-    if json {
-        println!("{object}")
-    } else {
-        println!("{text}")
-    }
-    ExitCode::SUCCESS
+fn say(json: bool, object: &serde_json::Value, text: &str) -> Result<ExitCode, (Code, String)> {
+    let said = if json { words::line(&object.to_string()) } else { words::line(text) };
+    said.map_err(|error| (Code::Data, format!("can not print: {error}")))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn random() -> std::io::Result<[u8; 16]> {

@@ -123,3 +123,22 @@ fn manual_pages_of_each_command() {
     let nowhere = skein(&["man", "/dev/null/man"], b"");
     assert!(!nowhere.status.success() && nowhere.all_text().contains("/dev/null/man"), "{}", nowhere.all_text());
 }
+
+/// Words for an output that takes nothing, as a file on a full disk, ended a command with a panic in the place of its exit code.
+#[test]
+fn an_output_that_takes_nothing_is_no_panic() {
+    let folder = TempDir::new("no-output");
+    for (arguments, code) in [
+        ("config defaults >/dev/full", 1),
+        ("config check missing.toml 2>/dev/full", 2),
+        ("config explain missing 2>/dev/full", 1),
+        ("pw --list >/dev/full", 65),
+        ("pw --scheme missing --stdin </dev/null 2>/dev/full", 64),
+        ("adm --socket missing.sock stats 2>/dev/full", 69),
+    ] {
+        let line = format!("exec \"$0\" {arguments}");
+        let outcome =
+            program::run(Command::new("sh").args(["-c", &line]).arg(skein_binary()).current_dir(folder.path()), b"");
+        assert_eq!(outcome.status.code(), Some(code), "{arguments}: {}", outcome.all_text());
+    }
+}

@@ -1,7 +1,9 @@
 //! Start and stop: SIGTERM says BYE and keeps everything; a second server is refused.
 
-use skein_testkit::server::Kind;
-use skein_testkit::{Server, mail};
+use skein_testkit::server::{Kind, skein_binary};
+use skein_testkit::temp::TempDir;
+use skein_testkit::{Server, mail, program, wait};
+use std::process::Command;
 
 #[test]
 fn sigterm_says_bye_and_keeps_everything() {
@@ -69,4 +71,28 @@ fn a_second_server_is_refused() {
     assert!(!status.success(), "{printed}");
     assert!(!printed.trim().is_empty(), "it says why");
     server.login(&Server::user(1)).command("NOOP").expect("NOOP").expect_ok();
+}
+
+/// Its output went to a file on a full disk, and it ended when it was about to say that it is ready.
+#[test]
+fn a_server_that_nobody_hears_serves() {
+    let folder = TempDir::new("unheard");
+    folder.write(
+        "skein.toml",
+        "data_dir = 'data'\nshards = 1\n[auth]\nsources = [{ driver = 'static', users = 'anna', password = 'a word' }]\n\
+         [listeners]\nimap = ['127.0.0.1:0']\nimaps = []\npop3 = []\npop3s = []\nlmtp = []\nhttp = []\n",
+    );
+    let serve = "exec \"$0\" serve --config skein.toml >/dev/full 2>/dev/full";
+    let mut serve =
+        Command::new("sh").args(["-c", serve]).arg(skein_binary()).current_dir(folder.path()).spawn().expect("sh");
+    let stopped = wait::until(wait::PATIENCE, || {
+        let mut stop = Command::new(skein_binary());
+        stop.args(["adm", "--config", "skein.toml", "stop"]).current_dir(folder.path());
+        serve.try_wait().expect("a status").is_some() || program::run(&mut stop, b"").status.success()
+    });
+    if !stopped {
+        serve.kill().expect("it runs");
+    }
+    let status = serve.wait().expect("it was started");
+    assert!(stopped && status.success(), "{status}");
 }

@@ -2,6 +2,7 @@
 
 use super::output::{Output, Shape};
 use super::{Server, Users, client, code, fail};
+use crate::words;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -361,7 +362,7 @@ impl<'a> Run<'a> {
             Err((class, text)) => {
                 self.failed += 1;
                 self.worst = self.worst.or(Some(class));
-                self.bar.suspend(|| eprintln!("skein adm: {user}: {text}"));
+                self.bar.suspend(|| words::complain(format_args!("skein adm: {user}: {text}")));
                 Ok(())
             }
         }

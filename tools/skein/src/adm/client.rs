@@ -1,6 +1,7 @@
 //! The way to the server: one request over HTTP on its Unix socket, and the lines of the answer.
 
 use super::output::Output;
+use crate::words;
 use http_body_util::{BodyExt, Full};
 use hyper::Request as HttpRequest;
 use hyper::body::Bytes;
@@ -69,7 +70,7 @@ pub fn ask(socket: &Path, request: &Request, output: &mut Output) -> Result<Opti
         Line::Row(row) => output.row(row),
         Line::Problem(problem) => {
             output.flush()?;
-            eprintln!("skein adm: {problem}");
+            words::complain(format_args!("skein adm: {problem}"));
             worst = worst.or(Some(problem.code));
             Ok(())
         }

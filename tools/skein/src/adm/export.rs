@@ -4,6 +4,7 @@ use super::backup::ask;
 use super::import::{bar, print_failed};
 use super::output::{Output, Shape};
 use super::{Server, client, fail};
+use crate::words;
 use base64::Engine;
 use clap::ValueEnum;
 use indicatif::ProgressBar;
@@ -257,7 +258,7 @@ impl Progress<'_> {
 
 fn tell_letters(uid: u32, has_all: bool) {
     if !has_all {
-        eprintln!("skein adm: UID {uid}: a Maildir has no letter left for a keyword");
+        words::complain(format_args!("skein adm: UID {uid}: a Maildir has no letter left for a keyword"));
     }
 }
 

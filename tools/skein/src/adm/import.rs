@@ -2,6 +2,7 @@
 
 use super::output::{Output, Shape};
 use super::{Server, client, code, fail};
+use crate::words;
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
@@ -99,7 +100,9 @@ impl Import {
             problems += counts.refused + counts.unread;
             if counts.no_uidl > 0 {
                 let text = "have a UIDL that POP3 does not allow (1 to 70 printable characters) and get a new one";
-                bar.suspend(|| eprintln!("skein adm: {}: {} messages {text}", folder.name, counts.no_uidl));
+                bar.suspend(|| {
+                    words::complain(format_args!("skein adm: {}: {} messages {text}", folder.name, counts.no_uidl))
+                });
             }
             let row = [
                 ("mailbox", Value::from(folder.name.as_str())),
@@ -141,7 +144,7 @@ impl Import {
                 Ok(body) => body,
                 Err(error) => {
                     counts.unread += 1;
-                    bar.suspend(|| eprintln!("skein adm: {}: {error}", folder.name));
+                    bar.suspend(|| words::complain(format_args!("skein adm: {}: {error}", folder.name)));
                     continue;
                 }
             };
@@ -294,7 +297,7 @@ impl Counts {
             _ => {
                 self.refused += 1;
                 let why = row.get("refused").and_then(Value::as_str).unwrap_or("the server did not say why");
-                bar.suspend(|| eprintln!("skein adm: {mailbox}: a message is refused: {why}"));
+                bar.suspend(|| words::complain(format_args!("skein adm: {mailbox}: a message is refused: {why}")));
             }
         }
     }

@@ -17,6 +17,7 @@ mod output;
 mod top;
 mod user;
 
+use crate::words;
 use clap::Subcommand;
 use output::{Output, Shape};
 use skein_admin::adm::{Code, Request};
@@ -227,14 +228,14 @@ impl Server {
     /// The same, and what went wrong.
     fn worst(&self, request: &Request, shape: Shape) -> Option<Code> {
         client::ask(&self.socket, request, &mut Output::new(self.json, shape)).unwrap_or_else(|error| {
-            eprintln!("skein adm: {error}");
+            words::complain(format_args!("skein adm: {error}"));
             Some(error.code())
         })
     }
 }
 
 fn fail(class: Code, text: &str) -> ExitCode {
-    eprintln!("skein adm: {text}");
+    words::complain(format_args!("skein adm: {text}"));
     code(class)
 }
 

@@ -2,6 +2,7 @@
 
 use super::output::{Output, Shape, cell};
 use super::{Server, client, fail};
+use crate::words;
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use serde_json::{Map, Value};
 use skein_admin::adm::{Code, Line, Request};
@@ -81,7 +82,7 @@ fn print(rows: &Rows) -> io::Result<()> {
         }
         output.flush()?;
         drop(output);
-        println!();
+        words::line("")?;
     }
     Ok(())
 }

@@ -2,14 +2,14 @@
 
 use super::output::{Output, Shape};
 use super::{Server, client, code, fail};
-use crate::pw;
+use crate::{pw, words};
 use clap::Subcommand;
 use serde_json::{Map, Value};
 use skein_admin::adm::{Code, Line, Request};
 use skein_auth::{Edit, EditError, Fields, Hash, MAKE_SCHEMES, edit_file, has_user};
 use skein_base::UserName;
 use skein_config::{AuthSource, Config, Source};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -168,7 +168,7 @@ fn confirmed(question: &str) -> Result<bool, Failed> {
     if !stdin.is_terminal() {
         return Err((Code::Usage, format!("{question} Say --yes: there is no terminal to ask at")));
     }
-    eprint!("{question} Type yes: ");
+    _ = write!(std::io::stderr(), "{question} Type yes: ");
     let mut answer = String::new();
     stdin.read_line(&mut answer).map_err(|error| (Code::Usage, format!("standard input: {error}")))?;
     Ok(answer.trim() == "yes")
@@ -194,7 +194,7 @@ fn tell(server: &Server, user: &UserName, (done, file): (&str, &Path), requests:
     match output.row(row).and_then(|()| output.flush()) {
         Ok(()) => worst,
         Err(error) => {
-            eprintln!("skein adm: can not print: {error}");
+            words::complain(format_args!("skein adm: can not print: {error}"));
             worst.or(Some(Code::Data))
         }
     }
@@ -207,7 +207,7 @@ fn answer(server: &Server, request: &Request, row: &mut Map<String, Value>) -> O
         match line {
             Line::Row(answer) => row.extend(answer),
             Line::Problem(problem) => {
-                eprintln!("skein adm: {problem}");
+                words::complain(format_args!("skein adm: {problem}"));
                 worst = worst.or(Some(problem.code));
             }
             Line::End => {}
@@ -215,10 +215,10 @@ fn answer(server: &Server, request: &Request, row: &mut Map<String, Value>) -> O
         Ok(())
     });
     if let Err(error) = asked {
-        eprintln!("skein adm: {error}");
+        words::complain(format_args!("skein adm: {error}"));
         match error.code() {
             // Nobody has to be told.
-            Code::Unavailable => eprintln!("skein adm: it counts when a server reads the file"),
+            Code::Unavailable => words::complain(format_args!("skein adm: it counts when a server reads the file")),
             denied => worst = worst.or(Some(denied)),
         }
     }
