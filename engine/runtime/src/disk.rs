@@ -350,7 +350,10 @@ mod tests {
             async move {
                 let file = RealDisk.create_durable(&path.join("log")).await.unwrap();
                 let before = dirtied_here();
-                RealDisk.write_durable(&file, 0, vec![7; 1 << 20]).await.unwrap();
+                // One alone may need the worker thread for other reasons.
+                for number in 0..64 {
+                    RealDisk.write_durable(&file, number << 12, vec![7; 1 << 12]).await.unwrap();
+                }
                 let after = dirtied_here();
                 fs::write(path.join("here"), vec![7; 1 << 20]).unwrap();
                 (file.is_dsync, after - before, dirtied_here() - after)
@@ -358,7 +361,7 @@ mod tests {
         });
         let (is_dsync, durable, plain) = shards.unwrap().join().remove(0).unwrap();
         fs::remove_dir_all(&folder).unwrap();
-        assert!(!is_dsync || (durable == 0 && plain == 1 << 20), "{durable} {plain}");
+        assert!(!is_dsync || (durable == 0 && plain >= 1 << 20), "{durable} {plain}");
     }
 
     /// More than the kernel's default gives a process: as many as there are small mailboxes open.
