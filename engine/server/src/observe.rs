@@ -55,8 +55,12 @@ static BATCH_BYTES: Histogram = Histogram::new(
     &BYTE_BOUNDS,
     1.0,
 );
-static SYNC_TOOK: Histogram =
-    Histogram::new("skein_log_sync_seconds", "Time that syncs of the log took.", &MICROSECOND_BOUNDS, 1e-6);
+static SYNC_TOOK: Histogram = Histogram::new(
+    "skein_log_sync_seconds",
+    "Time that writes of the log and their syncs took.",
+    &MICROSECOND_BOUNDS,
+    1e-6,
+);
 static OPS: Counter = Counter::new("skein_ops", "Changes committed.");
 static OPS_REPLAYED: Counter = Counter::new("skein_ops_replayed", "Changes replayed from the log.");
 static SNAPSHOTS: Counter = Counter::new("skein_snapshots_written", "Snapshots written.");
