@@ -21,7 +21,7 @@ pub struct Output {
     out: io::BufWriter<StdoutLock<'static>>,
     json: bool,
     shape: Shape,
-    bold: bool,
+    styled: bool,
     waiting: Vec<Map<String, Value>>,
     widths: Vec<usize>,
     rows: usize,
@@ -31,9 +31,9 @@ impl Output {
     pub fn new(json: bool, shape: Shape) -> Output {
         let stdout = io::stdout();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let bold = stdout.is_terminal() && !no_color;
+        let styled = stdout.is_terminal() && !no_color;
         let out = io::BufWriter::new(stdout.lock());
-        Output { out, json, shape, bold, waiting: Vec::new(), widths: Vec::new(), rows: 0 }
+        Output { out, json, shape, styled, waiting: Vec::new(), widths: Vec::new(), rows: 0 }
     }
 
     /// Takes a row; it is printed now or with those that stand beside it.
@@ -87,7 +87,7 @@ impl Output {
         self.widths = names.iter().map(widest).collect();
         let heading: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
         let numbers: Vec<bool> = names.iter().map(|name| first.get(name).is_some_and(Value::is_number)).collect();
-        let line = aligned(&heading, &self.widths, &numbers);
+        let line = aligned(&heading, &self.widths, &numbers, |_| None);
         let line = self.heading(&line);
         writeln!(self.out, "{line}")?;
         rows.iter().try_for_each(|row| self.cells(row))
@@ -96,15 +96,40 @@ impl Output {
     fn cells(&mut self, row: &Map<String, Value>) -> io::Result<()> {
         let cells: Vec<String> = row.values().map(cell).collect();
         let numbers: Vec<bool> = row.values().map(Value::is_number).collect();
-        writeln!(self.out, "{}", aligned(&cells, &self.widths, &numbers))
+        let line = aligned(&cells, &self.widths, &numbers, |at| {
+            row.iter().nth(at).filter(|_| self.styled).and_then(|(name, value)| colour(name, value))
+        });
+        writeln!(self.out, "{line}")
     }
 
     fn heading(&self, text: &str) -> String {
-        if self.bold { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+        if self.styled { in_style("1", text) } else { text.to_owned() }
     }
 }
 
-fn aligned(cells: &[String], widths: &[usize], numbers: &[bool]) -> String {
+const RED: &str = "31";
+const YELLOW: &str = "33";
+
+/// What an operator looks for: damage, failures and refusals in red, warnings in yellow.
+fn colour(name: &str, value: &Value) -> Option<&'static str> {
+    match (name, value.as_str()) {
+        ("level", Some("error")) | ("result", Some("refused")) => Some(RED),
+        ("level", Some("warn")) => Some(YELLOW),
+        ("findings" | "failed" | "refused", None) => value.as_u64().filter(|count| *count > 0).map(|_| RED),
+        _ => None,
+    }
+}
+
+fn in_style(style: &str, text: &str) -> String {
+    format!("\x1b[{style}m{text}\x1b[0m")
+}
+
+fn aligned(
+    cells: &[String],
+    widths: &[usize],
+    numbers: &[bool],
+    colour: impl Fn(usize) -> Option<&'static str>,
+) -> String {
     let mut line = String::new();
     for (i, cell) in cells.iter().enumerate() {
         let room = widths.get(i).copied().unwrap_or(0).saturating_sub(cell.chars().count());
@@ -113,7 +138,10 @@ fn aligned(cells: &[String], widths: &[usize], numbers: &[bool]) -> String {
         }
         let (before, after) = if numbers.get(i) == Some(&true) { (room, 0) } else { (0, room) };
         line.extend(std::iter::repeat_n(' ', before));
-        line.push_str(cell);
+        match colour(i) {
+            Some(colour) => line.push_str(&in_style(colour, cell)),
+            None => line.push_str(cell),
+        }
         line.extend(std::iter::repeat_n(' ', after));
     }
     line.truncate(line.trim_end().len());
@@ -149,10 +177,29 @@ mod tests {
 
     #[test]
     fn columns_stand_below_each_other() {
-        let line = |cells: [&str; 2], numbers: [bool; 2]| aligned(&cells.map(str::to_owned), &[5, 4], &numbers);
+        let line =
+            |cells: [&str; 2], numbers: [bool; 2]| aligned(&cells.map(str::to_owned), &[5, 4], &numbers, |_| None);
         assert_eq!(line(["NAME", "SIZE"], [false, true]), "NAME   SIZE");
         assert_eq!(line(["a", "7"], [false, true]), "a         7");
         assert_eq!(line(["a", "b"], [false, false]), "a      b");
+    }
+
+    #[test]
+    fn what_is_looked_for_has_a_colour_and_its_column() {
+        let cells = ["anna", "3", "error"].map(str::to_owned);
+        let row = [("user", "anna".into()), ("findings", 3.into()), ("level", Value::from("error"))];
+        let line = aligned(&cells, &[6, 8, 5], &[false, true, false], |at| colour(row[at].0, &row[at].1));
+        assert_eq!(line, "anna           \x1b[31m3\x1b[0m  \x1b[31merror\x1b[0m");
+        assert_eq!(line.replace("\x1b[31m", "").replace("\x1b[0m", ""), "anna           3  error");
+        for (name, value, expect) in [
+            ("findings", 0.into(), None),
+            ("level", Value::from("warn"), Some(YELLOW)),
+            ("result", "accepted".into(), None),
+            ("result", "refused".into(), Some(RED)),
+            ("messages", 3.into(), None),
+        ] {
+            assert_eq!(colour(name, &value), expect, "{name} {value}");
+        }
     }
 
     #[test]
