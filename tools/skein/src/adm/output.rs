@@ -64,7 +64,12 @@ impl Output {
         }
         self.rows += 1;
         for (name, value) in row {
+            let colour = colour(name, value).filter(|_| self.styled);
             let (name, value) = (self.heading(name), raw(value));
+            let value = match colour {
+                Some(colour) => in_style(colour, &String::from_utf8_lossy(&value)).into_bytes(),
+                None => value,
+            };
             let apart: &[u8] = if value.contains(&b'\n') { b":\n" } else { b": " };
             self.out.write_all(name.as_bytes())?;
             self.out.write_all(apart)?;
