@@ -173,9 +173,9 @@ fn must_hold(seeds: u64, perils: Perils) {
     println!("{drained} segments drained, {compacted} packs compacted, {ended} accounts ended");
     assert!(!perils.ends || *ended > seeds / 4, "next to no account ended");
     assert!(!faulty(&perils) || *healed > seeds / 10 && *lost > seeds / 10, "the disk hardly failed");
-    // Accounts that end leave little to compact.
+    // Accounts that end leave little to compact. A disk that fails stops drains: 93 in the 400 seeds from 61000 on.
     let compactions = seeds / if perils.ends { 50 } else { 20 };
-    assert!(!perils.drains || *drained > seeds / 4 && *compacted > compactions, "next to nothing was drained");
+    assert!(!perils.drains || *drained > seeds / 5 && *compacted > compactions, "next to nothing was drained");
     assert!(all.commits > 20 * seeds && all.snapshots > seeds, "the clients did next to nothing");
     // Nor is there much to unload in them: once in thirty seeds.
     let unloads = seeds / if perils.ends { 100 } else { 50 };
