@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Files, as the store needs them. Mutations are run by owner tasks to their end; a dropped future of this trait may
 /// or may not have happened.
@@ -75,6 +76,10 @@ pub trait Disk: Clone + 'static {
     fn list(&self, path: &Path) -> impl Future<Output = io::Result<Vec<String>>>;
     /// Lets others have the core for a moment; long loops over what is in memory call it every hundred microseconds.
     fn breathe(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+    /// Lets time pass while others have the core. Where time is not the machine's it returns at once.
+    fn wait(&self, _time: Duration) -> impl Future<Output = ()> {
         std::future::ready(())
     }
     /// How often what is mapped was found to be no more: after it rises, maps show zeros where bytes were.

@@ -14,6 +14,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use glommio::GlommioError;
 use glommio::io::{BufferedFile, OpenOptions};
@@ -185,6 +186,10 @@ impl Disk for RealDisk {
 
     async fn breathe(&self) {
         crate::task::bulk_yield().await;
+    }
+
+    async fn wait(&self, time: Duration) {
+        crate::timer::sleep(time).await;
     }
 
     fn maps_hurt(&self) -> u64 {

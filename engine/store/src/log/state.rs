@@ -14,6 +14,8 @@ pub(super) struct Piece {
     /// Where in the segment the bytes belong.
     pub base: u64,
     pub bytes: Vec<u8>,
+    /// How many there are in it.
+    pub records: u32,
     /// The segment ends with this piece.
     pub last: bool,
 }
@@ -31,6 +33,7 @@ struct Open {
     /// Where the batch that gathers begins; everything before it was handed to the writer.
     base: u64,
     bytes: Vec<u8>,
+    records: u32,
 }
 
 impl Open {
@@ -42,7 +45,7 @@ impl Open {
         let base = self.base;
         let bytes = std::mem::replace(&mut self.bytes, spare);
         self.base += bytes.len() as u64;
-        Piece { header: self.header, base, bytes, last }
+        Piece { header: self.header, base, bytes, records: std::mem::take(&mut self.records), last }
     }
 }
 
@@ -85,7 +88,7 @@ impl State {
         }
         let header = next();
         let bytes = std::mem::take(&mut self.spare);
-        self.open = Some(Open { header, seed: header.seed(), base: SEGMENT_HEADER_BYTES as u64, bytes });
+        self.open = Some(Open { header, seed: header.seed(), base: SEGMENT_HEADER_BYTES as u64, bytes, records: 0 });
     }
 
     /// When the open segment began, and its bytes.
@@ -107,6 +110,7 @@ impl State {
         let (start, before) = (open.end(), open.bytes.len());
         let batch = u32::try_from(open.base).expect("segments are bounded far below 4 GiB");
         put_record(&mut open.bytes, start, open.seed, batch, kind, account, parts);
+        open.records += 1;
         self.pending_bytes += open.bytes.len() - before;
         let segment = open.header.segment;
         Appended { start: LogPos { segment, offset: start }, end: LogPos { segment, offset: open.end() } }

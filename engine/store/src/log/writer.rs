@@ -5,8 +5,14 @@ use super::state::{Piece, seal};
 use super::{Log, LogError, LogStep, Sealed, SegmentHeader};
 use skein_base::LogPos;
 use skein_base::seam::Disk;
+use std::time::{Duration, Instant};
 
 type Failed = (&'static str, std::io::Error);
+
+/// A write of as many records was for many who wait; of fewer, nobody waits for others.
+const MANY_RECORDS: u32 = 8;
+/// The longest that anybody waits for others.
+const GATHER_MAX: Duration = Duration::from_millis(1);
 
 impl<D: Disk> Log<D> {
     /// The writer. The host spawns it once, on the log's shard, and lets it run until [`Log::close`] ends it. Dropped
@@ -21,12 +27,15 @@ impl<D: Disk> Log<D> {
             let changed = self.0.work.notified();
             match self.next_piece() {
                 Next::Piece(piece) => {
-                    let header = piece.header;
-                    if let Err((what, error)) = self.write(&mut file, piece).await {
-                        file = None;
-                        let safe = self.safe_in(header.segment);
-                        if let Err(poison) = self.fail(LogError::failed(what, &error), Abandoned { header, safe }) {
-                            break poison;
+                    let (header, records, began) = (piece.header, piece.records, Instant::now());
+                    match self.write(&mut file, piece).await {
+                        Ok(()) => self.gather(records, began.elapsed()).await,
+                        Err((what, error)) => {
+                            file = None;
+                            let safe = self.safe_in(header.segment);
+                            if let Err(poison) = self.fail(LogError::failed(what, &error), Abandoned { header, safe }) {
+                                break poison;
+                            }
                         }
                     }
                 }
@@ -42,6 +51,15 @@ impl<D: Disk> Log<D> {
         };
         self.poison(error);
         std::mem::forget(guard);
+    }
+
+    /// Many were told at once that their records are safe, and are about to come with the next ones. Without a wait those who came while
+    /// that write went on would have the next to themselves, so that each write is for half of all; as long as a write takes is what
+    /// a record waits for on average anyway.
+    async fn gather(&self, records: u32, took: Duration) {
+        if records >= MANY_RECORDS && !self.0.state.borrow().closing {
+            self.0.disk.wait(took.min(GATHER_MAX)).await;
+        }
     }
 
     fn next_piece(&self) -> Next {

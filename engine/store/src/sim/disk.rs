@@ -16,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::task::Poll;
+use std::time::Duration;
 
 /// What a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
@@ -58,6 +59,7 @@ struct State {
     names_pending: Vec<NameChange>,
     /// Every file that was ever removed, or got another name, as it read then.
     removed: Vec<(PathBuf, Vec<u8>)>,
+    waits: usize,
     dirs: BTreeSet<PathBuf>,
 }
 
@@ -238,6 +240,11 @@ impl SimDisk {
     }
 
     /// Gives others their turn, some times.
+    /// How often somebody let time pass.
+    pub fn waits(&self) -> usize {
+        self.0.state.borrow().waits
+    }
+
     async fn pause(&self) {
         let mut polls = self.0.rng.below(POLLS_MAX + 1);
         poll_fn(|context| {
@@ -334,6 +341,11 @@ impl Disk for SimDisk {
             (false, false) => Err(io::ErrorKind::StorageFull.into()),
             (false, true) => Ok(bytes),
         }
+    }
+
+    async fn wait(&self, _time: Duration) {
+        self.0.state.borrow_mut().waits += 1;
+        self.pause().await;
     }
 
     async fn fdatasync(&self, file: &SimFile) -> io::Result<()> {

@@ -20,6 +20,28 @@ fn one_sync_carries_all_that_gathered() {
     assert_eq!((metrics.records, metrics.batches, metrics.syncs, metrics.segments), (50, 1, 2, 1));
 }
 
+/// Who has the log to himself is told at once.
+#[test]
+fn a_write_waits_for_others_where_there_were_many() {
+    let world = World::new(14);
+    let log = world.log(&SegmentNumbers::above(0));
+    for (records, waits) in [(1, 0), (7, 0), (8, 1), (1, 1), (50, 2)] {
+        for n in 0..records {
+            log.append(account(n), RecordKind::Op, &[b"one of"]).unwrap();
+        }
+        world.executor.run_until_stalled();
+        assert!(log.is_durable(log.end()));
+        assert_eq!(world.disk.waits(), waits, "after {records}");
+    }
+    for n in 0..50 {
+        log.append(account(n), RecordKind::Op, &[b"the last"]).unwrap();
+    }
+    let closing = log.clone();
+    world.executor.spawn(async move { closing.close().await.unwrap() });
+    world.executor.run_until_stalled();
+    assert_eq!(world.disk.waits(), 2, "nobody comes any more");
+}
+
 /// An account that was loaded and not changed is true to a position of an earlier run. A reply about it must not
 /// wait for the first record of this one.
 #[test]
