@@ -48,16 +48,20 @@ impl<'a> ReadyItems<'a> {
     ) -> usize {
         let (mut done, mut caches) = (0, Vec::with_capacity(ABREAST));
         for abreast in batch.chunks(ABREAST) {
-            if self.needs_caches() {
-                caches_at_hand(m, abreast, &self.texts, &mut caches);
-            }
+            caches.clear();
             for (i, seen) in abreast.iter().enumerate() {
-                let (start, cache) = (out.len(), caches.get(i).copied().flatten());
-                if is_asked(seen) && self.write_one(m, view, (seen, cache), out).is_none() {
-                    out.truncate(start);
-                    return done;
-                }
                 done += 1;
+                if !is_asked(seen) {
+                    continue;
+                }
+                if caches.is_empty() && self.needs_caches() {
+                    caches_at_hand(m, abreast, &self.texts, &mut caches);
+                }
+                let (start, cache) = (out.len(), caches.get(i).copied().flatten());
+                if self.write_one(m, view, (seen, cache), out).is_none() {
+                    out.truncate(start);
+                    return done - 1;
+                }
                 if out.len() >= OUTPUT_BYTES_WATERMARK {
                     return done;
                 }

@@ -248,16 +248,21 @@ impl Session {
         self.look(mailbox, |m| {
             let mut batch = Vec::with_capacity(at_a_time);
             m.visible(view, among, from, at_a_time, &mut batch);
-            let mut caches = Vec::with_capacity(ABREAST);
+            // Those of one run of messages, once a message of it is not decided by its columns.
+            let (mut caches, mut of_run) = (Vec::new(), None);
             for (i, seen) in batch.iter().enumerate() {
-                if i % ABREAST == 0 && depth == Depth::CachedFields {
-                    let abreast = &batch[i..batch.len().min(i + ABREAST)];
-                    caches_at_hand(m, abreast, &[CachedText::Lines], &mut caches);
-                }
                 let fixed = reads_fixed.then(|| m.fixed(seen.row));
                 let mut columns = Columns::of(m, view, seen, fixed.as_ref());
                 columns.sent = sent.as_mut().and_then(|walk| walk.day(seen.row.uid));
                 let by_cache = || {
+                    if depth != Depth::CachedFields {
+                        return None;
+                    }
+                    let run = i / ABREAST;
+                    if of_run.replace(run) != Some(run) {
+                        let abreast = batch.chunks(ABREAST).nth(run)?;
+                        caches_at_hand(m, abreast, &[CachedText::Lines], &mut caches);
+                    }
                     let cache = caches.get(i % ABREAST)?.as_ref()?;
                     test.by_cache(&columns, cache, sent.as_deref_mut())
                 };
