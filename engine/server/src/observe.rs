@@ -22,11 +22,12 @@ static ACCOUNTS_IN_TAIL: Gauge =
     Gauge::new("skein_accounts_in_tail", "Closed accounts with changes in the log that no snapshot has.");
 static MAILBOXES_UNLOADED: Counter =
     Counter::new("skein_mailboxes_unloaded", "Mailboxes that left memory before their account did.");
-static MEMORY: [Gauge; 2] = [
+static MEMORY: [Gauge; 3] = [
     Gauge::labelled("skein_memory_bytes", MEMORY_HELP, &[("kind", "accounts")]),
     Gauge::labelled("skein_memory_bytes", MEMORY_HELP, &[("kind", "log_pending")]),
+    Gauge::labelled("skein_memory_bytes", MEMORY_HELP, &[("kind", "rendered_caches")]),
 ];
-const MEMORY_HELP: &str = "Memory by what it is for: open accounts (an estimate), records on their way to the disk.";
+const MEMORY_HELP: &str = "Memory by what it is for: open accounts (an estimate), records on their way to the disk, what was rendered of messages that are in the log.";
 static MESSAGES_ADDED: Counter =
     Counter::new("skein_messages_added", "Messages that came into mailboxes, copies among them.");
 static MESSAGES_EXPUNGED: Counter =
@@ -36,6 +37,8 @@ static BODY_READS: [Counter; 3] = [
     Counter::labelled("skein_message_reads", READS_HELP, &[("what", "body"), ("from", "log_disk")]),
     Counter::labelled("skein_message_reads", READS_HELP, &[("what", "body"), ("from", "pack")]),
 ];
+static CACHES_FROM_MEMORY: Counter =
+    Counter::labelled("skein_message_reads", READS_HELP, &[("what", "rendered"), ("from", "memory")]);
 static CACHE_READS: [Counter; 3] = [
     Counter::labelled("skein_message_reads", READS_HELP, &[("what", "rendered"), ("from", "log_cached")]),
     Counter::labelled("skein_message_reads", READS_HELP, &[("what", "rendered"), ("from", "log_disk")]),
@@ -209,6 +212,7 @@ pub(crate) async fn watch(host: Host, vitals: Arc<Vitals>) {
         MAILBOXES_UNLOADED.set(kept.mailboxes_unloaded);
         MEMORY[0].set(kept.memory_bytes as i64);
         MEMORY[1].set(store.log().pending_bytes() as i64);
+        MEMORY[2].set(kept.caches_kept_bytes as i64);
         MESSAGES_ADDED.set(kept.messages_added);
         MESSAGES_EXPUNGED.set(kept.messages_expunged);
         PACK_BYTES_REMOVED.set(kept.pack_bytes_removed);
@@ -216,6 +220,7 @@ pub(crate) async fn watch(host: Host, vitals: Arc<Vitals>) {
         PACK_BYTES_WASTED.set(kept.pack_bytes_wasted);
         set_reads(&BODY_READS, kept.body_reads);
         set_reads(&CACHE_READS, kept.cache_reads);
+        CACHES_FROM_MEMORY.set(kept.caches_from_memory);
         let looks = host.auth().cache_looks();
         for (counter, count) in AUTH_CACHE.iter().zip([looks.accepted, looks.refused, looks.missed]) {
             counter.set(count);

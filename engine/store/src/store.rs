@@ -13,6 +13,7 @@ mod compact;
 mod drain;
 mod end;
 mod failure;
+mod kept;
 mod lifecycle;
 mod open;
 mod pack_bodies;
@@ -32,6 +33,7 @@ pub use lifecycle::OpenLimits;
 pub use rebuild::Rebuilt;
 pub use restore::{PINNED, Pinned, RestoreError, Restored};
 
+use self::kept::KeptCaches;
 use crate::account_handle::AccountHandle;
 use crate::body::{BodyAddr, Place};
 use crate::dictionary::{Dictionary, DictionaryError};
@@ -67,6 +69,10 @@ pub struct StoreMetrics {
     pub body_reads: Reads,
     /// Reads of what was rendered of messages that no map holds.
     pub cache_reads: Reads,
+    /// Reads of what was rendered that memory had.
+    pub caches_from_memory: u64,
+    /// What of it memory has, bytes; an estimate. Rises and falls.
+    pub caches_kept_bytes: u64,
     /// Snapshots written.
     pub snapshots_written: u64,
     /// Accounts closed because nobody used them.
@@ -126,6 +132,9 @@ pub struct Reads {
     pub pack: u64,
 }
 
+/// Bytes of a message that is read with its rendered cache while nobody else gets the shard: some ten microseconds.
+const READ_AT_ONCE_BYTES_MAX: u32 = 64 << 10;
+
 /// One shard's store. Clones share it.
 pub struct Store<D: Disk, C: Clock>(Rc<Shared<D, C>>);
 
@@ -139,6 +148,7 @@ struct Shared<D: Disk, C: Clock> {
     tail: RefCell<TailIndex>,
     accounts: RefCell<HashMap<AccountId, Slot>>,
     packs: PackFiles<D>,
+    caches: RefCell<KeptCaches>,
     gate: RefCell<Option<Rc<dyn Gate>>>,
     old_segments: RefCell<drain::Held>,
     drains: Cell<bool>,
@@ -181,6 +191,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     pub fn new(disk: D, clock: C, root: &Path, log: Log<D>, tail: TailIndex) -> Store<D, C> {
         let store = Store(Rc::new(Shared {
             packs: PackFiles::new(disk.clone(), root.join("dictionaries"), log.shard()),
+            caches: RefCell::default(),
             disk,
             clock,
             dir: root.join("accounts"),
@@ -222,7 +233,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
     pub fn metrics(&self) -> StoreMetrics {
         let open = self.0.accounts.borrow().len() as u64;
         let accounts_in_tail = self.0.tail.borrow().len() as u64;
-        StoreMetrics { accounts_open: open, accounts_in_tail, ..self.0.metrics.get() }
+        let caches_kept_bytes = self.0.caches.borrow().bytes() as u64;
+        StoreMetrics { accounts_open: open, accounts_in_tail, caches_kept_bytes, ..self.0.metrics.get() }
     }
 
     /// Who is asked about changes from now on.
@@ -349,7 +361,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
     ///
     /// # Errors
     /// As [`Store::read_body`].
-    pub async fn read_cache(&self, account: &AccountHandle, message: &Fixed) -> Result<Vec<u8>, StoreError> {
+    pub async fn read_cache(&self, account: &AccountHandle, message: &Fixed) -> Result<Rc<[u8]>, StoreError> {
+        if let Some(cache) = self.cache_at_hand(message) {
+            return Ok(cache);
+        }
         let mut at = message.body;
         loop {
             match self.read_cache_at(account, (&at, &message.guid)).await {
@@ -365,22 +380,43 @@ impl<D: Disk, C: Clock> Store<D, C> {
         &self,
         account: &AccountHandle,
         (body, guid): (&BodyAddr, &Guid),
-    ) -> Result<Vec<u8>, ReadError> {
+    ) -> Result<Rc<[u8]>, ReadError> {
         if let Place::Pack(number) = body.place {
             let folder = paths::account(&self.0.dir, account.id());
             self.count(|m| m.cache_reads.pack += 1);
-            return self.0.packs.read_cache(account.id(), &folder, (number, body, guid)).await;
+            return Ok(self.0.packs.read_cache(account.id(), &folder, (number, body, guid)).await?.into());
         }
-        match self.0.log.read_body_cache_cached(body) {
-            Some(bytes) => {
-                self.count(|m| m.cache_reads.log_cached += 1);
-                Ok(bytes)
-            }
-            None => {
-                self.count(|m| m.cache_reads.log_disk += 1);
-                self.0.log.read_body_cache(body).await
-            }
+        self.count(|m| m.cache_reads.log_disk += 1);
+        Ok(self.keep_cache(body, self.0.log.read_body_cache(body).await?))
+    }
+
+    /// The rendered cache of a message that is in the log, at once: when memory has it, or else the page cache and it is not large.
+    /// `None` says nothing of what [`Store::read_cache`] would find.
+    pub fn cache_at_hand(&self, message: &Fixed) -> Option<Rc<[u8]>> {
+        let body = &message.body;
+        let Place::Log(segment) = body.place else { return None };
+        if body.cache_bytes == 0 {
+            return None;
         }
+        let kept = self.0.caches.borrow_mut().get(LogPos { segment, offset: body.offset });
+        if kept.is_some() {
+            self.count(|m| m.caches_from_memory += 1);
+            return kept;
+        }
+        if body.bytes > READ_AT_ONCE_BYTES_MAX {
+            return None;
+        }
+        let read = self.0.log.read_body_cache_cached(body)?;
+        self.count(|m| m.cache_reads.log_cached += 1);
+        Some(self.keep_cache(body, read))
+    }
+
+    fn keep_cache(&self, body: &BodyAddr, read: Vec<u8>) -> Rc<[u8]> {
+        let cache: Rc<[u8]> = read.into();
+        if let Place::Log(segment) = body.place {
+            self.0.caches.borrow_mut().keep(LogPos { segment, offset: body.offset }, &cache);
+        }
+        cache
     }
 
     /// Keeps a dictionary, durably: what this shard packs from now on is written with it. Others hear of it by

@@ -30,7 +30,7 @@ pub(crate) struct Message<'a> {
 enum Blob {
     /// In a row of a snapshot, where it was found good.
     Mapped(Rc<Snapshot>, u32),
-    Owned(Vec<u8>),
+    Shared(Rc<[u8]>),
     /// None, or none that reads: everything is rendered from the message.
     Unsound,
 }
@@ -39,7 +39,7 @@ impl Blob {
     fn cache(&self) -> Option<CacheRef<'_>> {
         let bytes = match self {
             Blob::Mapped(snapshot, row) => snapshot.cache_as_it_is(*row),
-            Blob::Owned(bytes) => bytes,
+            Blob::Shared(bytes) => bytes,
             Blob::Unsound => return None,
         };
         CacheRef::new(bytes).ok()
@@ -74,7 +74,7 @@ impl<'a> Message<'a> {
             return Blob::Unsound;
         }
         // A cache that can not be read is no loss: the message is there.
-        self.store.read_cache(self.account, &self.fixed).await.map_or(Blob::Unsound, Blob::Owned)
+        self.store.read_cache(self.account, &self.fixed).await.map_or(Blob::Unsound, Blob::Shared)
     }
 
     /// All of it.

@@ -299,7 +299,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                     // Without a cache the message is rendered again when it is asked for.
                     let cache = self.read_cache(handle, &old).await.unwrap_or_else(|error| {
                         tracing::warn!(user = %handle.user(), uid = row.uid.0, %error, "no rendered cache");
-                        Vec::new()
+                        Rc::default()
                     });
                     writer.push(&snapshot::row(row, fixed), &cache).await?;
                 }

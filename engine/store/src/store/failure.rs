@@ -30,6 +30,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
             Slot::Open(handle) => handle.tail_end().and_then(|end| log.lost(end)).map(|why| (handle.clone(), why)),
             Slot::Opening(_) | Slot::Lost(_) => None,
         };
+        // What is behind a position that the log gives anew would be another message's.
+        self.0.caches.borrow_mut().forget_all();
         let lost: Vec<_> = self.0.accounts.borrow().values().filter_map(is_lost).collect();
         tracing::error!(accounts = lost.len(), "the log failed: accounts with changes that are lost are opened again");
         for (handle, why) in lost {

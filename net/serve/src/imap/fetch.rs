@@ -140,7 +140,7 @@ impl Session {
                 m.visible(view, uids, from, at_a_time, &mut batch);
                 let out = link.out();
                 let is_asked = |seen: &Visible| changed_since.is_none_or(|since| seen.row.modseq > since);
-                let done = ready.write(m, view, &batch, is_asked, out);
+                let done = ready.write((&self.store, m), view, &batch, is_asked, out);
                 if done > 0 && out.len() >= OUTPUT_BYTES_WATERMARK {
                     return (done, Vec::new());
                 }

@@ -1,7 +1,8 @@
-//! FETCH of what is ready to be sent: columns, and what the rendered caches of a snapshot hold. No message is opened for it.
+//! FETCH of what is ready to be sent: columns, and what the rendered caches at hand hold. No message is opened for it.
 
 use super::caches::{ABREAST, caches_at_hand};
 use super::sync::begin_line;
+use crate::Store;
 use skein_base::limits::OUTPUT_BYTES_WATERMARK;
 use skein_mime::{CacheRef, CachedText, FieldNames, filter_header, is_cached_field};
 use skein_proto::imap::response::FetchLine;
@@ -40,7 +41,7 @@ impl<'a> ReadyItems<'a> {
     /// many it has passed.
     pub fn write(
         &mut self,
-        m: &Mailbox,
+        (store, m): (&Store, &Mailbox),
         view: ViewId,
         batch: &[Visible],
         is_asked: impl Fn(&Visible) -> bool,
@@ -55,9 +56,9 @@ impl<'a> ReadyItems<'a> {
                     continue;
                 }
                 if caches.is_empty() && self.needs_caches() {
-                    caches_at_hand(m, abreast, &self.texts, &mut caches);
+                    caches_at_hand(store, m, abreast, &self.texts, &mut caches);
                 }
-                let (start, cache) = (out.len(), caches.get(i).copied().flatten());
+                let (start, cache) = (out.len(), caches.get(i).and_then(|cache| cache.as_ref()?.cache()));
                 if self.write_one(m, view, (seen, cache), out).is_none() {
                     out.truncate(start);
                     return done - 1;

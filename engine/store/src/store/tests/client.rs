@@ -603,7 +603,7 @@ impl Client {
             return Ok(());
         }
         // Not there, or hurt there: then it is behind the message's bytes.
-        assert_eq!(self.life.store.read_cache(self.handle(), &fixed).await?, rendered);
+        assert_eq!(self.life.store.read_cache(self.handle(), &fixed).await?[..], rendered[..]);
         Ok(())
     }
 }

@@ -147,7 +147,7 @@ async fn look(
         }
         if let Ok(cache) = store.read_cache(handle, &fixed).await {
             // One that was lost is rendered again by whoever asks.
-            assert!(cache.is_empty() || cache == rendered, "a wrong cache is served");
+            assert!(cache.is_empty() || *cache == rendered[..], "a wrong cache is served");
         }
     }
     Seen { state, unread }

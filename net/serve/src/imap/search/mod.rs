@@ -261,10 +261,10 @@ impl Session {
                     let run = i / ABREAST;
                     if of_run.replace(run) != Some(run) {
                         let abreast = batch.chunks(ABREAST).nth(run)?;
-                        caches_at_hand(m, abreast, &[CachedText::Lines], &mut caches);
+                        caches_at_hand(&self.store, m, abreast, &[CachedText::Lines], &mut caches);
                     }
-                    let cache = caches.get(i % ABREAST)?.as_ref()?;
-                    test.by_cache(&columns, cache, sent.as_deref_mut())
+                    let cache = caches.get(i % ABREAST)?.as_ref()?.cache()?;
+                    test.by_cache(&columns, &cache, sent.as_deref_mut())
                 };
                 match test.by_columns(&columns).or_else(by_cache) {
                     Some(true) => found.add(seen),
