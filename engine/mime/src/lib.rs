@@ -42,7 +42,8 @@ pub use section::{PartTable, Place, Section, What, locate};
 pub use span::Span;
 pub use structure::{Kind, Part, PartFields, structure};
 pub use text::{
-    BaseSubject, Needle, PREVIEW_CHARS_MAX, base_subject, compare_texts, first_display, first_mailbox, preview,
+    BaseSubject, Needle, PREVIEW_CHARS_MAX, base_subject, compare_texts, field_texts, first_display, first_mailbox,
+    preview,
 };
 pub use thread::{ThreadBy, ThreadNode, Threads};
 pub use transfer::{Decoder, Transfer};

@@ -35,6 +35,14 @@ impl Finder {
         self.folded.needle().is_empty()
     }
 
+    pub(super) fn collation(&self) -> Collation {
+        self.by
+    }
+
+    pub(super) fn find_all<'t>(&'t self, texts: &'t [u8]) -> memmem::FindIter<'t, 't> {
+        self.folded.find_iter(texts)
+    }
+
     pub(super) fn is_ascii(&self) -> bool {
         self.ascii
     }

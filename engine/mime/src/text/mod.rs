@@ -8,6 +8,7 @@
 //! Letters are compared by a collation: i;unicode-casemap (RFC 5051) where nothing else is said, without case, and taken apart into letter and
 //! marks. Matches are found across line folding, encoded words, soft line breaks and pieces of base64.
 
+mod fields;
 mod find;
 mod fold;
 mod html;
@@ -15,6 +16,7 @@ mod preview;
 mod sort;
 mod word;
 
+pub use fields::field_texts;
 pub use preview::{PREVIEW_CHARS_MAX, preview};
 pub use sort::{BaseSubject, base_subject, compare_texts, first_display, first_mailbox};
 
@@ -69,28 +71,15 @@ impl Needle {
     pub fn matches_header_block(&self, header: &[u8], name: Option<&str>) -> bool {
         match name {
             Some(name) => {
-                let of_addresses = ADDRESS_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
-                let found =
-                    |value: &[u8]| self.matches_header_value(value) || of_addresses && self.matches_addresses(value);
+                let of_addresses = holds_addresses(name);
+                let found = |value: &[u8]| {
+                    let plainly = || plain_addresses(value).iter().any(|address| self.matches_header_value(address));
+                    self.matches_header_value(value) || of_addresses && plainly()
+                };
                 fields_named(header, name.as_bytes()).any(|field| found(field.value))
             }
             None => logical_lines(header).any(|line| self.matches_header_value(line.trim_ascii_end())),
         }
-    }
-
-    /// True when it is in one of the addresses written plainly, `local@domain` without comments and spaces.
-    fn matches_addresses(&self, value: &[u8]) -> bool {
-        // Only comments and folding set the plain form apart from what has been looked into already.
-        let before_at = |at: usize| at > 0 && value[at - 1] == b' ';
-        if memchr::memchr3(b'(', b'\n', b'"', value).is_none() && !memchr::memchr_iter(b'@', value).any(before_at) {
-            return false;
-        }
-        addresses(value).iter().any(|address| match address {
-            Address::Mailbox { mailbox: Some(mailbox), domain: Some(domain), .. } => {
-                self.matches_header_value(&[mailbox, &b"@"[..], domain].concat())
-            }
-            _ => false,
-        })
     }
 
     /// True when it is in the text of the message: `BODY`, or `TEXT` with `include_headers`.
@@ -123,6 +112,26 @@ impl Needle {
             encoded => encoded.decode(body, &mut |piece| search.push(piece)) || search.finish(),
         }
     }
+}
+
+fn holds_addresses(name: &str) -> bool {
+    ADDRESS_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name))
+}
+
+/// The addresses of a value, `local@domain` without comments and spaces, where they may be written in another way in it.
+fn plain_addresses(value: &[u8]) -> Vec<Vec<u8>> {
+    // Only comments, quotes and folding set the plain form apart.
+    let before_at = |at: usize| at > 0 && value[at - 1] == b' ';
+    if memchr::memchr3(b'(', b'\n', b'"', value).is_none() && !memchr::memchr_iter(b'@', value).any(before_at) {
+        return Vec::new();
+    }
+    let plainly = |address: Address<'_>| match address {
+        Address::Mailbox { mailbox: Some(mailbox), domain: Some(domain), .. } => {
+            Some([&mailbox[..], b"@", &domain[..]].concat())
+        }
+        _ => None,
+    };
+    addresses(value).into_iter().filter_map(plainly).collect()
 }
 
 #[cfg(test)]
