@@ -3,7 +3,7 @@
 //! What messages are sorted and threaded by never changes: a message is under its UID for good what it was. So an order that was found once
 //! holds for whatever is left of its messages, and only what has come since is to be read.
 
-use super::search::SentDays;
+use super::search::{FieldTexts, SentDays};
 use super::session::Session;
 use skein_base::{Collation, IdSet, MailboxId, Uid, UidValidity};
 use skein_mime::ThreadNode;
@@ -19,6 +19,8 @@ use std::rc::{Rc, Weak};
 const MESSAGES_MIN: usize = 256;
 /// Messages in all that a shard keeps of each kind: 4 bytes each in orders, 12 in threads, 8 in days.
 const MESSAGES_MAX: usize = 1 << 21;
+/// Bytes in all that a shard keeps of header fields.
+const TEXTS_BYTES_MAX: usize = 64 << 20;
 /// Messages whose places are found at a time.
 const BATCH: usize = 4096;
 
@@ -56,12 +58,26 @@ type Ordered = (Whose, Vec<SortBy>);
 /// How threads are made, and by what subjects are the same.
 pub(super) type Linked = (ThreadBy, Collation);
 
+/// Whose header fields, of which name, folded how.
+type Texts = (Whose, String, Collation);
+
 /// All that a shard keeps.
-#[derive(Default)]
 pub(crate) struct Kept {
     orders: RefCell<Lru<Ordered, Vec<u32>>>,
     threads: RefCell<Lru<(Whose, Linked), Threaded>>,
     sent: RefCell<Lru<Whose, SentDays>>,
+    texts: RefCell<Lru<Texts, FieldTexts>>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Kept {
+            orders: RefCell::new(Lru::up_to(MESSAGES_MAX)),
+            threads: RefCell::new(Lru::up_to(MESSAGES_MAX)),
+            sent: RefCell::new(Lru::up_to(MESSAGES_MAX)),
+            texts: RefCell::new(Lru::up_to(TEXTS_BYTES_MAX)),
+        }
+    }
 }
 
 impl Kept {
@@ -99,28 +115,39 @@ impl Kept {
             self.sent.borrow_mut().insert(of, days, messages);
         }
     }
+
+    /// The texts of a header field, of those messages that a search has looked into.
+    pub(super) fn texts(&self, of: &Whose, name: &str, by: Collation) -> Option<Rc<FieldTexts>> {
+        self.texts.borrow_mut().get(&(of.clone(), name.to_ascii_lowercase(), by))
+    }
+
+    pub(super) fn keep_texts(&self, of: Whose, name: &str, by: Collation, texts: FieldTexts) {
+        if texts.len() >= MESSAGES_MIN {
+            let bytes = texts.bytes();
+            self.texts.borrow_mut().insert((of, name.to_ascii_lowercase(), by), texts, bytes);
+        }
+    }
 }
 
-/// Values by key, up to so many messages in them; those go first that nobody has asked for the longest.
+/// Values by key, up to a weight in all; those go first that nobody has asked for the longest.
 struct Lru<K, V> {
     all: HashMap<K, One<V>>,
-    messages: usize,
+    weight: usize,
+    weight_max: usize,
     clock: u64,
 }
 
 struct One<V> {
     value: Rc<V>,
-    messages: usize,
+    weight: usize,
     asked: u64,
 }
 
-impl<K, V> Default for Lru<K, V> {
-    fn default() -> Self {
-        Lru { all: HashMap::new(), messages: 0, clock: 0 }
-    }
-}
-
 impl<K: Hash + Eq + Clone, V> Lru<K, V> {
+    fn up_to(weight_max: usize) -> Lru<K, V> {
+        Lru { all: HashMap::new(), weight: 0, weight_max, clock: 0 }
+    }
+
     fn get(&mut self, key: &K) -> Option<Rc<V>> {
         self.clock += 1;
         let one = self.all.get_mut(key)?;
@@ -128,20 +155,20 @@ impl<K: Hash + Eq + Clone, V> Lru<K, V> {
         Some(one.value.clone())
     }
 
-    fn insert(&mut self, key: K, value: V, messages: usize) {
-        self.insert_shared(key, Rc::new(value), messages);
+    fn insert(&mut self, key: K, value: V, weight: usize) {
+        self.insert_shared(key, Rc::new(value), weight);
     }
 
-    fn insert_shared(&mut self, key: K, value: Rc<V>, messages: usize) {
+    fn insert_shared(&mut self, key: K, value: Rc<V>, weight: usize) {
         self.clock += 1;
-        let before = self.all.insert(key, One { value, messages, asked: self.clock });
-        self.messages = self.messages + messages - before.map_or(0, |one| one.messages);
-        while self.messages > MESSAGES_MAX {
+        let before = self.all.insert(key, One { value, weight, asked: self.clock });
+        self.weight = self.weight + weight - before.map_or(0, |one| one.weight);
+        while self.weight > self.weight_max {
             // There are few: each has hundreds of messages at least.
             let Some(oldest) = self.all.iter().min_by_key(|(_, one)| one.asked).map(|(key, _)| key.clone()) else {
                 return;
             };
-            self.messages -= self.all.remove(&oldest).map_or(0, |one| one.messages);
+            self.weight -= self.all.remove(&oldest).map_or(0, |one| one.weight);
         }
     }
 }
@@ -239,18 +266,18 @@ mod tests {
 
     #[test]
     fn what_nobody_asks_for_goes_when_there_is_too_much() {
-        let mut lru = Lru::default();
+        let mut lru = Lru::up_to(MESSAGES_MAX);
         for key in 0..4 {
             lru.insert(key, key, MESSAGES_MAX / 4);
         }
         assert!(lru.get(&0).is_some());
         lru.insert(4, 4, MESSAGES_MAX / 4);
-        assert_eq!((lru.get(&1), lru.messages), (None, MESSAGES_MAX));
+        assert_eq!((lru.get(&1), lru.weight), (None, MESSAGES_MAX));
         // Made anew it counts once.
         lru.insert(0, 5, 1);
-        assert_eq!((lru.get(&0).as_deref(), lru.messages), (Some(&5), MESSAGES_MAX / 4 * 3 + 1));
+        assert_eq!((lru.get(&0).as_deref(), lru.weight), (Some(&5), MESSAGES_MAX / 4 * 3 + 1));
         // What is too much alone is not kept, and nothing beside it.
         lru.insert(9, 9, MESSAGES_MAX + 1);
-        assert_eq!((lru.all.len(), lru.messages), (0, 0));
+        assert_eq!((lru.all.len(), lru.weight), (0, 0));
     }
 }

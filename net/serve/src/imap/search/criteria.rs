@@ -1,10 +1,12 @@
 //! What is looked for, with names and sets resolved against the mailbox: a test that a message passes or not.
 
 use super::sent::{Sent, Walk};
+use super::texts::Told;
 use skein_base::{Collation, Flags, Guid, IdSet, KeywordMask, ModSeq, Uid};
 use skein_mime::{CacheRef, Needle, SentDate, is_cached_field};
 use skein_proto::imap::{Day, SearchKey, SeqSet};
 use skein_store::mailbox::{Fixed, Mailbox, ViewId, Visible};
+use std::cell::RefCell;
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -31,6 +33,8 @@ pub(in crate::imap) enum Test {
     Header {
         name: String,
         needle: Needle,
+        /// While a search looks.
+        told: RefCell<Option<Told>>,
     },
     Text {
         needle: Needle,
@@ -206,6 +210,20 @@ impl Test {
         }
     }
 
+    /// The fields that it looks into, for what, and what is known of them.
+    pub fn fields<'t>(&'t self, each: &mut impl FnMut(&'t str, &'t Needle, &'t RefCell<Option<Told>>)) {
+        match self {
+            Test::Header { name, needle, told } => each(name, needle, told),
+            Test::Not(test) => test.fields(each),
+            Test::Or(a, b) => {
+                a.fields(each);
+                b.fields(each);
+            }
+            Test::And(tests) => tests.iter().for_each(|test| test.fields(each)),
+            _ => {}
+        }
+    }
+
     /// The only messages that can pass, where the test itself names them.
     pub fn scope(&self) -> Option<IdSet> {
         match self {
@@ -275,7 +293,8 @@ impl Test {
             Test::Saved(compare, time) => compare.holds(c.save_date, *time),
             Test::Guid(guid) => c.guid == *guid,
             Test::SentDay(compare, day) => c.sent?.is_some_and(|sent| compare.holds(sent, *day)),
-            Test::Header { .. } | Test::Text { .. } => return None,
+            Test::Header { told, .. } => told.borrow().as_ref()?.answer(c.uid)?,
+            Test::Text { .. } => return None,
             Test::Not(test) => !test.by_columns(c)?,
             Test::Or(a, b) => match (a.by_columns(c), b.by_columns(c)) {
                 (Some(true), _) | (_, Some(true)) => true,
@@ -315,7 +334,11 @@ impl Test {
         }
         match self {
             Test::SentDay(compare, day) => content.sent.is_some_and(|sent| compare.holds(sent, *day)),
-            Test::Header { name, needle } => needle.matches_header_block(content.header, Some(name)),
+            Test::Header { name, needle, told } => {
+                let told = told.borrow();
+                let by_texts = told.as_ref().and_then(|told| told.read(c.uid, content.header, name, needle));
+                by_texts.unwrap_or_else(|| needle.matches_header_block(content.header, Some(name)))
+            }
             Test::Text { needle, headers } => needle.matches_message(content.whole, *headers),
             Test::Not(test) => !test.holds(c, content),
             Test::Or(a, b) => a.holds(c, content) || b.holds(c, content),
@@ -394,7 +417,7 @@ pub(super) fn resolve(key: SearchKey, (m, view): (&Mailbox, ViewId), known: &Kno
         SearchKey::ThreadId(_) => Test::Always(false),
         SearchKey::Larger(bytes) => Test::Size(Compare::Above, bytes),
         SearchKey::Smaller(bytes) => Test::Size(Compare::Below, bytes),
-        SearchKey::Header { name, value } => Test::Header { name, needle: needle(&value) },
+        SearchKey::Header { name, value } => Test::Header { name, needle: needle(&value), told: RefCell::default() },
         SearchKey::Body(text) => Test::Text { needle: needle(&text), headers: false },
         SearchKey::Text(text) => Test::Text { needle: needle(&text), headers: true },
         SearchKey::Compared(collation, key) => resolve(*key, (m, view), &Known { collation, ..*known }),

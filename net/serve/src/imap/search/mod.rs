@@ -4,6 +4,7 @@
 //! criteria   what a message must be        returns   what is told of those found, what `$` means
 //! contexts   results that are kept up      multi     ESEARCH: many mailboxes
 //! standing   what virtual mailboxes show         sent       when messages were sent, as far as that was read
+//! texts      of header fields, likewise
 //! ```
 
 mod contexts;
@@ -12,6 +13,7 @@ mod multi;
 mod returns;
 mod sent;
 mod standing;
+mod texts;
 
 use super::caches::{ABREAST, caches_at_hand};
 use super::limit::with_limit;
@@ -30,6 +32,8 @@ use skein_proto::imap::{Code, Reply, Results, Returns, SearchKey, response};
 use skein_store::mailbox::{CacheAt, Fixed, ViewId, Visible};
 use std::io;
 use std::ops::Range;
+pub(super) use texts::FieldTexts;
+use texts::Told;
 
 /// Messages decided by their columns at a time.
 const BATCH: usize = 512;
@@ -123,7 +127,17 @@ impl Session {
         told: Option<&mut Link<'_>>,
     ) -> io::Result<()> {
         let mut sent = test.reads_sent().then(|| Walk::through(self.host.kept().sent(&self.whose(mailbox))));
+        let kept = self.host.kept();
+        test.fields(&mut |name, needle, of_search| {
+            let known = || kept.texts(&self.whose(mailbox), name, needle.collation());
+            *of_search.borrow_mut() = (!needle.is_empty()).then(|| Told::by(known(), needle));
+        });
         let done = self.find_by((mailbox, view), test, among, found, sent.as_mut(), told).await;
+        test.fields(&mut |name, needle, of_search| {
+            if let Some(learnt) = of_search.take().and_then(Told::learnt) {
+                kept.keep_texts(self.whose(mailbox), name, needle.collation(), learnt);
+            }
+        });
         if let Some(learnt) = sent.and_then(Walk::learnt) {
             self.host.kept().keep_sent(self.whose(mailbox), learnt);
         }
