@@ -8,6 +8,7 @@
 //! 17 bytes a message in memory; UID to rank and back in O(log n); scans skip chunks by their summaries.
 
 use skein_base::{Flags, IdSet, KeywordMask, ModSeq, Uid};
+use std::ops::Range;
 use std::rc::Rc;
 
 /// Rows of a chunk: two pages of UIDs, so that a copy on write and an expunge each move little.
@@ -49,9 +50,24 @@ impl Chunk {
         Row {
             uid: Uid(self.uids[i]),
             flags: Flags(self.flags[i]),
-            keywords: KeywordMask(self.keywords.get(i).copied().unwrap_or(0)),
+            keywords: self.keywords(i),
             modseq: ModSeq(self.modseqs[i]),
             source: self.sources[i],
+        }
+    }
+
+    fn keywords(&self, i: usize) -> KeywordMask {
+        KeywordMask(self.keywords.get(i).copied().unwrap_or(0))
+    }
+
+    /// The same of many, column by column.
+    fn each(&self, rows: Range<usize>, out: &mut impl FnMut(Row)) {
+        let fixed = self.uids[rows.clone()].iter().zip(&self.sources[rows.clone()]);
+        let changing = self.flags[rows.clone()].iter().zip(&self.modseqs[rows.clone()]);
+        let keywords = self.keywords.get(rows).unwrap_or_default();
+        for (i, ((&uid, &source), (&flags, &modseq))) in fixed.zip(changing).enumerate() {
+            let keywords = KeywordMask(keywords.get(i).copied().unwrap_or(0));
+            out(Row { uid: Uid(uid), flags: Flags(flags), keywords, modseq: ModSeq(modseq), source });
         }
     }
 
@@ -216,6 +232,24 @@ impl Rows {
         chunks.zip(begins).flat_map(|(c, from)| (from..c.uids.len()).map(|i| c.row(i)))
     }
 
+    /// Up to `max` live messages from a rank on with a UID up to `last`, each handed to `out`: [`Rows::from_rank`] for who takes many.
+    pub(super) fn each_from(&self, rank: u32, last: Uid, max: usize, mut out: impl FnMut(Row)) {
+        let at = self.starts.partition_point(|&s| s <= rank).saturating_sub(1);
+        let mut first = (rank - self.starts.get(at).copied().unwrap_or(0)) as usize;
+        let mut left = max;
+        for chunk in &self.chunks[at.min(self.chunks.len())..] {
+            let begins = first.min(chunk.uids.len());
+            let most = chunk.uids.len().min(begins.saturating_add(left));
+            let ends = begins + chunk.uids[begins..most].partition_point(|uid| *uid <= last.0);
+            chunk.each(begins..ends, &mut out);
+            left -= ends - begins;
+            if ends < chunk.uids.len() {
+                return;
+            }
+            first = 0;
+        }
+    }
+
     /// Live messages that changed after `since`, ascending by UID; untouched chunks cost one comparison.
     pub fn changed_since(&self, since: ModSeq) -> impl Iterator<Item = Row> + '_ {
         let touched = self.chunks.iter().filter(move |c| c.modseq_max > since.0);
@@ -240,11 +274,16 @@ impl Rows {
                 }
                 let start = chunk.uids.partition_point(|&u| u < first);
                 let end = chunk.uids.partition_point(|&u| u <= last);
+                let changes = |chunk: &Chunk, i: usize| {
+                    let old = (Flags(chunk.flags[i]), chunk.keywords(i));
+                    Some(change(old.0, old.1)).filter(|new| *new != old)
+                };
+                // Nobody's copy is made for nothing.
+                let Some(start) = (start..end).find(|i| changes(chunk, *i).is_some()) else { continue };
+                let chunk = Rc::make_mut(chunk);
                 for i in start..end {
-                    let old = chunk.row(i);
-                    let (flags, keywords) = change(old.flags, old.keywords);
-                    if (flags, keywords) != (old.flags, old.keywords) {
-                        Rc::make_mut(chunk).set(i, flags, keywords, modseq);
+                    if let Some((flags, keywords)) = changes(chunk, i) {
+                        chunk.set(i, flags, keywords, modseq);
                         changed += 1;
                     }
                 }
@@ -385,6 +424,12 @@ mod tests {
                 prop_assert_eq!(rows.find(Uid(probe)), model.get(&probe).copied());
                 prop_assert_eq!(rows.at(probe), all.get(probe as usize).copied());
                 prop_assert!(rows.from_rank(probe).eq(all.iter().copied().skip(probe as usize)));
+                for (last, max) in [(u32::MAX, usize::MAX), (1500, usize::MAX), (u32::MAX, 1024), (2000, 300), (0, 9), (9, 0)] {
+                    let mut some = Vec::new();
+                    rows.each_from(probe, Uid(last), max, |row| some.push(row));
+                    let expect = all.iter().skip(probe as usize).take_while(|row| row.uid.0 <= last).take(max);
+                    prop_assert!(some.iter().eq(expect));
+                }
             }
             let since = ModSeq(modseq / 2);
             prop_assert!(rows.changed_since(since).eq(all.iter().copied().filter(|r| r.modseq > since)));

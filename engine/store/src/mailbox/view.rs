@@ -328,9 +328,11 @@ impl Mailbox {
             let mut seq = self.seq_of(id, Uid(first)).0;
             // Nearly always: all there are live, and what the mailbox says of them holds in the view.
             if apart.is_none() && view.zombies.is_empty() {
-                let live = self.rows.from_rank(self.rows.rank(Uid(first))).take(end - out.len());
-                let live = live.take_while(|row| row.uid.0 <= last);
-                out.extend(live.zip(seq..).map(|(row, seq)| Visible { seq: Seq(seq), row, gone: false }));
+                let left = end - out.len();
+                self.rows.each_from(self.rows.rank(Uid(first)), Uid(last), left, |row| {
+                    out.push(Visible { seq: Seq(seq), row, gone: false });
+                    seq += 1;
+                });
                 if out.len() >= end {
                     return;
                 }
