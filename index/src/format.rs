@@ -153,13 +153,13 @@ pub(crate) fn decode_header(bytes: &[u8]) -> Result<(SnapshotHead, u32, Vec<Sect
         account: AccountId(array_at(bytes, 16)),
         true_to: LogPos { segment: u64_at(bytes, 32), offset: u64_at(bytes, 40) },
         modseq: ModSeq(u64_at(bytes, 48)),
-        mailbox: MailboxId(u32_at(bytes, 56)),
+        mailbox: MailboxId::stored(u32_at(bytes, 56)).ok_or(SnapshotError::Header)?,
         uid_validity: UidValidity(u32_at(bytes, 60)),
         uid_next: Uid(u32_at(bytes, 64)),
         first_recent: Uid(u32_at(bytes, 68)),
     };
     let count = u32_at(bytes, 72) as usize;
-    if count > SECTIONS_MAX {
+    if count > SECTIONS_MAX || head.modseq > ModSeq::MAX {
         return Err(SnapshotError::Header);
     }
     let sections = (0..count).map(|i| {

@@ -126,6 +126,9 @@ impl<M: Deref<Target = [u8]>> Snapshot<M> {
         if !snapshot.uids().map(|uid| uid.0).is_sorted_by(|a, b| a < b) || snapshot.uids().next() == Some(Uid(0)) {
             return Err(bad(section::UID));
         }
+        if snapshot.rows.checked_sub(1).map_or(Uid(0), |row| snapshot.uid(row)) >= snapshot.head.uid_next {
+            return Err(SnapshotError::Header);
+        }
         if !snapshot.columns.expunged.len().is_multiple_of(EXPUNGED_BYTES) {
             return Err(bad(section::EXPUNGED));
         }

@@ -1,6 +1,7 @@
 //! Snapshots against a plain model, against damage, and against the files of every version.
 
 use proptest::prelude::*;
+use skein_base::limits::MAILBOX_ID_MAX;
 use skein_base::{AccountId, Flags, Guid, KeywordMask, LogPos, MailboxId, ModSeq, Uid, UidValidity};
 use skein_index::{
     ACCOUNT_VERSION, ACCOUNT_VERSION_PLAIN, AccountSnapshot, BodiesAre, Expunged, Row, Run, Snapshot, SnapshotBuilder,
@@ -62,17 +63,16 @@ impl Model {
 }
 
 fn head() -> impl Strategy<Value = SnapshotHead> {
-    let numbers = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
-    (any::<[u8; 16]>(), numbers, any::<(u64, u64, u64)>()).prop_map(|(account, n, (segment, offset, modseq))| {
-        SnapshotHead {
-            account: AccountId(account),
-            mailbox: MailboxId(n.0),
-            true_to: LogPos { segment, offset },
-            uid_validity: UidValidity(n.1),
-            uid_next: Uid(n.2),
-            modseq: ModSeq(modseq),
-            first_recent: Uid(n.3),
-        }
+    let numbers = (0..=MAILBOX_ID_MAX, any::<u32>(), 1_000u32.., any::<u32>());
+    let places = (any::<u64>(), any::<u64>(), 0..=ModSeq::MAX.0);
+    (any::<[u8; 16]>(), numbers, places).prop_map(|(account, n, (segment, offset, modseq))| SnapshotHead {
+        account: AccountId(account),
+        mailbox: MailboxId(n.0),
+        true_to: LogPos { segment, offset },
+        uid_validity: UidValidity(n.1),
+        uid_next: Uid(n.2),
+        modseq: ModSeq(modseq),
+        first_recent: Uid(n.3),
     })
 }
 
@@ -218,6 +218,23 @@ fn uids_out_of_order_are_refused() {
     let crc = crc32c::crc32c(&bytes[..508]);
     bytes[508..512].copy_from_slice(&crc.to_le_bytes());
     assert_eq!(Snapshot::open(&bytes[..]).unwrap_err(), SnapshotError::Section { id: 1 });
+}
+
+/// Numbers at their end under a right checksum: the mailbox's next change would have felled the shard.
+#[test]
+fn heads_that_can_not_go_on_are_refused() {
+    let refused = |change: fn(&mut Model)| {
+        let mut model = golden();
+        change(&mut model);
+        assert_eq!(Snapshot::open(&model.bytes()[..]).unwrap_err(), SnapshotError::Header, "{:?}", model.head);
+    };
+    refused(|model| model.head.mailbox = MailboxId(u32::MAX));
+    refused(|model| model.head.modseq = ModSeq(u64::MAX));
+    refused(|model| model.head.uid_next = Uid(9));
+    refused(|model| {
+        model.rows.clear();
+        model.head.uid_next = Uid(0);
+    });
 }
 
 #[test]

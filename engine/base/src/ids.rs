@@ -1,5 +1,6 @@
 //! Identifiers, each its own type so that a sequence number is never taken for a UID.
 
+use crate::limits::MAILBOX_ID_MAX;
 use std::fmt;
 
 macro_rules! number {
@@ -44,6 +45,11 @@ number!(
 impl MailboxId {
     /// The mailbox every account is born with.
     pub const INBOX: MailboxId = MailboxId(1);
+
+    /// One that the disk names; `None` above [`MAILBOX_ID_MAX`], which no writer of ours passes.
+    pub fn stored(number: u32) -> Option<MailboxId> {
+        (number <= MAILBOX_ID_MAX).then_some(MailboxId(number))
+    }
 }
 
 impl Uid {
@@ -54,6 +60,9 @@ impl Uid {
 }
 
 impl ModSeq {
+    /// The highest that can be told (RFC 7162 §3.1: 63 bits).
+    pub const MAX: ModSeq = ModSeq(i64::MAX as u64);
+
     /// The next modification sequence. 63 bits last 292 000 years at a million changes a second.
     pub fn next(self) -> ModSeq {
         ModSeq(self.0 + 1)

@@ -14,6 +14,8 @@ pub const MAILBOX_NAME_BYTES_MAX: usize = 1024;
 pub const MAILBOX_DEPTH_MAX: usize = 32;
 /// Mailboxes of one account, so that LIST stays bounded.
 pub const MAILBOXES_PER_ACCOUNT_MAX: usize = 10_000;
+/// The highest identity of a stored mailbox; those of virtual mailboxes are above. One new mailbox a second takes 68 years.
+pub const MAILBOX_ID_MAX: u32 = 1 << 31;
 /// Ranges that a client's sequence set may hold after parsing; a 64 KiB command line can not carry many more.
 pub const SET_RANGES_MAX: usize = 32_768;
 /// Bytes of a command line without its literals (Dovecot: `imap_max_line_length`).

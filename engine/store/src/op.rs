@@ -430,8 +430,11 @@ impl Reader<'_> {
         self.at = end;
         Some(bytes)
     }
+    pub fn mailbox(&mut self) -> Option<MailboxId> {
+        MailboxId::stored(self.u32()?)
+    }
     pub fn metadata_of(&mut self) -> Option<Option<MailboxId>> {
-        Some(Some(MailboxId(self.u32()?)).filter(|id| id.0 > 0))
+        Some(Some(self.mailbox()?).filter(|id| id.0 > 0))
     }
     pub fn texts(&mut self) -> Option<Vec<Box<str>>> {
         let count = self.u8()?;
@@ -465,7 +468,7 @@ impl Reader<'_> {
     }
 
     fn op(&mut self) -> Option<Op> {
-        let mailbox = |r: &mut Self| r.u32().map(MailboxId);
+        let mailbox = Self::mailbox;
         Some(match self.u8()? {
             CREATE_ACCOUNT => {
                 Op::CreateAccount { user: UserName::new(&self.text()?).ok()?, validity: UidValidity(self.u32()?) }

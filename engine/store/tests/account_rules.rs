@@ -2,7 +2,7 @@
 
 use skein_base::limits::{COLUMN_NAME_BYTES_MAX, COLUMNS_PER_MAILBOX_MAX};
 use skein_base::limits::{KEYWORDS_PER_MAILBOX_MAX, MAILBOX_DEPTH_MAX, MAILBOX_NAME_BYTES_MAX};
-use skein_base::limits::{MAILBOXES_PER_ACCOUNT_MAX, SET_RANGES_MAX};
+use skein_base::limits::{MAILBOX_ID_MAX, MAILBOXES_PER_ACCOUNT_MAX, SET_RANGES_MAX};
 use skein_base::limits::{
     METADATA_ACCOUNT_BYTES_MAX, METADATA_ENTRIES_MAX, METADATA_GUESTS_BYTES_MAX, METADATA_NAME_BYTES_MAX,
     METADATA_VALUE_BYTES_MAX,
@@ -538,6 +538,41 @@ fn no_mailbox_is_hidden_by_ops_that_were_lost() {
         &[("INBOX", 1), ("Recovered-2", 4), ("Recovered-2-2", 2), ("a", 3)],
     );
     check(&[rename(5, "a"), delete(6)], &[("INBOX", 1)]);
+}
+
+/// A tree, or a record, whose checksum is right and whose numbers are at their end: the next mailbox was given number 0, or felled the shard.
+#[test]
+fn numbers_of_mailboxes_end() {
+    let pos = |offset| LogPos { segment: 1, offset };
+    let mut account = Account::unborn();
+    account.apply(&create_account(&UserName::new("anna").unwrap(), 7), pos(1));
+    let last = Op::CreateMailbox { mailbox: MailboxId(MAILBOX_ID_MAX), name: "last".into(), validity: UidValidity(9) };
+    account.apply(&decode(&encode(&[last])).unwrap(), pos(2));
+    assert_eq!(account.create("more", 7), Err(OutOfMailboxIds));
+    assert_eq!(account.create_missing([("more", true)].into_iter(), 7), []);
+    account.apply(&account.delete("last").unwrap(), pos(3));
+    let written = encode_account(&account);
+    assert_eq!(decode_account(&written, pos(3)).unwrap().create("more", 7), Err(OutOfMailboxIds));
+    // The number behind the user's name and its two bytes of length.
+    let mut past = written.clone();
+    past[6..10].copy_from_slice(&(MAILBOX_ID_MAX + 1).to_le_bytes());
+    assert!(decode_account(&past, pos(3)).is_err());
+}
+
+/// The same of UIDs: a record that says more messages than there are UIDs left.
+#[test]
+fn uids_of_a_record_end() {
+    let mut world = World::new();
+    let append = |first_uid, count| Op::Append {
+        mailbox: INBOX,
+        first_uid: Uid(first_uid),
+        messages: vec![message(Flags::NONE, &[]); count],
+    };
+    world.apply(vec![append(u32::MAX - 1, 0)]);
+    world.apply(vec![append(1, 3)]);
+    let inbox = world.account.mailbox(INBOX).unwrap();
+    assert_eq!((inbox.rows().count(), inbox.uid_next()), (1, Uid(u32::MAX)));
+    assert_eq!(world.account.append(INBOX, vec![message(Flags::NONE, &[])]).map(drop), Err(OutOfUids));
 }
 
 #[test]

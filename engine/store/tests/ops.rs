@@ -1,6 +1,7 @@
 //! The bytes of ops and of the tree: what is written reads back, what is not never panics, and version 1 stays readable.
 
 use proptest::prelude::*;
+use skein_base::limits::MAILBOX_ID_MAX;
 use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, SpecialUse, Uid, UidValidity, UserName};
 use skein_store::account::{Account, Usage, create_account, decode_account, encode_account};
 use skein_store::body::{BodyAddr, Place};
@@ -57,7 +58,7 @@ fn message() -> impl Strategy<Value = NewMessage> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let mailbox = || any::<u32>().prop_map(MailboxId);
+    let mailbox = || (0..=MAILBOX_ID_MAX).prop_map(MailboxId);
     let mode = prop_oneof![Just(StoreMode::Replace), Just(StoreMode::Add), Just(StoreMode::Remove)];
     let validity = || any::<u32>().prop_map(UidValidity);
     let messages = prop::collection::vec(message(), 1..4);
@@ -86,7 +87,7 @@ fn op() -> impl Strategy<Value = Op> {
         }),
         (mailbox(), set()).prop_map(|(mailbox, uids)| Op::Expunge { mailbox, uids }),
         (mailbox(), 0u8..64).prop_map(|(mailbox, uses)| Op::SetSpecialUse { mailbox, uses: SpecialUse(uses) }),
-        (any::<u32>(), text(), prop::option::of(prop::collection::vec(any::<u8>(), 0..40))).prop_map(
+        (0..=MAILBOX_ID_MAX, text(), prop::option::of(prop::collection::vec(any::<u8>(), 0..40))).prop_map(
             |(mailbox, name, value)| Op::SetMetadata {
                 mailbox: Some(MailboxId(mailbox)).filter(|id| id.0 > 0),
                 name,
@@ -192,6 +193,8 @@ fn bytes_that_no_writer_wrote() {
         (&[8, 1, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0], 0),
         (&[8, 1, 0, 0, 0, 1, 0, 0, 0, 9, 0, 0, 0, 8, 0, 0, 0], 0),
         (&[8, 1, 0, 0, 0, 255, 255, 255, 255], 0),
+        // A mailbox whose number nobody gives.
+        (&[2, 255, 255, 255, 255, 1, 0, b'a', 9, 0, 0, 0], 0),
         // A fourth way to store.
         (&[7, 1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0], 0),
     ];

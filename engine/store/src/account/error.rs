@@ -61,6 +61,8 @@ pub enum AccountError {
         /// The bound.
         max: usize,
     },
+    /// The account has given out the last number of a mailbox.
+    OutOfMailboxIds,
     /// The mailbox would know more than `max` keywords.
     TooManyKeywords {
         /// The bound.
@@ -90,6 +92,7 @@ impl AccountError {
             AccountError::TooManyMetadata
             | AccountError::TooManyValues
             | AccountError::TooManyMailboxes { .. }
+            | AccountError::OutOfMailboxIds
             | AccountError::TooManyKeywords { .. }
             | AccountError::OutOfUids => Class::Limit,
             AccountError::NotLoaded => Class::Unavailable,
@@ -119,6 +122,7 @@ impl fmt::Display for AccountError {
             AccountError::TooManyValues => f.write_str("The messages of this mailbox have as many values as they may"),
             AccountError::SpecialUseTaken => f.write_str("Another mailbox has this use already"),
             AccountError::TooManyMailboxes { max } => write!(f, "An account has at most {max} mailboxes"),
+            AccountError::OutOfMailboxIds => f.write_str("The account has no numbers left for mailboxes"),
             AccountError::TooManyKeywords { max } => write!(f, "A mailbox knows at most {max} keywords"),
             AccountError::OutOfUids => f.write_str("The mailbox has no UIDs left"),
             AccountError::NotLoaded => f.write_str("The mailbox is not open yet"),

@@ -29,6 +29,7 @@ pub use tree::create_account;
 pub use usage::Usage;
 
 use crate::mailbox::Mailbox;
+use skein_base::limits::MAILBOX_ID_MAX;
 use skein_base::{LogPos, MailboxId, SpecialUse, UidValidity, UserName};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -257,7 +258,7 @@ impl Account {
     /// Identities and UIDVALIDITYs go on above all that a tree which is lost may have given: mailboxes that were deleted since are known to
     /// nobody else.
     pub(crate) fn pass_over_mailboxes(&mut self, now: i64) {
-        self.mailbox_last = self.mailbox_last.saturating_add(MAILBOXES_PASSED_OVER);
+        self.mailbox_last = self.mailbox_last.saturating_add(MAILBOXES_PASSED_OVER).min(MAILBOX_ID_MAX);
         self.validity_last = tree::validity_from(now, self.validity_last).saturating_add(MAILBOXES_PASSED_OVER);
     }
 

@@ -94,10 +94,10 @@ fn read_user(input: &mut Reader<'_>) -> Option<Option<UserName>> {
 
 fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
     let user = read_user(input)?;
-    let (mailbox_last, validity_last) = (input.u32()?, input.u32()?);
+    let (mailbox_last, validity_last) = (MailboxId::stored(input.u32()?)?.0, input.u32()?);
     let (mut entries, mut names) = (BTreeMap::new(), BTreeMap::new());
     for _ in 0..input.u32()? {
-        let (id, validity) = (MailboxId(input.u32()?), UidValidity(input.u32()?));
+        let (id, validity) = (input.mailbox()?, UidValidity(input.u32()?));
         let snapshot = LogPos { segment: input.u64()?, offset: input.u64()? };
         let name = input.text()?;
         names.insert(name.clone(), id);

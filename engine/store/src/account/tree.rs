@@ -51,7 +51,7 @@ impl Account {
         if self.names.len() >= MAILBOXES_PER_ACCOUNT_MAX {
             return Err(AccountError::TooManyMailboxes { max: MAILBOXES_PER_ACCOUNT_MAX });
         }
-        let mailbox = MailboxId(self.mailbox_last + 1);
+        let mailbox = self.next_mailbox(0)?;
         let validity = UidValidity(validity_from(now, self.validity_last));
         Ok(vec![Op::CreateMailbox { mailbox, name: name.into(), validity }])
     }
@@ -63,12 +63,13 @@ impl Account {
         for (name, subscribed) in wanted {
             let is_full = self.names.len() + made as usize >= MAILBOXES_PER_ACCOUNT_MAX;
             let created = self.create(name, now);
-            let Ok([Op::CreateMailbox { mailbox, name, validity }]) = created.as_deref() else { continue };
+            let Ok([Op::CreateMailbox { name, validity, .. }]) = created.as_deref() else { continue };
+            let Ok(mailbox) = self.next_mailbox(made) else { continue };
             let is_twice = |op: &Op| matches!(op, Op::CreateMailbox { name: other, .. } if other == name);
             if is_full || ops.iter().any(is_twice) {
                 continue;
             }
-            let (mailbox, validity) = (MailboxId(mailbox.0 + made), UidValidity(validity.0.saturating_add(made)));
+            let validity = UidValidity(validity.0.saturating_add(made));
             ops.push(Op::CreateMailbox { mailbox, name: name.clone(), validity });
             made += 1;
             if subscribed {
@@ -76,6 +77,12 @@ impl Account {
             }
         }
         ops
+    }
+
+    /// The number of a new mailbox, `made` others before it.
+    fn next_mailbox(&self, made: u32) -> Result<MailboxId, AccountError> {
+        let next = self.mailbox_last.checked_add(made).and_then(|last| last.checked_add(1));
+        next.and_then(MailboxId::stored).ok_or(AccountError::OutOfMailboxIds)
     }
 
     /// A new mailbox that is for something. Each use has one mailbox, so that clients agree on it.

@@ -41,6 +41,8 @@ impl Mailbox {
         self.uid_next = self.uid_next.max(first_uid);
         let base_rows = self.base_rows();
         for message in messages {
+            // Only a record that no server of ours wrote has more than UIDs are left.
+            let Some(next) = self.uid_next.next() else { return };
             let keywords = self.intern(&message.keywords);
             let source = base_rows + self.tail.len() as u32;
             let row = Row { uid: self.uid_next, flags: message.flags, keywords, modseq: self.modseq, source };
@@ -53,7 +55,7 @@ impl Mailbox {
             });
             self.rows.push(row);
             self.bytes.set(self.bytes.get().map(|bytes| bytes + u64::from(message.size)));
-            self.uid_next = Uid(self.uid_next.0 + 1);
+            self.uid_next = next;
         }
     }
 

@@ -187,7 +187,7 @@ impl EntryHeader {
             payload_crc: u32_at(bytes, 52),
             packed: Packed {
                 guid: Guid(array_at(bytes, 24)),
-                mailbox: MailboxId(u32_at(bytes, 40)),
+                mailbox: MailboxId::stored(u32_at(bytes, 40))?,
                 validity: UidValidity(u32_at(bytes, 44)),
                 uid: Uid(u32_at(bytes, 48)),
                 flags: Flags(bytes[9] & Flags::ALL.0),
