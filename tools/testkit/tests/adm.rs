@@ -307,6 +307,9 @@ fn sessions_are_listed_and_kicked() {
     sessions[0].command("SELECT INBOX").expect("SELECT").expect_ok();
     let table = good(&server, "who");
     assert!(table.starts_with("USER") && table.lines().count() == 3, "{table}");
+    // When the last command was, as all times are told.
+    let year = table.lines().nth(1).and_then(|row| row.split_whitespace().last()).and_then(|time| time.split_once('-'));
+    assert!(year.is_some_and(|(year, rest)| year.len() == 4 && rest.ends_with('Z')), "{table}");
     let json = good(&server, "--json who test1");
     assert_eq!(json.lines().count(), 1, "{json}");
     assert!(json.contains("\"service\":\"imap\"") && json.contains("\"mailbox\":\"INBOX\""), "{json}");

@@ -102,6 +102,7 @@ fn a_backup_under_load_comes_back_elsewhere() {
     assert!(exit == Some(65) && why.contains("--replace"), "{why}");
     let restored = good(&other, &format!("--json restore --all --replace {}", to.display()));
     assert_eq!(number(&restored, "users"), USERS as u64, "{restored}");
+    assert!(restored.contains("\"taken\":\"20"), "{restored}");
     for (user, (inbox, work)) in (1..=USERS).zip(&before) {
         assert_eq!(shown(&other, user, "INBOX"), *inbox, "user {user}");
         assert_eq!(shown(&other, user, "Work/2026"), *work, "user {user}");

@@ -1,6 +1,7 @@
 //! `who`, `kick`: sessions of all shards.
 
 use super::desk::Desk;
+use super::fetch::date as utc;
 use super::query::glob;
 use super::route::Stop;
 use super::rows::Rows;
@@ -66,6 +67,6 @@ fn row(session: &SessionInfo) -> [(&'static str, Value); 11] {
         ("commands", session.commands.into()),
         ("bytes_in", session.bytes_in.into()),
         ("bytes_out", session.bytes_out.into()),
-        ("last_command", session.last_command.into()),
+        ("last_command", utc(session.last_command).into()),
     ]
 }

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value};
-use skein_admin::adm::{Code, Line, RESERVED, Request};
+use skein_admin::adm::{Code, Line, RESERVED, Request, utc};
 use skein_backup::{BackupError, Folder, Source};
 use skein_base::{AccountId, UserName};
 use skein_store::dictionary::{Dictionary, dictionary_files, is_dictionary};
@@ -282,7 +282,7 @@ fn put_back(
         let _ = fs::remove_dir_all(&staging);
     }
     let mut row = restored?;
-    row.insert("taken".into(), manifest.taken.into());
+    row.insert("taken".into(), utc(manifest.taken).into());
     row.insert("bytes".into(), manifest.bytes().into());
     Ok(row)
 }
