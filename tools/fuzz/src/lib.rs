@@ -6,7 +6,7 @@
 //! corpus/x/* ────────▶┘   TARGETS     (testkit's tests/corpus.rs plays every file on every run)
 //!
 //! imap lmtp pop3 proxy sasl sets   what the network sends, and
-//! mutf7                            its mailbox names
+//! mutf7 utf8                       its mailbox names
 //! mime search cache                what mail holds
 //! ops log snapshot account dump    what the disk says
 //! config passwd query              what the operator writes
@@ -25,6 +25,7 @@ mod proxy;
 mod query;
 mod script;
 mod settings;
+mod utf8;
 mod words;
 
 pub use disk::{account, dump, log, ops, snapshot};
@@ -36,13 +37,14 @@ pub use pop3::pop3;
 pub use proxy::proxy;
 pub use query::query;
 pub use settings::{config, passwd};
+pub use utf8::utf8;
 pub use words::{mutf7, sasl};
 
 /// One entry point.
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its corpus folder and of its fuzz target.
-pub const TARGETS: [(&str, Target); 21] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("account", account),
     ("cache", cache),
     ("config", config),
@@ -64,4 +66,5 @@ pub const TARGETS: [(&str, Target); 21] = [
     ("sets", sets),
     ("snapshot", snapshot),
     ("uidlist", uidlist),
+    ("utf8", utf8),
 ];
