@@ -28,7 +28,7 @@ fn rights_are_given_listed_and_taken() {
     let server = server();
     let mut anna = server.login("test1");
     assert!(ask(&mut anna, "CAPABILITY").contains(" ACL "));
-    check(&mut anna, "NAMESPACE", "* NAMESPACE ((\"\" \"/\")) ((shared/ \"/\")) NIL\n");
+    check(&mut anna, "NAMESPACE", "* NAMESPACE ((\"\" \"/\")) ((\"shared/\" \"/\")) NIL\n");
     check(&mut anna, "CREATE Lists", "Ok");
     check(&mut anna, "MYRIGHTS Lists", "* MYRIGHTS Lists lrswipkxteacd\nOk");
     check(&mut anna, "GETACL Lists", "* ACL Lists test1 lrswipkxteacd\nOk");

@@ -158,7 +158,7 @@ fn names_as_courier_has_them() {
     let mut server = server(COURIER);
     let mut client = server.login("test1");
     let client = &mut client;
-    check(client, "NAMESPACE", &[r#"NAMESPACE ((INBOX. ".")) NIL NIL"#, "Ok"]);
+    check(client, "NAMESPACE", &[r#"NAMESPACE (("INBOX." ".")) NIL NIL"#, "Ok"]);
     check(client, "LIST \"\" \"\"", &[r#"LIST (\Noselect) "." """#, "Ok"]);
     for command in ["CREATE INBOX.Work.a", "CREATE INBOX.v1/2", "SUBSCRIBE inbox.Work.a", "CREATE INBOX.INBOX.in"] {
         check(client, command, &["Ok"]);
@@ -250,7 +250,7 @@ fn a_namespace_that_is_everybodys() {
 
     let mut client = server.login("test1");
     let client = &mut client;
-    check(client, "NAMESPACE", &[r#"NAMESPACE (("" "/")) NIL ((Ours/ "/"))"#, "Ok"]);
+    check(client, "NAMESPACE", &[r#"NAMESPACE (("" "/")) NIL (("Ours/" "/"))"#, "Ok"]);
     let ours = [
         r#"LIST (\Noselect \HasChildren) "/" Ours"#,
         r#"LIST (\HasChildren) "/" Ours/News"#,
@@ -290,7 +290,7 @@ fn a_namespace_that_is_shown_with_nothing_in_it() {
         "[namespaces]\nseparator = '.'\nprefix = 'INBOX/'\npublic_prefix = 'Ours/'\npublic_owner = 'test9'\npublic_list = 'yes'\nshared_prefix = 'shared/'\n",
     );
     let mut client = server.login("test1");
-    check(&mut client, "NAMESPACE", &[r#"NAMESPACE ((INBOX. ".")) ((shared. ".")) ((Ours. "."))"#, "Ok"]);
+    check(&mut client, "NAMESPACE", &[r#"NAMESPACE (("INBOX." ".")) (("shared." ".")) (("Ours." "."))"#, "Ok"]);
     let all = [r#"LIST (\HasNoChildren) "." INBOX"#, r#"LIST (\Noselect \HasNoChildren) "." Ours"#, "Ok"];
     check(&mut client, "LIST \"\" *", &all);
     // Names of other users go through separators too.

@@ -61,7 +61,7 @@ fn they_are_listed_and_nothing_else_is_there() {
     let server = server();
     let mut client = server.login("test1");
     let client = &mut client;
-    check(client, "NAMESPACE", &[r#"NAMESPACE (("" "/")(Virtual/ "/")) NIL NIL"#, "Ok"]);
+    check(client, "NAMESPACE", &[r#"NAMESPACE (("" "/")("Virtual/" "/")) NIL NIL"#, "Ok"]);
     let all = [
         r#"LIST (\HasNoChildren) "/" INBOX"#,
         r#"LIST (\NonExistent \HasChildren) "/" Virtual"#,

@@ -167,7 +167,8 @@ pub fn namespace(out: &mut Vec<u8>, namespaces: &Namespaces<'_>, names: Names) {
         out.extend_from_slice(b" (");
         for prefix in prefixes.iter().copied().flatten() {
             out.push(b'(');
-            text::mailbox(out, prefix, names);
+            // Never an atom, unlike names (RFC 9051 §9, namespace-descr).
+            text::mailbox_string(out, prefix, names);
             out.extend_from_slice(b" \"");
             out.push(names.separator() as u8);
             out.extend_from_slice(b"\")");
@@ -315,9 +316,12 @@ mod tests {
             Namespaces { personal: "INBOX/", virtuals: None, others: Some("shared/"), shared: Some("Ours/") },
             Names { dots: true, ..Names::UTF7 },
         );
-        check(|out| namespace(out, &all, dots), "* NAMESPACE ((INBOX. \".\")) ((shared. \".\")) ((Ours. \".\"))\r\n");
+        check(
+            |out| namespace(out, &all, dots),
+            "* NAMESPACE ((\"INBOX.\" \".\")) ((\"shared.\" \".\")) ((\"Ours.\" \".\"))\r\n",
+        );
         let two = Namespaces { virtuals: Some("Virtual/"), ..Namespaces::default() };
-        check(|out| namespace(out, &two, Names::UTF7), "* NAMESPACE ((\"\" \"/\")(Virtual/ \"/\")) NIL NIL\r\n");
+        check(|out| namespace(out, &two, Names::UTF7), "* NAMESPACE ((\"\" \"/\")(\"Virtual/\" \"/\")) NIL NIL\r\n");
         check(|out| list(out, &Listing::default(), "a/b.c", dots), "* LIST () \".\" a.b/c\r\n");
         let attributes = ListAttributes::NO_SELECT | ListAttributes::HAS_CHILDREN;
         let listing = Listing { attributes, ..Listing::default() };

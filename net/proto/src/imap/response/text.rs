@@ -101,30 +101,28 @@ impl Names {
     }
 }
 
-/// A mailbox name, as an astring.
+/// A mailbox name, as an astring. `NIL` is quoted: some clients take the atom for nothing.
 pub fn mailbox(out: &mut Vec<u8>, name: &str, names: Names) {
+    let turned = &*names.turned(name);
+    // An ampersand of a name is escaped in modified UTF-7.
+    let is_atom = |b: u8| is_astring_char(b) && (names.utf8 || b != b'&');
+    match !turned.is_empty() && turned.bytes().all(is_atom) && !turned.eq_ignore_ascii_case("NIL") {
+        true => out.extend_from_slice(turned.as_bytes()),
+        false => mailbox_string(out, name, names),
+    }
+}
+
+/// A mailbox name, or the beginning of one, where only a string may stand.
+pub fn mailbox_string(out: &mut Vec<u8>, name: &str, names: Names) {
     let name = &*names.turned(name);
-    if names.utf8 {
-        let atom = !name.is_empty() && name.bytes().all(is_astring_char) && !name.eq_ignore_ascii_case("NIL");
-        if atom {
-            return out.extend_from_slice(name.as_bytes());
-        }
-        // Names hold no control characters, so quotes always hold them.
-        out.push(b'"');
-        let start = out.len();
-        out.extend_from_slice(name.as_bytes());
-        quote_from(out, start);
-        return out.push(b'"');
-    }
-    let start = out.len();
-    let plain = !name.is_empty() && name.bytes().all(|b| is_astring_char(b) && b != b'&') && name != "NIL";
-    if plain {
-        return out.extend_from_slice(name.as_bytes());
-    }
-    // Modified UTF-7 is printable ASCII, so quotes always hold it.
+    // Names hold no control characters, and modified UTF-7 is printable ASCII, so quotes always hold them.
     out.push(b'"');
-    mutf7::encode(name, out);
-    quote_from(out, start + 1);
+    let start = out.len();
+    match names.utf8 {
+        true => out.extend_from_slice(name.as_bytes()),
+        false => mutf7::encode(name, out),
+    }
+    quote_from(out, start);
     out.push(b'"');
 }
 
