@@ -37,10 +37,7 @@ fn certificate_and_key(reader: &mut Reader<'_>) {
 
 fn prefixes_fit(reader: &mut Reader<'_>) {
     let namespaces = reader.config.namespaces.clone();
-    // Without virtual mailboxes nothing is named so.
-    let has_virtuals = !reader.config.virtual_mailbox.is_empty();
-    let virtuals = if has_virtuals { namespaces.virtual_prefix } else { String::new() };
-    if has_virtuals && virtuals.is_empty() {
+    if !reader.config.virtual_mailbox.is_empty() && namespaces.virtual_prefix.is_empty() {
         let key = "namespaces.virtual_prefix";
         reader.problem(reader.place(key), key, "is needed for virtual mailboxes: write \"Virtual/\"".to_owned());
     }
@@ -48,7 +45,8 @@ fn prefixes_fit(reader: &mut Reader<'_>) {
         ("namespaces.prefix", &namespaces.prefix),
         ("namespaces.shared_prefix", &namespaces.shared_prefix),
         ("namespaces.public_prefix", &namespaces.public_prefix),
-        ("namespaces.virtual_prefix", &virtuals),
+        // Extensions may bring virtual mailboxes too, so also when the settings have none.
+        ("namespaces.virtual_prefix", &namespaces.virtual_prefix),
     ];
     for (at, (key, prefix)) in all.iter().enumerate().filter(|(_, (_, prefix))| !prefix.is_empty()) {
         let level = prefix.strip_suffix('/').unwrap_or_default();

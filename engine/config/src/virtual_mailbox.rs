@@ -9,8 +9,8 @@ use std::ops::Range;
 pub struct VirtualMailbox {
     /// Its name, without what stands before it.
     pub name: String,
-    /// What is looked for, as IMAP's SEARCH takes it.
-    pub query: String,
+    /// What is looked for, as IMAP's SEARCH takes it. None of the settings is without; one that an extension brings is, which says itself what is shown.
+    pub query: Option<String>,
     /// Where that stands in the file.
     pub query_span: Range<usize>,
     /// Where it is looked for: names with `*` for any text, behind a `-` where not.

@@ -5,15 +5,15 @@
 //! c: a2 EXPUNGE                  s: a2 NO [NOPERM] ..        a behaviour that is another
 //! c: a3 CAPABILITY               s: .. XKEEP ..
 //! c: a4 XPIN 7 1                 s: a4 OK ..                 a value of its own in each message: UID 7 stays, wherever it is
+//! c: a5 SELECT Virtual/Pinned    s: * 1 EXISTS ..            a mailbox of its own format: what is pinned, wherever it is
 //! ```
 //!
 //! engine/docs/extensions.md walks through it. `skein-keep` is the server with this in it.
 
-use skein_base::{Class, IdSet, MailboxId, Rights};
+use skein_base::{Class, IdSet, MailboxId, Rights, SpecialUse};
 use skein_hooks::{Call, Extension, Outcome, Running};
 use skein_proto::imap::{Arguments, ExtensionCommand, Reply, response};
 use skein_store::account::Account;
-use skein_store::mailbox::Mailbox;
 use skein_store::op::Op;
 use skein_store::{AccountError, Actor, Change, Refused, StoreError};
 use std::cell::Cell;
@@ -73,6 +73,14 @@ impl Extension for Keep {
         Err(Refused::new(Class::Denied, "Mail in the archive is kept"))
     }
 
+    fn mailboxes(&self) -> Vec<(String, SpecialUse)> {
+        vec![("Pinned".to_owned(), SpecialUse::NONE)]
+    }
+
+    fn shows(&self, _: &str, account: &Account, source: MailboxId) -> IdSet {
+        pinned(account, source)
+    }
+
     fn run<'a>(&'a self, call: Call<'a>) -> Running<'a> {
         Box::pin(async move {
             match call.command {
@@ -122,9 +130,14 @@ fn pin(call: &Call<'_>) -> Result<Reply, Reply> {
 }
 
 fn has_pinned(account: &Account, id: MailboxId, uids: &IdSet) -> bool {
-    let pinned = |mailbox: &Mailbox| mailbox.column(PINNED).map(|column| column.with(|value| value == 1));
-    let pinned = account.mailbox(id).and_then(pinned).map(|pinned| pinned.intersection(uids));
-    pinned.is_some_and(|pinned| account.mailbox(id).is_some_and(|m| m.rows().among(&pinned).next().is_some()))
+    let pinned = pinned(account, id).intersection(uids);
+    account.mailbox(id).is_some_and(|m| m.rows().among(&pinned).next().is_some())
+}
+
+/// Some of them may have no message any more.
+fn pinned(account: &Account, id: MailboxId) -> IdSet {
+    let column = account.mailbox(id).and_then(|mailbox| mailbox.column(PINNED));
+    column.map_or_else(IdSet::new, |column| column.with(|value| value == 1))
 }
 
 fn is_kept(account: &Account, id: MailboxId) -> bool {

@@ -62,3 +62,39 @@ fn what_is_pinned_stays() {
     assert!(ask(&mut client, "UID EXPUNGE 1").starts_with("No [NOPERM] "));
     assert!(ask(&mut client, "UID EXPUNGE 2").starts_with("* 2 EXPUNGE\n"));
 }
+
+/// A mailbox of the extension's own format is as any other, and follows what the extension keeps.
+#[test]
+fn what_is_pinned_is_a_mailbox() {
+    skein_testkit::server::use_program(env!("CARGO_BIN_EXE_skein-keep"));
+    let mut server = Server::start();
+    let mut client = server.login(&Server::user(1));
+    client.command("CREATE b").expect("CREATE").expect_ok();
+    for (mailbox, subject) in [("INBOX", "one"), ("INBOX", "two"), ("b", "three")] {
+        client.append(mailbox, "", format!("Subject: {subject}\r\n\r\n").as_bytes()).expect("APPEND").expect_ok();
+    }
+    assert!(ask(&mut client, "LIST \"\" Virtual/*").starts_with("* LIST (\\HasNoChildren) \"/\" Virtual/Pinned\nOk "));
+    assert!(ask(&mut client, "APPEND Virtual/Pinned {1+}\r\nx").starts_with("No [CANNOT] "));
+    assert!(ask(&mut client, "STATUS Virtual/Pinned (MESSAGES)").contains("(MESSAGES 0)"));
+    let mut watcher = server.login(&Server::user(1));
+    assert!(ask(&mut watcher, "SELECT Virtual/Pinned").contains("* 0 EXISTS\n"));
+
+    for (mailbox, uid) in [("INBOX", 2), ("b", 1)] {
+        client.command(&format!("SELECT {mailbox}")).expect("SELECT").expect_ok();
+        assert!(ask(&mut client, &format!("XPIN {uid} 1")).starts_with("Ok "));
+    }
+    assert!(ask(&mut watcher, "NOOP").contains("* 2 EXISTS\n"));
+    let subjects = ask(&mut watcher, "FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT)]");
+    assert!(subjects.contains("Subject: two\r\n") && subjects.contains("Subject: three\r\n"), "{subjects}");
+    assert!(ask(&mut watcher, "STORE 1 +FLAGS (\\Flagged)").starts_with("* 1 FETCH (FLAGS (\\Flagged"));
+
+    // Of b, which is selected. As in a virtual mailbox it stays until EXPUNGE is said, or the mailbox is opened anew.
+    assert!(ask(&mut client, "XPIN 1 0").starts_with("Ok "));
+    assert!(ask(&mut watcher, "NOOP").starts_with("Ok "));
+    assert!(ask(&mut watcher, "EXPUNGE").contains(" EXPUNGE\nOk "));
+    server.kill();
+    server.restart();
+    client = server.login(&Server::user(1));
+    assert!(ask(&mut client, "SELECT Virtual/Pinned").contains("* 1 EXISTS\n"));
+    assert!(ask(&mut client, "FETCH 1 BODY.PEEK[HEADER.FIELDS (SUBJECT)]").contains("Subject: two\r\n"));
+}

@@ -2,7 +2,7 @@
 
 use crate::Store;
 use skein_auth::Fields;
-use skein_base::{MailboxId, Rights, UserName};
+use skein_base::{IdSet, MailboxId, Rights, SpecialUse, UserName};
 use skein_config::Config;
 use skein_proto::imap::response::Names;
 use skein_proto::imap::{Argument, ExtensionCommand, Reply};
@@ -84,6 +84,19 @@ pub trait Extension: 'static {
     /// A namespace is listed to somebody: names that are taken out are not shown. `INBOX` stays whatever happens.
     fn listing(&self, actor: &Actor, account: &Account, names: &mut Vec<String>) {
         let _ = (actor, account, names);
+    }
+
+    /// Mailboxes of a format of its own that each user has: names below `namespaces.virtual_prefix`, and what each is for. Asked at the start and
+    /// after a reload; one that the settings have is theirs.
+    fn mailboxes(&self) -> Vec<(String, SpecialUse)> {
+        Vec::new()
+    }
+
+    /// What one of them shows of another mailbox of the account, which is in memory: UIDs there. Asked anew when something has happened in it:
+    /// messages have come, flags or values in columns have changed.
+    fn shows(&self, name: &str, account: &Account, source: MailboxId) -> IdSet {
+        let _ = (name, account, source);
+        IdSet::new()
     }
 
     /// How full an account is, for those who ask. All mailboxes have been measured.

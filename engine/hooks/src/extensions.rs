@@ -2,7 +2,7 @@
 
 use crate::extension::{Call, Extension, Outcome, Quota};
 use skein_auth::Fields;
-use skein_base::{MailboxId, Rights};
+use skein_base::{IdSet, MailboxId, Rights, SpecialUse};
 use skein_config::Config;
 use skein_proto::imap::{ExtensionCommand, Reply};
 use skein_store::account::Account;
@@ -73,6 +73,17 @@ impl Extensions {
     /// See [`Extension::listing`].
     pub fn listing(&self, actor: &Actor, account: &Account, names: &mut Vec<String>) {
         self.0.iter().for_each(|extension| extension.listing(actor, account, names));
+    }
+
+    /// See [`Extension::mailboxes`].
+    pub fn mailboxes(&self) -> Vec<(String, SpecialUse)> {
+        self.0.iter().flat_map(|extension| extension.mailboxes()).collect()
+    }
+
+    /// See [`Extension::shows`]; the first is asked that has a mailbox of this name.
+    pub fn shows(&self, name: &str, account: &Account, source: MailboxId) -> IdSet {
+        let has = |extension: &&Rc<dyn Extension>| extension.mailboxes().iter().any(|(own, _)| own == name);
+        self.0.iter().find(has).map_or_else(IdSet::new, |extension| extension.shows(name, account, source))
     }
 
     /// The first one's that knows any.

@@ -3,7 +3,7 @@
 //! ```text
 //!  login, RCPT ──▶ user_known            SELECT ──▶ opening          a change ──▶ before ──▶ log, apply ──▶ after
 //!  GETQUOTA, STATUS, RCPT ──▶ quota      LIST ──▶ listing            any verb ──▶ rights
-//!  its own commands ──▶ run              CAPABILITY ──▶ capabilities
+//!  its own commands ──▶ run              CAPABILITY ──▶ capabilities      mailboxes of its own ──▶ shows
 //! ```
 //!
 //! ```text

@@ -43,7 +43,7 @@ pub fn load_settings(path: &Path) -> Result<Config, SettingsError> {
 /// What virtual mailboxes look for that nothing can be found by.
 fn wrong_queries(config: &Config, text: &str) -> Vec<Problem> {
     let wrong = config.virtual_mailbox.iter().filter_map(|one| {
-        let why = skein_serve::wrong_query(&one.query)?;
+        let why = skein_serve::wrong_query(one.query.as_deref()?)?;
         let text_of = format!("is nothing to look for in mailbox {}: {why}", one.name);
         Some(Problem::at(text, one.query_span.clone(), "virtual_mailbox", text_of))
     });

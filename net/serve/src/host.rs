@@ -11,7 +11,7 @@ use skein_auth::{Accepted, Auth, Fields, Penalties, SharedAuth};
 use skein_base::seam::Clock;
 use skein_base::sync::Notify;
 use skein_base::{AccountId, ShardId, UserName};
-use skein_config::Config;
+use skein_config::{Config, VirtualMailbox};
 use skein_hooks::Extensions;
 use skein_proto::imap::{Imap, ImapConfig};
 use skein_proto::pop3::{Pop3, Pop3Config};
@@ -418,10 +418,16 @@ impl Host {
     }
 }
 
-/// Lets IMAP clients know what the extensions add.
+/// Lets IMAP clients know what the extensions add, and have their mailboxes.
 fn with_extensions(mut settings: HostSettings, extensions: &Extensions) -> HostSettings {
     let (capabilities, commands) = (extensions.capabilities(), extensions.commands());
     settings.imap = Arc::new(ImapConfig { capabilities, commands, ..(*settings.imap).clone() });
+    for (name, special_use) in extensions.mailboxes() {
+        if settings.config.virtual_mailbox.iter().all(|one| one.name != name) {
+            let one = VirtualMailbox { name, special_use, ..VirtualMailbox::default() };
+            Arc::make_mut(&mut settings.config).virtual_mailbox.push(one);
+        }
+    }
     settings
 }
 

@@ -49,7 +49,7 @@ impl Reading<'_> {
     ) -> Result<(), Vec<Wrong>> {
         match field {
             "query" => {
-                one.query = self.bounded_text(value, QUERY_BYTES_MAX)?;
+                one.query = Some(self.bounded_text(value, QUERY_BYTES_MAX)?);
                 one.query_span = value.span();
             }
             "from" => {

@@ -1,7 +1,7 @@
 //! Mailboxes that hold no messages of their own: each shows messages of others as one list.
 //!
 //! ```text
-//! Append, Store ──▶ the source ──▶ behind: who knows what is looked for looks again ──▶ Found ──▶ in, or leaving
+//! Append, Store, SetValues ──▶ the source ──▶ behind: who knows what is looked for looks again ──▶ Found ──▶ in, or leaving
 //! Store, Expunge of a message that is shown ──▶ the same here, by its UID here, at once
 //! STORE, EXPUNGE, COPY here ──▶ ops of the sources
 //! ```
@@ -112,7 +112,8 @@ impl Derived {
     fn mirror(&mut self, source: MailboxId, op: &Op) {
         let id = self.mailbox.id();
         match op {
-            Op::Append { .. } => drop(self.behind.insert(source)),
+            // Values are an extension's, which may go by them.
+            Op::Append { .. } | Op::SetValues { .. } => drop(self.behind.insert(source)),
             Op::Store { uids, mode, flags, keywords, .. } => {
                 self.behind.insert(source);
                 let uids = self.here(source, uids);

@@ -223,7 +223,8 @@ impl Session {
         mut as_of: Option<i64>,
     ) -> Result<(), StoreError> {
         // The settings were checked.
-        let key = SearchKey::standing(&definition.query).map_err(|_| AccountError::NoSuchMailbox)?;
+        let key = definition.query.as_deref().map(SearchKey::standing).transpose();
+        let key = key.map_err(|_| AccountError::NoSuchMailbox)?;
         for _ in 0..LOOKS_MAX {
             let sources: BTreeSet<MailboxId> = self.account.read(|account| {
                 account.mailboxes().filter(|named| definition.covers(named.name)).map(|named| named.id).collect()
@@ -237,7 +238,10 @@ impl Session {
                 return Ok(());
             }
             let now = self.store.now();
-            let looked = Box::pin(self.look_through(&key, due, as_of.take())).await?;
+            let looked = match &key {
+                Some(key) => Box::pin(self.look_through(key, due, as_of.take())).await?,
+                None => Box::pin(self.let_extension_look(&definition.name, due)).await?,
+            };
             let taken = self.account.with_mut(|account| {
                 account.note_time(mailbox, now, looked.turns);
                 account.take_found(mailbox, &looked.found)
@@ -257,7 +261,7 @@ const NO_TARGET: &str = "Messages can not be put into a virtual mailbox";
 /// Another one for all that changes what is in it.
 fn key(definition: &VirtualMailbox) -> Rc<str> {
     let VirtualMailbox { name, query, from, .. } = definition;
-    format!("{name}\0{query}\0{}", from.join("\0")).into()
+    format!("{name}\0{}\0{}", query.as_deref().unwrap_or_default(), from.join("\0")).into()
 }
 
 fn everything() -> IdSet {

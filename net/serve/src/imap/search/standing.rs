@@ -1,4 +1,4 @@
-//! What a virtual mailbox looks for, in the mailboxes where something may have come to it.
+//! What a virtual mailbox looks for, or what an extension shows in one, in the mailboxes where something may have come to it.
 
 use super::Found;
 use super::multi::Glimpse;
@@ -28,11 +28,7 @@ impl Session {
         let (mut all, mut kept) = (Vec::with_capacity(due.len()), Vec::with_capacity(due.len()));
         let (now, mut turns) = (self.store.now(), None);
         for (source, since) in due {
-            let glimpse = match self.glimpse(source).await {
-                // It was deleted meanwhile.
-                Err(StoreError::Account(AccountError::NoSuchMailbox)) => continue,
-                glimpse => glimpse?,
-            };
+            let Some(glimpse) = self.glimpse_if_there(source).await? else { continue };
             let (modseq, changed): (ModSeq, IdSet) = self.look(source, |m| {
                 let changed = m.rows().changed_since(since).map(|row| row.uid.0);
                 (m.modseq(), changed.collect())
@@ -52,5 +48,32 @@ impl Session {
             kept.push(glimpse);
         }
         Ok(Looked { found: all, turns, _kept: kept })
+    }
+
+    /// Has the extension whose mailbox this is look at others, at all that is in them: what its decision goes by is its own to know.
+    pub(in crate::imap) async fn let_extension_look(
+        &self,
+        name: &str,
+        due: Vec<(MailboxId, ModSeq)>,
+    ) -> Result<Looked, StoreError> {
+        let (mut all, mut kept) = (Vec::with_capacity(due.len()), Vec::with_capacity(due.len()));
+        for (source, _) in due {
+            let Some(glimpse) = self.glimpse_if_there(source).await? else { continue };
+            let found = self.account.read(|account| self.extensions.shows(name, account, source));
+            all.push(self.look(source, |m| {
+                let among: IdSet = m.rows().from_rank(0).map(|row| row.uid.0).collect();
+                account::Found { source, modseq: m.modseq(), among, aged: IdSet::new(), found }
+            }));
+            kept.push(glimpse);
+        }
+        Ok(Looked { found: all, turns: None, _kept: kept })
+    }
+
+    /// `None` when it was deleted meanwhile.
+    async fn glimpse_if_there(&self, mailbox: MailboxId) -> Result<Option<Glimpse>, StoreError> {
+        match self.glimpse(mailbox).await {
+            Err(StoreError::Account(AccountError::NoSuchMailbox)) => Ok(None),
+            glimpse => glimpse.map(Some),
+        }
     }
 }
