@@ -4,7 +4,8 @@
 # Installs what the tests drive (Debian, as root; others: install it yourself, what is missing is skipped), checks format and
 # lints, builds the server in release mode and runs all tests, end to end ones included.
 # --long: 200 crash rounds instead of 10, 100 streams of commands compared with Dovecot instead of 20, fifteen minutes of imaptest (when $IMAPTEST or imaptest is there), longer property tests,
-# a minute of fuzzing for each target (a normal run only replays their corpora, among the tests).
+# an hour of fuzzing for each target that reads what anyone can send and a minute for the others, SKEIN_FUZZ_SECONDS for each instead (a normal run only
+# replays their corpora, among the tests).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -59,18 +60,27 @@ run_imaptest() {
   perf/imaptest/run.sh --secs 300
 }
 
+# Fuzz targets that read what anyone can send.
+foreign=" imap lmtp mime mutf7 pop3 sasl sets utf8 "
+
 # What is found new stays in a folder of its own; a failing input is worth a file in the corpus, and a test beside its fix.
+run_fuzzer() {
+  local name=$1 found=${TMPDIR:-/tmp}/skein-fuzz seconds=60 dictionary
+  [[ $foreign == *" $name "* ]] && seconds=3600
+  mkdir -p "$found/$name" "$found/failing/$name"
+  dictionary=tools/fuzz/dictionaries/$name.dict
+  [ -f "$dictionary" ] && dictionary=-dict=$root/$dictionary || dictionary=
+  # shellcheck disable=SC2086
+  RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tools/fuzz --target-dir "$target/fuzz" "$name" "$found/$name" "$root/tools/fuzz/corpus/$name" -- \
+    -max_total_time="${SKEIN_FUZZ_SECONDS:-$seconds}" -timeout=10 -verbosity=0 -artifact_prefix="$found/failing/$name/" $dictionary
+}
+
+# As many at a time as there are cores.
 run_fuzzers() {
-  local name found=${TMPDIR:-/tmp}/skein-fuzz dictionary worst=0
-  for name in $(cargo fuzz list --fuzz-dir tools/fuzz); do
-    mkdir -p "$found/$name" "$found/failing/$name"
-    dictionary=tools/fuzz/dictionaries/$name.dict
-    [ -f "$dictionary" ] && dictionary=-dict=$root/$dictionary || dictionary=
-    # shellcheck disable=SC2086
-    RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tools/fuzz --target-dir "$target/fuzz" "$name" "$found/$name" "$root/tools/fuzz/corpus/$name" -- \
-      -max_total_time="${SKEIN_FUZZ_SECONDS:-60}" -timeout=10 -verbosity=0 -artifact_prefix="$found/failing/$name/" $dictionary || worst=1
-  done
-  return $worst
+  RUSTC_BOOTSTRAP=1 cargo fuzz build --fuzz-dir tools/fuzz --target-dir "$target/fuzz" || return 1
+  export -f run_fuzzer
+  export root target foreign
+  cargo fuzz list --fuzz-dir tools/fuzz | xargs -P "$(nproc)" -I NAME bash -c 'run_fuzzer NAME'
 }
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
