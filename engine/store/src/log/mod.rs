@@ -56,9 +56,9 @@ use std::rc::Rc;
 pub const SEGMENT_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
 /// Largest a segment may be set to: offsets of batches are kept in 32 bits, and a batch may overshoot.
 pub const SEGMENT_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
-/// Bytes that may wait for the disk before [`Log::room`] holds writers back: about 30 ms of a SATA SSD's bandwidth,
-/// far more than one sync needs to be worth its while.
-pub const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes that may wait for the disk before [`Log::room`] holds messages back: about 2 ms of a SATA SSD's bandwidth, as much again as a
+/// sync takes. Whatever comes next, a flag's change too, waits for all that is before it in the log.
+pub const PENDING_BYTES_MAX: usize = 1024 * 1024;
 /// Segment files a shard holds open for reading.
 pub const SEGMENT_FILES_OPEN_MAX: usize = 128;
 /// Bytes of messages that a shard has in memory whole at once; a larger message is there alone.
