@@ -95,9 +95,12 @@ pub(crate) async fn run(host: Host, store: Store) {
 impl Rounds {
     /// Whoever is known to be hurt, then the next account of the round.
     async fn go(&mut self) {
-        while let Some(id) = self.store.take_sick() {
-            // Somebody waits for this one's mail.
-            self.look_at(id, u64::MAX).await;
+        let sick: Vec<AccountId> = std::iter::from_fn(|| self.store.take_sick()).collect();
+        for id in sick {
+            // Somebody waits for this one's mail. What is lost was told when it was rebuilt, and is read in vain as often as a client likes.
+            if self.may_rebuild(id) {
+                self.look_at(id, u64::MAX).await;
+            }
         }
         let settings = self.host.settings();
         let (bytes_per_second, pause) =
@@ -143,6 +146,11 @@ impl Rounds {
         }
     }
 
+    fn may_rebuild(&self, id: AccountId) -> bool {
+        let now = RealClock.monotonic_ms();
+        self.rebuilt.get(&id).is_none_or(|last| now.saturating_sub(*last) >= REBUILD_PAUSE_MS)
+    }
+
     async fn mend(&mut self, id: AccountId, bytes_per_second: u64) -> Result<(), StoreError> {
         let handle = self.store.open_known(id).await?;
         let mut scrubber = Scrubber { whose: handle.user().to_string(), bytes_per_second, unpaid: 0, findings: 0 };
@@ -150,11 +158,10 @@ impl Rounds {
             Ok(_) | Err(CheckError::Stopped) => {}
             Err(CheckError::Store(error)) => return Err(error),
         }
-        let now = RealClock.monotonic_ms();
-        let is_due = self.rebuilt.get(&id).is_none_or(|last| now.saturating_sub(*last) >= REBUILD_PAUSE_MS);
-        if scrubber.findings == 0 || !is_due {
+        if scrubber.findings == 0 || !self.may_rebuild(id) {
             return Ok(());
         }
+        let now = RealClock.monotonic_ms();
         if self.rebuilt.len() >= REBUILT_MAX {
             self.rebuilt.retain(|_, last| now.saturating_sub(*last) < REBUILD_PAUSE_MS);
         }

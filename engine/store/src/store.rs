@@ -310,13 +310,23 @@ impl<D: Disk, C: Clock> Store<D, C> {
         message: &Fixed,
         range: Range<u64>,
     ) -> Result<Vec<u8>, StoreError> {
+        self.find_body(account, message, range).await.map_err(|error| self.unread(account, error))
+    }
+
+    /// The same for who looks for damage, and asks for no other look.
+    pub(crate) async fn find_body(
+        &self,
+        account: &AccountHandle,
+        message: &Fixed,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, ReadError> {
         let mut at = message.body;
         loop {
             match self.read_body_at(account, (&at, &message.guid), range.clone()).await {
                 Err(ReadError::Missing { .. } | ReadError::PackMissing { .. }) if account.moved(&at).is_some() => {
                     at = account.moved(&at).expect("just looked");
                 }
-                read => return read.map_err(|error| self.unread(account, error)),
+                read => return read,
             }
         }
     }

@@ -219,6 +219,37 @@ fn a_check_names_the_file_and_a_rebuild_mends_it() {
     assert_eq!(bad(&server, "check").0, Some(64));
 }
 
+/// A message that is lost is told of once, however often a client asks for it: looking for it does not find it either.
+#[test]
+fn what_is_lost_is_told_once() {
+    let store = [("log_keep_bytes", "0"), ("log_keep_seconds", "1"), ("scrub_seconds", "1000000")];
+    let server = Server::start_changed(|settings, _| {
+        format!(
+            "shards = 1\n{}",
+            store.iter().fold(settings, |settings, (key, value)| set(&settings, "store", key, value))
+        )
+    });
+    let (delivered, next) = (Delivered::default(), AtomicU32::new(0));
+    for user in 1..=3 {
+        assert!(deliver(&server, &delivered, &next, user));
+        let folder = folder_of(&server, user);
+        let pack = || files(&folder).into_iter().find(|path| is_pack(path));
+        assert!(wait::until(PATIENCE, || pack().is_some()), "nothing was drained");
+        // In the payload of the only entry (engine/docs/pack-format.md).
+        let file = fs::OpenOptions::new().write(true).open(pack().expect("just seen")).expect("ours");
+        file.write_all_at(&[0x55; 8], 64 + 80 + 40).expect("a blow");
+    }
+    let told = |user| {
+        let line = format!("stored data is damaged user={}", Server::user(user));
+        good(&server, "--json log errors --level error").matches(&line).count()
+    };
+    for user in [1, 1, 2, 3] {
+        read_all(&server, user);
+        assert!(wait::until(PATIENCE, || told(user) > 0), "nobody looked");
+    }
+    assert_eq!(told(1), 1);
+}
+
 /// Segments of the log that somebody deletes, and cuts, while the server does not run: each is told by its number, and mail that
 /// comes afterwards has UIDs that nothing lost may have had.
 #[test]

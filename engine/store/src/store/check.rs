@@ -254,7 +254,7 @@ impl<D: Disk, C: Clock, I: Inspector> Round<'_, D, C, I> {
             Place::Object(number) => (format!("object {number:x}"), 0),
         };
         // The bytes may be there when what was rendered of them is not.
-        let is_mended = self.store.read_body(self.handle, &at, 0..u64::MAX).await.is_ok();
+        let is_mended = self.store.find_body(self.handle, &at, 0..u64::MAX).await.is_ok();
         let what = match is_mended {
             true => format!("what was rendered of the message can not be read: {error}"),
             false => format!("the message can not be read: {error}"),

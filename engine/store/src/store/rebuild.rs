@@ -178,7 +178,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                     Err(error) if error.is_damage() && handle.moved(&fixed.body).is_some() => {}
                     Err(error) if error.is_damage() => {
                         handle.has_not_ended()?;
-                        let message = self.read_body(handle, &fixed, 0..u64::MAX).await.ok();
+                        let message = self.find_body(handle, &fixed, 0..u64::MAX).await.ok();
                         hurt.push(Hurt { uid, guid: fixed.guid, message });
                     }
                     Err(error) => return Err(error.into()),

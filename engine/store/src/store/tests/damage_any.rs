@@ -106,7 +106,7 @@ impl Inspector for Findings {
     async fn read(&mut self, _: u64) {}
 }
 
-async fn check(store: &SimStore, handle: &Rc<AccountHandle>) -> Vec<Finding> {
+pub(super) async fn check(store: &SimStore, handle: &Rc<AccountHandle>) -> Vec<Finding> {
     let mut findings = Findings::default();
     let checked = store.check(handle, &mut findings).await.unwrap();
     assert_eq!(checked.findings as usize, findings.0.len());

@@ -1,5 +1,6 @@
 //! Snapshots and trees that are gone after the log was drained: nobody's mail is.
 
+use super::damage_any::check;
 use super::world::{ROOT, SimStore, World};
 use crate::account_handle::AccountHandle;
 use crate::body::{BodyWriter, Place};
@@ -233,15 +234,34 @@ fn a_uidvalidity_that_was_taken_over_stays() {
     }
 }
 
-#[test]
-fn a_pack_begun_again_where_one_was_lost_serves_no_other_message() {
-    let case = Case::new(9);
-    drained(&case);
+fn without_packs(case: &Case) {
+    drained(case);
     for name in block_on(case.world.disk.list(&case.folder())).unwrap() {
         if name.ends_with(".pack") {
             block_on(case.world.disk.remove(&case.folder().join(name))).unwrap();
         }
     }
+}
+
+/// Each look at an account with a message that is lost could not read it either, and asked for the next: without a pause, until it was expunged.
+#[test]
+fn a_look_for_damage_asks_for_no_other() {
+    let case = Case::new(10);
+    without_packs(&case);
+    case.live(async |store, handle| {
+        let findings = check(&store, &handle).await;
+        assert!(findings.iter().any(|finding| !finding.is_mended), "{findings:?}");
+        assert_eq!(store.take_sick(), None);
+        let rebuilt = store.rebuild(handle.clone(), &[]).await.unwrap();
+        assert!(rebuilt.iter().any(|mailbox| !mailbox.unreadable.is_empty()), "{rebuilt:?}");
+        assert_eq!(store.take_sick(), None);
+    });
+}
+
+#[test]
+fn a_pack_begun_again_where_one_was_lost_serves_no_other_message() {
+    let case = Case::new(9);
+    without_packs(&case);
     case.live(async |store, handle| {
         // As long as the one whose place it takes, and as long compressed.
         append(&store, &handle, MailboxId::INBOX, "message 7").await;
