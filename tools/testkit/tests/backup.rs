@@ -131,6 +131,7 @@ fn sessions_end_when_their_account_is_replaced() {
     let rest = String::from_utf8_lossy(&idle.read_to_close()).into_owned();
     assert!(rest.contains("* BYE"), "{rest}");
     assert_eq!(shown(&server, 1, "INBOX"), before);
+    assert_eq!(good(&server, "--json log errors --level error"), "", "what somebody asked for is no damage");
     assert!(server.stop().success());
     server.restart();
     assert_eq!(shown(&server, 1, "INBOX"), before, "nothing older is replayed on it");

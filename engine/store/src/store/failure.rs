@@ -65,12 +65,22 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// # Errors
     /// The log fails, which then lets go of it itself.
     pub(super) async fn distrust(&self, handle: &Rc<AccountHandle>, why: &str) -> Result<(), StoreError> {
+        if handle.lost().is_none() {
+            tracing::error!(user = %handle.user(), why, "an account is opened again from what is left");
+        }
+        self.open_anew(handle, why).await
+    }
+
+    /// The same of one that is to stand on other files than it did, with which nothing is wrong.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) async fn open_anew(&self, handle: &Rc<AccountHandle>, why: &str) -> Result<(), StoreError> {
         // A record that is not durable yet would be left out of what is replayed.
         while let Some(end) = handle.tail_end().filter(|end| !self.0.log.is_durable(*end)) {
             self.0.log.durable(end).await?;
         }
         if handle.lost().is_none() {
-            tracing::error!(user = %handle.user(), why, "an account is opened again from what is left");
             self.let_go(handle, LogError::Distrusted { why: why.into() });
         }
         Ok(())

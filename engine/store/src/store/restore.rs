@@ -189,7 +189,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let id = AccountId::of(user);
         for _ in 0..OPENINGS_MAX {
             let handle = self.open(user).await?;
-            self.distrust(&handle, "it is restored from a backup").await?;
+            self.open_anew(&handle, "it is restored from a backup").await?;
             loop {
                 let ended = handle.changed().notified();
                 if !handle.checkpoint_runs.get() {
