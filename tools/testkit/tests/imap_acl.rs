@@ -523,6 +523,26 @@ fn a_backup_of_all_carries_what_is_shared_with_all() {
     assert_eq!(shared(&mut elsewhere.login("test70")), ["test61/Team"]);
 }
 
+/// What somebody shares is listed again when he alone is restored: it was not where he was deleted before, or on another server.
+#[test]
+fn who_is_restored_alone_shares_as_before() {
+    let (server, dir) = (server_with("shared_anyone = true\n"), TempDir::new("alone"));
+    let mut anna = server.login("test61");
+    for change in ["CREATE Team", "SETACL Team anyone lr", "CREATE Room", "SETACL Room test70 lr"] {
+        check(&mut anna, change, "Ok");
+    }
+    adm::good(&server, &format!("backup test61 {}", dir.path().display()));
+    let elsewhere = server_with("shared_anyone = true\n");
+    adm::good(&elsewhere, &format!("restore test61 {}", dir.path().display()));
+    assert_eq!(shared(&mut elsewhere.login("test70")), ["test61/Room", "test61/Team"]);
+    // What was shared since the backup is not any more.
+    check(&mut anna, "CREATE Hall", "Ok");
+    check(&mut anna, "SETACL Hall test71 lr", "Ok");
+    adm::good(&server, &format!("restore --replace test61 {}", dir.path().display()));
+    assert_eq!(shared(&mut server.login("test70")), ["test61/Room", "test61/Team"]);
+    assert_eq!(shared(&mut server.login("test71")), ["test61/Team"]);
+}
+
 /// LIST asks for so many groups of a user and no more.
 #[test]
 fn groups_of_a_user_have_an_end() {

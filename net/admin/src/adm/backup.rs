@@ -48,7 +48,7 @@ pub(crate) async fn folder(desk: &Desk, user: &str, rows: &Rows) -> Result<(), S
 pub(crate) async fn restore(desk: &Desk, user: &str, replace: bool, rows: &Rows) -> Result<(), Stop> {
     let user = name(user)?;
     let (home, of) = (desk.home(AccountId::of(&user)), user.clone());
-    let restored = desk.ask(home, async move |host| host.store().restore(&of, replace).await).await?;
+    let restored = desk.ask(home, async move |host| host.restore_account(&of, replace).await).await?;
     let restored = restored.map_err(|error| match error {
         RestoreError::Store(error) => problem(error),
         RestoreError::Busy => Problem::new(Code::TryAgain, error.to_string()).into(),

@@ -14,7 +14,7 @@ use crate::host::Host;
 use skein_acl::{Identifier, list_of, take_out};
 use skein_base::{AccountId, MailboxId, UserName};
 use skein_store::account::Account;
-use skein_store::{AccountError, Actor, StoreError};
+use skein_store::{AccountError, AccountHandle, Actor, StoreError};
 use std::collections::BTreeSet;
 
 /// The annotation of an account that says who has heard that something of it is shared with him, a name on each line.
@@ -28,45 +28,7 @@ impl Session {
     /// Lets those know with whom something of this account is shared, and those with whom nothing is any more. What fails now is done with the
     /// next change of a list.
     pub(super) async fn tell_grantees(&self) {
-        let owner = self.account.user().clone();
-        let is_public = owner.as_str() == self.host.settings().config.namespaces.public_owner;
-        let (wanted, told) = self.account.read(|account| {
-            let lists = account.mailboxes().map(|named| list_of(account, named.id)).collect::<Vec<_>>();
-            let users = lists.iter().flat_map(|list| list.grantees()).filter_map(|who| match who {
-                Identifier::User(user) => Some(user.clone()).filter(|user| *user != owner),
-                // LIST asks him in any case.
-                _ if is_public => None,
-                Identifier::Anyone | Identifier::Authenticated => Some(anyone()),
-                Identifier::Group(name) => of_group(name),
-            });
-            (users.collect::<BTreeSet<UserName>>(), told(account))
-        });
-        let mut now = told.clone();
-        for user in wanted.symmetric_difference(&told) {
-            let is_shared = wanted.contains(user);
-            if self.tell_shared(user, is_shared).await {
-                match is_shared {
-                    true => now.insert(user.clone()),
-                    false => now.remove(user),
-                };
-            }
-        }
-        let noted = self.account.read(|account| account.set_metadata(None, &[(SHARED_TO.into(), names(&now))]));
-        let noted = noted.map_err(StoreError::from).and_then(|ops| self.store.commit(&self.account, &ops).map(drop));
-        if let Err(error) = noted {
-            log(&error);
-        }
-    }
-
-    /// Notes in a user's account, or in one for many, whether something of this one is shared; true when that is kept, or he is not there.
-    async fn tell_shared(&self, user: &UserName, is_shared: bool) -> bool {
-        match self.host.account_of(user).await {
-            _ if user.is_reserved() => {}
-            Ok(Some(_)) => {}
-            Ok(None) => return !is_shared,
-            Err(_) => return false,
-        }
-        self.host.note_shared(user, self.account.user(), is_shared).await
+        self.host.tell_grantees(&self.account, self.account.read(told)).await;
     }
 
     /// Those who share something with the user: by his name, and, where the settings have that shown, with anyone or a group of his.
@@ -103,6 +65,49 @@ impl Session {
 }
 
 impl Host {
+    /// The same of an account of this shard, of which those of `told` have heard.
+    pub(crate) async fn tell_grantees(&self, account: &AccountHandle, told: BTreeSet<UserName>) {
+        let owner = account.user();
+        let is_public = owner.as_str() == self.settings().config.namespaces.public_owner;
+        let wanted: BTreeSet<UserName> = account.read(|account| {
+            let lists = account.mailboxes().map(|named| list_of(account, named.id)).collect::<Vec<_>>();
+            let users = lists.iter().flat_map(|list| list.grantees()).filter_map(|who| match who {
+                Identifier::User(user) => Some(user.clone()).filter(|user| user != owner),
+                // LIST asks him in any case.
+                _ if is_public => None,
+                Identifier::Anyone | Identifier::Authenticated => Some(anyone()),
+                Identifier::Group(name) => of_group(name),
+            });
+            users.collect()
+        });
+        let mut now = told.clone();
+        for user in wanted.symmetric_difference(&told) {
+            let is_shared = wanted.contains(user);
+            if self.tell_shared(user, owner, is_shared).await {
+                match is_shared {
+                    true => now.insert(user.clone()),
+                    false => now.remove(user),
+                };
+            }
+        }
+        let noted = account.read(|account| account.set_metadata(None, &[(SHARED_TO.into(), names(&now))]));
+        let noted = noted.map_err(StoreError::from).and_then(|ops| self.store().commit(account, &ops).map(drop));
+        if let Err(error) = noted {
+            log(&error);
+        }
+    }
+
+    /// Notes in a user's account, or in one for many, whether something of an owner's is shared; true when that is kept, or he is not there.
+    async fn tell_shared(&self, user: &UserName, owner: &UserName, is_shared: bool) -> bool {
+        match self.account_of(user).await {
+            _ if user.is_reserved() => {}
+            Ok(Some(_)) => {}
+            Ok(None) => return !is_shared,
+            Err(_) => return false,
+        }
+        self.note_shared(user, owner, is_shared).await
+    }
+
     /// Notes in the account of a grantee whether something of an owner's is shared with him; true when that is kept.
     async fn note_shared(&self, grantee: &UserName, owner: &UserName, is_shared: bool) -> bool {
         let (note, whose) = (format!("{SHARED_BY}{owner}"), grantee.clone());
