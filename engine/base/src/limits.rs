@@ -38,6 +38,8 @@ pub const METADATA_ENTRIES_MAX: usize = 100;
 pub const METADATA_ACCOUNT_BYTES_MAX: usize = 1024 * 1024;
 /// Those of them that guests keep for themselves in its mailboxes, all together: the rest is its user's.
 pub const METADATA_GUESTS_BYTES_MAX: usize = METADATA_ACCOUNT_BYTES_MAX / 4;
+/// Those that one guest keeps, so that none takes what is for all: one of the largest, or many small ones.
+pub const METADATA_GUEST_BYTES_MAX: usize = METADATA_VALUE_BYTES_MAX + 2 * METADATA_NAME_BYTES_MAX;
 /// Columns of values that the messages of a mailbox have: the readers of a public mailbox, each with a `\Seen` of his own. One takes about half
 /// a kilobyte of memory while the mailbox is in it, 8 MiB for all, and some 60 bytes in the snapshot.
 pub const COLUMNS_PER_MAILBOX_MAX: usize = 16_384;

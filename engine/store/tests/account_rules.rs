@@ -694,12 +694,16 @@ fn annotations_are_bounded() {
     account.apply(&ops, pos());
     assert_eq!(account.set_metadata(inbox, &[set("private/ben/more", "x")]), Err(TooManyMetadata));
     assert_eq!(account.set_metadata(inbox, &[set("private/carl/more", "x"), set("/more", "x")]).unwrap().len(), 2);
-    let large = |at: usize| set(&format!("private/carl/{at}"), vec![0; METADATA_VALUE_BYTES_MAX]);
+    let large = |at: usize| set(&format!("private/carl{at}/x"), vec![0; METADATA_VALUE_BYTES_MAX]);
     let fit = METADATA_GUESTS_BYTES_MAX / METADATA_VALUE_BYTES_MAX - 1;
     account.apply(&account.set_metadata(inbox, &(0..fit).map(large).collect::<Vec<_>>()).unwrap(), pos());
     assert_eq!(account.set_metadata(None, &[large(fit)]), Err(TooManyMetadata));
-    assert_eq!(account.set_metadata(inbox, &[set("private/carl/0", "smaller")]).unwrap().len(), 1);
-    let gone = |at: usize| (format!("private/carl/{at}").into(), None);
+    // None of them has the room of another one, while there still is some.
+    let small = vec![0; 1024];
+    assert_eq!(account.set_metadata(None, &[set("private/carl0/y", small.clone())]), Err(TooManyMetadata));
+    assert_eq!(account.set_metadata(None, &[set("private/dora/y", small)]).unwrap().len(), 1);
+    assert_eq!(account.set_metadata(inbox, &[set("private/carl0/x", "smaller")]).unwrap().len(), 1);
+    let gone = |at: usize| (format!("private/carl{at}/x").into(), None);
     account.apply(&account.set_metadata(inbox, &(0..fit).map(gone).collect::<Vec<_>>()).unwrap(), pos());
     // All of an account together.
     let mut at = 0;

@@ -9,8 +9,8 @@
 use super::{Account, AccountError, Entry, Event};
 use crate::op::Op;
 use skein_base::limits::{
-    METADATA_ACCOUNT_BYTES_MAX, METADATA_ENTRIES_MAX, METADATA_GUESTS_BYTES_MAX, METADATA_NAME_BYTES_MAX,
-    METADATA_VALUE_BYTES_MAX,
+    METADATA_ACCOUNT_BYTES_MAX, METADATA_ENTRIES_MAX, METADATA_GUEST_BYTES_MAX, METADATA_GUESTS_BYTES_MAX,
+    METADATA_NAME_BYTES_MAX, METADATA_VALUE_BYTES_MAX,
 };
 use skein_base::{MailboxId, SpecialUse};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,8 @@ impl Account {
             after.insert(name, value.as_deref());
         }
         after.retain(|name, value| now.get(*name).map(|old| &**old) != *value);
-        for whose in after.keys().filter_map(|name| whose(name)).collect::<BTreeSet<&str>>() {
+        let all_whose: BTreeSet<&str> = after.keys().filter_map(|name| whose(name)).collect();
+        for &whose in &all_whose {
             let is_counted = |name: &&str| self::whose(name) == Some(whose);
             let before = now.keys().map(|name| &**name).filter(is_counted);
             let names: BTreeSet<&str> = before.clone().chain(after.keys().copied().filter(is_counted)).collect();
@@ -71,7 +72,11 @@ impl Account {
             added > removed && self.metadata_bytes(is_counted) - removed + added > max
         };
         let is_guests = |name: &str| whose(name).is_some_and(|whose| !whose.is_empty());
-        if grown_over(&|_| true, METADATA_ACCOUNT_BYTES_MAX) || grown_over(&is_guests, METADATA_GUESTS_BYTES_MAX) {
+        let takes_too_much = |guest: &&str| grown_over(&|name| whose(name) == Some(*guest), METADATA_GUEST_BYTES_MAX);
+        if grown_over(&|_| true, METADATA_ACCOUNT_BYTES_MAX)
+            || grown_over(&is_guests, METADATA_GUESTS_BYTES_MAX)
+            || all_whose.iter().filter(|whose| !whose.is_empty()).any(takes_too_much)
+        {
             return Err(AccountError::TooManyMetadata);
         }
         let op = |(name, value): (&str, Option<&[u8]>)| Op::SetMetadata {
