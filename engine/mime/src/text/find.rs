@@ -1,7 +1,7 @@
 //! Finding a folded string in text that arrives in pieces.
 
+use super::charset::{Charset, Decoder};
 use super::fold::fold;
-use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8};
 use memchr::{memchr, memchr2, memmem};
 use skein_base::Collation;
 
@@ -101,30 +101,6 @@ fn commonness(byte: u8) -> usize {
     }
 }
 
-/// What the bytes of a text mean.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Charset {
-    encoding: &'static Encoding,
-    /// ASCII bytes always mean themselves: no second byte of a letter, no shift.
-    extends_ascii: bool,
-}
-
-impl Charset {
-    /// Of a charset parameter. US-ASCII, none, and what is not known are read as UTF-8, which they most often are.
-    pub(super) fn of(label: Option<&[u8]>) -> Charset {
-        let label = label.unwrap_or_default();
-        let ascii = label.eq_ignore_ascii_case(b"us-ascii") || label.eq_ignore_ascii_case(b"ascii");
-        let encoding = if ascii { UTF_8 } else { Encoding::for_label(label).unwrap_or(UTF_8) };
-        let multibyte = !encoding.is_single_byte() && encoding != UTF_8;
-        Charset { encoding, extends_ascii: encoding.is_ascii_compatible() && !multibyte }
-    }
-
-    /// Makes UTF-8 of it, piece by piece.
-    pub(super) fn decoder(self) -> Decoder {
-        self.encoding.new_decoder_with_bom_removal()
-    }
-}
-
 /// One search through one text.
 pub(super) struct Search<'n> {
     finder: &'n Finder,
@@ -137,8 +113,8 @@ pub(super) struct Search<'n> {
 
 impl<'n> Search<'n> {
     pub(super) fn new(finder: &'n Finder, charset: Charset) -> Search<'n> {
-        let raw = finder.is_ascii() && charset.extends_ascii;
-        let decoder = (!raw).then(|| charset.encoding.new_decoder_without_bom_handling());
+        let raw = finder.is_ascii() && charset.extends_ascii();
+        let decoder = (!raw).then(|| charset.decoder());
         Search { finder, charset, decoder, window: Vec::new() }
     }
 
@@ -155,7 +131,7 @@ impl<'n> Search<'n> {
             if self.finder.ignores_case() {
                 self.window.make_ascii_lowercase();
             }
-            self.decoder = Some(self.charset.encoding.new_decoder_without_bom_handling());
+            self.decoder = Some(self.charset.decoder());
         }
         self.push_decoded(piece, false)
     }
@@ -186,8 +162,7 @@ impl<'n> Search<'n> {
         let mut text = String::with_capacity(TEXT_BYTES);
         loop {
             let Some(decoder) = &mut self.decoder else { return false };
-            let (result, read, _) = decoder.decode_to_string(piece, &mut text, last);
-            piece = &piece[read..];
+            let read = decoder.push(piece, last, &mut text);
             self.finder.fold(&mut text);
             self.window.extend_from_slice(text.as_bytes());
             if self.finder.is_in_folded(&self.window) {
@@ -196,8 +171,9 @@ impl<'n> Search<'n> {
             self.trim_window();
             text.clear();
             text.reserve(TEXT_BYTES);
-            if result == CoderResult::InputEmpty {
-                return false;
+            match read {
+                Some(read) => piece = &piece[read..],
+                None => return false,
             }
         }
     }

@@ -8,6 +8,7 @@
 //! Letters are compared by a collation: i;unicode-casemap (RFC 5051) where nothing else is said, without case, and taken apart into letter and
 //! marks. Matches are found across line folding, encoded words, soft line breaks and pieces of base64.
 
+mod charset;
 mod fields;
 mod find;
 mod fold;
@@ -24,7 +25,8 @@ use crate::header::{fields_named, logical_lines};
 use crate::render::{Address, addresses};
 use crate::structure::{Kind, Part, structure};
 use crate::transfer::Transfer;
-use find::{Charset, Finder, Search};
+use charset::Charset;
+use find::{Finder, Search};
 use memchr::memmem;
 use skein_base::Collation;
 

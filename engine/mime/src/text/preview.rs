@@ -6,7 +6,7 @@
 //!
 //! Which part, and what is left out, is as Dovecot has it.
 
-use super::find::Charset;
+use super::charset::Charset;
 use super::html::Html;
 use crate::params::Disposition;
 use crate::structure::{Kind, Part};
@@ -25,15 +25,15 @@ pub fn preview(message: &[u8], parts: &[Part]) -> String {
     let content = part.content_type(message);
     let mut html = content.as_ref().is_some_and(|c| c.is_exactly("text", "html")).then(Html::new);
     let label = content.and_then(|c| c.param("charset"));
-    let mut charset = Charset::of(label.as_deref()).decoder();
+    let mut charset = Charset::of(label.as_deref()).decoder_after_mark();
     let mut decoder = Decoder::new(Transfer::of(part.encoding(message)).unwrap_or(Transfer::Identity));
     let body = part.body.of(message);
     let (mut words, mut bytes) = (Words::default(), Vec::with_capacity(PIECE_BYTES));
     for piece in body[..body.len().min(INPUT_BYTES_MAX)].chunks(PIECE_BYTES) {
         bytes.clear();
         decoder.push(piece, &mut bytes);
-        let mut text = String::with_capacity(charset.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len() * 4));
-        let _ = charset.decode_to_string(&bytes, &mut text, false);
+        let mut text = String::new();
+        charset.push_all(&bytes, false, &mut text);
         for letter in text.chars() {
             match &mut html {
                 Some(html) => html.read(letter, &mut |letter| words.push(letter)),
@@ -46,8 +46,8 @@ pub fn preview(message: &[u8], parts: &[Part]) -> String {
     }
     bytes.clear();
     decoder.finish(&mut bytes);
-    let mut text = String::with_capacity(charset.max_utf8_buffer_length(bytes.len()).unwrap_or(bytes.len() * 4));
-    let _ = charset.decode_to_string(&bytes, &mut text, true);
+    let mut text = String::new();
+    charset.push_all(&bytes, true, &mut text);
     text.chars().for_each(|letter| words.push(letter));
     words.finish()
 }

@@ -32,6 +32,8 @@ fn header_values_are_unfolded_decoded_and_folded() {
         ("cafe", "CAFÉ", true),
         ("café", "cafe", false),
         ("en", "=?utf-8*en?q?Tent?=", true),
+        ("jürgen", "=?utf-7?B?SitBUHctcmdlbg==?=", true),
+        ("frösche (x)", "=?UTF-7?Q?Die_Fr+APY-sche_=28X=29?=", true),
     ] {
         assert_eq!(value(needle, text), expect, "{needle:?} in {text:?}");
     }
@@ -70,7 +72,9 @@ fn body(needle: &str, head: &str, body: &[u8]) -> bool {
 fn bodies_are_decoded() {
     const QP: &str = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable";
     const B64: &str = "Content-Type: text/html; charset=\"iso-8859-1\"\r\nContent-Transfer-Encoding: BASE64";
+    const UTF7: &str = "Content-Type: text/plain; charset=utf-7\r\nContent-Transfer-Encoding: quoted-printable";
     assert!(body("needle", "A: b", b"hay NEEdle hay"));
+    assert!(body("für+", UTF7, b"einst f+APw=\r\n-r+-alle") && !body("APw", UTF7, b"f+APw-r"));
     assert!(!body("needle", "A: needle", b"hay"));
     assert!(body("needle", QP, b"nee=\r\ndle"));
     assert!(body("needle", QP, b"nee=  \r\nd=6Ce"));

@@ -1,7 +1,8 @@
 //! Encoded words of RFC 2047 in header values.
 
+use super::charset::Charset;
 use crate::transfer::Transfer;
-use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use encoding_rs::{UTF_8, WINDOWS_1252};
 use memchr::{memchr2, memchr3, memmem};
 
 /// True when `value` is its own text: one line of ASCII without an encoded word.
@@ -41,7 +42,7 @@ enum Run<'a> {
     /// As it stands there.
     Raw(&'a [u8]),
     /// Neighbouring words without their encoding, in one charset, when it is known.
-    Words(Option<&'static Encoding>, &'a [u8]),
+    Words(Option<Charset>, &'a [u8]),
 }
 
 /// False when there are bytes that mean no letter.
@@ -52,11 +53,7 @@ fn decode_run(run: Run<'_>, out: &mut String) -> bool {
             true
         }
         Run::Words(None, _) => false,
-        Run::Words(Some(charset), bytes) => {
-            let (text, has_errors) = charset.decode_without_bom_handling(bytes);
-            out.push_str(&text);
-            !has_errors
-        }
+        Run::Words(Some(charset), bytes) => charset.decode(bytes, out),
     }
 }
 
@@ -108,13 +105,13 @@ fn unfold(value: &[u8]) -> Vec<u8> {
 
 /// Bytes of neighbouring words in one charset. They are decoded together: letters are often cut between words.
 struct Words {
-    charset: Option<&'static Encoding>,
+    charset: Option<Charset>,
     bytes: Vec<u8>,
 }
 
 struct EncodedWord<'a> {
     /// `None` when nobody knows it.
-    charset: Option<&'static Encoding>,
+    charset: Option<Charset>,
     base64: bool,
     text: &'a [u8],
 }
@@ -125,7 +122,7 @@ impl EncodedWord<'_> {
         let mut pieces = text[2..].splitn(3, |&b| b == b'?');
         let (charset, encoding, tail) = (pieces.next()?, pieces.next()?, pieces.next()?);
         // A language may follow the charset (RFC 2231 §5).
-        let known = Encoding::for_label(charset.split(|&b| b == b'*').next()?);
+        let known = Charset::named(charset.split(|&b| b == b'*').next()?);
         let base64 = match encoding {
             b"b" | b"B" => true,
             b"q" | b"Q" => false,
