@@ -351,8 +351,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
         range: Range<u64>,
     ) -> Result<Vec<u8>, ReadError> {
         if let Place::Pack(number) = body.place {
-            let folder = paths::account(&self.0.dir, account.id());
             self.count(|m| m.body_reads.pack += 1);
+            if let Some(bytes) = self.0.packs.read_kept(account.id(), (number, body, guid), &range) {
+                return Ok(bytes);
+            }
+            let folder = paths::account(&self.0.dir, account.id());
             return self.0.packs.read_body(account.id(), &folder, (number, body, guid), range).await;
         }
         match self.0.log.read_body_cached(body, range.clone()) {

@@ -141,7 +141,8 @@ fn entries(script: &mut Script, pack: &PackHeader, mut rest: &[u8]) -> Vec<u8> {
         let header = EntryHeader {
             payload_bytes: len as u32 + u32::from(how & 1),
             encoding: match how & 3 {
-                0 | 1 => Encoding::Stored,
+                0 => Encoding::Stored,
+                1 => Encoding::Grouped,
                 2 => Encoding::Zstd,
                 _ => Encoding::ZstdWith(7),
             },

@@ -41,11 +41,23 @@ pub(crate) struct Appender<'a, D: Disk> {
     pub taken: u64,
 }
 
-struct Open<F> {
-    pack: Pack<F>,
+pub(super) struct Open<F> {
+    pub pack: Pack<F>,
     /// Where the bytes that gather belong.
     base: u64,
-    bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
+}
+
+impl<F> Open<F> {
+    /// Where the next byte belongs.
+    pub fn end(&self) -> u64 {
+        self.base + self.bytes.len() as u64
+    }
+
+    /// Up to where the next entry may begin.
+    pub fn pad(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN as usize), 0);
+    }
 }
 
 /// A message and its cache, compressed.
@@ -147,19 +159,25 @@ impl<'a, D: Disk> Appender<'a, D> {
     pub async fn push(&mut self, entry: Entry) -> io::Result<BodyAddr> {
         let Entry { header, payload } = entry;
         let mut open = self.room(header.encoding.version()).await?;
-        let offset = open.base + open.bytes.len() as u64;
+        let offset = open.end();
         open.bytes.extend_from_slice(&header.encode(&open.pack.header, offset));
         open.bytes.extend_from_slice(&payload);
-        open.bytes.resize(open.bytes.len().next_multiple_of(ALIGN as usize), 0);
+        open.pad();
         let addr = self.address(&header, open.pack.header.number, offset);
-        self.open = Some(if open.bytes.len() >= WRITE_BYTES { self.write(open).await? } else { open });
+        self.put_back(open).await?;
         Ok(addr)
     }
 
+    /// Writes what gathered once it is enough.
+    pub(super) async fn put_back(&mut self, open: Open<D::File>) -> io::Result<()> {
+        self.open = Some(if open.bytes.len() >= WRITE_BYTES { self.write(open).await? } else { open });
+        Ok(())
+    }
+
     /// The pack that the next message goes into, of such a version at least.
-    async fn room(&mut self, version: u32) -> io::Result<Open<D::File>> {
+    pub(super) async fn room(&mut self, version: u32) -> io::Result<Open<D::File>> {
         self.version = self.version.max(version);
-        let has_room = |open: &Open<D::File>| open.base + (open.bytes.len() as u64) < self.pack_bytes_max;
+        let has_room = |open: &Open<D::File>| open.end() < self.pack_bytes_max;
         match self.open.take() {
             Some(open) if has_room(&open) && open.pack.header.version >= version => Ok(open),
             Some(full) => {
@@ -172,7 +190,7 @@ impl<'a, D: Disk> Appender<'a, D> {
         }
     }
 
-    fn address(&mut self, header: &EntryHeader, number: u64, offset: u64) -> BodyAddr {
+    pub(super) fn address(&mut self, header: &EntryHeader, number: u64, offset: u64) -> BodyAddr {
         let &EntryHeader { bytes, cache_bytes, .. } = header;
         self.taken += u64::from(bytes) + u64::from(cache_bytes);
         let stored = header.stride().min(STORED_BYTES_MAX) as u32;

@@ -1,6 +1,6 @@
 //! A pack in words.
 
-use super::format::{ALIGN, decode_keywords};
+use super::format::{ALIGN, GROUP_HEADER_BYTES, GroupHeader, decode_keywords};
 use super::{ENTRY_HEADER_BYTES, Encoding, EntryHeader, PACK_HEADER_BYTES, PackHeader};
 use crate::describe::{Fact, Tell, flags, hex};
 
@@ -17,13 +17,28 @@ pub(crate) fn describe(bytes: &[u8], tell: Tell<'_>) -> u64 {
     let fact = Fact::new("pack").text("account", pack.account.hex()).number("pack", pack.number);
     tell(fact.time("created", pack.created).number("version", pack.version));
     let (mut at, mut damage, end) = (PACK_HEADER_BYTES as u64, 0, bytes.len() as u64);
+    // Where the frames of a group are.
+    let mut frames = 0..0;
     while at < end {
+        if at == frames.start {
+            at = frames.end;
+            continue;
+        }
+        if let Some(group) = group(bytes, &pack, at) {
+            damage += u64::from(!tell_group(bytes, &group, at, tell));
+            frames = at + group.members_end()..at + group.stride();
+            at += GROUP_HEADER_BYTES as u64;
+            continue;
+        }
         if let Some(header) = entry(bytes, &pack, at) {
             damage += u64::from(!tell_entry(bytes, &header, at, tell));
             at = at.saturating_add(header.stride());
             continue;
         }
-        let next = (at + ALIGN..end).step_by(ALIGN as usize).find(|&next| entry(bytes, &pack, next).is_some());
+        let begins = |next: u64| {
+            next == frames.start || entry(bytes, &pack, next).is_some() || group(bytes, &pack, next).is_some()
+        };
+        let next = (at + ALIGN..end).step_by(ALIGN as usize).find(|&next| begins(next));
         let to = next.unwrap_or(end);
         tell(Fact::damage(at, to, "no entry that checks; at the end of a pack it may be one that was cut off"));
         (at, damage) = (to, damage + 1);
@@ -33,6 +48,34 @@ pub(crate) fn describe(bytes: &[u8], tell: Tell<'_>) -> u64 {
 
 fn entry(bytes: &[u8], pack: &PackHeader, at: u64) -> Option<EntryHeader> {
     EntryHeader::decode(bytes.get(usize::try_from(at).ok()?..)?, pack, at)
+}
+
+fn group(bytes: &[u8], pack: &PackHeader, at: u64) -> Option<GroupHeader> {
+    GroupHeader::decode(bytes.get(usize::try_from(at).ok()?..)?, pack, at)
+}
+
+/// Whether the group's frames are what was written.
+fn tell_group(bytes: &[u8], group: &GroupHeader, at: u64, tell: Tell<'_>) -> bool {
+    let part = |from: u64, to: u64| bytes.get((at + from) as usize..(at + to) as usize).map(crc32c::crc32c);
+    let caches_end = group.front() + u64::from(group.cache_frame_bytes);
+    let is_sound = part(group.members_end(), group.front()) == Some(group.frame_crc)
+        && part(group.front(), caches_end) == Some(group.cache_frame_crc);
+    let fact =
+        Fact::new("group").number("at", at).number("bytes", group.bytes).number("cache_bytes", group.cache_bytes);
+    let fact = match group.dictionary {
+        0 => fact,
+        id => fact.text("dictionary", format!("{id:08x}")),
+    };
+    tell(fact.number("stored_bytes", group.stride()));
+    if !is_sound {
+        let (from, to) = (at + group.members_end(), at + group.stride());
+        tell(Fact::damage(
+            from,
+            to,
+            "what the messages of a group are in does not check; one damaged byte is put right when they are read",
+        ));
+    }
+    is_sound
 }
 
 /// Whether the entry is what was written.
@@ -56,6 +99,7 @@ fn tell_entry(bytes: &[u8], header: &EntryHeader, at: u64, tell: Tell<'_>) -> bo
         Encoding::Stored => "stored",
         Encoding::Zstd => "zstd",
         Encoding::ZstdWith(_) => "zstd with a dictionary",
+        Encoding::Grouped => "in a group",
     };
     let fact = match header.encoding {
         Encoding::ZstdWith(id) => fact.text("dictionary", format!("{id:08x}")),

@@ -1,6 +1,7 @@
 //! Packs held open for reading.
 
 use super::format::{NoPackHeader, PACK_HEADER_BYTES, PackHeader, pack_name};
+use super::group::Kept;
 use crate::dictionary::Dictionaries;
 use crate::log::ReadError;
 use skein_base::seam::Disk;
@@ -9,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Packs a shard holds open: one descriptor each.
 const PACKS_OPEN_MAX: usize = 256;
@@ -19,6 +21,8 @@ pub(crate) struct PackFiles<D: Disk> {
     dictionaries: Dictionaries<D>,
     open: RefCell<OpenPacks<D::File>>,
     uses: Cell<u64>,
+    /// The last ones read.
+    pub(super) groups: RefCell<Vec<Rc<Kept<D::File>>>>,
 }
 
 /// By account and number.
@@ -40,7 +44,7 @@ impl<D: Disk> PackFiles<D> {
     /// `dictionaries` is the folder of those that entries name.
     pub fn new(disk: D, dictionaries: PathBuf, shard: ShardId) -> PackFiles<D> {
         let dictionaries = Dictionaries::new(disk.clone(), dictionaries, shard);
-        PackFiles { disk, dictionaries, open: RefCell::default(), uses: Cell::new(0) }
+        PackFiles { disk, dictionaries, open: RefCell::default(), uses: Cell::new(0), groups: RefCell::default() }
     }
 
     pub fn disk(&self) -> &D {
@@ -88,11 +92,13 @@ impl<D: Disk> PackFiles<D> {
     /// Closes a pack that was removed. Not before: somebody may read from it meanwhile, and would open it again.
     pub fn forget(&self, account: AccountId, number: u64) {
         self.open.borrow_mut().remove(&(account, number));
+        self.forget_groups(account);
     }
 
     /// Closes all of an account's, before its folder is another one.
     pub fn forget_all(&self, account: AccountId) {
         self.open.borrow_mut().retain(|(of, _), _| *of != account);
+        self.forget_groups(account);
     }
 
     pub fn insert(&self, account: AccountId, pack: Pack<D::File>) {

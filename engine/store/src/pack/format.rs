@@ -1,13 +1,16 @@
-//! The bytes of a pack, versions 1 and 2. The document is engine/docs/pack-format.md.
+//! The bytes of a pack, versions 1 to 3. The document is engine/docs/pack-format.md.
 
+use super::heal::heal;
 use super::{FRAME_BYTES, Packed};
 use crate::body::FILE_NUMBER_MAX;
 use skein_base::{AccountId, Flags, Guid, MailboxId, Uid, UidValidity};
 
 /// Version of packs whose entries name no dictionary.
 pub const PACK_VERSION_PLAIN: u32 = 1;
-/// Version of packs whose entries may; an older reader refuses a newer one.
-pub const PACK_VERSION: u32 = 2;
+/// Version of packs whose entries may.
+pub const PACK_VERSION_DICTIONARY: u32 = 2;
+/// Version of packs with groups of messages; an older reader refuses a newer one.
+pub const PACK_VERSION: u32 = 3;
 /// Bytes before the first entry.
 pub const PACK_HEADER_BYTES: usize = 64;
 /// Bytes of an entry before its payload.
@@ -15,8 +18,14 @@ pub const ENTRY_HEADER_BYTES: usize = 80;
 /// Entries start at multiples of this.
 pub(super) const ALIGN: u64 = 8;
 
+/// Bytes of a group before its members.
+pub(super) const GROUP_HEADER_BYTES: usize = 48;
+/// Bytes of a member's payload before its keywords.
+pub(super) const MEMBER_BYTES: usize = 32;
+
 const MAGIC: &[u8; 8] = b"SKEINPAK";
 const ENTRY_MAGIC: [u8; 4] = *b"SKPE";
+const GROUP_MAGIC: [u8; 4] = *b"SKPG";
 
 /// The name of a pack's file.
 pub fn pack_name(number: u64) -> String {
@@ -39,7 +48,7 @@ pub struct PackHeader {
     pub number: u64,
     /// When it began, Unix seconds.
     pub created: i64,
-    /// [`PACK_VERSION_PLAIN`] or [`PACK_VERSION`].
+    /// [`PACK_VERSION_PLAIN`] to [`PACK_VERSION`].
     pub version: u32,
 }
 
@@ -98,6 +107,8 @@ pub enum Encoding {
     Zstd,
     /// The same, written with the dictionary of this id.
     ZstdWith(u32),
+    /// No frames: the message and its cache are in those of the group that the entry is a member of.
+    Grouped,
 }
 
 impl Encoding {
@@ -105,7 +116,8 @@ impl Encoding {
     pub(super) fn version(self) -> u32 {
         match self {
             Encoding::Stored | Encoding::Zstd => PACK_VERSION_PLAIN,
-            Encoding::ZstdWith(_) => PACK_VERSION,
+            Encoding::ZstdWith(_) => PACK_VERSION_DICTIONARY,
+            Encoding::Grouped => PACK_VERSION,
         }
     }
 }
@@ -143,6 +155,7 @@ impl EntryHeader {
                 Encoding::Stored => 0,
                 Encoding::Zstd => 1,
                 Encoding::ZstdWith(_) => 2,
+                Encoding::Grouped => 3,
             }],
         );
         if let Encoding::ZstdWith(dictionary) = self.encoding {
@@ -175,7 +188,10 @@ impl EntryHeader {
         let encoding = match bytes[8] {
             0 => Encoding::Stored,
             1 => Encoding::Zstd,
-            2 if pack.version >= PACK_VERSION && u32_at(bytes, 72) != 0 => Encoding::ZstdWith(u32_at(bytes, 72)),
+            2 if pack.version >= PACK_VERSION_DICTIONARY && u32_at(bytes, 72) != 0 => {
+                Encoding::ZstdWith(u32_at(bytes, 72))
+            }
+            3 if pack.version >= PACK_VERSION => Encoding::Grouped,
             _ => return None,
         };
         let header = EntryHeader {
@@ -205,14 +221,146 @@ impl EntryHeader {
         frames_of(self.bytes)
     }
 
-    /// Bytes of the frame lengths at the payload's front.
+    /// Bytes of the frame lengths at the payload's front, or of the place in the group.
     pub(super) fn table_bytes(&self) -> usize {
-        4 * (self.frames() + 1)
+        match self.encoding {
+            Encoding::Grouped => MEMBER_BYTES,
+            _ => 4 * (self.frames() + 1),
+        }
     }
 
     /// Bytes from this entry's start to the next one's.
     pub fn stride(&self) -> u64 {
         (ENTRY_HEADER_BYTES as u64 + u64::from(self.payload_bytes)).next_multiple_of(ALIGN)
+    }
+}
+
+/// What stands before a group's members.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct GroupHeader {
+    /// Bytes of the members, each padded.
+    pub member_bytes: u32,
+    /// Bytes of the frame that holds the messages, one after the other, and what they are decompressed.
+    pub frame_bytes: u32,
+    pub bytes: u32,
+    /// CRC32C of that frame.
+    pub frame_crc: u32,
+    /// The same of the frame that holds their caches.
+    pub cache_frame_bytes: u32,
+    pub cache_bytes: u32,
+    pub cache_frame_crc: u32,
+    /// The dictionary's id, 0 for none.
+    pub dictionary: u32,
+}
+
+impl GroupHeader {
+    /// The bytes on disk of the group at `offset` of a pack.
+    pub fn encode(&self, pack: &PackHeader, offset: u64) -> [u8; GROUP_HEADER_BYTES] {
+        let mut out = [0; GROUP_HEADER_BYTES];
+        out[..4].copy_from_slice(&GROUP_MAGIC);
+        let fields = [
+            self.member_bytes,
+            self.frame_bytes,
+            self.bytes,
+            self.frame_crc,
+            self.cache_frame_bytes,
+            self.cache_bytes,
+            self.cache_frame_crc,
+            self.dictionary,
+        ];
+        for (i, field) in fields.iter().enumerate() {
+            out[4 + 4 * i..8 + 4 * i].copy_from_slice(&field.to_le_bytes());
+        }
+        let crc = crc32c::crc32c_append(seed(pack, offset), &out[..44]);
+        out[44..].copy_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    /// Reads what [`GroupHeader::encode`] wrote there; `None` for anything else.
+    pub fn decode(bytes: &[u8], pack: &PackHeader, offset: u64) -> Option<GroupHeader> {
+        let bytes: &[u8; GROUP_HEADER_BYTES] = bytes.first_chunk()?;
+        let crc = crc32c::crc32c_append(seed(pack, offset), &bytes[..44]);
+        (crc == u32_at(bytes, 44)).then(|| GroupHeader::of(bytes)).flatten()
+    }
+
+    /// The same where a group is known to be: one byte of it may be damaged.
+    pub fn decode_healed(bytes: &[u8], pack: &PackHeader, offset: u64) -> Option<GroupHeader> {
+        let mut bytes: [u8; GROUP_HEADER_BYTES] = *bytes.first_chunk()?;
+        let (front, written) = bytes.split_at_mut(44);
+        let (found, written) = (crc32c::crc32c_append(seed(pack, offset), front), u32_at(written, 0));
+        let is_in_crc = (0..4).any(|byte| (found ^ written) & !(0xff << (8 * byte)) == 0);
+        (is_in_crc || heal(front, found, written)).then(|| GroupHeader::of(&bytes)).flatten()
+    }
+
+    fn of(bytes: &[u8; GROUP_HEADER_BYTES]) -> Option<GroupHeader> {
+        (bytes[..4] == GROUP_MAGIC && u32_at(bytes, 36) == 0 && u32_at(bytes, 40) == 0).then(|| GroupHeader {
+            member_bytes: u32_at(bytes, 4),
+            frame_bytes: u32_at(bytes, 8),
+            bytes: u32_at(bytes, 12),
+            frame_crc: u32_at(bytes, 16),
+            cache_frame_bytes: u32_at(bytes, 20),
+            cache_bytes: u32_at(bytes, 24),
+            cache_frame_crc: u32_at(bytes, 28),
+            dictionary: u32_at(bytes, 32),
+        })
+    }
+
+    /// Where the members end, from the group's start.
+    pub fn members_end(&self) -> u64 {
+        GROUP_HEADER_BYTES as u64 + u64::from(self.member_bytes)
+    }
+
+    /// Where the frame of the messages ends, and that of the caches begins.
+    pub fn front(&self) -> u64 {
+        self.members_end() + u64::from(self.frame_bytes)
+    }
+
+    /// Bytes from the group's start to what follows it.
+    pub fn stride(&self) -> u64 {
+        (self.front() + u64::from(self.cache_frame_bytes)).next_multiple_of(ALIGN)
+    }
+}
+
+/// Where in its group a member's bytes are: the front of its payload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Member {
+    /// Bytes from the group's start to this entry.
+    pub back: u32,
+    /// Bytes of the group up to the end of the messages' frame: to be read at once.
+    pub front: u32,
+    /// Where the message begins among the messages, and its CRC32C.
+    pub at: u32,
+    pub crc: u32,
+    /// The same of its cache among the caches.
+    pub cache_at: u32,
+    pub cache_crc: u32,
+    /// Bytes of the pack that count as this message's: the entry, and its share of the group.
+    pub stored: u32,
+}
+
+impl Member {
+    pub fn encode(&self) -> [u8; MEMBER_BYTES] {
+        let fields = [self.back, self.front, self.at, self.crc, self.cache_at, self.cache_crc, self.stored, 0];
+        let mut out = [0; MEMBER_BYTES];
+        for (i, field) in fields.iter().enumerate() {
+            out[4 * i..4 * i + 4].copy_from_slice(&field.to_le_bytes());
+        }
+        out
+    }
+
+    /// Of a payload whose CRC is right.
+    pub fn decode(payload: &[u8]) -> Option<Member> {
+        let payload: &[u8; MEMBER_BYTES] = payload.first_chunk()?;
+        let field = |i: usize| u32_at(payload, 4 * i);
+        (field(7) == 0).then(|| Member {
+            back: field(0),
+            front: field(1),
+            at: field(2),
+            crc: field(3),
+            cache_at: field(4),
+            cache_crc: field(5),
+            stored: field(6),
+        })
     }
 }
 

@@ -5,7 +5,7 @@
 //! entry                    [ header 80 | frame lengths | keywords | frames of the message | frame of its cache ]
 //! ```
 //!
-//! Small messages are compressed with a dictionary, if the site has one.
+//! Small messages are compressed in groups of neighbours (`group`), all of them with a dictionary, if the site has one.
 //!
 //! An entry tells enough of its message (mailbox, UID, flags, dates, identity) to list it again when every index is lost.
 //! Bytes: engine/docs/pack-format.md.
@@ -14,6 +14,10 @@ mod append;
 mod describe;
 mod files;
 mod format;
+mod group;
+#[cfg(test)]
+mod group_tests;
+mod heal;
 mod large;
 mod read;
 #[cfg(test)]
@@ -23,8 +27,9 @@ pub(crate) use append::{Appender, Entry};
 pub(crate) use describe::describe;
 pub(crate) use files::PackFiles;
 pub use format::{ENTRY_HEADER_BYTES, Encoding, EntryHeader, NoPackHeader, PACK_HEADER_BYTES, PackHeader};
-pub use format::{PACK_VERSION, PACK_VERSION_PLAIN};
+pub use format::{PACK_VERSION, PACK_VERSION_DICTIONARY, PACK_VERSION_PLAIN};
 pub use format::{pack_name, parse_pack_name};
+pub(crate) use group::Group;
 pub(crate) use large::{Growing, LargeFrame};
 pub(crate) use read::Whose;
 

@@ -1,7 +1,9 @@
 //! A message on its way out of a pack.
 
 use super::files::{Pack, PackFiles};
-use super::format::{self, ALIGN, ENTRY_HEADER_BYTES, Encoding, EntryHeader, PACK_HEADER_BYTES, u32_at};
+use super::format::{
+    self, ALIGN, ENTRY_HEADER_BYTES, Encoding, EntryHeader, GroupHeader, Member, PACK_HEADER_BYTES, u32_at,
+};
 use super::{FRAME_BYTES, LargeFrame, Packed};
 use crate::body::{BodyAddr, Place, STORED_BYTES_MAX};
 use crate::dictionary::Dictionary;
@@ -24,10 +26,10 @@ const FIRST_READ_BYTES: usize = 16 * 1024;
 pub(crate) type Whose<'a> = (u64, &'a BodyAddr, &'a Guid);
 
 /// An entry with as much of its payload as one read brought.
-struct Opened<F> {
-    pack: Pack<F>,
-    offset: u64,
-    header: EntryHeader,
+pub(super) struct Opened<F> {
+    pub pack: Pack<F>,
+    pub offset: u64,
+    pub header: EntryHeader,
     /// From the payload's first byte on.
     payload: Vec<u8>,
 }
@@ -96,6 +98,10 @@ impl<D: Disk> PackFiles<D> {
             return Ok(Vec::new());
         }
         let mut entry = self.entry(account, folder, (number, addr, guid)).await?;
+        if entry.header.encoding == Encoding::Grouped {
+            let member = self.member(account, &entry).await?;
+            return Ok(member.message()?[range.start as usize..range.end as usize].to_vec());
+        }
         if range == (0..u64::from(addr.bytes)) || entry.header.encoding == Encoding::Stored {
             self.fill(&mut entry).await?;
         }
@@ -117,6 +123,14 @@ impl<D: Disk> PackFiles<D> {
         Ok(out)
     }
 
+    /// The same at once, when the message is in a group that is in memory.
+    pub fn read_kept(&self, account: AccountId, whose: Whose<'_>, range: &Range<u64>) -> Option<Vec<u8>> {
+        let kept = self.kept(account, whose)?;
+        let message = kept.message().ok()?;
+        let end = range.end.min(message.len() as u64);
+        Some(message[range.start.min(end) as usize..end as usize].to_vec())
+    }
+
     /// The rendered cache of a message.
     ///
     /// # Errors
@@ -128,14 +142,20 @@ impl<D: Disk> PackFiles<D> {
         (number, addr, guid): Whose<'_>,
     ) -> Result<Vec<u8>, ReadError> {
         let mut entry = self.entry(account, folder, (number, addr, guid)).await?;
-        if entry.header.encoding == Encoding::Stored {
-            self.fill(&mut entry).await?;
+        match entry.header.encoding {
+            Encoding::Grouped => {
+                let member = self.member(account, &entry).await?;
+                return self.cache_in_group(&entry, &member).await;
+            }
+            Encoding::Stored => self.fill(&mut entry).await?,
+            Encoding::Zstd | Encoding::ZstdWith(_) => {}
         }
         let table = entry.table()?;
         self.frame(&entry, table.last().expect("the cache's own")).await
     }
 
-    /// A whole entry as it lies there, checked: its header with the keywords, and its payload.
+    /// A whole entry as it lies there, checked: its header with the keywords, and its payload. Of a member of a group that is not the message,
+    /// but that can be read.
     ///
     /// # Errors
     /// Gone, damaged, or the disk failed.
@@ -147,8 +167,39 @@ impl<D: Disk> PackFiles<D> {
     ) -> Result<(EntryHeader, Vec<u8>), ReadError> {
         let mut entry = self.entry(account, folder, (number, addr, guid)).await?;
         self.fill(&mut entry).await?;
+        if entry.header.encoding == Encoding::Grouped {
+            self.member(account, &entry).await?.message()?;
+        }
         entry.header.packed = entry.packed()?;
         Ok((entry.header, entry.payload))
+    }
+
+    /// Whether an entry is what was written, as it lies there; bytes read of it.
+    ///
+    /// # Errors
+    /// It is not, or the disk failed.
+    pub async fn verify(
+        &self,
+        account: AccountId,
+        folder: &Path,
+        (number, addr, guid): Whose<'_>,
+    ) -> Result<u64, ReadError> {
+        let mut open = self.open_entry(account, folder, (number, addr, guid)).await?;
+        match open.encoding() {
+            Encoding::Grouped => {
+                self.fill(&mut open.entry).await?;
+                self.verify_group(account, &open.entry).await?;
+                return Ok(u64::from(addr.stored));
+            }
+            Encoding::ZstdWith(id) => drop(self.dictionaries().get(id).await?),
+            Encoding::Stored | Encoding::Zstd => {}
+        }
+        let mut crc = open.front_crc();
+        while let Some(frame) = self.next_frame(&mut open).await? {
+            crc = crc32c::crc32c_append(crc, frame.bytes());
+        }
+        open.check(crc)?;
+        Ok(u64::from(addr.stored))
     }
 
     /// A whole entry to be read a frame at a time: for one too large to be held.
@@ -194,19 +245,28 @@ impl<D: Disk> PackFiles<D> {
             pack => pack?,
         };
         let (mut out, mut at) = (Vec::new(), PACK_HEADER_BYTES as u64);
+        // Where the frames of a group are.
+        let mut frames = 0..0;
         let len = self.disk().len(&pack.file).await?;
         while at < len {
-            let header = self.bytes(&pack, at, ENTRY_HEADER_BYTES).await?;
-            let Some(header) = EntryHeader::decode(&header, &pack.header, at) else {
-                at += ALIGN;
+            if at == frames.start {
+                at = frames.end;
+                continue;
+            }
+            let front = self.bytes(&pack, at, ENTRY_HEADER_BYTES).await?;
+            let Some(header) = EntryHeader::decode(&front, &pack.header, at) else {
+                at += match GroupHeader::decode(&front, &pack.header, at) {
+                    Some(group) => {
+                        frames = at + group.members_end()..at + group.stride();
+                        format::GROUP_HEADER_BYTES as u64
+                    }
+                    None => ALIGN,
+                };
                 continue;
             };
-            let EntryHeader { bytes, cache_bytes, .. } = header;
-            let stored = header.stride().min(STORED_BYTES_MAX) as u32;
-            let place = Place::Pack(number);
-            let addr = BodyAddr { place, offset: at, bytes, cache_bytes, stored, chunked: false };
+            let addr = address(&header, number, at);
             match self.read_entry(account, folder, (number, &addr, &header.packed.guid)).await {
-                Ok((whole, _)) => out.push((addr, whole.packed)),
+                Ok((whole, payload)) => out.push((stored_in_all(addr, &whole, &payload), whole.packed)),
                 Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error),
             }
@@ -265,6 +325,7 @@ impl<D: Disk> PackFiles<D> {
             }
         };
         let bytes = match entry.header.encoding {
+            Encoding::Grouped => return Err(entry.damaged()),
             Encoding::Stored => stored.to_vec(),
             Encoding::Zstd | Encoding::ZstdWith(_) if frame.bytes == 0 => Vec::new(),
             Encoding::Zstd => decompress(stored, frame.bytes, None).ok_or(entry.damaged())?,
@@ -276,7 +337,7 @@ impl<D: Disk> PackFiles<D> {
         if bytes.len() == frame.bytes { Ok(bytes) } else { Err(entry.damaged()) }
     }
 
-    async fn bytes(&self, pack: &Pack<D::File>, at: u64, len: usize) -> Result<Vec<u8>, ReadError> {
+    pub(super) async fn bytes(&self, pack: &Pack<D::File>, at: u64, len: usize) -> Result<Vec<u8>, ReadError> {
         match self.disk().read_cached(&pack.file, at, len) {
             Some(bytes) => Ok(bytes),
             None => Ok(self.disk().read_at(&pack.file, at, len).await?),
@@ -284,8 +345,23 @@ impl<D: Disk> PackFiles<D> {
     }
 }
 
+/// The address of an entry at `offset`, if it is no member of a group.
+fn address(header: &EntryHeader, number: u64, offset: u64) -> BodyAddr {
+    let &EntryHeader { bytes, cache_bytes, .. } = header;
+    let stored = header.stride().min(STORED_BYTES_MAX) as u32;
+    BodyAddr { place: Place::Pack(number), offset, bytes, cache_bytes, stored, chunked: false }
+}
+
+/// With what counts as a member's beside its entry.
+fn stored_in_all(addr: BodyAddr, header: &EntryHeader, payload: &[u8]) -> BodyAddr {
+    match Member::decode(payload).filter(|_| header.encoding == Encoding::Grouped) {
+        Some(member) => BodyAddr { stored: member.stored, ..addr },
+        None => addr,
+    }
+}
+
 /// One frame, which checks itself; `None` when it is not what was written.
-fn decompress(stored: &[u8], bytes: usize, dictionary: Option<&Dictionary>) -> Option<Vec<u8>> {
+pub(super) fn decompress(stored: &[u8], bytes: usize, dictionary: Option<&Dictionary>) -> Option<Vec<u8>> {
     thread_local! {
         /// By dictionary, 0 for none.
         static DECOMPRESSORS: RefCell<Vec<(u32, Decompressor<'static>)>> = const { RefCell::new(Vec::new()) };
@@ -311,7 +387,7 @@ impl<F> Opened<F> {
         self.offset + ENTRY_HEADER_BYTES as u64
     }
 
-    fn damaged(&self) -> ReadError {
+    pub fn damaged(&self) -> ReadError {
         ReadError::PackDamaged { pack: self.pack.header.number, offset: self.offset }
     }
 
@@ -319,6 +395,15 @@ impl<F> Opened<F> {
         let whole = self.payload.len() == self.header.payload_bytes as usize;
         let good = whole && crc32c::crc32c(&self.payload) == self.header.payload_crc;
         if good { Ok(()) } else { Err(self.damaged()) }
+    }
+
+    /// Where a member's bytes are in its group.
+    pub fn place(&self) -> Result<Member, ReadError> {
+        Member::decode(&self.payload).ok_or(self.damaged())
+    }
+
+    pub fn addr(&self) -> BodyAddr {
+        address(&self.header, self.pack.header.number, self.offset)
     }
 
     /// What the header and the keywords after the frame lengths say of the message.
@@ -331,6 +416,9 @@ impl<F> Opened<F> {
     /// The frames of the message, and last that of the cache.
     fn table(&self) -> Result<Vec<Frame>, ReadError> {
         let header = &self.header;
+        if header.encoding == Encoding::Grouped {
+            return Ok(Vec::new());
+        }
         let table = self.payload.get(..header.table_bytes()).ok_or(self.damaged())?;
         let mut at = header.table_bytes() as u64 + u64::from(header.keyword_bytes);
         let mut left = header.bytes as usize;

@@ -1,7 +1,7 @@
 //! Packs against a list of messages, and hurt in every way.
 
 use super::Encoding;
-use super::format::{PACK_VERSION, PACK_VERSION_PLAIN, PackHeader, pack_name};
+use super::format::{PACK_VERSION, PACK_VERSION_DICTIONARY, PACK_VERSION_PLAIN, PackHeader, pack_name};
 use super::{Appender, Entry, FRAME_BYTES, Growing, LargeFrame, PACK_HEADER_BYTES, PackFiles, Packed, parse_pack_name};
 use crate::body::{BodyAddr, Place};
 use crate::dictionary::Dictionary;
@@ -413,8 +413,8 @@ fn a_pack_of_a_newer_version_is_refused_and_not_taken_for_damaged() {
     block_on(disk.remove(&path)).unwrap();
     disk.plant(&path, bytes);
     let error = whole(&PackFiles::new(disk, DICTIONARIES.into(), ShardId(0)), &common(1), &addr).unwrap_err();
-    assert!(matches!(error, ReadError::PackVersion { pack: 1, version: 3 }) && !error.is_damage(), "{error}");
-    assert_eq!(error.to_string(), "pack 1 is of version 3, which a newer Skein wrote");
+    assert!(matches!(error, ReadError::PackVersion { pack: 1, version: 4 }) && !error.is_damage(), "{error}");
+    assert_eq!(error.to_string(), "pack 1 is of version 4, which a newer Skein wrote");
 }
 
 #[test]
@@ -446,5 +446,5 @@ fn packs_of_version_2_stay_readable() {
         assert_eq!((header.encoding, &header.packed), (encoding, &mail.packed));
         offset += header.stride();
     }
-    assert_eq!((PACK_VERSION_PLAIN, PACK_VERSION), (1, 2));
+    assert_eq!((PACK_VERSION_PLAIN, PACK_VERSION_DICTIONARY, PACK_VERSION), (1, 2, 3));
 }

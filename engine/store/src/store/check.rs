@@ -15,7 +15,7 @@ use crate::body::Place;
 use crate::error::StoreError;
 use crate::log::{ReadError, TailRecord, scan_segment, segment_name};
 use crate::mailbox::{Fixed, Snapshot};
-use crate::pack::{Encoding, pack_name};
+use crate::pack::pack_name;
 use skein_base::seam::{Clock, Disk};
 use skein_base::{LogPos, MailboxId, Uid};
 use std::future::Future;
@@ -253,10 +253,10 @@ impl<D: Disk, C: Clock, I: Inspector> Round<'_, D, C, I> {
             Place::Pack(number) => (pack_name(number), at.body.offset),
             Place::Object(number) => (format!("object {number:x}"), 0),
         };
-        // The bytes may be there when what was rendered of them is not.
+        // The bytes may be there when what was rendered of them is not, or when the one byte that is damaged can be told.
         let is_mended = self.store.find_body(self.handle, &at, 0..u64::MAX).await.is_ok();
         let what = match is_mended {
-            true => format!("what was rendered of the message can not be read: {error}"),
+            true => format!("the message can be read, but not all that belongs to it: {error}"),
             false => format!("the message can not be read: {error}"),
         };
         let mailbox = Some(name.to_owned());
@@ -305,15 +305,6 @@ impl<D: Disk, C: Clock> Store<D, C> {
             }
             return Ok(u64::from(body.bytes) + cache.len() as u64);
         };
-        let mut open = self.0.packs.open_entry(handle.id(), folder, (number, body, &fixed.guid)).await?;
-        if let Encoding::ZstdWith(id) = open.encoding() {
-            self.0.packs.dictionaries().get(id).await?;
-        }
-        let mut crc = open.front_crc();
-        while let Some(frame) = self.0.packs.next_frame(&mut open).await? {
-            crc = crc32c::crc32c_append(crc, frame.bytes());
-        }
-        open.check(crc)?;
-        Ok(u64::from(body.stored))
+        self.0.packs.verify(handle.id(), folder, (number, body, &fixed.guid)).await
     }
 }

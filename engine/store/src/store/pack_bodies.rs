@@ -8,24 +8,66 @@ use crate::dictionary::Dictionary;
 use crate::error::StoreError;
 use crate::log::ReadError;
 use crate::mailbox::Frozen;
-use crate::pack::{Appender, Encoding, Entry, Growing, LargeFrame, Packed, Whose};
+use crate::pack::{Appender, Encoding, Entry, Group, Growing, LargeFrame, Packed, Whose};
 use skein_base::seam::{Clock, Disk};
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-/// Bytes of mail compressed in one piece off the shard: some milliseconds of another thread. What is larger moves a frame at a
+/// Bytes of mail and caches compressed in one piece off the shard: some milliseconds of another thread. What is larger moves a frame at a
 /// time.
 const GROUP_BYTES: usize = 1024 * 1024;
 /// Messages in it.
-const GROUP_MESSAGES: usize = 64;
+const GROUP_MESSAGES: usize = 512;
 
-/// A message read and not yet compressed.
-struct Raw {
-    from: BodyAddr,
-    packed: Packed,
-    message: Vec<u8>,
-    cache: Vec<u8>,
+/// A message read and not yet compressed, and its cache.
+type Raw = (Packed, Vec<u8>, Vec<u8>);
+
+/// A message on its way.
+enum Whole {
+    /// Compressed.
+    AsItLies(Entry),
+    Raw(Raw),
+}
+
+/// Compressed messages, and where they were.
+enum Ready {
+    Alone(BodyAddr, Entry),
+    Together(Vec<BodyAddr>, Group),
+}
+
+impl Ready {
+    /// Compresses them: small ones together with those that come next.
+    fn of(mails: Vec<(BodyAddr, Raw)>, dictionary: Option<&Dictionary>) -> Vec<Ready> {
+        let (mut out, mut small, mut sum) = (Vec::new(), Vec::new(), (0, 0));
+        for (from, mail) in mails {
+            let size = (mail.1.len(), mail.2.len());
+            if !Group::takes(size, (0, 0)) {
+                out.push(Ready::alone(from, &mail, dictionary));
+                continue;
+            }
+            if !Group::takes(size, sum) {
+                Ready::together(std::mem::take(&mut small), dictionary, &mut out);
+                sum = (0, 0);
+            }
+            sum = (sum.0 + size.0, sum.1 + size.1);
+            small.push((from, mail));
+        }
+        Ready::together(small, dictionary, &mut out);
+        out
+    }
+
+    fn alone(from: BodyAddr, (packed, message, cache): &Raw, dictionary: Option<&Dictionary>) -> Ready {
+        Ready::Alone(from, Entry::new(packed.clone(), message, cache, dictionary))
+    }
+
+    fn together(small: Vec<(BodyAddr, Raw)>, dictionary: Option<&Dictionary>, out: &mut Vec<Ready>) {
+        let (from, mails): (Vec<BodyAddr>, Vec<Raw>) = small.into_iter().unzip();
+        match (mails.len() > 1).then(|| Group::new(&mails, dictionary)).flatten() {
+            Some(group) => out.push(Ready::Together(from, group)),
+            None => out.extend(from.iter().zip(&mails).map(|(from, mail)| Ready::alone(*from, mail, dictionary))),
+        }
+    }
 }
 
 /// Why a large message did not move.
@@ -78,19 +120,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 }
                 continue;
             }
-            if let Place::Pack(number) = from.place {
-                match self.0.packs.read_entry(handle.id(), folder, (number, &from, &packed.guid)).await {
-                    Ok((header, payload)) => {
-                        moved.insert(from, appender.push(Entry::again(header, payload)).await?);
-                    }
-                    Err(error) => self.lost(handle, &packed, error)?,
-                }
-                continue;
-            }
-            match self.0.log.read_whole(&from).await {
-                Ok((message, cache)) => {
-                    bytes += message.len();
-                    group.push(Raw { from, packed, message, cache });
+            match self.read_to_move(handle, folder, &from, &packed).await {
+                Ok(Whole::AsItLies(entry)) => drop(moved.insert(from, appender.push(entry).await?)),
+                Ok(Whole::Raw(mail)) => {
+                    bytes += mail.1.len() + mail.2.len();
+                    group.push((from, mail));
                 }
                 Err(error) => self.lost(handle, &packed, error)?,
             }
@@ -113,7 +147,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     async fn push_group(
         &self,
         appender: &mut Appender<'_, D>,
-        group: Vec<Raw>,
+        group: Vec<(BodyAddr, Raw)>,
         dictionary: Option<&Dictionary>,
         moved: &mut HashMap<BodyAddr, BodyAddr>,
     ) -> Result<(), StoreError> {
@@ -121,15 +155,39 @@ impl<D: Disk, C: Clock> Store<D, C> {
             return Ok(());
         }
         let dictionary = dictionary.cloned();
-        let compress = move || {
-            let with = dictionary.as_ref();
-            let pack = |raw: Raw| (raw.from, Entry::new(raw.packed, &raw.message, &raw.cache, with));
-            group.into_iter().map(pack).collect::<Vec<_>>()
-        };
-        for (from, entry) in self.0.disk.offload(compress).await? {
-            moved.insert(from, appender.push(entry).await?);
+        let compress = move || Ready::of(group, dictionary.as_ref());
+        for ready in self.0.disk.offload(compress).await? {
+            match ready {
+                Ready::Alone(from, entry) => drop(moved.insert(from, appender.push(entry).await?)),
+                Ready::Together(from, group) => moved.extend(from.into_iter().zip(appender.push_group(group).await?)),
+            }
         }
         Ok(())
+    }
+
+    /// One small enough to be held. An entry of another pack goes as it lies there, unless it is one of a group.
+    async fn read_to_move(
+        &self,
+        handle: &AccountHandle,
+        folder: &Path,
+        from: &BodyAddr,
+        packed: &Packed,
+    ) -> Result<Whole, ReadError> {
+        let Place::Pack(number) = from.place else {
+            let (message, cache) = self.0.log.read_whole(from).await?;
+            return Ok(Whole::Raw((packed.clone(), message, cache)));
+        };
+        let whose = (number, from, &packed.guid);
+        let (header, payload) = self.0.packs.read_entry(handle.id(), folder, whose).await?;
+        if header.encoding != Encoding::Grouped {
+            return Ok(Whole::AsItLies(Entry::again(header, payload)));
+        }
+        let message = match self.0.packs.read_kept(handle.id(), whose, &(0..u64::MAX)) {
+            Some(message) => message,
+            None => self.0.packs.read_body(handle.id(), folder, whose, 0..u64::MAX).await?,
+        };
+        let cache = self.0.packs.read_cache(handle.id(), folder, whose).await?;
+        Ok(Whole::Raw((header.packed, message, cache)))
     }
 
     /// Moves one too large to be held, a frame at a time; `None` when it can not be read, which is told.
