@@ -12,13 +12,13 @@ pub fn number(out: &mut Vec<u8>, n: u64) {
 /// for a division.
 fn short(out: &mut Vec<u8>, n: u32) {
     let n = u64::from(n);
-    let fours = n / 10_000 | (n % 10_000) << 32;
-    let hundreds = fours * 10_486 >> 20 & 0x7f_0000_007f;
-    let pairs = hundreds | (fours - 100 * hundreds) << 16;
-    let tens = pairs * 103 >> 10 & 0x0f_000f_000f_000f;
-    let digits = tens | (pairs - 10 * tens) << 8;
+    let fours = (n / 10_000) | ((n % 10_000) << 32);
+    let hundreds = ((fours * 10_486) >> 20) & 0x7f_0000_007f;
+    let pairs = hundreds | ((fours - 100 * hundreds) << 16);
+    let tens = ((pairs * 103) >> 10) & 0x0f_000f_000f_000f;
+    let digits = tens | ((pairs - 10 * tens) << 8);
     // The last digit is there even when it is 0.
-    let leading = (digits | 1 << 56).trailing_zeros() / 8;
+    let leading = (digits | (1 << 56)).trailing_zeros() / 8;
     let text = (digits | u64::from_ne_bytes([b'0'; 8])) >> (8 * leading);
     let end = out.len() + 8 - leading as usize;
     out.extend_from_slice(&text.to_le_bytes());
