@@ -8,6 +8,8 @@ use std::fmt;
 pub enum AccountError {
     /// There is no such account.
     NoSuchAccount,
+    /// There is mail, and what said whose it is can not be read: it is known again when its user comes, or is named.
+    Nameless,
     /// No mailbox has this name.
     NoSuchMailbox,
     /// The message is not in its mailbox any more.
@@ -96,6 +98,7 @@ impl AccountError {
             | AccountError::TooManyKeywords { .. }
             | AccountError::OutOfUids => Class::Limit,
             AccountError::NotLoaded => Class::Unavailable,
+            AccountError::Nameless => Class::Damaged,
         }
     }
 }
@@ -104,6 +107,10 @@ impl fmt::Display for AccountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AccountError::NoSuchAccount => f.write_str("No such account"),
+            AccountError::Nameless => f.write_str(
+                "the tree of this account can not be read, and nothing else says whose it is; its user's next login, or `skein adm rebuild` with \
+                 his name, makes it again",
+            ),
             AccountError::NoSuchMailbox => f.write_str("No such mailbox"),
             AccountError::NoSuchMessage => f.write_str("The message is gone"),
             AccountError::MailboxExists => f.write_str("A mailbox of that name exists already"),

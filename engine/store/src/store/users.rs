@@ -25,8 +25,8 @@ enum Told {
 }
 
 impl<D: Disk, C: Clock> Store<D, C> {
-    /// Whose these accounts are, in their order; `None` for one that is nobody's, as [`Store::open_known`] would say. What is closed
-    /// stays so. A batch is read in one go, and its trees are in memory at once.
+    /// Whose these accounts are, in their order; `None` for one that is nobody's, as [`Store::open_known`] would say, and an error
+    /// for one of which mail is there and no name. What is closed stays so. A batch is read in one go, and its trees are in memory at once.
     pub async fn users(&self, ids: &[AccountId]) -> Vec<Result<Option<UserName>, StoreError>> {
         let closed: Vec<AccountId> = ids.iter().copied().filter(|id| self.user_of_open(*id).is_none()).collect();
         let trees = closed.iter().map(|id| paths::tree(&paths::account(&self.0.dir, *id))).collect();
@@ -60,7 +60,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
             self.close(id);
         }
         match opened {
-            Err(StoreError::Account(AccountError::NoSuchAccount)) => Ok(None),
+            Err(StoreError::Account(AccountError::NoSuchAccount)) => match self.left_files(id).await? {
+                true => Err(AccountError::Nameless.into()),
+                false => Ok(None),
+            },
             opened => opened.map(Some),
         }
     }

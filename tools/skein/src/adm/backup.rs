@@ -97,13 +97,20 @@ fn words(users: &Users, words: Vec<String>) -> Result<(String, PathBuf), Failed>
 
 fn backup(server: &Server, users: &str, dir: &Path, prune: bool) -> Result<ExitCode, Failed> {
     let folder = Folder::create(dir).map_err(told)?;
-    let mut names = if users.contains(['*', '?']) { listed(server, users)? } else { vec![users.to_owned()] };
+    let (mut names, nameless) = match users.contains(['*', '?']) {
+        true => listed(server, users)?,
+        false => (vec![users.to_owned()], Vec::new()),
+    };
     if users == "*" {
         // Without them nobody would be shown any more what is shared with all.
-        names.extend(listed(server, RESERVED)?);
+        names.extend(listed(server, RESERVED)?.0);
     }
     save_dictionaries(server, dir)?;
     let mut run = Run::new(server, "backing up", names.len());
+    // What there is of these in the folder stays.
+    for failed in nameless {
+        run.failed(failed);
+    }
     let mut kept = HashSet::new();
     for user in &names {
         let done = take(&mut run, &folder, user);
@@ -301,9 +308,19 @@ fn give_to_server(staging: &Path) -> io::Result<()> {
 }
 
 /// Users with mail here.
-fn listed(server: &Server, users: &str) -> Result<Vec<String>, Failed> {
-    let rows = ask(server, &Request::UserList { users: users.to_owned() })?;
-    Ok(rows.iter().filter_map(|row| row.get("user")?.as_str().map(str::to_owned)).collect())
+/// Users, and what is told of accounts whose users are not known.
+fn listed(server: &Server, users: &str) -> Result<(Vec<String>, Vec<Failed>), Failed> {
+    let (mut names, mut nameless) = (Vec::new(), Vec::new());
+    let asked = client::lines(&server.socket, &Request::UserList { users: users.to_owned() }, &mut |line| {
+        match line {
+            Line::Row(row) => names.extend(row.get("user").and_then(Value::as_str).map(str::to_owned)),
+            Line::Problem(told) => nameless.push((told.code, told.text)),
+            Line::End => {}
+        }
+        Ok(())
+    });
+    asked.map_err(|error| (error.code(), error.to_string()))?;
+    Ok((names, nameless))
 }
 
 /// All rows of an answer; its first problem is a failure.
@@ -360,12 +377,16 @@ impl<'a> Run<'a> {
                 self.print(row)
             }
             Err((class, text)) => {
-                self.failed += 1;
-                self.worst = self.worst.or(Some(class));
-                self.bar.suspend(|| words::complain(format_args!("skein adm: {user}: {text}")));
+                self.failed((class, format!("{user}: {text}")));
                 Ok(())
             }
         }
+    }
+
+    fn failed(&mut self, (class, text): Failed) {
+        self.failed += 1;
+        self.worst = self.worst.or(Some(class));
+        self.bar.suspend(|| words::complain(format_args!("skein adm: {text}")));
     }
 
     fn end(mut self) -> Result<ExitCode, Failed> {

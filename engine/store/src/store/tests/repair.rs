@@ -2,8 +2,10 @@
 
 use super::damage_any::check;
 use super::world::{ROOT, SimStore, World};
+use crate::account::AccountError;
 use crate::account_handle::AccountHandle;
 use crate::body::{BodyWriter, Place};
+use crate::error::StoreError;
 use crate::log::segment_name;
 use crate::op::{NewMessage, StoreMode};
 use crate::sim::block_on;
@@ -241,6 +243,18 @@ fn without_packs(case: &Case) {
             block_on(case.world.disk.remove(&case.folder().join(name))).unwrap();
         }
     }
+}
+
+/// Who asked for all accounts was not told of this one: a check of all found nothing, and a backup of all left it out and pruned what it had of it.
+#[test]
+fn an_account_that_nothing_names_is_told() {
+    let case = Case::new(11);
+    drained(&case);
+    block_on(case.world.disk.remove(&case.folder().join("tree"))).unwrap();
+    let (scan, tail) = case.world.scan();
+    let store = case.world.stores(1, &scan, tail).remove(0);
+    let told = block_on(store.users(&[AccountId::of(&case.user)]));
+    assert!(matches!(told[..], [Err(StoreError::Account(AccountError::Nameless))]), "{told:?}");
 }
 
 /// Each look at an account with a message that is lost could not read it either, and asked for the next: without a pause, until it was expunged.
