@@ -8,6 +8,7 @@ use crate::dictionary::Dictionary;
 use crate::log::ReadError;
 use crate::sim::{SimDisk, SimRng, block_on};
 use proptest::prelude::*;
+use skein_base::limits::MAILBOX_ID_MAX;
 use skein_base::seam::Disk;
 use skein_base::{AccountId, Flags, Guid, MailboxId, ShardId, Uid, UidValidity};
 use std::path::Path;
@@ -35,8 +36,14 @@ fn mail() -> impl Strategy<Value = Mail> {
         1 => (FRAME_BYTES - 2..2 * FRAME_BYTES + 3).prop_map(text),
     ];
     let words = prop::collection::vec("[a-zà-ü$]{1,12}", 0..4);
-    (message, prop::collection::vec(any::<u8>(), 0..60), words, any::<(u32, u32, i64, i64)>(), 0u8..32).prop_map(
-        |(message, cache, keywords, (uid, mailbox, internal_date, save_date), flags)| {
+    (
+        message,
+        prop::collection::vec(any::<u8>(), 0..60),
+        words,
+        (any::<u32>(), 0..=MAILBOX_ID_MAX, any::<i64>(), any::<i64>()),
+        0u8..32,
+    )
+        .prop_map(|(message, cache, keywords, (uid, mailbox, internal_date, save_date), flags)| {
             let packed = Packed {
                 guid: GUID,
                 mailbox: MailboxId(mailbox),
@@ -48,8 +55,7 @@ fn mail() -> impl Strategy<Value = Mail> {
                 save_date,
             };
             Mail { packed, message, cache }
-        },
-    )
+        })
 }
 
 fn disk() -> (SimDisk, PackFiles<SimDisk>) {
