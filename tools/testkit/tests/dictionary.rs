@@ -68,7 +68,7 @@ fn dictionaries(server: &Server) -> Vec<PathBuf> {
     files
 }
 
-/// Whether some pack of a user has an entry that was written with a dictionary.
+/// Whether some pack of a user has an entry or a group that was written with a dictionary.
 fn uses(server: &Server, user: usize) -> bool {
     let pinned = TempDir::new("dictionary");
     good(server, &format!("backup {} {}", Server::user(user), pinned.path().display()));
@@ -76,7 +76,7 @@ fn uses(server: &Server, user: usize) -> bool {
     files(pinned.path())
         .iter()
         .filter(|path| is_pack(path))
-        .any(|path| good(server, &format!("dump {}", path.display())).contains("zstd with a dictionary"))
+        .any(|path| good(server, &format!("--json dump {}", path.display())).contains("\"dictionary\":"))
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
