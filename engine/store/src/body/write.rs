@@ -69,11 +69,20 @@ impl<D: Disk> BodyWriter<D> {
             let (now, later) = bytes.split_at(BODY_CHUNK_BYTES - self.chunk.len());
             self.chunk.extend_from_slice(now);
             bytes = later;
-            self.log.room().await?;
+            self.turn().await?;
             self.flush()?;
         }
         self.chunk.extend_from_slice(bytes);
         Ok(())
+    }
+
+    /// Waits for the log's room, and for its own last chunk to be safe: what others of the shard append meanwhile has one chunk of this message
+    /// before it, not as many as there is room for.
+    async fn turn(&self) -> Result<(), LogError> {
+        if let Some(last) = self.extents.last() {
+            self.log.durable(LogPos { offset: last.record.offset + 1, ..last.record }).await?;
+        }
+        self.log.room().await
     }
 
     /// Bytes taken so far.

@@ -14,18 +14,19 @@ use crate::failure::{refuse, refuse_target};
 use crate::ingest::{Ingest, Received, Unencodable};
 use crate::message::Message;
 use skein_base::limits::{BODY_CHUNK_BYTES, KEYWORD_BYTES_MAX, KEYWORDS_PER_MAILBOX_MAX, MESSAGE_BYTES_MAX_CEILING};
-use skein_base::{Class, Flags, IdSet, KeywordMask, MailboxId, Rights, Uid, UidValidity};
+use skein_base::{Class, Flags, IdSet, KeywordMask, LogPos, MailboxId, Rights, Uid, UidValidity};
 use skein_proto::imap::limits::APPEND_MESSAGES_MAX;
 use skein_proto::imap::{AppendTo, Code, FlagList, ImapUrl, Replaced, Reply, Request};
 use skein_runtime::RealDisk;
-use skein_store::body::Spilled;
+use skein_store::body::{Place, Spilled};
 use skein_store::log::RECORD_BYTES_MAX;
 use skein_store::mailbox::SEEN_APART;
 use skein_store::op::NewMessage;
 use skein_store::{AccountError, StoreError};
 
-/// Bytes of messages that one command has in memory while it waits for more; beyond, they wait in the log.
-const HELD_BYTES_MAX: usize = 4 * BODY_CHUNK_BYTES;
+/// Bytes of messages that one command has in memory while it waits for more; beyond, they wait in the log. What others append meanwhile
+/// waits for as much of one command.
+const HELD_BYTES_MAX: usize = BODY_CHUNK_BYTES;
 /// Bytes of all messages of one command: until its end none of the log behind its first message can be drained, and the
 /// largest single message is allowed as much.
 const COMMAND_BYTES_MAX: u64 = MESSAGE_BYTES_MAX_CEILING;
@@ -250,6 +251,7 @@ impl Session {
     /// Puts what is in memory into the log.
     async fn spill(&self, append: &mut Append) -> Result<(), StoreError> {
         append.held_bytes = 0;
+        self.spilled_is_safe(append).await?;
         for Taken { head, body } in std::mem::take(&mut append.taken) {
             let spilled = match body {
                 Body::Spilled(spilled) => spilled,
@@ -263,7 +265,22 @@ impl Session {
         Ok(())
     }
 
+    /// Waits for what this command has put into the log before.
+    async fn spilled_is_safe(&self, append: &Append) -> Result<(), StoreError> {
+        let spilled = append.taken.iter().rev().find_map(|taken| match &taken.body {
+            Body::Spilled(spilled) => Some(spilled.addr()),
+            Body::Held(_) => None,
+        });
+        match spilled.map(|addr| (addr.place, addr.offset)) {
+            Some((Place::Log(segment), offset)) => {
+                Ok(self.store.log().durable(LogPos { segment, offset: offset + 1 }).await?)
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn commit_append(&self, append: Append) -> Result<(UidValidity, IdSet), StoreError> {
+        self.spilled_is_safe(&append).await?;
         self.store.log().room().await?;
         let id = self.find_for(&append.mailbox, Rights::INSERT).await?;
         // From here on nothing waits: the bodies, their ops and the UIDs told belong together.
