@@ -5,15 +5,17 @@ use crate::format::{array_at, u32_at, u64_at};
 use skein_base::{AccountId, LogPos};
 
 const MAGIC: &[u8; 8] = b"SKEINACC";
-/// Version written of a payload that a reader of 2 knows. 2 promises that no mailbox's snapshot names a body in the log; the bytes are
-/// those of 1.
+/// Version written of a payload that a reader of 2 knows. 2 promises that no mailbox's snapshot names a body in the log; the
+/// bytes are those of 1.
 pub const ACCOUNT_VERSION_PLAIN: u32 = 2;
 /// Version written of a payload that says what mailboxes are for, and that a reader of 3 knows.
 pub const ACCOUNT_VERSION_USES: u32 = 3;
 /// Version written of a payload with annotations, and that a reader of 4 knows.
 pub const ACCOUNT_VERSION_METADATA: u32 = 4;
-/// Version written of a payload that says what mailboxes hold.
-pub const ACCOUNT_VERSION: u32 = 5;
+/// Version written of a payload that says what mailboxes hold, and that a reader of 5 knows.
+pub const ACCOUNT_VERSION_MEASURED: u32 = 5;
+/// Version written of a payload that says which snapshots name bodies in the log.
+pub const ACCOUNT_VERSION: u32 = 6;
 const HEADER_BYTES: usize = 64;
 const CRC_AT: usize = HEADER_BYTES - 4;
 
@@ -24,7 +26,7 @@ pub struct AccountSnapshot {
     pub account: AccountId,
     /// Every record before this position is in the payload, and none after it.
     pub true_to: LogPos,
-    /// [`ACCOUNT_VERSION_PLAIN`], [`ACCOUNT_VERSION_USES`], [`ACCOUNT_VERSION_METADATA`] or [`ACCOUNT_VERSION`], by what is in the payload; 1 when it was read of such a file.
+    /// [`ACCOUNT_VERSION_PLAIN`], [`ACCOUNT_VERSION_USES`], [`ACCOUNT_VERSION_METADATA`], [`ACCOUNT_VERSION_MEASURED`] or [`ACCOUNT_VERSION`], by what is in the payload; 1 when it was read of such a file.
     pub version: u32,
     /// The account layer's bytes.
     pub payload: Vec<u8>,
@@ -33,7 +35,7 @@ pub struct AccountSnapshot {
 /// What [`AccountSnapshot::decode`] found beside the snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BodiesAre {
-    /// In packs or objects: the snapshots of its mailboxes name none in the log (version 2 and later).
+    /// In packs or objects, but for those in the log of which the payload speaks (version 2 and later; before 6 there are none).
     Drained,
     /// Perhaps still in the log (version 1).
     Anywhere,

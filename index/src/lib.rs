@@ -19,7 +19,8 @@ mod format;
 mod snapshot;
 
 pub use account::{
-    ACCOUNT_VERSION, ACCOUNT_VERSION_METADATA, ACCOUNT_VERSION_PLAIN, ACCOUNT_VERSION_USES, AccountSnapshot, BodiesAre,
+    ACCOUNT_VERSION, ACCOUNT_VERSION_MEASURED, ACCOUNT_VERSION_METADATA, ACCOUNT_VERSION_PLAIN, ACCOUNT_VERSION_USES,
+    AccountSnapshot, BodiesAre,
 };
 pub use build::SnapshotBuilder;
 pub use error::SnapshotError;

@@ -132,6 +132,11 @@ pub struct LogPos {
     pub offset: u64,
 }
 
+impl LogPos {
+    /// Behind every place of a log.
+    pub const END: LogPos = LogPos { segment: u64::MAX, offset: u64::MAX };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use skein_runtime::sleep;
 use skein_serve::{Host, Store};
-use skein_store::{COMPACT_BYTES_MIN, DrainLimits};
+use skein_store::{COMPACT_BYTES_MIN, DrainLimits, StoreError};
 use std::time::Duration;
 
 /// How often it is looked whether something is due.
@@ -24,7 +24,7 @@ pub(crate) async fn run(host: Host, store: Store) {
         // Whatever makes messages wait must also be drained.
         let keep_bytes = limits.log_keep_bytes.min(limits.log_bytes_max);
         let due = DrainLimits { keep_bytes, keep_seconds: i64::from(limits.log_keep_seconds) };
-        pause = match store.drain(&due).await {
+        pause = match drain(&host, &store, &due).await {
             Ok(()) => LOOK,
             Err(error) => {
                 tracing::error!(%error, "the log is not drained for now; it keeps everything");
@@ -33,6 +33,13 @@ pub(crate) async fn run(host: Host, store: Store) {
         };
         hold_back(&store, limits.log_bytes_max);
     }
+}
+
+async fn drain(host: &Host, store: &Store, due: &DrainLimits) -> Result<(), StoreError> {
+    if store.bodies_are_unknown() {
+        store.learn_bodies(&host.accounts_here().await?).await?;
+    }
+    store.drain(due).await
 }
 
 /// Above its budget the log takes messages only as fast as it is drained.

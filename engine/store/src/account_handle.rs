@@ -223,11 +223,17 @@ impl AccountHandle {
         }
     }
 
-    /// Whether one of its records, or a message that some session still sees, needs a segment up to `segment`.
+    /// Whether one of its records, a snapshot of it, or a message that some session still sees needs a segment up to `segment`.
     pub(crate) fn needs(&self, segment: u64) -> bool {
         self.bodies_anywhere.get()
             || self.tail.borrow().iter().any(|record| record.oldest <= segment)
+            || self.bodies_from() <= segment
             || self.state.borrow().keeps(|body| body.oldest_segment() <= segment)
+    }
+
+    /// The oldest segment of the log with a body that its snapshots name.
+    pub(crate) fn bodies_from(&self) -> u64 {
+        self.state.borrow().bodies_from()
     }
 
     /// Its records that no checkpoint covers.

@@ -13,8 +13,20 @@ mod write;
 
 pub use write::{BodyWriter, Spilled};
 
+/// In the place of a segment's number where there is none: above all that are.
+pub const NO_SEGMENT: u64 = u64::MAX;
+
 /// Bytes of an encoded [`BodyAddr`].
 pub const BODY_ADDR_BYTES: usize = 24;
+
+/// What a checkpoint does with the bodies that are in the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bodies {
+    /// They stay there, and snapshots name them there.
+    Stay,
+    /// They go into packs.
+    Move,
+}
 
 /// Which kind of storage holds a body.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -56,13 +68,13 @@ pub struct BodyAddr {
 }
 
 impl BodyAddr {
-    /// The oldest segment of the log that holds some of it: 0 for a body in chunks, which may begin anywhere, and `u64::MAX`
-    /// when it is not in the log.
+    /// The oldest segment of the log that holds some of it: 0 for a body in chunks, which may begin anywhere, and
+    /// [`NO_SEGMENT`] when it is not in the log.
     pub fn oldest_segment(&self) -> u64 {
         match self.place {
             Place::Log(_) if self.chunked => 0,
             Place::Log(segment) => segment,
-            Place::Pack(_) | Place::Object(_) => u64::MAX,
+            Place::Pack(_) | Place::Object(_) => NO_SEGMENT,
         }
     }
 

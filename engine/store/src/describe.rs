@@ -7,7 +7,7 @@
 //! Arbitrary bytes never panic here.
 
 use crate::account::decode_account;
-use crate::body::{BodyAddr, Place};
+use crate::body::{BodyAddr, NO_SEGMENT, Place};
 use crate::dictionary::{Dictionary, NoDictionary};
 use crate::{log, pack, snapshot};
 use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, SpecialUse};
@@ -185,7 +185,7 @@ fn tree(bytes: &[u8], tell: Tell<'_>) -> u64 {
     let fact = fact.text(
         "bodies",
         match bodies {
-            BodiesAre::Drained => "in packs",
+            BodiesAre::Drained => "in packs, but for what mailboxes say",
             BodiesAre::Anywhere => "in packs or log",
         },
     );
@@ -208,7 +208,11 @@ fn tree(bytes: &[u8], tell: Tell<'_>) -> u64 {
             true => fact,
             false => fact.text("special_use", special_uses(mailbox.special_use)),
         };
-        tell(fact.text("snapshot_true_to", pos(account.snapshot_of(mailbox.id))));
+        let fact = fact.text("snapshot_true_to", pos(account.snapshot_of(mailbox.id)));
+        tell(match account.bodies_from_of(mailbox.id) {
+            NO_SEGMENT => fact,
+            segment => fact.number("bodies_from_segment", segment),
+        });
     }
     account.subscriptions().for_each(|name| tell(Fact::new("subscription").text("name", name)));
     for (mailbox, name, value) in account.annotations() {

@@ -1,6 +1,6 @@
 //! A mailbox into its snapshot, and back.
 
-use crate::body::{BodyAddr, Place};
+use crate::body::{BodyAddr, NO_SEGMENT, Place};
 use crate::mailbox::{Fixed, Frozen, Mailbox, Row, Snapshot};
 use skein_base::{IdSet, ModSeq};
 use skein_index::SnapshotHead;
@@ -30,6 +30,12 @@ pub(crate) fn is_sound(snapshot: &Snapshot) -> bool {
 /// Segments and packs are numbered from 1: zeros name nothing.
 fn is_somewhere(body: &BodyAddr) -> bool {
     !matches!(body.place, Place::Log(0) | Place::Pack(0))
+}
+
+/// The oldest segment of the log with a body that a snapshot names; [`NO_SEGMENT`] when all are in packs.
+pub(crate) fn bodies_from(snapshot: &Snapshot) -> u64 {
+    let bodies = (0..snapshot.rows()).filter_map(|row| BodyAddr::decode(&snapshot.body(row)));
+    bodies.map(|body| body.oldest_segment()).min().unwrap_or(NO_SEGMENT)
 }
 
 /// Bytes of the expunge history's beginning in a snapshot's extra section; the mailbox's name follows.
@@ -108,6 +114,7 @@ impl Mailbox {
         }
         mailbox.restore_history(history_from, steps);
         snapshot.values().for_each(|(name, runs)| mailbox.restore_values(name, runs));
+        mailbox.names_bodies_from(bodies_from(&snapshot));
         mailbox.stand_on(snapshot);
         mailbox
     }

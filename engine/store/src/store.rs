@@ -152,6 +152,9 @@ struct Shared<D: Disk, C: Clock> {
     gate: RefCell<Option<Rc<dyn Gate>>>,
     old_segments: RefCell<drain::Held>,
     drains: Cell<bool>,
+    /// Records up to this segment could not all be read, so that the trees must say who needs it: see [`Store::learn_bodies`]. 0 when nobody
+    /// need be asked.
+    unlearned_to: Cell<u64>,
     metrics: Cell<StoreMetrics>,
     checkpoint_ops: Cell<u64>,
     pack_bytes_max: Cell<u64>,
@@ -189,6 +192,7 @@ impl<D: Disk, C: Clock> Clone for Store<D, C> {
 impl<D: Disk, C: Clock> Store<D, C> {
     /// A store on the data folder `root`, with this shard's log and what a scan found of the accounts that live here.
     pub fn new(disk: D, clock: C, root: &Path, log: Log<D>, tail: TailIndex) -> Store<D, C> {
+        let unlearned_to = tail.damaged_to().segment;
         let store = Store(Rc::new(Shared {
             packs: PackFiles::new(disk.clone(), root.join("dictionaries"), log.shard()),
             caches: RefCell::default(),
@@ -203,6 +207,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
             metrics: Cell::default(),
             old_segments: RefCell::default(),
             drains: Cell::new(false),
+            unlearned_to: Cell::new(unlearned_to),
             checkpoint_ops: Cell::new(CHECKPOINT_OPS),
             pack_bytes_max: Cell::new(PACK_BYTES_MAX),
             compact_bytes_min: Cell::new(COMPACT_BYTES_MIN),

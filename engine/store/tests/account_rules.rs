@@ -12,7 +12,7 @@ use skein_store::AccountError::{self, *};
 use skein_store::account::{
     Account, Copied, MetadataChange, StoreRequest, create_account, decode_account, encode_account,
 };
-use skein_store::body::{BodyAddr, Place};
+use skein_store::body::{Bodies, BodyAddr, Place};
 use skein_store::op::{NewMessage, Op, StoreMode, decode, encode};
 
 const NOW: i64 = 1_767_225_600;
@@ -150,7 +150,7 @@ fn trees() {
         let mut names: Vec<&str> = expect.split(' ').collect();
         names.sort_unstable();
         assert_eq!(world.names(), names.join(" "), "{requests:?}");
-        let again = decode_account(&encode_account(&world.account), world.account.pos()).unwrap();
+        let again = decode_account(&encode_account(&world.account, Bodies::Move), world.account.pos()).unwrap();
         assert!(again.mailboxes().eq(world.account.mailboxes()));
     }
 }
@@ -524,7 +524,7 @@ fn no_mailbox_is_hidden_by_ops_that_were_lost() {
         assert_eq!(listed, expect, "{ops:?}");
         assert!(listed.iter().all(|(name, id)| account.find(name).unwrap().id.0 == *id));
         // It can be written and read.
-        let bytes = encode_account(&account);
+        let bytes = encode_account(&account, Bodies::Move);
         assert!(decode_account(&bytes, LogPos { segment: 1, offset: 99 }).is_ok(), "{ops:?}");
     };
     check(&[create(2, "a"), create(3, "a")], &[("INBOX", 1), ("Recovered-2", 2), ("a", 3)]);
@@ -551,7 +551,7 @@ fn numbers_of_mailboxes_end() {
     assert_eq!(account.create("more", 7), Err(OutOfMailboxIds));
     assert_eq!(account.create_missing([("more", true)].into_iter(), 7), []);
     account.apply(&account.delete("last").unwrap(), pos(3));
-    let written = encode_account(&account);
+    let written = encode_account(&account, Bodies::Move);
     assert_eq!(decode_account(&written, pos(3)).unwrap().create("more", 7), Err(OutOfMailboxIds));
     // The number behind the user's name and its two bytes of length.
     let mut past = written.clone();
@@ -580,14 +580,14 @@ fn a_use_has_one_mailbox_and_stays_with_it() {
     let pos = |offset| LogPos { segment: 1, offset };
     let mut account = Account::unborn();
     account.apply(&create_account(&UserName::new("anna").unwrap(), 7), pos(1));
-    let plain = encode_account(&account);
+    let plain = encode_account(&account, Bodies::Move);
     let both = SpecialUse::SENT | SpecialUse::IMPORTANT;
     account.apply(&account.create_for("Gesendet", both, 7).unwrap(), pos(2));
     assert_eq!(account.create_for("Sent", SpecialUse::SENT, 7), Err(SpecialUseTaken));
     assert_eq!(account.create_for("Sent", SpecialUse::NONE, 7).unwrap().len(), 1);
     account.apply(&account.rename("Gesendet", "Elsewhere").unwrap(), pos(3));
     assert_eq!(account.find("Elsewhere").unwrap().special_use, both);
-    let again = decode_account(&encode_account(&account), pos(3)).unwrap();
+    let again = decode_account(&encode_account(&account, Bodies::Move), pos(3)).unwrap();
     assert_eq!(again.find("Elsewhere").unwrap().special_use, both);
     // A mailbox that is begun anew for an import is for the same.
     let id = account.find("Elsewhere").unwrap().id;
@@ -596,7 +596,7 @@ fn a_use_has_one_mailbox_and_stays_with_it() {
     account.apply(&account.delete("Elsewhere").unwrap(), pos(5));
     assert!(account.create_for("Sent", SpecialUse::SENT, 7).is_ok());
     // An account without any is written as ever.
-    assert!(encode_account(&account).starts_with(&plain[..6]));
+    assert!(encode_account(&account, Bodies::Move).starts_with(&plain[..6]));
     for bytes in [&b"\x01\0\0\0\x09\0\0\0\x01"[..], b"\x01\0\0\0", b"\0"] {
         assert!(decode_account(&[&plain[..], bytes].concat(), pos(1)).is_err(), "{bytes:?}");
     }
@@ -639,7 +639,7 @@ fn annotations_stay_with_their_mailbox() {
     let twice = [set("/private/comment", "first"), set("/private/comment", "last"), ("own".into(), None)];
     account.apply(&account.set_metadata(Some(work), &twice).unwrap(), pos(8));
     assert_eq!(all_of(&account, Some(work)), [pair("/private/comment", "last")]);
-    let again = decode_account(&encode_account(&account), pos(8)).unwrap();
+    let again = decode_account(&encode_account(&account, Bodies::Move), pos(8)).unwrap();
     assert_eq!(all_of(&again, Some(work)), [pair("/private/comment", "last")]);
     assert_eq!(all_of(&again, None), [pair("/shared/comment", "all")]);
     account.apply(&account.delete("Play").unwrap(), pos(9));

@@ -33,7 +33,7 @@ fn tree() -> Vec<u8> {
     let comment = [("/private/comment".into(), Some(b"mine"[..].into()))];
     account.apply(&account.set_metadata(Some(MailboxId(2)), &comment).unwrap(), LogPos { offset: 150, ..pos });
     account.apply(&account.subscribe("Work", true).unwrap(), LogPos { offset: 200, ..pos });
-    let payload = encode_account(&account);
+    let payload = encode_account(&account, skein_store::body::Bodies::Move);
     AccountSnapshot { account: AccountId::of(&user), true_to: account.pos(), version: 4, payload }.encode()
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use skein_base::limits::MAILBOX_ID_MAX;
 use skein_base::{Flags, Guid, IdSet, LogPos, MailboxId, SpecialUse, Uid, UidValidity, UserName};
 use skein_store::account::{Account, Usage, create_account, decode_account, encode_account};
-use skein_store::body::{BodyAddr, Place};
+use skein_store::body::{Bodies, BodyAddr, Place};
 use skein_store::op::{NewMessage, Op, StoreMode, ValueRun, decode, encode};
 use std::path::{Path, PathBuf};
 
@@ -161,14 +161,14 @@ proptest! {
 
     #[test]
     fn a_hurt_tree_never_panics(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
-        let mut bytes = encode_account(&tree());
+        let mut bytes = encode_account(&tree(), Bodies::Move);
         for (at, byte) in changes {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
         if let Ok(account) = decode_account(&bytes, LogPos::default()) {
             prop_assert!(account.find("inbox").is_some());
-            prop_assert_eq!(encode_account(&account).len(), bytes.len());
+            prop_assert_eq!(encode_account(&account, Bodies::Move).len(), bytes.len());
         }
     }
 }
@@ -297,7 +297,7 @@ fn version_1_of_ops() {
 
 #[test]
 fn version_1_of_the_tree() {
-    let today = encode_account(&tree());
+    let today = encode_account(&tree(), Bodies::Move);
     let bytes = golden("tree.bin", &today);
     let account = decode_account(&bytes, LogPos { segment: 1, offset: 9 }).unwrap();
     let names: Vec<(u32, &str, u32)> =
@@ -318,7 +318,7 @@ fn version_3_of_the_tree() {
     let mut account = tree();
     let sent = account.create_for("Sent", SpecialUse::SENT, 1_767_225_600).unwrap();
     account.apply(&sent, LogPos { segment: 1, offset: 10 });
-    let today = encode_account(&account);
+    let today = encode_account(&account, Bodies::Move);
     let bytes = golden("../v3/tree.bin", &today);
     let account = decode_account(&bytes, LogPos { segment: 1, offset: 10 }).unwrap();
     let uses: Vec<(u32, SpecialUse)> = account.mailboxes().map(|m| (m.id.0, m.special_use)).collect();
@@ -335,7 +335,7 @@ fn version_4_of_the_tree() {
     let changes = [("/private/comment".into(), Some([0u8, 255][..].into())), ("own".into(), Some([][..].into()))];
     ops.extend(account.set_metadata(Some(work), &changes).unwrap());
     account.apply(&ops, pos);
-    let today = encode_account(&account);
+    let today = encode_account(&account, Bodies::Move);
     let bytes = golden("../v4/tree.bin", &today);
     let account = decode_account(&bytes, pos).unwrap();
     let annotations: Vec<_> = account.annotations().collect();
@@ -344,7 +344,7 @@ fn version_4_of_the_tree() {
     assert_eq!(annotations, expect);
     assert_eq!(bytes, today, "the same version writes the same bytes");
     // What is behind the uses of version 3 is cut, of another mailbox, or followed by something.
-    let uses = encode_account(&tree()).len();
+    let uses = encode_account(&tree(), Bodies::Move).len();
     for at in uses + 1..bytes.len() {
         assert!(decode_account(&bytes[..at], pos).is_err() || at == uses + 4, "{at}");
     }
@@ -372,19 +372,56 @@ fn version_5_of_the_tree() {
     let (_, ops) = account.append(MailboxId::INBOX, vec![sized(7), sized(8)]).unwrap();
     account.apply(&ops, pos);
     account.mailbox(MailboxId::INBOX).unwrap().bytes();
-    let today = encode_account(&account);
+    let today = encode_account(&account, Bodies::Move);
     let bytes = golden("../v5/tree.bin", &today);
     assert_eq!(bytes, today, "the same version writes the same bytes");
     let account = decode_account(&bytes, pos).unwrap();
     let two = Usage { messages: 2, bytes: 15 };
     assert_eq!(account.usage_of(MailboxId::INBOX), Some(two));
     assert!(account.unmeasured().eq([2, 3, 5].map(MailboxId)));
-    let uses = encode_account(&tree()).len();
+    let uses = encode_account(&tree(), Bodies::Move).len();
     for at in uses + 1..bytes.len() {
         assert!(decode_account(&bytes[..at], pos).is_err() || [4, 8].contains(&(at - uses)), "{at}");
     }
     let mut wrong = bytes.clone();
     wrong[uses + 12] = 9;
+    assert!(decode_account(&wrong, pos).is_err());
+    wrong = bytes;
+    wrong.push(0);
+    assert!(decode_account(&wrong, pos).is_err());
+}
+
+#[test]
+fn version_6_of_the_tree() {
+    let pos = LogPos { segment: 9, offset: 10 };
+    let mut account = tree();
+    let message = NewMessage {
+        flags: Flags::NONE,
+        keywords: Vec::new(),
+        internal_date: 1,
+        save_date: 1,
+        size: 7,
+        guid: Guid(*b"sixteen bytes id"),
+        body: BodyAddr { place: Place::Log(8), offset: 64, bytes: 7, cache_bytes: 0, stored: 0, chunked: false },
+    };
+    let (_, ops) = account.append(MailboxId::INBOX, vec![message]).unwrap();
+    account.apply(&ops, pos);
+    let (moved, today) = (encode_account(&account, Bodies::Move), encode_account(&account, Bodies::Stay));
+    let bytes = golden("../v6/tree.bin", &today);
+    assert_eq!(bytes, today, "the same version writes the same bytes");
+    // Behind the three counts of what there is not: how many, INBOX, segment 8.
+    assert_eq!(bytes[..moved.len()], moved);
+    assert_eq!(
+        bytes[moved.len()..],
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0]
+    );
+    let again = decode_account(&bytes, pos).unwrap();
+    assert_eq!(encode_account(&again, Bodies::Stay), bytes, "what is not in memory is as it was read");
+    for at in moved.len() + 1..bytes.len() {
+        assert!(decode_account(&bytes[..at], pos).is_err() || [4, 8, 12].contains(&(at - moved.len())), "{at}");
+    }
+    let mut wrong = bytes.clone();
+    wrong[moved.len() + 16] = 9;
     assert!(decode_account(&wrong, pos).is_err());
     wrong = bytes;
     wrong.push(0);
@@ -461,13 +498,13 @@ fn an_account_that_has_ended_by_hand() {
     let mut account = tree();
     account.apply(&[Op::EndAccount { validity_last: 0x0605_0403 }], pos(20));
     assert!(account.user().is_none() && account.mailboxes().next().is_none());
-    let bytes = encode_account(&account);
+    let bytes = encode_account(&account, Bodies::Move);
     assert_eq!(bytes, [0, 0, 0, 0, 0, 0, 3, 4, 5, 6, 0, 0, 0, 0, 0, 0, 0, 0]);
     let mut back = decode_account(&bytes, pos(20)).unwrap();
     back.apply(&create_account(&UserName::new("ann@example.org").unwrap(), 7), pos(30));
     assert_eq!(back.mailboxes().map(|m| (m.id.0, m.name)).collect::<Vec<_>>(), [(1, "INBOX")]);
     // One without a user that has something is no tree.
-    let mut wrong = encode_account(&tree());
+    let mut wrong = encode_account(&tree(), Bodies::Move);
     wrong.drain(2..17);
     wrong[0] = 0;
     assert!(decode_account(&wrong, pos(9)).is_err());

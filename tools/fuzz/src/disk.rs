@@ -5,6 +5,7 @@ use skein_base::seam::Disk;
 use skein_base::{AccountId, Flags, Guid, LogPos, MailboxId, ShardId, Uid, UidValidity};
 use skein_index::{AccountSnapshot, Snapshot};
 use skein_store::account::{decode_account, encode_account};
+use skein_store::body::Bodies;
 use skein_store::describe::{Fact, Word, describe};
 use skein_store::log::{
     Record, RecordHeader, RecordKind, SEGMENT_HEADER_BYTES, SegmentEnd, SegmentHeader, recover, scan,
@@ -79,9 +80,9 @@ pub fn account(data: &[u8]) {
     let Ok((file, _)) = AccountSnapshot::decode(&mended) else { return };
     assert_eq!(AccountSnapshot::decode(&file.encode()).map(|(file, _)| file).as_ref(), Ok(&file));
     let Ok(account) = decode_account(&file.payload, file.true_to) else { return };
-    let payload = encode_account(&account);
+    let payload = encode_account(&account, Bodies::Stay);
     let again = decode_account(&payload, file.true_to).expect("what was just written");
-    assert_eq!(encode_account(&again), payload);
+    assert_eq!(encode_account(&again, Bodies::Stay), payload);
     assert_eq!(again.user(), account.user());
 }
 

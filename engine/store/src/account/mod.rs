@@ -28,6 +28,7 @@ pub use persist::{AccountDamage, decode as decode_account, decode_user, encode a
 pub use tree::create_account;
 pub use usage::Usage;
 
+use crate::body::NO_SEGMENT;
 use crate::mailbox::Mailbox;
 use skein_base::limits::MAILBOX_ID_MAX;
 use skein_base::{LogPos, MailboxId, SpecialUse, UidValidity, UserName};
@@ -51,14 +52,42 @@ struct Entry {
     used_ms: u64,
     /// What it held when it was last in memory.
     usage: Option<Usage>,
+    /// The oldest segment of the log with a body that its snapshot names; [`NO_SEGMENT`] when all are in packs.
+    bodies_from: u64,
 }
 
 impl Entry {
     /// One that nobody has said anything of.
     fn new(name: Box<str>, validity: UidValidity, snapshot: LogPos) -> Entry {
         let (special_use, metadata) = (SpecialUse::NONE, Metadata::new());
-        Entry { name, validity, special_use, metadata, snapshot, mailbox: None, used_ms: 0, usage: None }
+        Entry {
+            name,
+            validity,
+            special_use,
+            metadata,
+            snapshot,
+            mailbox: None,
+            used_ms: 0,
+            usage: None,
+            bodies_from: NO_SEGMENT,
+        }
     }
+
+    /// As its snapshot is, whether it is in memory or not.
+    fn bodies_from(&self) -> u64 {
+        self.mailbox.as_ref().map_or(self.bodies_from, |mailbox| mailbox.bodies_from())
+    }
+}
+
+/// A mailbox whose snapshot was found without a tree.
+pub(crate) struct Salvaged {
+    pub id: MailboxId,
+    pub validity: UidValidity,
+    /// How far the snapshot is true.
+    pub true_to: LogPos,
+    pub name: Box<str>,
+    /// The oldest segment of the log with a body that it names.
+    pub bodies_from: u64,
 }
 
 /// What the tree says of a mailbox.
@@ -199,22 +228,36 @@ impl Account {
         }
     }
 
+    /// The oldest segment of the log with a body that some mailbox's snapshot names; [`NO_SEGMENT`] when all are in packs.
+    pub(crate) fn bodies_from(&self) -> u64 {
+        self.entries.values().map(Entry::bodies_from).min().unwrap_or(NO_SEGMENT)
+    }
+
+    /// The same of one mailbox.
+    pub(crate) fn bodies_from_of(&self, id: MailboxId) -> u64 {
+        self.entries.get(&id).map_or(NO_SEGMENT, Entry::bodies_from)
+    }
+
+    /// The mailboxes whose snapshots name bodies in the log.
+    pub(crate) fn with_bodies_in_log(&self) -> impl Iterator<Item = MailboxId> {
+        self.entries.iter().filter(|(_, entry)| entry.bodies_from() != NO_SEGMENT).map(|(id, _)| *id)
+    }
+
     /// The full name of a mailbox of the tree; empty for any other.
     pub fn name_of(&self, id: MailboxId) -> &str {
         self.entries.get(&id).map_or("", |entry| &entry.name)
     }
 
-    /// A tree of mailboxes whose snapshots were found without it: identity, UIDVALIDITY, how far the snapshot is true, name. Whose it is is not
-    /// known.
-    pub(crate) fn salvaged(found: Vec<(MailboxId, UidValidity, LogPos, Box<str>)>) -> Account {
+    /// A tree of mailboxes whose snapshots were found without it. Whose it is is not known.
+    pub(crate) fn salvaged(found: Vec<Salvaged>) -> Account {
         let mut account = Account::unborn();
-        for (id, validity, snapshot, name) in found {
+        for Salvaged { id, validity, true_to, name, bodies_from } in found {
             account.mailbox_last = account.mailbox_last.max(id.0);
             account.validity_last = account.validity_last.max(validity.0);
             // Another may have had the name when its snapshot was written.
             let name = if account.names.contains_key(&name) { account.free_name(id).into() } else { name };
             account.names.insert(name.clone(), id);
-            account.entries.insert(id, Entry::new(name, validity, snapshot));
+            account.entries.insert(id, Entry { bodies_from, ..Entry::new(name, validity, true_to) });
         }
         // Its own name is INBOX's, even if another one's snapshot says so too and comes first.
         if account.entries.get(&MailboxId::INBOX).is_some_and(|inbox| &*inbox.name != "INBOX") {
@@ -277,12 +320,16 @@ impl Account {
     }
 
     /// Puts a mailbox that was read from disk in its place; one that is there already stays.
-    pub fn put(&mut self, mailbox: Mailbox) {
+    pub fn put(&mut self, mut mailbox: Mailbox) {
         if let Some(entry) = self.entries.get_mut(&mailbox.id())
             && entry.mailbox.is_none()
         {
             if let Some(usage) = entry.usage.filter(|_| entry.snapshot == mailbox.pos()) {
                 mailbox.bytes_are(usage.bytes);
+            }
+            if mailbox.stands_on(entry.snapshot) {
+                // The snapshot that the tree stands on. What a checkpoint left in the log it could not read, and nobody will.
+                mailbox.names_bodies_from(entry.bodies_from);
             }
             entry.mailbox = Some(Box::new(mailbox));
         }

@@ -1,6 +1,7 @@
 //! The tree as bytes: the payload of an account's own snapshot. Bytes: engine/docs/ops-format.md.
 
 use super::{Account, Entry, Metadata, Usage};
+use crate::body::{Bodies, NO_SEGMENT};
 use crate::op::{Reader, Writer};
 use skein_base::{LogPos, MailboxId, SpecialUse, UidValidity, UserName};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +14,8 @@ pub struct AccountDamage {
 }
 
 /// The tree: user, mailboxes, subscriptions; of an account that has ended, no user and nothing else. Its log position travels in the file's header. To be put in place when the
-/// snapshots of its mailboxes are.
-pub fn encode(account: &Account) -> Vec<u8> {
+/// snapshots of its mailboxes are, whose checkpoint did so with their bodies.
+pub fn encode(account: &Account, bodies: Bodies) -> Vec<u8> {
     let mut out = Writer(Vec::new());
     out.text(account.user.as_ref().map_or("", UserName::as_str));
     out.u32(account.mailbox_last);
@@ -32,14 +33,15 @@ pub fn encode(account: &Account) -> Vec<u8> {
     account.subscriptions.iter().for_each(|name| out.text(name));
     let special: Vec<_> = account.entries.iter().filter(|(_, entry)| !entry.special_use.is_none()).collect();
     let (annotated, measured) = (account.annotations().count(), account.measured().count());
-    if !special.is_empty() || annotated > 0 || measured > 0 {
+    let in_log: Vec<(MailboxId, u64)> = in_log(account, bodies).collect();
+    if !special.is_empty() || annotated > 0 || measured > 0 || !in_log.is_empty() {
         out.u32(special.len() as u32);
         for (id, entry) in special {
             out.u32(id.0);
             out.u8(entry.special_use.0);
         }
     }
-    if annotated > 0 || measured > 0 {
+    if annotated > 0 || measured > 0 || !in_log.is_empty() {
         out.u32(annotated as u32);
         for (mailbox, name, value) in account.annotations() {
             out.metadata_of(mailbox);
@@ -47,7 +49,7 @@ pub fn encode(account: &Account) -> Vec<u8> {
             out.bytes(value);
         }
     }
-    if measured > 0 {
+    if measured > 0 || !in_log.is_empty() {
         out.u32(measured as u32);
         for (id, usage) in account.measured() {
             out.u32(id.0);
@@ -55,13 +57,33 @@ pub fn encode(account: &Account) -> Vec<u8> {
             out.u64(usage.bytes);
         }
     }
+    if !in_log.is_empty() {
+        out.u32(in_log.len() as u32);
+        for (id, segment) in in_log {
+            out.u32(id.0);
+            out.u64(segment);
+        }
+    }
     out.0
 }
 
+/// The mailboxes whose snapshots name bodies in the log, and the oldest segment with one.
+fn in_log(account: &Account, bodies: Bodies) -> impl Iterator<Item = (MailboxId, u64)> {
+    let from = move |entry: &Entry| match &entry.mailbox {
+        Some(mailbox) => mailbox.bodies_from_next(bodies),
+        None => entry.bodies_from,
+    };
+    let all = account.entries.iter().map(move |(id, entry)| (*id, from(entry)));
+    all.filter(|(_, segment)| *segment != NO_SEGMENT)
+}
+
 /// The version of the file that such a payload goes into: a reader that does not know all of it has to refuse.
-pub(crate) fn version(account: &Account) -> u32 {
-    if account.measured().next().is_some() {
+pub(crate) fn version(account: &Account, bodies: Bodies) -> u32 {
+    if in_log(account, bodies).next().is_some() {
         return skein_index::ACCOUNT_VERSION;
+    }
+    if account.measured().next().is_some() {
+        return skein_index::ACCOUNT_VERSION_MEASURED;
     }
     if account.annotations().next().is_some() {
         return skein_index::ACCOUNT_VERSION_METADATA;
@@ -124,6 +146,12 @@ fn read(input: &mut Reader<'_>, pos: LogPos) -> Option<Account> {
         for _ in 0..input.u32()? {
             let entry = entries.get_mut(&MailboxId(input.u32()?))?;
             entry.usage = Some(Usage { messages: input.u64()?, bytes: input.u64()? });
+        }
+    }
+    if input.at < input.bytes.len() {
+        for _ in 0..input.u32()? {
+            let entry = entries.get_mut(&MailboxId(input.u32()?))?;
+            entry.bodies_from = input.u64()?;
         }
     }
     let fits = match user {

@@ -27,6 +27,7 @@ impl Account {
                 // An older file than this one is not to be trusted when it is read again.
                 entry.snapshot = mailbox.pos();
                 entry.usage = mailbox.usage_if_known();
+                entry.bodies_from = mailbox.bodies_from();
                 gone += 1;
             }
         }

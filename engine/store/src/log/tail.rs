@@ -1,6 +1,7 @@
 //! Which records of the tail belong to whom, so that accounts replay one by one, when someone asks for them.
 
 use super::{Record, RecordKind, Scan};
+use crate::body::NO_SEGMENT;
 use crate::op;
 use skein_base::{AccountId, LogPos};
 use std::collections::HashMap;
@@ -24,6 +25,8 @@ pub struct TailRecord {
 #[derive(Clone, Default, Debug)]
 pub struct TailIndex {
     accounts: HashMap<AccountId, Vec<TailRecord>>,
+    /// The oldest segments with bodies that snapshots name, of the accounts that were open and of which that is known.
+    bodies: HashMap<AccountId, u64>,
     damaged_to: LogPos,
 }
 
@@ -77,6 +80,15 @@ impl TailIndex {
     /// Lets go of an account's records, once the account stands.
     pub fn forget(&mut self, account: AccountId) {
         self.accounts.remove(&account);
+        self.bodies.remove(&account);
+    }
+
+    /// An account's snapshots name bodies in the log from this segment on; [`NO_SEGMENT`] when they name none.
+    pub fn names_bodies_from(&mut self, account: AccountId, segment: u64) {
+        if segment != NO_SEGMENT {
+            let known = self.bodies.entry(account).or_insert(segment);
+            *known = segment.min(*known);
+        }
     }
 
     /// Takes an account's records back when the account is closed. None of them are here meanwhile.
@@ -105,10 +117,12 @@ impl TailIndex {
         }
     }
 
-    /// The accounts with records that need a segment up to `segment`.
+    /// The accounts with records, or bodies, that need a segment up to `segment`. Some come twice.
     pub fn needing(&self, segment: u64) -> impl Iterator<Item = AccountId> + '_ {
         let needs = move |records: &Vec<TailRecord>| records.iter().any(|record| record.oldest <= segment);
-        self.accounts.iter().filter(move |(_, records)| needs(records)).map(|(account, _)| *account)
+        let by_records = self.accounts.iter().filter(move |(_, records)| needs(records)).map(|(account, _)| *account);
+        let by_bodies = self.bodies.iter().filter(move |(_, from)| **from <= segment).map(|(account, _)| *account);
+        by_records.chain(by_bodies)
     }
 
     /// The accounts with records.

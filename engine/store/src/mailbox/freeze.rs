@@ -1,7 +1,7 @@
 //! Out of memory into a snapshot and back: what the checkpoint takes, and how a mailbox comes to stand on the result.
 
 use super::{Column, Fixed, Mailbox, Row, Rows, Snapshot, ValueCell};
-use crate::body::BodyAddr;
+use crate::body::{Bodies, BodyAddr, NO_SEGMENT};
 use skein_base::{IdSet, LogPos, MailboxId, ModSeq, Uid, UidValidity};
 use skein_index::SnapshotHead;
 use std::collections::{BTreeMap, HashMap};
@@ -33,6 +33,8 @@ pub struct Frozen {
     base: Option<Rc<Snapshot>>,
     tail: Vec<Fixed>,
     ops: u64,
+    bodies_from: u64,
+    bodies_move: bool,
 }
 
 impl Frozen {
@@ -97,8 +99,20 @@ impl Mailbox {
         self.base.as_ref().map_or(Ok(()), |base| base.verify())
     }
 
+    /// The segment before which the next checkpoint's snapshot names no body. Messages that have left count until bodies move.
+    pub(crate) fn bodies_from_next(&self, bodies: Bodies) -> u64 {
+        match bodies {
+            _ if !self.wants_snapshot() => self.bodies_from,
+            Bodies::Move => NO_SEGMENT,
+            Bodies::Stay => {
+                let in_tail = self.tail.iter().map(|fixed| fixed.body.oldest_segment()).min();
+                self.bodies_from.min(in_tail.unwrap_or(NO_SEGMENT))
+            }
+        }
+    }
+
     /// The mailbox as it is now.
-    pub(crate) fn freeze(&self) -> Frozen {
+    pub(crate) fn freeze(&self, bodies: Bodies) -> Frozen {
         Frozen {
             id: self.id,
             validity: self.validity,
@@ -115,6 +129,8 @@ impl Mailbox {
             base: self.base.clone(),
             tail: self.tail.clone(),
             ops: self.ops_since_snapshot,
+            bodies_from: self.bodies_from_next(bodies),
+            bodies_move: self.bodies_move,
         }
     }
 
@@ -141,7 +157,9 @@ impl Mailbox {
         self.columns.retain(|_, column| column.runs().len() > 0);
         self.value_runs = self.columns.values().map(|column| column.runs().len()).sum();
         self.ops_since_snapshot -= frozen.ops;
-        self.bodies_move = false;
+        // Who asked for it while this one was written waits for the next.
+        self.bodies_move &= !frozen.bodies_move;
+        self.bodies_from = frozen.bodies_from;
         self.base = Some(snapshot);
     }
 

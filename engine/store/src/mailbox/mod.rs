@@ -22,7 +22,7 @@ pub use values::{Cell as ValueCell, Column};
 pub(crate) use view::seen_apart;
 pub use view::{Changes, SEEN_APART, UNSEEN_APART, View, ViewId, Visible};
 
-use crate::body::BodyAddr;
+use crate::body::{BodyAddr, NO_SEGMENT};
 use skein_base::limits::KEYWORDS_PER_MAILBOX_MAX;
 use skein_base::{Guid, IdSet, KeywordMask, LogPos, MailboxId, ModSeq, Uid, UidValidity};
 use std::cell::Cell;
@@ -114,6 +114,8 @@ pub struct Mailbox {
     ops_since_snapshot: u64,
     /// The next checkpoint writes it whatever its ops.
     bodies_move: bool,
+    /// The oldest segment of the log with a body that the snapshot below names.
+    bodies_from: u64,
     /// Sum of the sizes of the live messages, once somebody has asked.
     bytes: Cell<Option<u64>>,
 }
@@ -150,6 +152,7 @@ impl Mailbox {
             views: Vec::new(),
             ops_since_snapshot: 0,
             bodies_move: false,
+            bodies_from: NO_SEGMENT,
             bytes: Cell::new(None),
         }
     }
@@ -182,6 +185,22 @@ impl Mailbox {
     /// Expunges after this modseq are all in the history.
     pub fn history_from(&self) -> ModSeq {
         self.history_from
+    }
+
+    /// The oldest segment of the log with a body that the snapshot it stands on names; [`NO_SEGMENT`] when all are in packs. What came
+    /// since is not asked: its records say so themselves.
+    pub(crate) fn bodies_from(&self) -> u64 {
+        self.bodies_from
+    }
+
+    /// The same is known of that snapshot from elsewhere.
+    pub(crate) fn names_bodies_from(&mut self, segment: u64) {
+        self.bodies_from = segment;
+    }
+
+    /// Whether the snapshot below is the one that is true to there.
+    pub(crate) fn stands_on(&self, true_to: LogPos) -> bool {
+        self.base.as_ref().is_some_and(|base| base.head().true_to == true_to)
     }
 
     /// Ops applied since the snapshot it stands on.

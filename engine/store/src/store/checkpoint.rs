@@ -1,25 +1,26 @@
 //! How accounts go back to disk: bodies into packs, a snapshot of each mailbox that changed, then the tree.
 //!
 //! ```text
-//! stage    freeze ─ bodies out of the log into packs ─ m1.idx.tmp m2.idx.tmp tree.tmp
+//! stage    freeze ─ bodies out of the log into packs, when a drain wants it ─ m1.idx.tmp m2.idx.tmp tree.tmp
 //! settle   sync files ─ m*.idx in place ─ sync names ─ mailboxes stand on them ─ tree in place ─ sync names
 //!          for many accounts at once, whose syncs wait together
 //! ```
 //!
 //! Each file is replaced by rename and says up to where it is true, so a crash anywhere between leaves files that the
-//! log's tail completes. What is in a snapshot is in packs, never in the log: once a checkpoint stands, the account needs no
-//! segment before it.
+//! log's tail completes. A checkpoint that many changes made due leaves bodies in the log: mail that goes soon is never compressed, and what
+//! stays is so together with more of its kind. Snapshots and tree then say which segment is the oldest that they need. Once a checkpoint of a
+//! drain stands, what is in snapshots is in packs, and the account needs no segment before it.
 
 use super::compact::Victims;
 use super::pack_bodies::Moved;
-use super::{Store, paths};
+use super::{READ_AT_ONCE_BYTES_MAX, Store, paths};
 use crate::account::{self, Account};
 use crate::account_handle::AccountHandle;
-use crate::body::BodyAddr;
+use crate::body::{Bodies, BodyAddr, Place};
 use crate::error::StoreError;
 #[cfg(test)]
 use crate::log::tests::Mutant;
-use crate::mailbox::{Frozen, SharedBytes, Snapshot};
+use crate::mailbox::{Fixed, Frozen, SharedBytes, Snapshot};
 use crate::snapshot;
 use skein_base::seam::{Clock, Disk};
 use skein_base::{LogPos, MailboxId, Uid};
@@ -104,41 +105,62 @@ impl<D: Disk, C: Clock> Store<D, C> {
         open.filter(|handle| handle.changes_since_checkpoint.get() > 0).cloned().collect()
     }
 
-    /// Writes out what has changed. Sessions go on meanwhile; what they change stays in the log's tail.
+    /// Writes out what has changed, and all that is in the log. Sessions go on meanwhile; what they change stays in the log's tail.
     ///
     /// # Errors
     /// The disk or the log failed; the files before are still good.
     pub async fn checkpoint(&self, handle: &Rc<AccountHandle>) -> Result<(), StoreError> {
-        match self.stage(handle).await? {
+        self.checkpoint_with(handle, Bodies::Move).await
+    }
+
+    /// Writes out what has changed; bodies in the log stay there or move.
+    ///
+    /// # Errors
+    /// As of [`Store::checkpoint`].
+    pub async fn checkpoint_with(&self, handle: &Rc<AccountHandle>, bodies: Bodies) -> Result<(), StoreError> {
+        match self.stage(handle, bodies).await? {
             Some(staged) => self.settle(vec![staged]).await,
             None => Ok(()),
         }
     }
 
-    /// Checkpoints for as long as one is due: what comes while one is written may be as much again, and nothing may come after it.
+    /// Checkpoints, with bodies where they are, for as long as one is due: what comes while one is written may be as much again, and nothing may come after it.
     ///
     /// # Errors
     /// As of [`Store::checkpoint`].
     pub async fn checkpoint_due(&self, handle: &Rc<AccountHandle>) -> Result<(), StoreError> {
         while self.wants_checkpoint(handle) {
-            let Some(staged) = self.stage(handle).await? else { return Ok(()) };
+            let Some(staged) = self.stage(handle, Bodies::Stay).await? else { return Ok(()) };
             self.settle(vec![staged]).await?;
         }
         Ok(())
     }
 
     /// The first half: everything is written, nothing is in place. `None` while another checkpoint of the account runs.
-    pub(super) async fn stage(&self, handle: &Rc<AccountHandle>) -> Result<Option<Staged<D>>, StoreError> {
+    pub(super) async fn stage(
+        &self,
+        handle: &Rc<AccountHandle>,
+        bodies: Bodies,
+    ) -> Result<Option<Staged<D>>, StoreError> {
         let Some(claim) = Claim::of(handle) else { return Ok(None) };
         let folder = paths::account(&self.0.dir, handle.id());
         let victims = self.find_victims(handle, &folder).await?;
+        // Where nobody knows which segments are needed, they are all needed until everything has moved.
+        let bodies = if handle.bodies_anywhere.get() { Bodies::Move } else { bodies };
+        if bodies == Bodies::Move {
+            let ids: Vec<MailboxId> = handle.read(|account| account.with_bodies_in_log().collect());
+            self.let_bodies_move(handle, &ids).await?;
+        }
         let changes = handle.changes_since_checkpoint.get();
-        let bodies_anywhere = handle.bodies_anywhere.get();
+        let bodies_anywhere = handle.bodies_anywhere.get() && bodies == Bodies::Move;
         if handle.lost().is_some() {
             // Ended meanwhile: a tree that knows of that would say that the files have gone.
             return Ok(None);
         }
-        let frozen = handle.read(freeze);
+        let told = bodies;
+        #[cfg(test)]
+        let told = if self.0.log.mutant() == Mutant::ForgetBodiesInLog { Bodies::Move } else { told };
+        let frozen = handle.read(|account| freeze(account, told));
         if let Some(why) = self.hurt_base(&frozen).await {
             self.distrust(handle, &why).await?;
             return Ok(None);
@@ -146,7 +168,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         // A snapshot must never know what the log may lose.
         self.0.log.durable(frozen.pos).await?;
         self.0.disk.create_dir_all(&folder).await?;
-        let moved = self.pack_bodies(handle, &folder, &frozen.mailboxes, &victims).await?;
+        let moved = self.pack_bodies(handle, &folder, (&frozen.mailboxes, bodies), &victims).await?;
         let mut snapshots = Vec::with_capacity(frozen.mailboxes.len());
         for (mailbox, name) in frozen.mailboxes.iter().zip(&frozen.names) {
             snapshots.push(self.write_mailbox(handle, (mailbox, name), &folder, &moved.to).await?);
@@ -297,7 +319,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 Some(cache) => writer.push(&snapshot::row(row, fixed), cache).await?,
                 None => {
                     // Without a cache the message is rendered again when it is asked for.
-                    let cache = self.read_cache(handle, &old).await.unwrap_or_else(|error| {
+                    let cache = self.cache_to_write(handle, &old).await.unwrap_or_else(|error| {
                         tracing::warn!(user = %handle.user(), uid = row.uid.0, %error, "no rendered cache");
                         Rc::default()
                     });
@@ -306,6 +328,15 @@ impl<D: Disk, C: Clock> Store<D, C> {
             }
         }
         Ok(writer.finish().await?)
+    }
+
+    /// The rendered cache of a message that came since the last checkpoint, without keeping it for others.
+    async fn cache_to_write(&self, handle: &AccountHandle, message: &Fixed) -> Result<Rc<[u8]>, StoreError> {
+        let at_once = message.body.bytes <= READ_AT_ONCE_BYTES_MAX && matches!(message.body.place, Place::Log(_));
+        match at_once.then(|| self.0.log.read_body_cache_cached(&message.body)).flatten() {
+            Some(cache) => Ok(cache.into()),
+            None => self.read_cache(handle, message).await,
+        }
     }
 
     /// Snapshots of mailboxes that are no more.
@@ -319,15 +350,15 @@ impl<D: Disk, C: Clock> Store<D, C> {
     }
 }
 
-fn freeze(account: &Account) -> FrozenAccount {
+fn freeze(account: &Account, bodies: Bodies) -> FrozenAccount {
     let mut ids: Vec<MailboxId> = account.mailboxes().map(|m| m.id).collect();
     ids.sort_unstable();
     let changed = || account.loaded().filter(|m| m.wants_snapshot());
     FrozenAccount {
         pos: account.pos(),
-        tree: account::encode_account(account),
-        tree_version: account::tree_version(account),
-        mailboxes: changed().map(|m| m.freeze()).collect(),
+        tree: account::encode_account(account, bodies),
+        tree_version: account::tree_version(account, bodies),
+        mailboxes: changed().map(|m| m.freeze(bodies)).collect(),
         names: changed().map(|m| account.name_of(m.id()).into()).collect(),
         ids,
     }

@@ -4,11 +4,13 @@
 //! sealed segment ── accounts that need it ──▶ checkpoint them, some at a time ──▶ nobody needs it ──▶ file removed
 //! ```
 //!
-//! An account needs a segment while one of its records there is in no checkpoint, a later record names a body there, or a
+//! An account needs a segment while one of its records there is in no checkpoint, a later record or a snapshot names a body there, or a
 //! session still sees an expunged message whose body is there. Expunged mail is never drained: a checkpoint takes what lives.
 
-use super::{Slot, Store};
+use super::open::Look;
+use super::{Slot, Store, paths};
 use crate::account::AccountError;
+use crate::body::Bodies;
 use crate::error::StoreError;
 #[cfg(test)]
 use crate::log::tests::Mutant;
@@ -177,7 +179,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
 
     async fn stage_known(&self, id: AccountId) -> Result<Option<super::checkpoint::Staged<D>>, StoreError> {
         match self.open_known(id).await {
-            Ok(handle) => self.stage(&handle).await,
+            Ok(handle) => self.stage(&handle, Bodies::Move).await,
             // It has ended, and opening it saw to the rest.
             Err(StoreError::Account(AccountError::NoSuchAccount)) => Ok(None),
             Err(error) => Err(error),
@@ -224,7 +226,41 @@ impl<D: Disk, C: Clock> Store<D, C> {
         Ok(true)
     }
 
+    /// Whether the log had damage when it was read, so that nobody knows who needs its segments until all trees have been asked.
+    pub fn bodies_are_unknown(&self) -> bool {
+        self.at_rest().first().is_some_and(|oldest| oldest.segment <= self.0.unlearned_to.get())
+    }
+
+    /// Asks the trees of these accounts, all of this shard, which segments have bodies that their snapshots name. Else the records say
+    /// that; what named a body may be in a place that can not be read.
+    ///
+    /// # Errors
+    /// The disk failed; the segments in question stay.
+    pub async fn learn_bodies(&self, accounts: &[AccountId]) -> Result<(), StoreError> {
+        for &id in accounts {
+            self.0.disk.breathe().await;
+            if matches!(self.0.accounts.borrow().get(&id), Some(Slot::Open(_))) {
+                continue;
+            }
+            let from = match self.look_at_tree(id, &paths::account(&self.0.dir, id)).await? {
+                Look::Good((tree, _)) => tree.bodies_from(),
+                // All that there is of it is in the log.
+                Look::Missing => continue,
+                Look::Damaged(_) => 0,
+            };
+            let is_open = matches!(self.0.accounts.borrow().get(&id), Some(Slot::Open(_)));
+            if !is_open {
+                self.0.tail.borrow_mut().names_bodies_from(id, from);
+            }
+        }
+        self.0.unlearned_to.set(0);
+        Ok(())
+    }
+
     fn is_free(&self, segment: u64) -> bool {
+        if segment <= self.0.unlearned_to.get() {
+            return false;
+        }
         let pinned = self.0.log.pinned().is_some_and(|pinned| pinned <= segment);
         // What the log lost and has not cut off comes back with a crash, and may name a body in any segment.
         let is_cut = self.0.log.refuses().is_none();

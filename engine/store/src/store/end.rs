@@ -11,6 +11,7 @@
 use super::{Slot, Store, paths};
 use crate::account::{self, Account, AccountError};
 use crate::account_handle::{AccountHandle, Lost};
+use crate::body::Bodies;
 use crate::error::StoreError;
 use crate::log::TailRecord;
 #[cfg(test)]
@@ -37,11 +38,14 @@ impl<D: Disk, C: Clock> Store<D, C> {
         handle: &Rc<AccountHandle>,
     ) -> Result<(LogPos, impl Future<Output = Result<(), StoreError>> + use<D, C>), StoreError> {
         let id = handle.id();
+        // Should the log lose the end, the account is what its files say.
+        let bodies_from = handle.bodies_from();
         let end = self.commit(handle, &handle.read(Account::end_all))?;
         // Whoever comes now waits for the end, and needs its records no less than those of an account that is open.
         let done = Notify::new();
         self.0.accounts.borrow_mut().insert(id, Slot::Opening(done.clone()));
         self.0.tail.borrow_mut().give_back(id, handle.take_tail());
+        self.0.tail.borrow_mut().names_bodies_from(id, bodies_from);
         handle.lose(Lost::Ended);
         let (store, handle) = (self.clone(), handle.clone());
         let finish = async move {
@@ -131,7 +135,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let folder_before = folder;
         self.remove_files(id, folder_before).await?;
         self.0.disk.create_dir_all(folder).await?;
-        let (version, payload) = (account::tree_version(&state), account::encode_account(&state));
+        let (version, payload) =
+            (account::tree_version(&state, Bodies::Move), account::encode_account(&state, Bodies::Move));
         let tree = AccountSnapshot { account: id, true_to: end.end, version, payload };
         let tree = write_beside(&self.0.disk, &paths::tree(folder), tree.encode()).await?;
         tree.sync().await?;

@@ -93,6 +93,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         // Those of one that is still being opened are there too, with those that it has written out meanwhile.
         tail.forget(handle.id());
         tail.give_back(handle.id(), kept);
+        tail.names_bodies_from(handle.id(), handle.bodies_from());
         drop(tail);
         self.0.accounts.borrow_mut().insert(handle.id(), Slot::Lost(handle.clone()));
         handle.lose(Lost::Log(why));

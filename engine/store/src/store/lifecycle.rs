@@ -78,7 +78,12 @@ impl<D: Disk, C: Clock> Store<D, C> {
     pub async fn accounts(&self, is_here: impl Fn(AccountId) -> bool) -> Result<Vec<AccountId>, StoreError> {
         let mut all: Vec<AccountId> = self.0.tail.borrow().accounts().filter(|id| is_here(*id)).collect();
         all.extend(self.open_ids().into_iter().filter(|id| is_here(*id)));
-        for above in self.0.disk.list(&self.0.dir).await? {
+        let folders = match self.0.disk.list(&self.0.dir).await {
+            // Nobody has had a checkpoint yet.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            folders => folders?,
+        };
+        for above in folders {
             let names = match self.0.disk.list(&self.0.dir.join(&above)).await {
                 Err(error) if error.kind() == io::ErrorKind::NotADirectory => continue,
                 names => names?,
@@ -168,7 +173,10 @@ impl<D: Disk, C: Clock> Store<D, C> {
         if is_used(handle) || !safe {
             return false;
         }
-        self.0.tail.borrow_mut().give_back(id, handle.take_tail());
+        let mut tail = self.0.tail.borrow_mut();
+        tail.give_back(id, handle.take_tail());
+        tail.names_bodies_from(id, handle.bodies_from());
+        drop(tail);
         let closed = accounts.remove(&id);
         drop(accounts);
         drop(closed);

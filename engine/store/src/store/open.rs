@@ -108,7 +108,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 Look::Missing | Look::Damaged(_) => {
                     handle.bodies_anywhere.set(true);
                     match self.log_is_whole().await? {
-                        true => self.replay_mailbox(handle.id(), id, validity).await?,
+                        true => self.replay_mailbox(handle.id(), (id, validity), LogPos::END).await?,
                         false => {
                             let damaged = handle.read(|account| Damaged::of(account, id, validity));
                             self.salvage_mailbox(handle.id(), damaged, &folder).await?
@@ -162,8 +162,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
         if lost_inbox {
             let validity = state.find("INBOX").expect("just begun").validity;
             let replayed = self.brought_by(ops.iter().copied()).await?;
-            let damaged = Damaged { replayed, ..Damaged::of(&state, MailboxId::INBOX, validity) };
+            // How far its snapshot was true only the tree knew: the tail brings what it has, the rest of the log is looked through.
+            let log_to = records.first().map_or(self.0.log.end(), |record| record.start);
+            let damaged = Damaged { replayed, log_to, ..Damaged::of(&state, MailboxId::INBOX, validity) };
             state.put(self.salvage_mailbox(id, damaged, &folder).await?);
+            bodies = BodiesAre::Anywhere;
         }
         salvaged |= self.place_strangers(id, &mut state, &ops, &folder).await?;
         for (mailbox, validity) in spoken_of(&state, &tail) {
@@ -178,7 +181,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 Look::Missing | Look::Damaged(_) => {
                     bodies = BodiesAre::Anywhere;
                     match self.log_is_whole().await? {
-                        true => self.replay_mailbox(id, mailbox, validity).await?,
+                        true => self.replay_mailbox(id, (mailbox, validity), LogPos::END).await?,
                         false => {
                             let damaged = Damaged::of(&state, mailbox, validity);
                             self.salvage_mailbox(id, damaged, &folder).await?
@@ -271,7 +274,16 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// Snapshots of before packs may name bodies in segments that nothing else names: the next checkpoint moves them all.
     async fn let_all_bodies_move(&self, handle: &Rc<AccountHandle>) -> Result<(), StoreError> {
         let ids: Vec<MailboxId> = handle.read(|account| account.mailboxes().map(|m| m.id).collect());
-        for id in ids {
+        self.let_bodies_move(handle, &ids).await
+    }
+
+    /// The next checkpoint writes these mailboxes even if nothing has changed.
+    pub(super) async fn let_bodies_move(
+        &self,
+        handle: &Rc<AccountHandle>,
+        ids: &[MailboxId],
+    ) -> Result<(), StoreError> {
+        for &id in ids {
             self.load(handle, id).await?;
             handle.with_mut(|account| {
                 if let Some(mailbox) = account.mailbox_mut(id) {
@@ -360,12 +372,12 @@ impl<D: Disk, C: Clock> Store<D, C> {
         Ok(Look::Damaged(why))
     }
 
-    /// A mailbox from nothing but the log, all of it.
-    async fn replay_mailbox(
+    /// A mailbox from nothing but the log up to a place, all of it that is there.
+    pub(super) async fn replay_mailbox(
         &self,
         id: AccountId,
-        mailbox: MailboxId,
-        validity: UidValidity,
+        (mailbox, validity): (MailboxId, UidValidity),
+        to: LogPos,
     ) -> Result<Mailbox, StoreError> {
         // What was appended a moment ago is in no file yet.
         self.0.log.durable(self.0.log.end()).await?;
@@ -373,7 +385,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let replay = |record: &Record<'_>| {
             // What the log lost may still stand in a segment that was not cut yet.
             let is_kept = self.0.log.lost(record.end).is_none();
-            if record.kind == RecordKind::Op && record.account == id && is_kept {
+            if record.kind == RecordKind::Op && record.account == id && record.end <= to && is_kept {
                 let ops = op::decode(record.payload).unwrap_or_default();
                 if op::is_end(&ops) {
                     rebuilt = Mailbox::new(mailbox, validity);

@@ -3,7 +3,7 @@
 use super::Store;
 use super::compact::Victims;
 use crate::account_handle::AccountHandle;
-use crate::body::{BodyAddr, Place};
+use crate::body::{Bodies, BodyAddr, Place};
 use crate::dictionary::Dictionary;
 use crate::error::StoreError;
 use crate::log::ReadError;
@@ -97,13 +97,13 @@ pub(super) struct Moved<D: Disk> {
 }
 
 impl<D: Disk, C: Clock> Store<D, C> {
-    /// Moves what the frozen mailboxes have in the log, or in one of the victims. Where each body went; those that can not be
+    /// Moves what the frozen mailboxes have in the log, if that is to move, and in one of the victims. Where each body went; those that can not be
     /// read stay where they are, and are told.
     pub(super) async fn pack_bodies(
         &self,
         handle: &AccountHandle,
         folder: &Path,
-        mailboxes: &[Frozen],
+        (mailboxes, bodies): (&[Frozen], Bodies),
         victims: &Victims,
     ) -> Result<Moved<D>, StoreError> {
         let mut moved = HashMap::new();
@@ -113,7 +113,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let dictionary = self.0.packs.dictionaries().newest().await?;
         let dictionary = dictionary.as_deref();
         let (mut group, mut bytes) = (Vec::new(), 0);
-        for (from, packed) in wanted(mailboxes, victims) {
+        for (from, packed) in wanted((mailboxes, bodies), victims) {
             if from.chunked || matches!(from.place, Place::Pack(_)) && from.bytes as usize > GROUP_BYTES {
                 if let Some(to) = self.push_large(handle, &mut appender, folder, &from, &packed).await? {
                     moved.insert(from, to);
@@ -266,14 +266,14 @@ impl<D: Disk, C: Clock> Store<D, C> {
 }
 
 /// What has to move, each body once.
-fn wanted(mailboxes: &[Frozen], victims: &Victims) -> Vec<(BodyAddr, Packed)> {
+fn wanted((mailboxes, bodies): (&[Frozen], Bodies), victims: &Victims) -> Vec<(BodyAddr, Packed)> {
     let mut seen = std::collections::HashSet::new();
     let mut out = Vec::new();
     for mailbox in mailboxes {
         for row in mailbox.rows.from_rank(0) {
             let fixed = mailbox.fixed(row);
             let moves = match fixed.body.place {
-                Place::Log(_) => true,
+                Place::Log(_) => bodies == Bodies::Move,
                 Place::Pack(number) => victims.has(number),
                 Place::Object(_) => false,
             };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! tree gone      ──▶ the snapshots beside it tell mailboxes and names          + the log's tail
-//! snapshot gone  ──▶ entries of the account's packs that no other mailbox names + the log's tail
+//! snapshot gone  ──▶ entries of the account's packs that no other mailbox names + what all of the log says of it
 //! ```
 //!
 //! No mail is lost by this. What can be lost is told: flags that changed after a message was packed; and what was expunged and not yet
@@ -10,7 +10,7 @@
 
 use super::open::Logged;
 use super::{Store, paths};
-use crate::account::Account;
+use crate::account::{Account, Salvaged};
 use crate::body::{BodyAddr, Place};
 use crate::error::StoreError;
 use crate::log::segments;
@@ -32,6 +32,8 @@ pub(super) struct Damaged {
     pub true_to: LogPos,
     /// The account's other mailboxes.
     pub others: Vec<MailboxId>,
+    /// What the log says of it from here on is replayed anyway.
+    pub log_to: LogPos,
     /// Messages that the log's tail brings anyway.
     pub replayed: HashSet<Guid>,
 }
@@ -39,7 +41,8 @@ pub(super) struct Damaged {
 impl Damaged {
     pub fn of(account: &Account, mailbox: MailboxId, validity: UidValidity) -> Damaged {
         let others = account.mailboxes().map(|m| m.id).filter(|other| *other != mailbox).collect();
-        Damaged { mailbox, validity, true_to: account.snapshot_of(mailbox), others, replayed: HashSet::new() }
+        let true_to = account.snapshot_of(mailbox);
+        Damaged { mailbox, validity, true_to, others, log_to: true_to, replayed: HashSet::new() }
     }
 }
 
@@ -86,7 +89,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 (_, Some(name)) => name.into(),
                 (_, None) => format!("Recovered-{}", mailbox.0).into_boxed_str(),
             };
-            found.push((mailbox, snapshot.head().uid_validity, snapshot.head().true_to, name));
+            let (validity, true_to) = (snapshot.head().uid_validity, snapshot.head().true_to);
+            let bodies_from = snapshot::bodies_from(&snapshot);
+            found.push(Salvaged { id: mailbox, validity, true_to, name, bodies_from });
         }
         let packs = names.iter().filter_map(|name| parse_pack_name(name)).count();
         // Snapshots that are all hurt are a loss as well, not an account that never was.
@@ -190,11 +195,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
         Ok(false)
     }
 
-    /// A mailbox from the packs.
+    /// A mailbox from the packs and the log.
     pub(super) async fn salvage_mailbox(
         &self,
         id: AccountId,
-        Damaged { mailbox, validity, true_to, others, replayed }: Damaged,
+        Damaged { mailbox, validity, true_to, others, log_to, replayed }: Damaged,
         folder: &Path,
     ) -> Result<Mailbox, StoreError> {
         let (named, guids) = self.named_elsewhere(id, &others, folder).await?;
@@ -208,9 +213,13 @@ impl<D: Disk, C: Clock> Store<D, C> {
                 }
             }
         }
+        let in_log = self.found_in_log(id, (mailbox, validity), log_to, &mut found).await?;
         let (mut own, others): (Vec<Found>, Vec<Found>) = found.into_values().partition(|found| {
             (found.packed.mailbox, found.packed.validity) == (mailbox, validity) && found.packed.uid.0 > 0
         });
+        let listed: HashSet<Uid> = in_log.iter().map(|found| found.packed.uid).collect();
+        own.retain(|found| !listed.contains(&found.packed.uid));
+        own.extend(in_log);
         own.sort_unstable_by_key(|found| found.packed.uid);
         own.dedup_by_key(|found| found.packed.uid);
         let (kept, strangers) = (own.len(), others.len());
@@ -227,12 +236,47 @@ impl<D: Disk, C: Clock> Store<D, C> {
         made.salvaged(Uid(uid_next.max(made.uid_next().0)), ModSeq(modseq), true_to);
         tracing::error!(
             account = %id.hex(), mailbox = mailbox.0, kept, strangers,
-            "a mailbox's snapshot was damaged: its messages are listed again from the packs, with the flags they were packed with; \
+            "a mailbox's snapshot was damaged: its messages are listed again from the packs, with the flags they were packed with, and from the log; \
              UIDLs that POP3 clients knew from another server are lost"
         );
         self.count(|m| m.salvaged += 1);
         self.move_aside(&paths::mailbox(folder, mailbox)).await;
         Ok(made)
+    }
+
+    /// The messages that a mailbox had by what is left of the log up to `to`: where they are in the packs, which then have them no more, or in
+    /// the log. What came before is not in there, what has left does not live.
+    async fn found_in_log(
+        &self,
+        id: AccountId,
+        (mailbox, validity): (MailboxId, UidValidity),
+        to: LogPos,
+        in_packs: &mut BTreeMap<Guid, Found>,
+    ) -> Result<Vec<Found>, StoreError> {
+        let told = self.replay_mailbox(id, (mailbox, validity), to).await?;
+        let present: HashSet<u64> = segments(&self.0.disk, &self.0.log_dir).await?.into_iter().collect();
+        let mut found = Vec::new();
+        for row in told.rows().from_rank(0) {
+            let fixed = told.fixed(row);
+            let addr = match (in_packs.get(&fixed.guid), fixed.body.place) {
+                (Some(packed), _) => packed.addr,
+                (None, Place::Log(segment)) if present.contains(&segment) => fixed.body,
+                (None, _) => continue,
+            };
+            let packed = Packed {
+                guid: fixed.guid,
+                mailbox,
+                validity,
+                uid: row.uid,
+                flags: row.flags,
+                keywords: row.keywords.indexes().map(|i| told.keywords()[i].clone()).collect(),
+                internal_date: fixed.internal_date,
+                save_date: fixed.save_date,
+            };
+            found.push(Found { addr, packed });
+        }
+        found.iter().for_each(|found| drop(in_packs.remove(&found.packed.guid)));
+        Ok(found)
     }
 
     /// The bodies and identities that the account's other mailboxes name.

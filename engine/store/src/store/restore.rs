@@ -11,6 +11,7 @@ use super::checkpoint::Claim;
 use super::{Slot, Store, paths};
 use crate::account::{self, Account};
 use crate::account_handle::AccountHandle;
+use crate::body::{Bodies, NO_SEGMENT};
 use crate::error::StoreError;
 use crate::mailbox::{Mailbox, SharedBytes, Snapshot};
 use crate::pack::parse_pack_name;
@@ -103,6 +104,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
             // Another one may have begun meanwhile; its files are as good once it has ended.
             let ended = handle.changed().notified();
             match Claim::of(handle) {
+                // One that left bodies in the log is not: a backup has packs alone.
+                Some(_) if handle.bodies_from() != NO_SEGMENT => {}
                 Some(claim) => break claim,
                 None => ended.await,
             }
@@ -286,10 +289,11 @@ impl<D: Disk, C: Clock> Store<D, C> {
             made.pass_over(pos);
             state.put(made);
         }
-        let (version, tree) = (account::tree_version(&state), account::encode_account(&state));
+        let (version, tree) =
+            (account::tree_version(&state, Bodies::Move), account::encode_account(&state, Bodies::Move));
         let handle = AccountHandle::new(id, state.user().expect("a tree has one").clone(), state, Vec::new());
         let mut files = Vec::new();
-        for mailbox in handle.read(|account| account.loaded().map(|m| m.freeze()).collect::<Vec<_>>()) {
+        for mailbox in handle.read(|account| account.loaded().map(|m| m.freeze(Bodies::Move)).collect::<Vec<_>>()) {
             let name = handle.read(|account| account.name_of(mailbox.id).to_owned());
             files.push(self.write_mailbox(&handle, (&mailbox, &name), staging, &HashMap::new()).await?);
         }

@@ -33,6 +33,8 @@ pub(crate) enum Mutant {
     RemoveSegmentBeforeCheckpoint,
     /// Removes an emptied pack before the snapshots that name the new places are durable.
     RemovePackBeforeCheckpoint,
+    /// Leaves bodies in the log and tells nobody.
+    ForgetBodiesInLog,
     /// Removes an account's files before its end is durable.
     RemoveBeforeEnd,
     /// Says in the tree that an account has ended before its files are removed.

@@ -4,7 +4,7 @@ use super::model::{Outcome, State};
 use super::world::{Ledger, Perils, SimStore, World};
 use crate::account::{Account, AccountError, MetadataChange, StoreRequest};
 use crate::account_handle::AccountHandle;
-use crate::body::BodyWriter;
+use crate::body::{Bodies, BodyWriter};
 use crate::dictionary::{Dictionary, DictionaryError};
 use crate::error::StoreError;
 use crate::log::LogError;
@@ -454,8 +454,9 @@ impl Client {
     /// Beside everything else.
     fn checkpoint(&self) -> Result<(), StoreError> {
         let (life, handle) = (self.life.clone(), self.handle().clone());
+        let bodies = [Bodies::Stay, Bodies::Move, Bodies::Move][self.below(3)];
         self.life.executor.spawn(async move {
-            match life.store.checkpoint(&handle).await {
+            match life.store.checkpoint_with(&handle, bodies).await {
                 Err(StoreError::Log(_)) | Ok(()) => {}
                 Err(error) => life.must_be_the_disk(&error),
             }

@@ -16,6 +16,7 @@ mod model;
 mod names;
 mod repair;
 mod space;
+mod stay;
 mod users;
 mod world;
 

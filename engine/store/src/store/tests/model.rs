@@ -1,6 +1,7 @@
 //! What an account must look like: IMAP's rules on plain maps, written without a look at the store's own.
 
 use crate::account::{Account, Metadata, MetadataChange, Named, StoreRequest, encode_account};
+use crate::body::Bodies;
 use crate::body::{BodyAddr, Place};
 use crate::mailbox::Mailbox;
 use crate::op::{NewMessage, StoreMode};
@@ -69,7 +70,7 @@ fn canonical(name: &str) -> String {
 impl Folder {
     /// What a mailbox in memory shows.
     pub fn of(named: &Named<'_>, metadata: &Metadata, mailbox: &Mailbox) -> Folder {
-        let frozen = mailbox.freeze();
+        let frozen = mailbox.freeze(Bodies::Move);
         let runs = mailbox.columns().map(|(_, column)| column.runs().len()).sum();
         assert_eq!(mailbox.values_kept(), (mailbox.columns().count(), runs), "they are counted as they come and go");
         let messages = frozen.rows.from_rank(0).map(|row| {
@@ -200,7 +201,7 @@ impl State {
             };
             (named.id.0, folder)
         });
-        let bytes = encode_account(account);
+        let bytes = encode_account(account, Bodies::Move);
         let user = usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
         let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         State {

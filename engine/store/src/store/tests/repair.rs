@@ -21,7 +21,7 @@ const ALL: DrainLimits = DrainLimits { keep_bytes: 0, keep_seconds: -1 };
 
 pub(super) struct Case {
     pub world: World,
-    user: UserName,
+    pub user: UserName,
 }
 
 impl Case {
@@ -33,17 +33,25 @@ impl Case {
         paths::account(&Path::new(ROOT).join("accounts"), AccountId::of(&self.user))
     }
 
-    /// A life of the store, to its end in order.
+    /// A life of the store with the account open, to its end in order.
     pub fn live<T: 'static>(&self, life: impl AsyncFnOnce(SimStore, Rc<AccountHandle>) -> T + 'static) -> T {
+        let user = self.user.clone();
+        self.run(async move |store| {
+            let handle = store.open(&user).await.unwrap();
+            life(store, handle).await
+        })
+    }
+
+    /// A life of the store, to its end in order.
+    pub fn run<T: 'static>(&self, life: impl AsyncFnOnce(SimStore) -> T + 'static) -> T {
         let (scan, tail) = self.world.scan();
         let store = self.world.stores(1, &scan, tail).remove(0);
-        let (writer, user) = (store.log().clone(), self.user.clone());
+        let writer = store.log().clone();
         self.world.executor.spawn(async move { writer.run().await });
         let out = Rc::new(std::cell::Cell::new(None));
         let result = out.clone();
         self.world.executor.spawn(async move {
-            let handle = store.open(&user).await.unwrap();
-            let done = life(store.clone(), handle).await;
+            let done = life(store.clone()).await;
             store.log().close().await.unwrap();
             result.set(Some(done));
         });

@@ -231,6 +231,7 @@ impl World {
     /// The same in several shards: each has some of the accounts and a log of its own.
     pub fn stores(&self, shards: usize, scan: &Scan, mut tail: TailIndex) -> Vec<SimStore> {
         let (numbers, mut parts) = (self.numbers(scan), vec![TailIndex::default(); shards]);
+        parts.iter_mut().for_each(|part| part.add_damage(scan));
         for id in tail.accounts().collect::<Vec<_>>() {
             parts[usize::from(id.0[0]) % shards].give_back(id, tail.take(id, LogPos::default()));
         }
@@ -240,7 +241,14 @@ impl World {
         let old = block_on(OldSegments::find(&self.disk, Path::new(LOG), shards)).unwrap();
         let stores = parts.into_iter().enumerate().map(|(shard, part)| self.shard(shard, &numbers, part));
         let stores: Vec<SimStore> = stores.collect();
-        stores.iter().for_each(|store| store.adopt(old.clone()));
+        for (shard, store) in stores.iter().enumerate() {
+            store.adopt(old.clone());
+            if store.bodies_are_unknown() {
+                let is_here = |id: AccountId| usize::from(id.0[0]) % shards == shard;
+                let learned = block_on(store.accounts(is_here)).map(|ids| block_on(store.learn_bodies(&ids)));
+                learned.expect("the disk lists").expect("the disk reads");
+            }
+        }
         stores
     }
 
