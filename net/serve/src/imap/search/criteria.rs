@@ -275,6 +275,20 @@ impl Test {
         }
     }
 
+    /// What the test comes down to when it asks for system flags alone: those that a message must have, and those that it must not.
+    pub fn flags_alone(&self) -> Option<(Flags, Flags)> {
+        match self {
+            Test::Always(true) => Some((Flags::NONE, Flags::NONE)),
+            Test::With(flags) => Some((*flags, Flags::NONE)),
+            Test::Without(flags) => Some((Flags::NONE, *flags)),
+            Test::And(tests) => tests.iter().try_fold((Flags::NONE, Flags::NONE), |(with, without), test| {
+                let (more, none) = test.flags_alone()?;
+                Some((with | more, without | none))
+            }),
+            _ => None,
+        }
+    }
+
     /// The answer, when the columns are enough for one.
     pub fn by_columns(&self, c: &Columns) -> Option<bool> {
         Some(match self {
@@ -436,6 +450,20 @@ mod tests {
         let (keywords, modseq, guid) = (KeywordMask(0), ModSeq(1), Guid([1; 16]));
         let (recent, save_date, size) = (false, 0, 1);
         Columns { uid: Uid(1), flags, keywords, modseq, recent, internal_date, save_date, guid, size, sent: None }
+    }
+
+    #[test]
+    fn flags_alone_say_what_the_columns_do() {
+        let (seen, flagged) = (Flags::SEEN, Flags::FLAGGED);
+        let both = Test::And(vec![Test::With(flagged), Test::Always(true), Test::Without(seen)]);
+        assert_eq!(both.flags_alone(), Some((flagged, seen)));
+        assert_eq!(Test::Without(seen | flagged).flags_alone(), Some((Flags::NONE, seen | flagged)));
+        // Each is one flag or more that is not there, which is another thing than none of them.
+        assert_eq!(Test::Not(Box::new(Test::With(seen | flagged))).flags_alone(), None);
+        assert_eq!(Test::And(vec![Test::With(seen), Test::Recent]).flags_alone(), None);
+        assert_eq!(Test::Always(false).flags_alone(), None);
+        // Nothing has a flag and has it not.
+        assert_eq!(Test::And(vec![Test::With(seen), Test::Without(seen)]).flags_alone(), Some((seen, seen)));
     }
 
     /// Second after second: between one moment and the next nothing turns, whatever the keys are put together to.

@@ -29,7 +29,7 @@ use sent::Walk;
 use skein_base::{Collation, IdSet, MailboxId, ModSeq, Uid};
 use skein_mime::{CachedText, SentDate};
 use skein_proto::imap::{Code, Reply, Results, Returns, SearchKey, response};
-use skein_store::mailbox::{CacheAt, Fixed, ViewId, Visible};
+use skein_store::mailbox::{CacheAt, Fixed, Row, ViewId, Visible};
 use std::io;
 use std::ops::Range;
 pub(super) use texts::FieldTexts;
@@ -257,11 +257,17 @@ impl Session {
         mut sent: Option<&mut Walk>,
         open: &mut Vec<Open>,
     ) -> Option<(Uid, usize)> {
-        let (reads_fixed, depth) = (test.reads_fixed(), test.depth());
+        let (reads_fixed, depth, flags) = (test.reads_fixed(), test.depth(), test.flags_alone());
         let at_a_time = if depth == Depth::Columns { BATCH } else { CACHED_BATCH };
         self.look(mailbox, |m| {
             let mut batch = Vec::with_capacity(at_a_time);
             m.visible(view, among, from, at_a_time, &mut batch);
+            // Most searches of most clients.
+            if let Some((with, without)) = flags {
+                let passes = |row: &Row| row.flags.contains(with) && (row.flags & without).is_empty();
+                batch.iter().filter(|seen| passes(&seen.row)).for_each(|seen| found.add(seen));
+                return batch.last().map(|seen| (seen.row.uid, batch.len()));
+            }
             // Those of one run of messages, once a message of it is not decided by its columns.
             let (mut caches, mut of_run) = (Vec::new(), None);
             for (i, seen) in batch.iter().enumerate() {
