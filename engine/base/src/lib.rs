@@ -13,6 +13,7 @@
 //! metadata  names of annotations, in their one spelling
 //! secret  Secret: a password, zeroed when dropped, never printed
 //! scram   ScramKeys: what a server keeps for SCRAM, and the proofs made with it
+//! line_ends  Crlf: mail's lines end with CRLF
 //! limits  every bound of the house, once, with its reason
 //! seam    Disk and Clock as traits, so that the store runs in a simulator
 //! sync    Notify Watermark Semaphore oneshot: waiting within one shard, on any executor
@@ -25,6 +26,7 @@ mod error;
 mod flags;
 mod ids;
 pub mod limits;
+pub mod line_ends;
 mod metadata;
 mod name;
 mod rights;

@@ -1,7 +1,7 @@
 //! MIME, as an IMAP server needs it: pure functions over the bytes of a message.
 //!
 //! ```text
-//! delivery ─▶ normalise ─▶ structure ─▶ render ─▶ cache      once, when the message arrives
+//! delivery ─▶ structure ─▶ render ─▶ cache                   once, when the message arrives
 //! FETCH    ─▶ cache (ENVELOPE, BODYSTRUCTURE, PREVIEW, fields)   copied as they are
 //!          ─▶ section (a range of the body to read), binary (ranges, and how to decode them)
 //! literal8 ─▶ unbinary                                   parts that say they are binary, encoded
@@ -16,7 +16,6 @@ mod binary;
 mod cache;
 mod date;
 mod header;
-mod normalise;
 mod params;
 mod render;
 mod section;
@@ -35,7 +34,6 @@ pub use cache::{
 };
 pub use date::{SentDate, parse_date};
 pub use header::{Field, FieldNames, Fields, fields, filter_header, header_len};
-pub use normalise::Crlf;
 pub use params::{ContentType, Disposition, Param};
 pub use render::{Address, addresses, body, bodystructure, envelope, part_structure};
 pub use section::{PartTable, Place, Section, What, locate};

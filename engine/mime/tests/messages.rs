@@ -4,6 +4,7 @@ mod common;
 
 use common::{check_body, check_envelope, files, fixtures, parse};
 use proptest::prelude::*;
+use skein_base::line_ends::Crlf;
 use skein_mime::*;
 
 /// All that is computed from a message, checked for shape.

@@ -6,7 +6,8 @@
 use crate::Store;
 use crate::metrics;
 use skein_base::limits::BODY_CHUNK_BYTES;
-use skein_mime::{Cache, Crlf, StrayNul, without_binary};
+use skein_base::line_ends::Crlf;
+use skein_mime::{Cache, StrayNul, without_binary};
 use skein_runtime::{RealDisk, spawn_blocking};
 use skein_store::StoreError;
 use skein_store::body::{BodyAddr, BodyWriter, Spilled};
@@ -19,8 +20,6 @@ const RENDER_HERE_BYTES_MAX: u64 = 512 * 1024;
 pub(crate) struct Ingest {
     writer: BodyWriter<RealDisk>,
     crlf: Crlf,
-    /// Line ends made CRLF; reused from chunk to chunk.
-    normal: Vec<u8>,
     bytes_max: u64,
     /// Some of it came as it is, and may be binary.
     binary: bool,
@@ -47,7 +46,7 @@ pub(crate) struct Received {
 impl Ingest {
     pub fn new(store: &Store, bytes_max: u64) -> Ingest {
         let writer = BodyWriter::new(store.log());
-        Ingest { writer, crlf: Crlf::new(), normal: Vec::new(), bytes_max, binary: false }
+        Ingest { writer, crlf: Crlf::new(), bytes_max, binary: false }
     }
 
     /// Bytes taken so far.
@@ -60,14 +59,18 @@ impl Ingest {
     /// # Errors
     /// Too big with its line ends made CRLF, or the log refuses.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.normal.clear();
-        self.crlf.push(bytes, &mut self.normal);
-        self.fits(self.normal.len())?;
-        self.writer.push(&self.normal).await?;
-        if self.normal.capacity() > BODY_CHUNK_BYTES {
-            self.normal = Vec::new();
-        }
-        Ok(())
+        let mut spare = Vec::new();
+        let normal = self.crlf.normal(bytes, &mut spare);
+        self.push_crlf(normal).await
+    }
+
+    /// Takes the next bytes, of which somebody has made CRLF of every line end already: no second look.
+    ///
+    /// # Errors
+    /// As [`Ingest::push`].
+    pub async fn push_crlf(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.fits(bytes.len())?;
+        Ok(self.writer.push(bytes).await?)
     }
 
     /// Takes the next bytes as they are: those of a literal8. [`Ingest::encoded`] comes before the end then.

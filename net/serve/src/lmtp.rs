@@ -408,7 +408,7 @@ fn by_home(recipients: &[Recipient]) -> Vec<(ShardId, Vec<To>)> {
     homes
 }
 
-fn trace(host: &Host, (conn, forwarded_tls): (&Conn, bool), message: &Incoming) -> Arc<[u8]> {
+fn trace(host: &Host, (conn, forwarded_tls): (&Conn, bool), message: &Incoming) -> Bytes {
     // Recipients of one message share its bytes; only a single one is named in them.
     let to = match &message.recipients[..] {
         [one] => Some((&one.address, &one.user)),

@@ -238,13 +238,18 @@ impl Conn {
     fn give(&mut self, buffer: &mut Vec<u8>, max: usize) -> usize {
         let count = self.unread().min(max);
         let unread = &self.input[self.given..][..count];
-        buffer.extend_from_slice(unread);
         if let Some(tap) = &mut self.tap {
             tap.input(unread);
         }
+        if buffer.is_empty() && count == self.input.len() {
+            // All of it, as nearly always: it goes as it is.
+            *buffer = std::mem::take(&mut self.input);
+        } else {
+            buffer.extend_from_slice(unread);
+        }
         self.given += count;
         self.bytes_in += count as u64;
-        if self.unread() == 0 {
+        if self.given >= self.input.len() {
             (self.input, self.given) = (Vec::new(), 0);
         }
         count

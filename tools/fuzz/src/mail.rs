@@ -8,6 +8,7 @@ mod grammar;
 use crate::script::Script;
 use grammar::{check_body, check_envelope, parse};
 use skein_base::Collation;
+use skein_base::line_ends::Crlf;
 use skein_mime::*;
 
 /// A message: its table of parts is in order, what is rendered is IMAP, its cache says what the message says.

@@ -1,11 +1,12 @@
 //! The text of a message coming in, after DATA or in the chunks of BDAT (RFC 3030).
 
-use super::data::{LineEnds, Unstuffer};
+use super::data::Unstuffer;
 use super::limits::{CHUNK_READY_BYTES, CHUNK_STEP_BYTES};
 use super::machine::{About, Input, Lmtp};
 use super::reply;
 use super::request::{Outcome, Refusal, Request};
 use skein_base::Class;
+use skein_base::line_ends::Crlf;
 
 /// A message coming in.
 pub(super) struct Message {
@@ -27,7 +28,7 @@ enum Form {
 
 /// The BDAT under way, or the one before.
 struct Bdat {
-    ends: LineEnds,
+    ends: Crlf,
     /// As the command said.
     bytes: u64,
     /// Of these, still to come.
@@ -95,7 +96,7 @@ impl Lmtp {
     }
 
     fn take_bdat(&mut self, bytes: u64, last: bool) {
-        let begun = || Message::new(Form::Bdat(Bdat { ends: LineEnds::new(), bytes: 0, left: 0, last: false }));
+        let begun = || Message::new(Form::Bdat(Bdat { ends: Crlf::new(), bytes: 0, left: 0, last: false }));
         let message = self.message.get_or_insert_with(begun);
         let Form::Bdat(bdat) = &mut message.form else { unreachable!("DATA ends with its message") };
         (bdat.bytes, bdat.left, bdat.last) = (bytes, bytes, last);

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 /// Chunks on their way to a shard that it has not taken: enough to keep both sides busy.
 const CHUNKS_UNDER_WAY: usize = 2;
 
-/// Bytes that several shards read.
-pub(super) type Bytes = Arc<[u8]>;
+/// Bytes that several shards read. What came is passed on as it is, which a slice in an `Arc` would be a copy of.
+pub(super) type Bytes = Arc<Vec<u8>>;
 
 /// Whose message it is, for the log.
 #[derive(Clone)]
@@ -317,19 +317,19 @@ async fn receive(host: &Host, trace: &[u8], message: Message, seen: &mut Seen) -
     if let Some(filter) = &mut filter {
         let mut held = Vec::new();
         filter.finish(&mut held);
-        ingest.push(&held).await.map_err(|error| refusal(&error))?;
+        ingest.push_crlf(&held).await.map_err(|error| refusal(&error))?;
     }
     ingest.finish().await.map_err(|error| refusal(&error))
 }
 
-/// The next bytes of the message, without the fields that are taken out of its header.
+/// The next bytes of the message, without the fields that are taken out of its header. The machine has made its line ends CRLF.
 async fn take_in(ingest: &mut Ingest, filter: Option<&mut DropField>, bytes: &[u8]) -> Result<(), Refusal> {
     let mut header = Vec::new();
     let body = filter.map_or(0, |filter| filter.push(bytes, &mut header));
     if !header.is_empty() {
-        ingest.push(&header).await.map_err(|error| refusal(&error))?;
+        ingest.push_crlf(&header).await.map_err(|error| refusal(&error))?;
     }
-    ingest.push(&bytes[body..]).await.map_err(|error| refusal(&error))
+    ingest.push_crlf(&bytes[body..]).await.map_err(|error| refusal(&error))
 }
 
 fn append(store: &Store, target: Result<Target, StoreError>, addr: &BodyAddr) -> Result<Target, StoreError> {
