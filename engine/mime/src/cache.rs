@@ -13,6 +13,7 @@ use crate::structure::{Kind, structure};
 use crate::text::{PREVIEW_CHARS_MAX, preview};
 use crate::{SentDate, Span, body, bodystructure, envelope, parse_date};
 use skein_base::limits::MIME_PARTS_MAX;
+use std::sync::LazyLock;
 
 /// Bytes of a blob. Ordinary ones have one to three KiB; a message whose structure needs more is rendered when asked for,
 /// so that one sender can not fill the cache file.
@@ -57,6 +58,9 @@ pub const CACHED_FIELDS: [&str; 32] = [
 
 /// Another one whose lines are kept, from version 2 on: POP3's id of a message that came from another server.
 const UNIQUE_ID_FIELD: &str = "X-UIDL";
+
+static KEPT_NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| [&CACHED_FIELDS[..], &[UNIQUE_ID_FIELD]].concat());
+static KEPT: LazyLock<FieldNames<'static>> = LazyLock::new(|| FieldNames::of(&KEPT_NAMES));
 
 const MAGIC: [u8; 4] = *b"SKMC";
 const VERSION: u16 = 3;
@@ -105,8 +109,7 @@ impl Cache {
         ends[2] = out.len();
         bodystructure(message, &parts, out);
         ends[3] = out.len();
-        let kept = [&CACHED_FIELDS[..], &[UNIQUE_ID_FIELD]].concat();
-        filter_header(header, &FieldNames::of(&kept), false, out);
+        filter_header(header, &KEPT, false, out);
         ends[4] = out.len();
         out.extend_from_slice(preview(message, &parts).as_bytes());
         let preview_bytes = (out.len() - ends[4]) as u16;

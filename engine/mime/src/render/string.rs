@@ -33,6 +33,9 @@ const ESCAPES_MAX: usize = 4;
 
 /// A string as it is: quoted, or a literal when it has 8-bit bytes, line ends or much to escape. NUL, which IMAP can not carry, becomes U+FFFD.
 pub(crate) fn string(text: &[u8], out: &mut Vec<u8>) {
+    if is_quotable(text) {
+        return quoted(text, out);
+    }
     if memchr::memchr(0, text).is_some() {
         return string(&without_nul(text), out);
     }
@@ -53,6 +56,9 @@ pub(crate) fn string(text: &[u8], out: &mut Vec<u8>) {
 
 /// A header value: as [`string`], with the line ends of folding taken out.
 pub(crate) fn unfolded(value: &[u8], out: &mut Vec<u8>) {
+    if is_quotable(value) {
+        return quoted(value, out);
+    }
     if memchr::memchr2(b'\r', b'\n', value).is_none() {
         return string(value, out);
     }
@@ -72,10 +78,7 @@ pub(crate) fn unfolded(value: &[u8], out: &mut Vec<u8>) {
 /// stands in plain ASCII becomes a literal.
 pub(crate) fn for_humans(value: &[u8], out: &mut Vec<u8>) {
     if is_plain(value) {
-        out.push(b'"');
-        out.extend_from_slice(value);
-        out.push(b'"');
-        return;
+        return quoted(value, out);
     }
     let mut text = Vec::with_capacity(value.len());
     for word in value.split(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).filter(|word| !word.is_empty()) {
@@ -94,8 +97,25 @@ pub(crate) fn for_humans(value: &[u8], out: &mut Vec<u8>) {
 }
 
 fn is_plain(value: &[u8]) -> bool {
-    let clean = value.iter().all(|&b| b < 0x80 && !matches!(b, 0 | b'\t' | b'\r' | b'\n' | b'"' | b'\\'));
-    clean && !value.starts_with(b" ") && !value.ends_with(b" ") && !value.windows(2).any(|w| w == b"  ")
+    let single_spaced = |value: &[u8]| !value.windows(2).any(|w| w == b"  ");
+    is_quotable(value)
+        && memchr::memchr(b'\t', value).is_none()
+        && !value.starts_with(b" ")
+        && !value.ends_with(b" ")
+        && single_spaced(value)
+}
+
+/// Whether it can stand in quotes as it is. Without a branch for each byte, as nearly everything can.
+fn is_quotable(text: &[u8]) -> bool {
+    let is_in_the_way = |&b: &u8| (b >= 0x80) | (b == 0) | (b == b'\r') | (b == b'\n') | (b == b'"') | (b == b'\\');
+    text.iter().fold(0, |any, byte| any | u8::from(is_in_the_way(byte))) == 0
+}
+
+fn quoted(text: &[u8], out: &mut Vec<u8>) {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text);
+    out.push(b'"');
 }
 
 fn literal(text: &[u8], out: &mut Vec<u8>) {

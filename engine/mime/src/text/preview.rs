@@ -18,6 +18,8 @@ pub const PREVIEW_CHARS_MAX: usize = 200;
 /// Encoded bytes that are looked through for them: style sheets of newsletters are long, and have an end.
 const INPUT_BYTES_MAX: usize = 128 * 1024;
 const PIECE_BYTES: usize = 4 * 1024;
+/// Of plain text so much has them all, and what is decoded beyond is for nobody.
+const FIRST_PIECE_BYTES: usize = 512;
 
 /// The preview of `message`, whose `parts` these are; empty when it has no text to show.
 pub fn preview(message: &[u8], parts: &[Part]) -> String {
@@ -28,11 +30,13 @@ pub fn preview(message: &[u8], parts: &[Part]) -> String {
     let mut charset = Charset::of(label.as_deref()).decoder_after_mark();
     let mut decoder = Decoder::new(Transfer::of(part.encoding(message)).unwrap_or(Transfer::Identity));
     let body = part.body.of(message);
-    let (mut words, mut bytes) = (Words::default(), Vec::with_capacity(PIECE_BYTES));
-    for piece in body[..body.len().min(INPUT_BYTES_MAX)].chunks(PIECE_BYTES) {
+    let body = &body[..body.len().min(INPUT_BYTES_MAX)];
+    let (first, rest) = body.split_at(body.len().min(FIRST_PIECE_BYTES));
+    let (mut words, mut bytes, mut text) = (Words::default(), Vec::with_capacity(FIRST_PIECE_BYTES), String::new());
+    for piece in std::iter::once(first).chain(rest.chunks(PIECE_BYTES)) {
         bytes.clear();
         decoder.push(piece, &mut bytes);
-        let mut text = String::new();
+        text.clear();
         charset.push_all(&bytes, false, &mut text);
         for letter in text.chars() {
             match &mut html {
@@ -46,7 +50,7 @@ pub fn preview(message: &[u8], parts: &[Part]) -> String {
     }
     bytes.clear();
     decoder.finish(&mut bytes);
-    let mut text = String::new();
+    text.clear();
     charset.push_all(&bytes, true, &mut text);
     text.chars().for_each(|letter| words.push(letter));
     words.finish()
@@ -123,7 +127,13 @@ impl Words {
             }
         }
         let run = if self.in_quote { &mut self.quoted } else { &mut self.text };
-        if letter.is_whitespace() { run.blank() } else { run.push(letter) }
+        match letter {
+            // Nearly all are, and none of these is anything else.
+            '!'..='~' => run.push(letter),
+            _ if letter.is_whitespace() => run.blank(),
+            _ if is_unseen(letter) => {}
+            _ => run.push(letter),
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -146,11 +156,8 @@ impl Run {
     }
 
     fn push(&mut self, letter: char) {
-        // What is not seen: controls, and what newsletters fill previews with.
-        if letter.is_control()
-            || matches!(letter, '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
-        {
-            return;
+        if self.text.capacity() == 0 {
+            self.text.reserve(PREVIEW_CHARS_MAX);
         }
         let blank = std::mem::take(&mut self.blank);
         let needs = 1 + usize::from(blank);
@@ -165,6 +172,11 @@ impl Run {
         self.text.push(letter);
         self.chars += needs;
     }
+}
+
+/// Controls, and what newsletters fill previews with.
+fn is_unseen(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{ad}' | '\u{34f}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
 }
 
 #[cfg(test)]
