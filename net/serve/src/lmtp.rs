@@ -189,6 +189,9 @@ impl Pump {
                 Step::Close(why) => {
                     let kicked = self.seat.is_kicked();
                     self.seat.ends(if kicked { "kicked" } else { words(why) });
+                    if why == Close::Quit {
+                        self.conn.ends_as_asked();
+                    }
                     self.flush().await?;
                     return Ok(true);
                 }

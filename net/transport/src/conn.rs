@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use futures_lite::{AsyncRead, AsyncWrite, Future};
 use glommio::net::TcpStream;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use rustls::{ServerConfig, ServerConnection};
 use skein_base::limits::OUTPUT_BYTES_WATERMARK;
 use skein_runtime::{Deadline, Sleep, session_yield, sleep};
@@ -57,6 +59,8 @@ pub struct Conn {
     bytes_in: u64,
     bytes_out: u64,
     ended: bool,
+    /// The client has asked for the end.
+    asked: bool,
     door: Arc<Door>,
     peer: Endpoint,
     local: Endpoint,
@@ -95,6 +99,7 @@ impl Conn {
             bytes_in: 0,
             bytes_out: 0,
             ended: false,
+            asked: false,
             door,
             peer,
             local,
@@ -327,6 +332,10 @@ impl Conn {
                 None => self.send(rest).await?,
                 Some(tls) => {
                     let count = tls.writer().write(rest)?;
+                    // Compressed, one write is many.
+                    if count == rest.len() && self.asked && self.deflate.is_none() {
+                        tls.send_close_notify();
+                    }
                     self.flush_tls().await?;
                     count
                 }
@@ -447,25 +456,58 @@ impl Conn {
         self.flush_tls().await.map_err(StartTlsError::Broken)
     }
 
+    /// The client has asked for the end, and so sends no more. What is written next, in one [`Conn::write_all`], is the last: TLS says so in the
+    /// same segment, and [`Conn::close`] does not wait to hear the client's end.
+    pub fn ends_as_asked(&mut self) {
+        self.asked = true;
+    }
+
     /// Tells the client that no more output comes, by TLS close_notify too. Reading goes on.
     ///
     /// # Errors
     /// When the connection broke before.
     pub async fn shutdown_write(&mut self) -> io::Result<()> {
-        if let Some(tls) = &mut self.tls {
-            tls.send_close_notify();
-            self.flush_tls().await?;
-        }
+        self.say_goodbye().await?;
         self.stream.shutdown(Shutdown::Write).await?;
         Ok(())
+    }
+
+    /// Says it once, however often it is called.
+    async fn say_goodbye(&mut self) -> io::Result<()> {
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        tls.send_close_notify();
+        self.flush_tls().await
     }
 
     /// Ends the connection so that the last reply arrives: says goodbye, then listens for a moment to what the client
     /// still has to say. Simply dropping a `Conn` closes it at once.
     pub async fn close(mut self) {
+        if self.asked && self.is_silent() {
+            // What has not left yet the kernel still sends, and the end behind it.
+            _ = self.say_goodbye().await;
+            return;
+        }
         // Whoever is gone already needs no goodbye.
         if self.shutdown_write().await.is_ok() {
             _ = Deadline::after(LINGER).limit(self.discard_input()).await;
+        }
+    }
+
+    /// Nothing has come that was not read; the end of what the client sends does not count.
+    fn is_silent(&self) -> bool {
+        let is_read = self.unread() == 0 && self.deflate.as_ref().is_none_or(|deflate| !deflate.has_received());
+        is_read
+            && matches!(
+                recv(self.socket(), &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT),
+                Err(Errno::AGAIN) | Ok((_, 0))
+            )
+    }
+
+    fn socket(&self) -> BorrowedFd<'_> {
+        #[expect(unsafe_code, reason = "the stream only hands out a bare number")]
+        // SAFETY: the stream is open for as long as `self`, which the borrow keeps alive.
+        unsafe {
+            BorrowedFd::borrow_raw(self.stream.as_raw_fd())
         }
     }
 
@@ -511,6 +553,7 @@ impl Conn {
             bytes_in: frozen.bytes_in,
             bytes_out: frozen.bytes_out,
             ended: frozen.ended,
+            asked: false,
             door: frozen.door,
             peer: frozen.peer,
             local: frozen.local,

@@ -13,7 +13,7 @@ use futures_lite::future::or;
 use glommio::io::PollableFd;
 use glommio::net::TcpStream;
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, accept_with};
+use rustix::net::{SocketFlags, acceptfrom_with};
 use skein_runtime::metrics::Counter;
 use skein_runtime::{session_yield, sleep};
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
@@ -176,6 +176,10 @@ impl BoundSocket {
     /// # Panics
     /// Outside of a shard.
     pub fn listen(self, door: Arc<Door>, backlog: i32) -> io::Result<Listener> {
+        // Of each connection too: the kernel gives it its listener's options. Set again, as another process may have bound it.
+        if let Place::Ip(_) = self.place {
+            self.socket.set_tcp_nodelay(true)?;
+        }
         self.socket.listen(backlog)?;
         let (waker, woken) = flume::bounded(1);
         let stopper = Stopper(Arc::new(Stop { stopped: AtomicBool::new(false), waker }));
@@ -206,9 +210,9 @@ impl Listener {
         let mut exhausted = 0;
         while !self.stopper.is_stopped() {
             match self.accept() {
-                Ok(stream) => {
+                Ok((stream, peer)) => {
                     exhausted = 0;
-                    self.admit(stream, &limit, refusal, &mut serve);
+                    self.admit(stream, peer, &limit, refusal, &mut serve);
                     session_yield().await;
                 }
                 Err(Errno::AGAIN) => self.wait().await,
@@ -244,14 +248,23 @@ impl Listener {
         or(stopped, readable).await;
     }
 
-    fn accept(&self) -> Result<TcpStream, Errno> {
-        let accepted = accept_with(self.socket.get_ref(), SocketFlags::CLOEXEC)?;
+    /// A connection and who made it.
+    fn accept(&self) -> Result<(TcpStream, Option<SocketAddr>), Errno> {
+        let (accepted, peer) = acceptfrom_with(self.socket.get_ref(), SocketFlags::CLOEXEC)?;
+        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
         #[expect(unsafe_code, reason = "the only way to give glommio a socket that it did not accept")]
         // SAFETY: `into_raw_fd` gave up an open, connected socket that nobody else owns.
-        Ok(unsafe { TcpStream::from_raw_fd(accepted.into_raw_fd()) })
+        Ok((unsafe { TcpStream::from_raw_fd(accepted.into_raw_fd()) }, peer))
     }
 
-    fn admit(&self, stream: TcpStream, limit: &ConnectionLimit, refusal: &[u8], serve: &mut impl FnMut(Conn)) {
+    fn admit(
+        &self,
+        stream: TcpStream,
+        peer: Option<SocketAddr>,
+        limit: &ConnectionLimit,
+        refusal: &[u8],
+        serve: &mut impl FnMut(Conn),
+    ) {
         let Some(slot) = limit.try_take() else {
             REFUSED.add(1);
             refuse(&stream, refusal);
@@ -259,19 +272,21 @@ impl Listener {
         };
         ACCEPTED.add(1);
         // An error here is a client that is already gone.
-        if let Ok((peer, local)) = self.ends(&stream) {
+        if let Ok((peer, local)) = self.ends(&stream, peer) {
             serve(Conn::accepted(stream, self.door.clone(), peer, local, slot));
         }
     }
 
-    fn ends(&self, stream: &TcpStream) -> io::Result<(Endpoint, Endpoint)> {
-        match self.place {
-            Place::Unix(_) => Ok((Endpoint::Unix, Endpoint::Unix)),
-            Place::Ip(_) => {
-                stream.set_nodelay(true)?;
-                Ok((stream.peer_addr()?.into(), stream.local_addr()?.into()))
-            }
-        }
+    /// The client's end and ours; the kernel is asked only for what is not known.
+    fn ends(&self, stream: &TcpStream, peer: Option<SocketAddr>) -> io::Result<(Endpoint, Endpoint)> {
+        let bound = match self.place {
+            Place::Unix(_) => return Ok((Endpoint::Unix, Endpoint::Unix)),
+            Place::Ip(bound) => bound,
+        };
+        let peer = peer.map_or_else(|| stream.peer_addr(), Ok)?;
+        // Bound to all addresses, it does not know by which one a client came.
+        let local = if bound.ip().is_unspecified() { stream.local_addr()? } else { bound };
+        Ok((peer.into(), local.into()))
     }
 }
 

@@ -95,6 +95,39 @@ fn both_tls_versions_carry_large_answers_and_long_input() {
     server.stop();
 }
 
+/// TLS says in so many words that it is the end, and TCP does not break off because of what is sent behind the question for it.
+#[test]
+fn who_asks_for_the_end_reads_the_last_answer_and_the_end() {
+    for (name, tls) in [("end", false), ("end-tls", true)] {
+        let (server, config) = (Server::start(name, tls, 10), client(&[&TLS13]));
+        for behind in [0, 100_000] {
+            let stream = plain(server.addr);
+            let mut stream: Box<dyn Stream> = if tls { Box::new(secure(stream, &config)) } else { Box::new(stream) };
+            stream.write_all(&[b"QUIT\n", &vec![b'x'; behind][..]].concat()).unwrap();
+            let mut rest = Vec::new();
+            stream.read_to_end(&mut rest).unwrap();
+            assert_eq!(rest, b"bye\n");
+        }
+        assert_eq!(server.problems(), Vec::<String>::new());
+        server.stop();
+    }
+}
+
+/// A listener on one address knows our end; one on all of them has to ask.
+#[test]
+fn both_ends_are_known_wherever_a_client_comes_in() {
+    for listener in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+        let server = Server::start_on(bind(listener.parse().unwrap(), 2).unwrap(), "ends", false, 10);
+        let here = if listener.starts_with('[') { "::1" } else { "127.0.0.1" };
+        let mut stream = plain(SocketAddr::new(here.parse().unwrap(), server.addr.port()));
+        stream.write_all(b"ENDS\n").unwrap();
+        let expect = format!("{} {}\n", stream.local_addr().unwrap(), stream.peer_addr().unwrap());
+        assert_eq!(read_line(&mut stream), expect);
+        drop(stream);
+        server.stop();
+    }
+}
+
 #[test]
 fn starttls_works_and_denies_what_came_before_it() {
     let server = Server::start("starttls", false, 10);

@@ -280,6 +280,9 @@ impl Pump {
                 }
                 Step::Close(why) => {
                     self.seat.ends(self.farewell.unwrap_or(words(why)));
+                    if why == Why::Logout {
+                        self.conn.ends_as_asked();
+                    }
                     flush(&mut self.machine, &mut self.conn, self.session.as_ref().map(|s| &s.0)).await?;
                     return Ok(Some(End::Close));
                 }

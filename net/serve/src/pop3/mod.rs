@@ -274,6 +274,9 @@ impl Pump {
                 }
                 Step::Close(why) => {
                     self.seat.ends(self.farewell.unwrap_or(words(why)));
+                    if why == Why::Quit {
+                        self.conn.ends_as_asked();
+                    }
                     self.flush().await?;
                     return Ok(Some(End::Close));
                 }

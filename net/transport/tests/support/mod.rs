@@ -192,8 +192,10 @@ async fn lines(home: Home, mut conn: Conn) -> Result<(), Box<dyn std::error::Err
                     conn.write_all(&vec![b'x'; 64 << 20]).await?;
                 }
                 b"INFO\n" => output.extend_from_slice(format!("{:?}\n", conn.tls_info()).as_bytes()),
+                b"ENDS\n" => output.extend_from_slice(format!("{} {}\n", conn.peer(), conn.local()).as_bytes()),
                 b"BIND\n" => output.extend_from_slice(format!("{:?}\n", conn.channel_bindings()).as_bytes()),
                 b"QUIT\n" => {
+                    conn.ends_as_asked();
                     conn.write_all(b"bye\n").await?;
                     conn.close().await;
                     return Ok(());
