@@ -64,7 +64,8 @@ impl Session {
             (_, None) => return Err(Reply::bad("The URL says not for whom it is")),
         };
         let is_mine = user.and_then(|user| UserName::new(user).ok()).is_some_and(|user| user == *self.account.user());
-        let missing = || Reply::no(Class::Missing, "The URL names no mailbox of yours");
+        // RFC 4467 §7: of a mailbox that is not there, or of somebody else's, the answer MUST be BAD.
+        let missing = || Reply::bad("The URL names no mailbox of yours");
         let name = mailbox_of_url(self.spaces.as_deref(), &url, None).filter(|_| is_mine).ok_or_else(missing)?;
         let id = self.account.read(|account| account.find(&name).map(|named| named.id)).ok_or_else(missing)?;
         let key = self.key(id).map_err(|error| refuse(&error))?;
