@@ -7,17 +7,20 @@ use skein_testkit::imap::{Reply, Value, expand_set};
 use super::moment;
 
 /// Response codes that are compared; the others help people (RFC 5530 §3: "response codes are not ... required").
-const CODES: [&str; 10] = [
+const CODES: [&str; 13] = [
     "APPENDUID",
     "BADCHARSET",
+    "BADEVENT",
     "CLOSED",
     "COPYUID",
     "MODIFIED",
+    "OVERQUOTA",
     "PERMANENTFLAGS",
     "READ-WRITE",
     "TRYCREATE",
     "UIDNEXT",
     "UNSEEN",
+    "URLMECH",
 ];
 
 /// A reply as it is compared: the tagged line, then what came before it in an order of its own.
@@ -176,8 +179,8 @@ fn code(code: &str) -> Option<String> {
         }
         "PERMANENTFLAGS" => format!("{name} {}", flags(rest, false)),
         "MODIFIED" => format!("{name} {:?}", expand_set(rest).unwrap_or_default()),
-        // The list of character sets is the server's own.
-        "BADCHARSET" => name,
+        // The list of character sets, and that of events, is the server's own.
+        "BADCHARSET" | "BADEVENT" => name,
         _ => format!("{name} {rest}"),
     })
 }
@@ -206,6 +209,16 @@ impl Gathered {
                 None => self.expunged.extend(view.vanished(&set_of(tail)?)?),
             },
             "ESEARCH" => self.lines.push(format!("ESEARCH {}", esearch(tail)?)),
+            "GENURLAUTH" | "URLFETCH" => {
+                self.lines.extend(urls(&name, rest.get(first.len() + 1..).unwrap_or_default())?)
+            }
+            "ACL" | "MYRIGHTS" | "LISTRIGHTS" => {
+                self.lines.extend(rights(&name, rest.get(first.len() + 1..).unwrap_or_default())?)
+            }
+            "QUOTA" => self.lines.push(format!("QUOTA {}", quota(rest.get(first.len() + 1..).unwrap_or_default())?)),
+            "QUOTAROOT" => {
+                self.lines.push(format!("QUOTAROOT {}", names(rest.get(first.len() + 1..).unwrap_or_default())?))
+            }
             "METADATA" => self.lines.extend(metadata(&rest[first.len() + 1..])?),
             "LIST" | "LSUB" => self.lines.push(format!("{name} {}", listed(&rest[first.len() + 1..])?)),
             "STATUS" => self.lines.push(format!("STATUS {}", status(&rest[first.len() + 1..])?)),
@@ -354,6 +367,57 @@ fn metadata(rest: &[u8]) -> Result<Vec<String>, String> {
         _ => Err("an entry without a value".to_owned()),
     };
     entries.chunks(2).map(entry).collect()
+}
+
+/// A URL without its token, and with each thing that is told of it; in how many lists that is is nobody's affair.
+fn urls(verb: &str, rest: &[u8]) -> Result<Vec<String>, String> {
+    let values = Value::parse_all(rest).ok_or("bad grammar")?;
+    let Some((url, told)) = values.split_first() else { return Ok(vec![verb.to_owned()]) };
+    let url = String::from_utf8_lossy(url.bytes().unwrap_or_default()).into_owned();
+    let start = format!("{verb} {}", url.split(":internal:").next().unwrap_or_default());
+    if told.is_empty() {
+        return Ok(vec![start]);
+    }
+    let each = |value: &Value| match value.list() {
+        Some(items) => items.chunks(2).map(|item| item.iter().map(render).collect::<Vec<_>>().join(" ")).collect(),
+        None => vec![render(value)],
+    };
+    Ok(told.iter().flat_map(each).map(|value| format!("{start} {value}")).collect())
+}
+
+/// Who has which rights, each by itself. The owner's own, those of nobody, and the old names of rights (RFC 4314 §2.1.1) are left out.
+fn rights(verb: &str, rest: &[u8]) -> Result<Vec<String>, String> {
+    let values = Value::parse_all(rest).ok_or("bad grammar")?;
+    let [name, values @ ..] = &values[..] else { return Err("too short".into()) };
+    let text = |value: &Value| String::from_utf8_lossy(value.bytes().unwrap_or_default()).into_owned();
+    let sorted = |values: &[Value]| {
+        let all: BTreeSet<char> = values.iter().flat_map(|value| text(value).chars().collect::<Vec<_>>()).collect();
+        all.into_iter().filter(|right| !"cd".contains(*right)).collect::<String>()
+    };
+    let start = format!("{verb} {}", mailbox(name));
+    Ok(match (verb, values) {
+        ("MYRIGHTS", _) => vec![format!("{start} {}", sorted(values))],
+        ("LISTRIGHTS", [who, rights @ ..]) => vec![format!("{start} {} {}", text(who), sorted(rights))],
+        _ => {
+            let pairs = values.chunks(2).map(|pair| (text(&pair[0]), sorted(&pair[1..])));
+            let others = pairs.filter(|(who, rights)| !who.starts_with("test") && !rights.is_empty());
+            [start.clone()].into_iter().chain(others.map(|(who, rights)| format!("{start} {who} {rights}"))).collect()
+        }
+    })
+}
+
+/// Usage and limit of each resource.
+fn quota(rest: &[u8]) -> Result<String, String> {
+    let values = Value::parse_all(rest).ok_or("bad grammar")?;
+    let [root, Value::List(resources)] = &values[..] else { return Err("too short".into()) };
+    let each: BTreeSet<String> =
+        resources.chunks(3).map(|all| all.iter().map(render).collect::<Vec<_>>().join(" ")).collect();
+    Ok(format!("{} {each:?}", mailbox(root)))
+}
+
+fn names(rest: &[u8]) -> Result<String, String> {
+    let values = Value::parse_all(rest).ok_or("bad grammar")?;
+    Ok(values.iter().map(mailbox).collect::<Vec<_>>().join(" | "))
 }
 
 /// An astring, however it was written; INBOX has no case.

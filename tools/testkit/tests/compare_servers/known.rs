@@ -41,6 +41,15 @@ const ROWS: &[Row] = &[
     ("SELECT that is BAD", select_that_is_bad),
     ("metadata of nothing", metadata_of_nothing),
     ("what vanished up to `*`", vanished_to_star),
+    ("URL that can not be read", unreadable_url),
+    ("URL of nothing", url_of_nothing),
+    ("URL for somebody else", url_for_another),
+    ("structure behind a URL", structure_behind_url),
+    ("rights in nothing", rights_in_nothing),
+    ("STATUS of NOTIFY", status_of_notify),
+    ("UID of NOTIFY", uid_of_notify),
+    ("key of URLs", key_of_urls),
+    ("CANCELUPDATE of nothing", cancel_nothing),
     ("STORE read-only", store_read_only),
     ("EXPUNGE read-only", expunge_read_only),
     ("RENAME to its own parent", rename_to_parent),
@@ -74,6 +83,13 @@ pub fn unexplained(command: &[u8], both: &Both) -> Vec<String> {
     let (skein, dovecot) = (both.skein.lacking_in(&both.dovecot), both.dovecot.lacking_in(&both.skein));
     let refused = both.skein.tagged.starts_with("No") && both.dovecot.tagged.starts_with("No");
     let bad = both.skein.tagged == "Bad" && both.dovecot.tagged == "Bad";
+    let (mut skein, mut dovecot) = (skein, dovecot);
+    if &*command == "NOOP" {
+        // What NOTIFY tells of other mailboxes Dovecot tells later.
+        for lines in [&mut skein, &mut dovecot] {
+            lines.retain(|line| !line.starts_with("STATUS "));
+        }
+    }
     let mut difference = Difference { command: &command, count: both.count, refused, bad, skein, dovecot };
     ROWS.iter().for_each(|(_, explain)| explain(&mut difference));
     shown(&difference.skein, &difference.dovecot)
@@ -99,6 +115,11 @@ pub enum After {
     Parted,
 }
 
+/// A mailbox went away, so that a session that has it open can not go on there.
+pub fn takes_away(command: &[u8], both: &Both) -> bool {
+    both.skein.tagged == "Ok" && (command.starts_with(b"RENAME ") || command.starts_with(b"DELETE "))
+}
+
 /// What follows a difference in how `command` ended.
 pub fn after(command: &[u8], both: &Both) -> After {
     let (ours, theirs) = (&both.skein.tagged, &both.dovecot.tagged);
@@ -121,7 +142,7 @@ pub fn after(command: &[u8], both: &Both) -> After {
             After::Repair(format!("DELETE {}", words[1].trim_end_matches('/')).into_bytes())
         }
         // What a session may still do in a mailbox that went away is nowhere said.
-        "RENAME" | "DELETE" if ours == "Ok" => After::Repair(b"UNSELECT".to_vec()),
+        "RENAME" | "DELETE" if takes_away(command, both) => After::Repair(b"UNSELECT".to_vec()),
         // Whether a command that failed enables CONDSTORE is nowhere said.
         _ if !ours.starts_with("Ok") && ["MODSEQ", "CONDSTORE", "SINCE %"].iter().any(|word| text.contains(word)) => {
             After::Parted
@@ -172,7 +193,8 @@ impl Difference<'_> {
 /// Dovecot answers with an empty string, or with the part that has no parts.
 fn absent_section(difference: &mut Difference) {
     difference.pairs(|ours, theirs| {
-        let Some(item) = ours.strip_suffix(" NIL").filter(|item| item.contains('[')) else { return false };
+        let is_item = |item: &&str| item.contains('[') || item.starts_with("URLFETCH ") && item.contains(";section=");
+        let Some(item) = ours.strip_suffix(" NIL").filter(is_item) else { return false };
         let below = [".1]", ".1.MIME]", ".1]<"].iter().any(|end| item.contains(end));
         theirs.strip_prefix(item).is_some_and(|value| value == " \"\"" || below && value.starts_with(" \""))
     });
@@ -360,8 +382,9 @@ fn only_boundaries_are_run_over() {
 }
 
 fn preview(difference: &mut Difference) {
-    difference.skein.retain(|line| !line.contains(" PREVIEW "));
-    difference.dovecot.retain(|line| !line.contains(" PREVIEW "));
+    let is_told = |line: &String| !line.contains(" PREVIEW ") && !line.contains(" SNIPPET ");
+    difference.skein.retain(is_told);
+    difference.dovecot.retain(is_told);
 }
 
 fn flags_that_stay(difference: &mut Difference) {
@@ -411,6 +434,87 @@ fn select_that_is_bad(difference: &mut Difference) {
     let (_, words) = difference.words();
     if ["SELECT", "EXAMINE"].contains(&words[0]) && difference.bad {
         difference.dovecot.retain(|line| line != "CLOSED ");
+    }
+}
+
+/// Dovecot says why, for each URL.
+fn unreadable_url(difference: &mut Difference) {
+    if difference.words().1[0] == "URLFETCH" {
+        difference.dovecot.retain(|line| line != "NO");
+    }
+}
+
+/// Dovecot lets the owner read what he gave to another.
+fn url_for_another(difference: &mut Difference) {
+    let is_for_another = |line: &str| line.contains(";urlauth=user+bob") || line.contains(";urlauth=submit+");
+    difference.pairs(|ours, theirs| {
+        let url = ours.strip_suffix(" NIL").filter(|url| url.starts_with("URLFETCH ") && is_for_another(url));
+        url.is_some_and(|url| theirs.starts_with(url))
+    });
+}
+
+/// Dovecot tells that of the whole part for its header, too, that of what is not decoded, and none of what is not there.
+fn structure_behind_url(difference: &mut Difference) {
+    const ITEM: &str = " BODYPARTSTRUCTURE ";
+    if !difference.command.starts_with("URLFETCH ") || !difference.command.contains(ITEM.trim()) {
+        return;
+    }
+    let is_decoded = difference.command.contains("BINARY");
+    let is_nothing = |line: &str| line.contains(ITEM) && line.ends_with(" NIL");
+    if difference.skein.iter().any(|line| is_nothing(line)) || is_decoded {
+        difference.skein.retain(|line| !line.contains(ITEM));
+        difference.dovecot.retain(|line| !line.contains(ITEM));
+    }
+    if difference.skein.iter().all(|line| line.ends_with(" NIL")) {
+        difference.skein.clear();
+        difference.dovecot.retain(|line| !line.ends_with(" NIL"));
+    }
+}
+
+/// Dovecot looks for the message.
+fn url_of_nothing(difference: &mut Difference) {
+    if difference.words().1[0] == "GENURLAUTH" && difference.tagged() == Some(("Ok", "Bad")) {
+        difference.explained();
+    }
+}
+
+/// Dovecot tells of a mailbox that is not there what it would give, and looks at rights before it looks for the mailbox.
+fn rights_in_nothing(difference: &mut Difference) {
+    let verb = difference.words().1[0];
+    let answers = difference.tagged();
+    if ["LISTRIGHTS", "MYRIGHTS"].contains(&verb) && answers == Some(("No", "Ok"))
+        || verb == "SETACL" && answers == Some(("No", "Bad"))
+    {
+        difference.explained();
+    }
+}
+
+/// Dovecot tells it to who asks for all annotations.
+fn key_of_urls(difference: &mut Difference) {
+    difference.dovecot.retain(|line| !line.starts_with("METADATA ") || !line.contains(".dovecot/imap-urlauth "));
+}
+
+/// Skein tells the UID of each message that NOTIFY is about.
+fn uid_of_notify(difference: &mut Difference) {
+    let is_news = ["NOOP", "STORE"].contains(&difference.words().1[0]);
+    let is_uid = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        matches!(words[..], ["FETCH", _, "UID", _])
+    };
+    difference.skein.retain(|line| !(is_news && is_uid(line)));
+}
+
+/// Dovecot tells HIGHESTMODSEQ without FlagChange, too.
+fn status_of_notify(difference: &mut Difference) {
+    let is_asked = difference.words().1[0] == "NOTIFY";
+    difference.pairs(|ours, theirs| {
+        is_asked && ours.starts_with("STATUS ") && ours == theirs.replace("\"HIGHESTMODSEQ\": \"its own\", ", "")
+    });
+}
+
+fn cancel_nothing(difference: &mut Difference) {
+    if difference.words().1[0] == "CANCELUPDATE" && difference.tagged() == Some(("Bad", "No")) {
+        difference.explained();
     }
 }
 

@@ -7,6 +7,7 @@
 //! torture   mail by chance                            moment    dates of arrival
 //! decoded   what BINARY has to be                     searched  searches that differ, key by key
 //! watch     what Skein tells who watches the stream       ways      the same, asked in several ways
+//! around    commands of rights, quota and URLs, and of a second session
 //! guest     what somebody else sees of it, by his rights
 //! ```
 //!
@@ -14,6 +15,7 @@
 //! seed, `SKEIN_SEED` repeats one.
 
 mod answer;
+mod around;
 mod decoded;
 mod guest;
 mod known;
@@ -47,6 +49,9 @@ const SHORT_SEED: u64 = 1;
 /// Owners at one server: what 64 of them give to anyone is listed (engine/docs/sharing.md).
 const SHARING_MAX: u64 = 50;
 
+/// Times the messages that a stream begins with that its user may have.
+const FILLS_MAX: usize = 5;
+
 /// Largest real mail that the random commands append.
 const MAIL_BYTES_MAX: usize = 20_000;
 
@@ -67,9 +72,9 @@ fn seed() -> u64 {
     if is_long() || env::var_os("SKEIN_SEED").is_some() { Random::seed_of_run() } else { SHORT_SEED }
 }
 
-fn pair() -> Option<Pair> {
+fn pair(messages: usize) -> Option<Pair> {
     let installed = program::find("dovecot").is_some() && program::is_root("Dovecot");
-    installed.then(Pair::start)
+    installed.then(|| Pair::start(messages))
 }
 
 /// What both servers can be told: Dovecot turns a NUL into 0x80 and takes CR CR LF for one line end.
@@ -80,13 +85,13 @@ fn comparable(mail: &[u8]) -> Option<Vec<u8>> {
 
 #[test]
 fn random_commands_are_answered_alike() {
-    let Some(pair) = pair() else { return };
     let (seeds, commands, fill) = if is_long() { LONG } else { SHORT };
+    let Some(pair) = pair(FILLS_MAX * fill) else { return };
     let mails = small_mails();
     let first = seed();
     let mut failures = String::new();
     for seed in first..first + number_of_seeds(seeds) {
-        let mut stream = Stream::new(Random::new(seed), mails.clone(), fill);
+        let mut stream = Stream::new(Random::new(seed), mails.clone(), fill).wide();
         if let Some(told) = run(&pair, &mut stream, commands) {
             let shortest = shrink::shortest(&pair, told);
             _ = writeln!(failures, "--- SKEIN_SEED={seed}\n{shortest}");
@@ -224,7 +229,7 @@ fn compare_mails(mails: Vec<(String, Vec<u8>)>) {
     if mails.is_empty() {
         return;
     }
-    let Some(pair) = pair() else { return };
+    let Some(pair) = pair(mails.len()) else { return };
     let mut session = pair.session();
     let mut wrong = Vec::new();
     for (name, mail) in &mails {

@@ -6,10 +6,11 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use skein_testkit::Server;
-use skein_testkit::imap::{Client, Reply};
+use skein_testkit::imap::{Client, Reply, Value};
 use skein_testkit::server::{Kind, PASSWORD};
 
 use super::answer::{Answer, View};
+use super::around::SECOND;
 use super::known::{self, After};
 use super::{decoded, moment, searched};
 
@@ -18,6 +19,9 @@ const USERS: usize = 99_999;
 
 /// What mailboxes of a name are for (RFC 6154).
 const USES: [(&str, &str); 2] = [("Other", "\\Junk"), ("box/sub", "\\Drafts")];
+
+/// Before any was authorized.
+const NO_URL: &str = "imap://localhost/none";
 
 /// Skein and Dovecot.
 pub struct Pair {
@@ -34,6 +38,8 @@ pub struct Session {
     tag: u32,
     /// CONDSTORE was enabled by the first command.
     counts_from_start: bool,
+    /// Connections of the same user that hear what this one does.
+    second: Option<Box<Session>>,
 }
 
 /// One connection to one of them.
@@ -41,6 +47,9 @@ pub struct Side {
     address: SocketAddr,
     client: Client,
     view: View,
+    user: String,
+    /// The last URL that was authorized.
+    url: String,
     /// What SELECT last told of each mailbox: UIDVALIDITY and HIGHESTMODSEQ.
     marks: BTreeMap<String, (String, String)>,
     /// The mailbox of the last SELECT.
@@ -58,8 +67,16 @@ pub struct Both {
 }
 
 impl Pair {
-    pub fn start() -> Pair {
-        let (mut ours, mut theirs) = (String::new(), "namespace inbox {\n".to_owned());
+    /// With a quota of `messages`.
+    pub fn start(messages: usize) -> Pair {
+        let mut ours = format!(
+            "[namespaces]\nshared_prefix = \"shared/\"\n[quota]\nstorage_bytes = 1073741824\nmessages = {messages}\n"
+        );
+        let mut theirs = format!(
+            "mail_plugins = quota acl\nprotocol imap {{\n mail_plugins = quota imap_quota acl imap_acl\n imap_urlauth_host = localhost\n}}\n\
+             plugin {{\n acl = vfile\n quota = count:User quota\n quota_vsizes = yes\n quota_rule = *:storage=1G:messages={messages}\n}}\n\
+             namespace inbox {{\n"
+        );
         for (name, usage) in USES {
             ours += &format!("[mailbox.'{name}']\nspecial_use = '{usage}'\n");
             theirs += &format!(" mailbox {name} {{\n  special_use = {usage}\n }}\n");
@@ -71,15 +88,10 @@ impl Pair {
     /// A new user's session.
     pub fn session(&self) -> Session {
         self.users.set(self.users.get() + 1);
-        let user = format!("test{}", self.users.get());
-        let side = |server: &Server| Side::login(server.ports().imap, &user);
-        Session {
-            skein: side(&self.skein),
-            dovecot: side(&self.dovecot),
-            user: user.clone(),
-            tag: 0,
-            counts_from_start: false,
-        }
+        Session::start(
+            [&self.skein, &self.dovecot].map(|server| server.ports().imap),
+            &format!("test{}", self.users.get()),
+        )
     }
 }
 
@@ -90,6 +102,11 @@ pub fn start_skein(more: &str) -> Server {
 }
 
 impl Session {
+    fn start(addresses: [SocketAddr; 2], user: &str) -> Session {
+        let [skein, dovecot] = addresses.map(|address| Side::login(address, user));
+        Session { skein, dovecot, user: user.into(), tag: 0, counts_from_start: false, second: None }
+    }
+
     /// Sends `command`, literals and all, to both.
     pub fn ask(&mut self, command: &[u8]) -> Both {
         self.tag += 1;
@@ -128,18 +145,45 @@ impl Session {
         turned.map(|pair| format!("MODSEQ of #{} {:?} and #{} {:?}", pair[0].2, pair[0], pair[1].2, pair[1])).collect()
     }
 
-    /// Tells `command` to both. What differs and is not known, and whether the session may go on.
+    /// Tells `command` to both, and lets the second session hear what came of it. What differs and is not known, and whether the session may go on.
     pub fn step(&mut self, command: &[u8]) -> (Vec<String>, bool) {
+        if let Some(command) = command.strip_prefix(SECOND.as_bytes()) {
+            let addresses = [self.skein.address, self.dovecot.address];
+            let second = self.second.get_or_insert_with(|| Box::new(Session::start(addresses, &self.user)));
+            let (both, differing) = second.compare(command);
+            if !second.repair(command, &both) || !differing.is_empty() {
+                return (differing, false);
+            }
+            // When what others did is told in commands that are about something else is a server's own affair.
+            let (heard, differing) = self.compare(b"NOOP");
+            return (differing, !heard.dovecot.is_closed());
+        }
         let (both, differing) = self.compare(command);
-        let same = match known::after(command, &both) {
+        let same = self.repair(command, &both);
+        if !differing.is_empty() || !same {
+            return (differing, same);
+        }
+        let Some(second) = &mut self.second else { return (differing, same) };
+        if known::takes_away(command, &both) {
+            second.ask(b"UNSELECT");
+        }
+        let (heard, differing) = second.compare(b"NOOP");
+        (differing, !heard.dovecot.is_closed())
+    }
+
+    /// Whether the session may go on, after what it needs for that.
+    fn repair(&mut self, command: &[u8], both: &Both) -> bool {
+        if command.starts_with(b"GENURLAUTH") && both.skein != both.dovecot {
+            (self.skein.url, self.dovecot.url) = (NO_URL.into(), NO_URL.into());
+        }
+        match known::after(command, both) {
             After::Same => true,
             After::Parted => false,
             After::Repair(repair) => {
                 self.ask(&repair);
                 true
             }
-        };
-        (differing, same)
+        }
     }
 
     /// Sends `command` to Dovecot alone.
@@ -201,7 +245,8 @@ impl Side {
             client.command(command).expect(command).expect_ok();
         }
         let (view, marks, selected, tells_uids) = (View::default(), BTreeMap::new(), String::new(), false);
-        Side { address, client, view, marks, selected, tells_uids }
+        let (user, url) = (user.to_owned(), NO_URL.to_owned());
+        Side { address, client, view, user, url, marks, selected, tells_uids }
     }
 
     /// What is said to `command`, literals and all.
@@ -218,6 +263,10 @@ impl Side {
         let answer = Answer::new(&command, &reply, &mut self.view);
         if reply.is_ok() {
             self.take_marks(&command, &reply);
+            let urls = reply.data("GENURLAUTH").first().and_then(|urls| Value::parse_all(urls));
+            if let Some(url) = urls.as_ref().and_then(|urls| urls.first()?.bytes()) {
+                self.url = String::from_utf8_lossy(url).into_owned();
+            }
             self.tells_uids |= command.starts_with("ENABLE ") && command.contains("QRESYNC");
         }
         if self.tells_uids && self.view.selected && self.view.uids.len() != self.view.count() {
@@ -232,16 +281,16 @@ impl Side {
         self.view.selected.then(|| self.view.count())
     }
 
-    /// `%validity%` and `%modseq%` of the mailbox that the command selects, or that is selected, in this server's numbers.
+    /// `%validity%` and `%modseq%` of the mailbox that the command selects, or that is selected, in this server's numbers; `%user%` and `%url%` as well.
     fn in_own_numbers(&self, command: &[u8]) -> Vec<u8> {
-        let Some(text) = str::from_utf8(command).ok().filter(|text| text.contains("seq%") || text.contains("ity%"))
-        else {
+        let Some(text) = str::from_utf8(command).ok().filter(|text| text.contains('%')) else {
             return command.to_vec();
         };
         let mailbox = opened(text).unwrap_or(&self.selected);
         let (validity, modseq) = self.marks.get(mailbox).map_or(("1", "1"), |(v, m)| (v.as_str(), m.as_str()));
         let next = modseq.parse().map_or(1, |n: u64| n + 1).to_string();
-        text.replace("%validity%", validity).replace("%modseq%", modseq).replace("%next%", &next).into_bytes()
+        let named = text.replace("%user%", &self.user).replace("%url%", &self.url);
+        named.replace("%validity%", validity).replace("%modseq%", modseq).replace("%next%", &next).into_bytes()
     }
 
     fn take_marks(&mut self, command: &str, reply: &Reply) {

@@ -70,12 +70,13 @@ const ARGUMENTS: [(&[&str], usize); 2] = [
 /// The rows of messages that may stand anywhere when they are sorted by date, or threaded.
 const ORDERS: [&str; 2] = ["no sent date", "ids behind a broken one"];
 
-/// The row of sets that find the same at both alone, and not with another.
+/// The rows of keys that find the same at both alone, and not with another.
 const SETS: &str = "sets that are joined";
+const UNSEEN: &str = "OR of what is unseen";
 
 /// Names of all rows.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().map(|(_, name, _)| *name).chain(ORDERS).chain([SETS])
+    KEYS.iter().map(|(_, name, _)| *name).chain(ORDERS).chain([SETS, UNSEEN])
 }
 
 /// What differs in a search and is not allowed; `None` when `command` is no search, or one that either refused.
@@ -98,8 +99,9 @@ pub fn unexplained(session: &mut Session, command: &[u8], both: &Both) -> Option
         let told = session.ask(format!("UID SEARCH CHARSET UTF-8 {}", piece.trim_end()).as_bytes());
         let (ours, theirs) = (told.skein.found(), told.dovecot.found());
         if ours == theirs {
-            // Of overlapping sets that are joined Dovecot loses some (SETS): as one range after another it does not.
-            match name == "UID" || is_set(name) {
+            // What Dovecot finds alone and loses when it is joined with others (SETS, UNSEEN), it finds as UIDs.
+            let is_lost = ["UID", "SEEN", "UNSEEN", "NEW"].contains(&name.to_ascii_uppercase().as_str());
+            match is_lost || is_set(name) {
                 true => alike += &uid_key(&ours),
                 false => alike += piece.trim_end(),
             }

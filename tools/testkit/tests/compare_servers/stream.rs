@@ -2,7 +2,7 @@
 
 use skein_testkit::random::Random;
 
-use super::{search, torture};
+use super::{around, search, torture};
 
 /// Names that commands speak of: nested, in other cases, with spaces, in modified UTF-7, and wrong ones.
 const NAMES: [&str; 14] = [
@@ -31,6 +31,9 @@ const FLAGS: [&str; 9] =
 
 const FIELDS: [&str; 8] = ["Subject", "FROM", "to", "Message-ID", "X-Test", "Content-Type", "Received", "x-missing"];
 
+/// How often a command is of what is around the mail.
+const AROUND_PERCENT: usize = 15;
+
 /// What commands are made of.
 pub struct Stream {
     random: Random,
@@ -42,11 +45,18 @@ pub struct Stream {
     enabled: &'static str,
     /// A message of this session has arrived now.
     has_undated: bool,
+    /// What is around the mail, and a second session, are spoken of too.
+    is_wide: bool,
 }
 
 impl Stream {
     pub fn new(random: Random, mails: Vec<Vec<u8>>, fill: usize) -> Stream {
-        Stream { random, mails, fill, enabled: "", has_undated: false }
+        Stream { random, mails, fill, enabled: "", has_undated: false, is_wide: false }
+    }
+
+    /// With what is around the mail, and with a second session.
+    pub fn wide(self) -> Stream {
+        Stream { is_wide: true, ..self }
     }
 
     /// What a session begins with: something to work on.
@@ -62,6 +72,9 @@ impl Stream {
             all.push(self.append(name));
         }
         all.push(b"SELECT INBOX".to_vec());
+        if self.is_wide && self.random.chance(60) {
+            all.extend(around::opening(&mut self.random));
+        }
         all
     }
 
@@ -75,17 +88,31 @@ impl Stream {
             }
             all.push(format!("STATUS {name} (MESSAGES UIDNEXT UNSEEN SIZE)"));
             all.push(format!("GETMETADATA (DEPTH infinity) {name} (/private/comment /private/vendor)"));
+            if self.is_wide {
+                all.push(format!("GETACL {name}"));
+            }
             all.push(format!("EXAMINE {name}"));
             all.push(format!("UID FETCH 1:* (FLAGS INTERNALDATE SAVEDATE RFC822.SIZE BODY.PEEK[]{modseq})"));
             if self.enabled == "ENABLE QRESYNC" {
                 all.push("UID FETCH 1:* (UID) (CHANGEDSINCE 1 VANISHED)".into());
             }
         }
+        if self.is_wide {
+            all.push("GETQUOTA \"User quota\"".into());
+        }
         all.into_iter().map(String::into_bytes).collect()
     }
 
     /// The next command for a session that has `selected` so many messages, or no mailbox.
     pub fn next(&mut self, selected: Option<usize>) -> Vec<u8> {
+        if self.is_wide && self.random.chance(AROUND_PERCENT) {
+            let name = self.name();
+            return match self.random.chance(30) {
+                true => around::second(&mut self.random, selected.unwrap_or_default()),
+                false => around::command(&mut self.random, name),
+            }
+            .into_bytes();
+        }
         let Some(count) = selected else {
             return match self.random.below(10) {
                 0..=5 => self.open().into_bytes(),
@@ -321,7 +348,7 @@ impl Stream {
     }
 
     fn item(&mut self) -> String {
-        const ITEMS: [&str; 14] = [
+        const ITEMS: [&str; 16] = [
             "FLAGS",
             "UID",
             "MODSEQ",
@@ -336,6 +363,8 @@ impl Stream {
             "FLAGS",
             "SAVEDATE",
             "PREVIEW",
+            "PREVIEW (LAZY)",
+            "SNIPPET",
         ];
         match self.random.below(24) {
             0..=12 => self.random.pick(&ITEMS).to_string(),
