@@ -8,6 +8,7 @@ use crate::op::{self, Op};
 use skein_base::sync::Notify;
 use skein_base::{AccountId, LogPos, MailboxId, UserName};
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -21,6 +22,18 @@ pub enum Lost {
     Log(LogError),
     /// It was ended, and its mail removed.
     Ended,
+}
+
+impl Lost {
+    /// For the log, of each session that ends by it.
+    pub fn why(&self) -> Cow<'static, str> {
+        match self {
+            // That it was damaged, or that somebody restores it: the log of the shard lost nothing.
+            Lost::Log(error @ LogError::Distrusted { .. }) => error.to_string().into(),
+            Lost::Log(_) => "the log lost changes".into(),
+            Lost::Ended => "the account was removed".into(),
+        }
+    }
 }
 
 impl From<Lost> for StoreError {

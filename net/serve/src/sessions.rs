@@ -14,6 +14,7 @@ use skein_base::{ShardId, UserName};
 use skein_runtime::RealClock;
 use skein_runtime::metrics::Held;
 use skein_transport::{Conn, Endpoint};
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -165,7 +166,7 @@ impl Sessions {
         let id = info.id;
         let entry = Rc::new(Entry { info: RefCell::new(info), kicked: Cell::new(false), kick: Notify::new() });
         self.0.borrow_mut().insert(id, entry.clone());
-        let why = Cell::new("the connection broke");
+        let why = RefCell::new("the connection broke".into());
         Seat { sessions: self.clone(), id, entry, why, moved: false, logged_in: Cell::new(None) }
     }
 
@@ -212,7 +213,7 @@ pub(crate) struct Seat {
     sessions: Sessions,
     id: SessionId,
     entry: Rc<Entry>,
-    why: Cell<&'static str>,
+    why: RefCell<Cow<'static, str>>,
     moved: bool,
     logged_in: Cell<Option<Held>>,
 }
@@ -282,8 +283,8 @@ impl Seat {
     }
 
     /// Notes why it ends; without a word the connection broke.
-    pub fn ends(&self, why: &'static str) {
-        self.why.set(why);
+    pub fn ends(&self, why: impl Into<Cow<'static, str>>) {
+        self.why.replace(why.into());
     }
 
     /// Notes what has gone over the connection.
@@ -313,7 +314,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.sessions.0.borrow_mut().remove(&self.id);
         if !self.moved {
-            as_current(self.id, || tell_end(&self.entry.info.borrow(), self.why.get()));
+            as_current(self.id, || tell_end(&self.entry.info.borrow(), &self.why.borrow()));
         }
     }
 }

@@ -132,6 +132,8 @@ fn sessions_end_when_their_account_is_replaced() {
     assert!(rest.contains("* BYE"), "{rest}");
     assert_eq!(shown(&server, 1, "INBOX"), before);
     assert_eq!(good(&server, "--json log errors --level error"), "", "what somebody asked for is no damage");
+    let why = "why=\"the account is opened again: it is restored from a backup\"";
+    assert!(wait::until(wait::PATIENCE, || server.log().contains(why)), "{}", server.log());
     assert!(server.stop().success());
     server.restart();
     assert_eq!(shown(&server, 1, "INBOX"), before, "nothing older is replayed on it");

@@ -49,8 +49,9 @@ use skein_proto::imap::{Code, Imap, ImapConfig, Reply, Request, Step, Why, serve
 use skein_proto::sasl::{Credentials, Question};
 use skein_runtime::metrics::Held;
 use skein_runtime::{Deadline, sleep};
-use skein_store::{Actor, StoreError};
+use skein_store::{Actor, Lost, StoreError};
 use skein_transport::Conn;
+use std::borrow::Cow;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -76,8 +77,8 @@ enum Wake {
     Stop,
     Kicked,
     Silence,
-    /// The log lost changes that the session's account shows.
-    Lost(StoreError),
+    /// The session's account is to be let go of.
+    Lost(Lost),
 }
 
 /// Silence after which the compressor's window is given back: what is said later is packed without looking back to it. Longer
@@ -98,7 +99,7 @@ struct Pump {
     session: Option<(Session, Admitted)>,
     seat: Seat,
     /// Why it ends, when that is not the client's doing.
-    farewell: Option<&'static str>,
+    farewell: Option<Cow<'static, str>>,
     _live: Live,
     _counted: Held,
 }
@@ -223,19 +224,20 @@ impl Pump {
                 Wake::Rest => self.conn.rest(),
                 Wake::KeepAlive => self.machine.keep_alive(),
                 Wake::Stop => {
-                    self.farewell = Some("the server stops");
+                    self.farewell = Some("the server stops".into());
                     self.machine.bye(STOPPING);
                 }
                 Wake::Kicked => {
-                    self.farewell = Some("kicked");
+                    self.farewell = Some("kicked".into());
                     self.machine.bye(KICKED);
                 }
                 Wake::Silence => {
-                    self.farewell = Some("silent for too long");
+                    self.farewell = Some("silent for too long".into());
                     self.machine.bye("You were silent for too long");
                 }
-                Wake::Lost(error) => {
-                    self.farewell = Some("the log lost changes");
+                Wake::Lost(lost) => {
+                    self.farewell = Some(lost.why());
+                    let error = StoreError::from(lost);
                     self.machine.break_off(&Code::Unavailable, &error.client_text());
                     // Only the goodbye is left to be sent, and it waits for nothing.
                     self.session = None;
@@ -279,7 +281,7 @@ impl Pump {
                     self.machine.tls_started(channel(&self.host, &self.conn).0);
                 }
                 Step::Close(why) => {
-                    self.seat.ends(self.farewell.unwrap_or(words(why)));
+                    self.seat.ends(self.farewell.take().unwrap_or(words(why).into()));
                     if why == Why::Logout {
                         self.conn.ends_as_asked();
                     }
@@ -455,7 +457,7 @@ impl Pump {
         };
         let lost = async {
             match &self.session {
-                Some((session, _)) => Wake::Lost(session.account.until_lost().await.into()),
+                Some((session, _)) => Wake::Lost(session.account.until_lost().await),
                 None => std::future::pending().await,
             }
         };

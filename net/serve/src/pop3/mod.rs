@@ -23,8 +23,9 @@ use skein_proto::pop3::{Pop3, Pop3Config, Reply, Request, Step, Why};
 use skein_proto::sasl::{Credentials, Question};
 use skein_runtime::metrics::Held;
 use skein_runtime::{Deadline, sleep};
-use skein_store::StoreError;
+use skein_store::{Lost, StoreError};
 use skein_transport::Conn;
+use std::borrow::Cow;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -74,8 +75,8 @@ enum Wake {
     Stop,
     Kicked,
     Silence,
-    /// The log lost changes that the session's account shows.
-    Lost(StoreError),
+    /// The session's account is to be let go of.
+    Lost(Lost),
 }
 
 struct Pump {
@@ -94,7 +95,7 @@ struct Pump {
     session: Option<(Session, Admitted)>,
     seat: Seat,
     /// Why it ends, when that is not the client's doing.
-    farewell: Option<&'static str>,
+    farewell: Option<Cow<'static, str>>,
     _live: Live,
     _counted: Held,
 }
@@ -225,19 +226,20 @@ impl Pump {
                 }
                 Wake::Tick => {}
                 Wake::Stop => {
-                    self.farewell = Some("the server stops");
+                    self.farewell = Some("the server stops".into());
                     self.machine.bye(STOPPING);
                 }
                 Wake::Kicked => {
-                    self.farewell = Some("kicked");
+                    self.farewell = Some("kicked".into());
                     self.machine.bye(KICKED);
                 }
                 Wake::Silence => {
-                    self.farewell = Some("silent for too long");
+                    self.farewell = Some("silent for too long".into());
                     self.machine.hang_up();
                 }
-                Wake::Lost(error) => {
-                    self.farewell = Some("the log lost changes");
+                Wake::Lost(lost) => {
+                    self.farewell = Some(lost.why());
+                    let error = StoreError::from(lost);
                     self.machine.bye(&error.client_text());
                     // Only the goodbye is left to be sent, and it waits for nothing.
                     self.session = None;
@@ -273,7 +275,7 @@ impl Pump {
                     self.machine.tls_started(channel(&self.host, &self.conn).0);
                 }
                 Step::Close(why) => {
-                    self.seat.ends(self.farewell.unwrap_or(words(why)));
+                    self.seat.ends(self.farewell.take().unwrap_or(words(why).into()));
                     if why == Why::Quit {
                         self.conn.ends_as_asked();
                     }
@@ -426,7 +428,7 @@ impl Pump {
         };
         let lost = async {
             match &self.session {
-                Some((session, _)) => Wake::Lost(session.account.until_lost().await.into()),
+                Some((session, _)) => Wake::Lost(session.account.until_lost().await),
                 None => std::future::pending().await,
             }
         };
