@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Where everything is, on standard output. A server serves also when that takes nothing.
 pub(crate) fn print(started: &Started, demo: bool, data: &Path) {
-    _ = words::line(text(started, demo, data).trim_end());
+    words::mention(text(started, demo, data).trim_end());
 }
 
 fn text(started: &Started, demo: bool, data: &Path) -> String {

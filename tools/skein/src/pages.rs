@@ -1,7 +1,7 @@
 //! What shells and `man` know of the commands, made of the commands themselves.
 
 use clap::Command;
-use std::io;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -23,10 +23,11 @@ pub fn completions(command: &mut Command, shell: Shell) -> ExitCode {
         Shell::Zsh => clap_complete::Shell::Zsh,
         Shell::Fish => clap_complete::Shell::Fish,
     };
-    // Into memory first: a reader that has gone is no panic.
+    // Into memory first: what can not be written is no panic.
     let mut text = Vec::new();
     clap_complete::generate(shell, command, "skein", &mut text);
-    match io::Write::write_all(&mut io::stdout(), &text) {
+    let mut out = crate::words::Stdout::lock();
+    match out.write_all(&text).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => crate::fail(&format!("standard output: {error}")),
     }

@@ -6,7 +6,7 @@ use skein_testkit::program;
 use skein_testkit::server::{self, PASSWORD};
 use skein_testkit::wait::{self, PATIENCE};
 use skein_testkit::{Server, adm, mail};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn message(from: &str, subject: &str, text: &str) -> Vec<u8> {
     mail::to_crlf(
@@ -395,6 +395,28 @@ fn a_live_view_leaves_the_terminal_as_it_was() {
         assert!(end.trim().starts_with("code="), "{ends}: {end:?}");
         let settings = |name: &str| std::fs::read_to_string(server.folder().join(name)).expect("stty wrote it");
         assert_eq!(settings("before"), settings("after"), "{ends}");
+    }
+}
+
+/// `skein adm search --all | head -1` told of a broken pipe, and ended as if something stored were wrong.
+#[test]
+fn a_reader_that_goes_away_ends_a_command_without_a_word() {
+    let server = server();
+    good(&server, "mailbox create test1 box");
+    let config = server.folder().join("skein.toml").display().to_string();
+    let files =
+        std::fs::read_dir(server.folder().join("data/log")).expect("the log").flatten().map(|entry| entry.path());
+    let segment = files.into_iter().find(|path| path.extension().is_some_and(|ext| ext == "seg")).expect("a segment");
+    let adm = |words: &str| format!("adm --config {config} {words}");
+    let commands = [adm("stats"), adm("--json stats"), adm("top"), adm("--json top"), adm("pw --list")];
+    let others = ["config defaults".into(), "completions bash".into(), format!("adm dump {}", segment.display())];
+    for words in commands.into_iter().chain(others) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let mut command = Command::new(skein_testkit::server::skein_binary());
+        let outcome = command.args(words.split(' ')).stdout(writer).stderr(Stdio::piped()).output().expect("skein");
+        assert_eq!(outcome.status.code(), Some(141), "{words}: {outcome:?}");
+        assert!(outcome.stderr.is_empty(), "{words}: {outcome:?}");
     }
 }
 

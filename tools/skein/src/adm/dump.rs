@@ -2,6 +2,7 @@
 
 use super::fail;
 use super::output::cell;
+use crate::words;
 use serde_json::{Map, Value};
 use skein_admin::adm::{Code, utc};
 use skein_store::describe::{Fact, Word, describe};
@@ -31,7 +32,7 @@ impl Dump {
             }
             Err(error) => return fail(Code::Data, &format!("{name}: {error}")),
         };
-        let mut out = BufWriter::new(io::stdout().lock());
+        let mut out = BufWriter::new(words::Stdout::lock());
         let mut printed = Ok(());
         let base = self.file.file_name().unwrap_or_default().to_string_lossy();
         let described = describe(&base, &bytes, &mut |fact| {

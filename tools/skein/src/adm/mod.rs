@@ -25,11 +25,13 @@ use skein_config::Config;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Exit codes: 0 done, 64 the command makes no sense, 65 something stored or given is not right, 67 no such user,
-/// 68 no such mailbox, 69 no server, 70 the server failed, 75 try again, 77 not allowed.
+/// Exit codes: 0 done, 2 unknown options, 64 the command makes no sense, 65 something stored or given is not right, 67 no such user,
+/// 68 no such mailbox, 69 no server, 70 the server failed, 75 try again, 77 not allowed, 141 nobody reads the output any more.
 #[derive(clap::Args)]
-#[command(after_help = "Exit codes: 0 done, 64 usage, 65 data, 67 no such user, 68 no such mailbox, 69 no server, \
-                        70 the server failed, 75 try again, 77 not allowed.")]
+#[command(
+    after_help = "Exit codes: 0 done, 2 unknown options, 64 usage, 65 data, 67 no such user, 68 no such mailbox, 69 no server, \
+                        70 the server failed, 75 try again, 77 not allowed, 141 nobody reads the output any more."
+)]
 pub struct Args {
     /// The server's settings file; without it, the demo's data folder ./skein-data.
     #[arg(long, short, global = true)]

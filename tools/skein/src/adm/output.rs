@@ -1,8 +1,9 @@
 //! Rows for a human or a program.
 
+use crate::words;
 use base64::Engine;
 use serde_json::{Map, Value};
-use std::io::{self, IsTerminal, StdoutLock, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// Rows that decide how wide a table's columns are; later ones may stand out. So long answers flow.
 const TABLE_ROWS: usize = 1000;
@@ -18,7 +19,7 @@ pub enum Shape {
 
 /// Where rows go.
 pub struct Output {
-    out: io::BufWriter<StdoutLock<'static>>,
+    out: io::BufWriter<words::Stdout>,
     json: bool,
     shape: Shape,
     styled: bool,
@@ -29,10 +30,9 @@ pub struct Output {
 
 impl Output {
     pub fn new(json: bool, shape: Shape) -> Output {
-        let stdout = io::stdout();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let styled = stdout.is_terminal() && !no_color;
-        let out = io::BufWriter::new(stdout.lock());
+        let styled = io::stdout().is_terminal() && !no_color;
+        let out = io::BufWriter::new(words::Stdout::lock());
         Output { out, json, shape, styled, waiting: Vec::new(), widths: Vec::new(), rows: 0 }
     }
 
