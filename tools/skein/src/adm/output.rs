@@ -2,6 +2,7 @@
 
 use crate::words;
 use base64::Engine;
+use rustix::termios;
 use serde_json::{Map, Value};
 use std::io::{self, IsTerminal, Write};
 
@@ -23,6 +24,8 @@ pub struct Output {
     json: bool,
     shape: Shape,
     styled: bool,
+    /// Columns of the terminal; none where it is no terminal.
+    room: Option<usize>,
     waiting: Vec<Map<String, Value>>,
     widths: Vec<usize>,
     rows: usize,
@@ -31,9 +34,12 @@ pub struct Output {
 impl Output {
     pub fn new(json: bool, shape: Shape) -> Output {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let styled = io::stdout().is_terminal() && !no_color;
+        let is_terminal = io::stdout().is_terminal();
+        let styled = is_terminal && !no_color;
+        let size = termios::tcgetwinsize(io::stdout()).ok().filter(|size| is_terminal && size.ws_col > 0);
+        let room = size.map(|size| size.ws_col.into());
         let out = io::BufWriter::new(words::Stdout::lock());
-        Output { out, json, shape, styled, waiting: Vec::new(), widths: Vec::new(), rows: 0 }
+        Output { out, json, shape, styled, room, waiting: Vec::new(), widths: Vec::new(), rows: 0 }
     }
 
     /// Takes a row; it is printed now or with those that stand beside it.
@@ -86,15 +92,17 @@ impl Output {
         let Some(first) = rows.first() else { return Ok(()) };
         let names: Vec<String> = first.keys().cloned().collect();
         let widest = |name: &String| {
-            let cells = rows.iter().filter_map(|row| row.get(name)).map(|value| cell(value).chars().count());
-            cells.chain([name.chars().count()]).max().unwrap_or(0)
+            rows.iter().filter_map(|row| row.get(name)).map(|value| cell(value).chars().count()).max().unwrap_or(0)
         };
-        self.widths = names.iter().map(widest).collect();
-        let heading: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
+        let cells: Vec<usize> = names.iter().map(widest).collect();
+        let upper: Vec<String> = names.iter().map(|name| name.to_uppercase()).collect();
+        let (headings, widths) = headings(&upper, &cells, self.room);
+        self.widths = widths;
         let numbers: Vec<bool> = names.iter().map(|name| first.get(name).is_some_and(Value::is_number)).collect();
-        let line = aligned(&heading, &self.widths, &numbers, |_| None);
-        let line = self.heading(&line);
-        writeln!(self.out, "{line}")?;
+        for heading in headings {
+            let line = self.heading(&aligned(&heading, &self.widths, &numbers, |_| None));
+            writeln!(self.out, "{line}")?;
+        }
         rows.iter().try_for_each(|row| self.cells(row))
     }
 
@@ -123,6 +131,31 @@ fn colour(name: &str, value: &Value) -> Option<&'static str> {
         ("findings" | "failed" | "refused", None) => value.as_u64().filter(|count| *count > 0).map(|_| RED),
         _ => None,
     }
+}
+
+/// The lines of a table's heading, and how wide each column is. Where one line has no room on the terminal, two may.
+fn headings(names: &[String], cells: &[usize], room: Option<usize>) -> (Vec<Vec<String>>, Vec<usize>) {
+    let widths = |lines: &[Vec<String>]| -> Vec<usize> {
+        let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).chain([cells[at]]).max();
+        (0..names.len()).map(|at| width(at).unwrap_or(0)).collect()
+    };
+    let one = vec![names.to_vec()];
+    let wide = widths(&one);
+    let columns = wide.iter().map(|width| width + 2).sum::<usize>().saturating_sub(2);
+    if room.is_none_or(|room| columns <= room) {
+        return (one, wide);
+    }
+    let (above, below) = names.iter().map(|name| in_two(name)).unzip();
+    let two = vec![above, below];
+    let narrow = widths(&two);
+    (two, narrow)
+}
+
+/// `CHANGES_PER_S` as `CHANGES` above `PER_S`, so that the longer part is as short as can be; what is one word stands below.
+pub(super) fn in_two(name: &str) -> (String, String) {
+    let halves = name.match_indices('_').map(|(at, _)| (&name[..at], &name[at + 1..]));
+    let (above, below) = halves.min_by_key(|(above, below)| above.len().max(below.len())).unwrap_or(("", name));
+    (above.to_owned(), below.to_owned())
 }
 
 fn in_style(style: &str, text: &str) -> String {
@@ -187,6 +220,17 @@ mod tests {
         assert_eq!(line(["NAME", "SIZE"], [false, true]), "NAME   SIZE");
         assert_eq!(line(["a", "7"], [false, true]), "a         7");
         assert_eq!(line(["a", "b"], [false, false]), "a      b");
+    }
+
+    #[test]
+    fn a_wide_heading_takes_two_lines() {
+        let names = ["SHARD", "LOG_KEPT_BYTES", "SNAPSHOTS_WRITTEN"].map(str::to_owned);
+        let (one, widths) = headings(&names, &[1, 7, 2], None);
+        assert_eq!((one.len(), &widths[..]), (1, &[5, 14, 17][..]));
+        assert_eq!(headings(&names, &[1, 7, 2], Some(40)), (one, widths));
+        let (two, widths) = headings(&names, &[1, 7, 2], Some(39));
+        assert_eq!(two, [["", "LOG_KEPT", "SNAPSHOTS"], ["SHARD", "BYTES", "WRITTEN"]]);
+        assert_eq!(widths, [5, 8, 9]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `adm top`: frames as they come, on a screen of their own, or as rows.
 
-use super::output::{Output, Shape, cell};
+use super::output::{Output, Shape, cell, in_two};
 use super::{Server, client, fail};
 use crate::words;
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
@@ -76,10 +76,12 @@ impl Top {
 /// A frame in plain tables, one part below the other.
 fn print(rows: &Rows) -> io::Result<()> {
     for part in PARTS {
-        let mut output = Output::new(false, Shape::Table);
-        for row in part_of(rows, part) {
-            output.row(row)?;
+        let mut rows = part_of(rows, part).peekable();
+        if rows.peek().is_none() {
+            continue;
         }
+        let mut output = Output::new(false, Shape::Table);
+        rows.try_for_each(|row| output.row(row))?;
         output.flush()?;
         drop(output);
         words::line("")?;
@@ -197,22 +199,32 @@ fn lines(server: &str, rows: &Rows, (columns, height): (usize, usize)) -> Vec<St
             continue;
         }
         out.push(String::new());
-        let mut table = table(&rows).into_iter();
-        out.extend(table.next().map(|heading| format!("\x1b[7m{}\x1b[0m", cut(&heading, columns))));
+        let (headings, lines) = table(&rows, columns);
+        out.extend(headings.iter().map(|heading| format!("\x1b[7m{}\x1b[0m", cut(heading, columns))));
         let most = if part == "user" { usize::MAX } else { PART_LINES_MAX };
-        out.extend(table.take(most).map(|line| cut(&line, columns)));
+        out.extend(lines.iter().take(most).map(|line| cut(line, columns)));
     }
     out.truncate(height);
     out
 }
 
-/// A heading and a line for each row, columns below each other.
-fn table(rows: &[Map<String, Value>]) -> Vec<String> {
+/// A heading and a line for each row, columns below each other. Where they have no room the heading takes two lines, and the columns stand closer.
+fn table(rows: &[Map<String, Value>], columns: usize) -> (Vec<String>, Vec<String>) {
     let names: Vec<String> = rows[0].keys().map(|name| name.to_uppercase()).collect();
     let cells: Vec<Vec<String>> = rows.iter().map(|row| row.values().map(human).collect()).collect();
-    let width =
-        |at: usize| cells.iter().chain([&names]).filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..names.len()).map(|at| width(at).unwrap_or(0)).collect();
+    let widths = |headings: &[Vec<String>]| -> Vec<usize> {
+        let width = |at: usize| cells.iter().chain(headings).map(|row| row[at].chars().count()).max();
+        (0..names.len()).map(|at| width(at).unwrap_or(0)).collect()
+    };
+    let has_room =
+        |widths: &[usize], gap: usize| widths.iter().map(|width| width + gap).sum::<usize>() <= columns + gap;
+    let mut headings = vec![names.clone()];
+    if !has_room(&widths(&headings), 2) {
+        let (above, below) = names.iter().map(|name| in_two(name)).unzip();
+        headings = vec![above, below];
+    }
+    let widths = widths(&headings);
+    let gap = if has_room(&widths, 2) { "  " } else { " " };
     // Numbers to the right, as the heading above them.
     let right: Vec<bool> = rows[0].values().map(|value| !value.is_string()).collect();
     let line = |row: &Vec<String>| {
@@ -220,9 +232,9 @@ fn table(rows: &[Map<String, Value>]) -> Vec<String> {
             true => format!("{cell:>width$}"),
             false => format!("{cell:<width$}"),
         });
-        padded.collect::<Vec<_>>().join("  ")
+        padded.collect::<Vec<_>>().join(gap)
     };
-    [&names].into_iter().chain(&cells).map(line).collect()
+    (headings.iter().map(line).collect(), cells.iter().map(line).collect())
 }
 
 /// Large numbers by 1024 or 1000, as the eye takes them.
@@ -240,8 +252,12 @@ fn human(value: &Value) -> String {
     format!("{shown:.0}{unit}")
 }
 
+/// What has no room goes, and something says so.
 fn cut(line: &str, columns: usize) -> String {
-    line.chars().take(columns).collect()
+    if line.chars().count() <= columns {
+        return line.to_owned();
+    }
+    line.chars().take(columns.saturating_sub(1)).chain(['>']).take(columns).collect()
 }
 
 #[cfg(test)]
@@ -268,6 +284,28 @@ mod tests {
         assert_eq!(tall[2], "\x1b[7mSHARD  QUEUE\x1b[0m");
         assert_eq!(tall[3], "    0   123k");
         assert_eq!(tall[6], "user0                0");
+    }
+
+    #[test]
+    fn a_wide_table_fits_a_usual_terminal() {
+        let shard = json!({
+            "shard": 0, "answers": true, "late_ms_max": 10.0, "queue": 0, "sessions": 23, "accounts_open": 23, "memory_bytes": 95_000,
+            "changes_per_s": 56.2, "syncs_per_s": 32.6, "log_kept_bytes": 28_424,
+        });
+        let rows = rows(&[shard]);
+        let (headings, lines) = table(&rows, 200);
+        assert_eq!((headings.len(), lines.len()), (1, 1));
+        assert!(headings[0].contains("  CHANGES_PER_S  SYNCS_PER_S  LOG_KEPT_BYTES"));
+        let (headings, lines) = table(&rows, 80);
+        assert_eq!(
+            [&headings[0], &headings[1], &lines[0]],
+            [
+                "                LATE                ACCOUNTS MEMORY CHANGES SYNCS LOG_KEPT",
+                "SHARD ANSWERS MS_MAX QUEUE SESSIONS     OPEN  BYTES   PER_S PER_S    BYTES",
+                "    0     yes   10.0     0       23       23    95k    56.2  32.6      28k",
+            ]
+        );
+        assert_eq!(cut(&lines[0], 12), "    0     y>");
     }
 
     #[test]
