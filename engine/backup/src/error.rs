@@ -65,7 +65,7 @@ impl fmt::Display for BackupError {
         match self {
             BackupError::Io { path, error } => write!(f, "{}: {error}", path.display()),
             BackupError::NotABackup { path } => {
-                write!(f, "{} is no folder of backups, and not empty: name another one", path.display())
+                write!(f, "{} is no folder of backups: name one, or for a first backup an empty one", path.display())
             }
             BackupError::Locked { path } => write!(f, "another backup works on {}", path.display()),
             BackupError::Format { path, found } => write!(

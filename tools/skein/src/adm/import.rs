@@ -121,9 +121,13 @@ impl Import {
         output.flush().map_err(print_failed)?;
         let mut row = Map::new();
         row.insert("user".into(), self.user.as_str().into());
-        row.insert("messages".into(), all.messages.into());
-        row.insert("bytes".into(), all.bytes.into());
-        row.insert("hash".into(), all.to_string().rsplit(' ').next().unwrap_or_default().into());
+        if self.dry_run {
+            row.insert("messages".into(), folders.iter().map(|(_, messages)| messages.len()).sum::<usize>().into());
+        } else {
+            row.insert("messages".into(), all.messages.into());
+            row.insert("bytes".into(), all.bytes.into());
+            row.insert("hash".into(), all.to_string().rsplit(' ').next().unwrap_or_default().into());
+        }
         let mut total = Output::new(server.json, Shape::Records);
         total.row(row).and_then(|()| total.flush()).map_err(print_failed)?;
         Ok(if problems == 0 { ExitCode::SUCCESS } else { code(Code::Data) })
