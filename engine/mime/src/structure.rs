@@ -93,9 +93,15 @@ impl Part {
 /// `message` is below 4 GiB.
 pub fn structure(message: &[u8]) -> Vec<Part> {
     assert!(message.len() <= u32::MAX as usize, "messages are bounded by MESSAGE_BYTES_MAX_CEILING");
+    let mut parts = uncounted(message);
+    count_lines(message, &mut parts);
+    parts
+}
+
+/// The same without the lines of bodies, which nobody asks for who only looks into them.
+pub(crate) fn uncounted(message: &[u8]) -> Vec<Part> {
     let mut walk = Walk { message, parts: Vec::with_capacity(1), open: Vec::new(), bounds: Vec::new() };
     walk.run();
-    count_lines(message, &mut walk.parts);
     walk.parts
 }
 

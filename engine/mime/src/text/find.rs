@@ -18,6 +18,8 @@ pub(super) struct Finder {
     by: Collation,
     folded: memmem::Finder<'static>,
     ascii: bool,
+    /// ASCII without a blank: it is within one line wherever lines are folded.
+    one_word: bool,
     /// Where the rarest byte of an ASCII needle is: the one to look for.
     rare_at: usize,
 }
@@ -27,8 +29,9 @@ impl Finder {
         let mut folded = text.to_owned();
         fold(&mut folded, by);
         let ascii = folded.is_ascii() && folded.len() <= ASCII_BYTES_MAX;
+        let one_word = ascii && folded.bytes().all(|byte| byte.is_ascii_graphic());
         let rare_at = (0..folded.len()).min_by_key(|&i| commonness(folded.as_bytes()[i])).unwrap_or(0);
-        Finder { by, folded: memmem::Finder::new(folded.as_bytes()).into_owned(), ascii, rare_at }
+        Finder { by, folded: memmem::Finder::new(folded.as_bytes()).into_owned(), ascii, one_word, rare_at }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -45,6 +48,10 @@ impl Finder {
 
     pub(super) fn is_ascii(&self) -> bool {
         self.ascii
+    }
+
+    pub(super) fn is_one_word(&self) -> bool {
+        self.one_word
     }
 
     fn len(&self) -> usize {

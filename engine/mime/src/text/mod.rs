@@ -23,7 +23,7 @@ pub use sort::{BaseSubject, base_subject, compare_texts, first_display, first_ma
 
 use crate::header::{fields_named, logical_lines};
 use crate::render::{Address, addresses};
-use crate::structure::{Kind, Part, structure};
+use crate::structure::{Kind, Part, uncounted};
 use crate::transfer::Transfer;
 use charset::Charset;
 use find::{Finder, Search};
@@ -91,12 +91,21 @@ impl Needle {
         if self.finder.is_empty() {
             return true;
         }
-        let parts = structure(message);
+        let parts = uncounted(message);
         parts.iter().any(|part| {
             let inside = part.parent.is_some_and(|p| parts[p as usize].kind == Kind::Message);
             let header = include_headers || inside;
-            header && self.matches_header_block(part.header.of(message), None) || self.matches_body(message, part)
+            header && self.matches_lines(part.header.of(message)) || self.matches_body(message, part)
         })
+    }
+
+    /// As [`Needle::matches_header_block`] without a name, of a header with nothing behind it.
+    fn matches_lines(&self, header: &[u8]) -> bool {
+        match self.finder.is_one_word() && word::is_plain_block(header) {
+            // Unfolding takes line ends out and leaves the blanks behind them: no word comes together that was none.
+            true => self.finder.is_in_ascii(header),
+            false => self.matches_header_block(header, None),
+        }
     }
 
     fn matches_body(&self, message: &[u8], part: &Part) -> bool {

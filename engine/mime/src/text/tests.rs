@@ -201,6 +201,30 @@ fn what_is_found_is_a_matter_of_the_collation() {
     }
 }
 
+/// A word is looked for in a plain block as a whole; that must find what its lines have, unfolded and decoded one by one.
+#[test]
+fn a_word_is_in_a_header_when_it_is_in_one_of_its_lines() {
+    let pieces: [&[u8]; 11] = [b"a", b"B", b":", b" ", b"\t", b"\r\n", b"\n", b"\r", b"=?", b"\0", b"\xe4"];
+    let needles = ["a", "ab", "a:b", "ba", "a b", "=?a"].map(Needle::new);
+    let mut found = 0;
+    for n in 0..pieces.len().pow(5) {
+        let block: Vec<u8> = (0..5).flat_map(|i| pieces[n / pieces.len().pow(i) % pieces.len()]).copied().collect();
+        for needle in &needles {
+            let by_lines = logical_lines(&block).any(|line| needle.matches_header_value(line.trim_ascii_end()));
+            let header = &block[..logical_lines(&block).map(<[u8]>::len).sum::<usize>()];
+            assert_eq!(
+                needle.matches_lines(header),
+                by_lines,
+                "{:?} in {:?}",
+                needle.text,
+                block.escape_ascii().to_string()
+            );
+            found += usize::from(by_lines);
+        }
+    }
+    assert!(found > 10_000);
+}
+
 fn quoted_printable(text: &str) -> Vec<u8> {
     let line = |bytes: &[u8]| bytes.iter().map(|byte| format!("={byte:02X}")).collect::<String>();
     text.as_bytes().chunks(25).map(line).collect::<Vec<_>>().join("=\r\n").into_bytes()

@@ -3,13 +3,18 @@
 use super::charset::Charset;
 use crate::transfer::Transfer;
 use encoding_rs::{UTF_8, WINDOWS_1252};
-use memchr::{memchr2, memchr3, memmem};
+use memchr::{memchr_iter, memchr2, memchr3, memmem};
 
 /// True when `value` is its own text: one line of ASCII without an encoded word.
 pub(super) fn is_plain(value: &[u8]) -> bool {
     let rare = memchr3(b'\r', b'\n', b'=', value);
     let is_one_line = || memchr2(b'\r', b'\n', value).is_none() && memmem::find(value, b"=?").is_none();
     value.is_ascii() && (rare.is_none() || is_one_line())
+}
+
+/// True when all lines of `block` are their own text but for how they are folded: ASCII without an encoded word.
+pub(super) fn is_plain_block(block: &[u8]) -> bool {
+    block.is_ascii() && !memchr_iter(b'=', block).any(|at| block.get(at + 1) == Some(&b'?'))
 }
 
 /// `value` unfolded and with its encoded words decoded. What can not be decoded stays as it is.
