@@ -203,7 +203,7 @@ fn what_is_hurt_or_foreign_is_refused() {
     fs::create_dir(&full).expect("a folder");
     fs::write(full.join("letter"), "dear").expect("a file");
     let (exit, why) = bad(&server, &format!("backup --all {}", full.display()));
-    assert!(exit == Some(65) && why.contains("not empty"), "{why}");
+    assert!(exit == Some(65) && why.contains("no folder of backups"), "{why}");
     assert_eq!(bad(&server, &format!("backup nobody@nowhere {}", to.display())).0, Some(67));
     assert_eq!(bad(&server, &format!("backup {user}")).0, Some(64));
     assert_eq!(adm::run(&server, "restore", b"").status.code(), Some(2));
