@@ -14,6 +14,7 @@ mod drain;
 mod end;
 mod failure;
 mod kept;
+mod kept_derived;
 mod lifecycle;
 mod open;
 mod pack_bodies;
@@ -34,6 +35,7 @@ pub use rebuild::Rebuilt;
 pub use restore::{PINNED, Pinned, RestoreError, Restored};
 
 use self::kept::KeptCaches;
+use self::kept_derived::KeptDerived;
 use crate::account_handle::AccountHandle;
 use crate::body::{BodyAddr, Place};
 use crate::dictionary::{Dictionary, DictionaryError};
@@ -149,6 +151,7 @@ struct Shared<D: Disk, C: Clock> {
     accounts: RefCell<HashMap<AccountId, Slot>>,
     packs: PackFiles<D>,
     caches: RefCell<KeptCaches>,
+    derived: RefCell<KeptDerived>,
     gate: RefCell<Option<Rc<dyn Gate>>>,
     old_segments: RefCell<drain::Held>,
     drains: Cell<bool>,
@@ -196,6 +199,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let store = Store(Rc::new(Shared {
             packs: PackFiles::new(disk.clone(), root.join("dictionaries"), log.shard()),
             caches: RefCell::default(),
+            derived: RefCell::default(),
             disk,
             clock,
             dir: root.join("accounts"),

@@ -1,8 +1,10 @@
 //! Virtual mailboxes, against the running server.
 
 use skein_testkit::Server;
+use skein_testkit::adm::good;
 use skein_testkit::imap::{Client, ask_lines as ask, check_lines as check};
-use skein_testkit::server::skein_binary;
+use skein_testkit::server::{set, skein_binary};
+use skein_testkit::wait;
 
 const SETTINGS: &str = "[virtual_mailbox.All]\nquery = 'ALL'\nfrom = ['*', '-Trash*']\nspecial_use = '\\All'\n\
                         [virtual_mailbox.Flagged]\nquery = 'FLAGGED'\nspecial_use = '\\Flagged'\n\
@@ -203,6 +205,46 @@ fn messages_are_read_and_changed_through_them() {
 }
 
 /// A message gets too old for one mailbox and old enough for another, and nothing else happens.
+/// UIDVALIDITY was another one as soon as nobody had used the account for a minute, and clients read all of it again.
+#[test]
+fn uids_stay_while_the_account_is_out_of_memory() {
+    let server = Server::start_changed(|settings, _| {
+        format!("{}{SETTINGS}", set(&settings, "store", "account_idle_seconds", "1"))
+    });
+    let closed = || good(&server, "--json stats").lines().all(|shard| shard.contains("\"accounts_open\":0,"));
+    let leave = |mut client: Client| {
+        run(&mut client, "LOGOUT");
+        assert!(wait::until(wait::PATIENCE, closed), "the account stays");
+    };
+    let mut client = server.login("test1");
+    fill(&mut client);
+    check(&mut client, "STATUS Virtual/All (MESSAGES UIDNEXT)", &["STATUS Virtual/All (MESSAGES 3 UIDNEXT 4)", "Ok"]);
+    // What is made anew would call the others 1 and 2.
+    run(&mut client, "SELECT INBOX");
+    run(&mut client, "STORE 1 +FLAGS.SILENT (\\Deleted)");
+    run(&mut client, "EXPUNGE");
+    run(&mut client, "UNSELECT");
+    let validity = number(&mut client, "STATUS Virtual/All (UIDVALIDITY)", "UIDVALIDITY");
+    let modseq = number(&mut client, "STATUS Virtual/All (HIGHESTMODSEQ)", "HIGHESTMODSEQ");
+    leave(client);
+    // Somebody comes who does not look at it.
+    let mut client = server.login("test1");
+    append(&mut client, "Sent", "", "five");
+    leave(client);
+
+    let mut client = server.login("test1");
+    check(&mut client, "ENABLE QRESYNC", &["ENABLED QRESYNC", "Ok"]);
+    let told = ask(&mut client, &format!("SELECT Virtual/All (QRESYNC ({validity} {modseq}))")).join("\n");
+    assert!(told.contains(&format!("[UIDVALIDITY {validity}]")), "{told}");
+    assert!(told.contains("3 FETCH (UID 4 ") && told.matches(" FETCH (").count() == 1, "only what is new: {told}");
+    let subjects = ask(&mut client, "UID FETCH 2:* (BODY.PEEK[TEXT])").join("\n");
+    let all = [("UID 2", "two"), ("UID 3", "four"), ("UID 4", "five")];
+    assert!(
+        all.iter().all(|(uid, text)| subjects.contains(uid) && subjects.contains(&format!("Text of {text}"))),
+        "{subjects}"
+    );
+}
+
 #[test]
 fn time_alone_brings_in_and_takes_out() {
     let settings = "[virtual_mailbox.Young]\nquery = 'YOUNGER 3600'\n[virtual_mailbox.Old]\nquery = 'OLDER 3600'\n";

@@ -6,8 +6,9 @@
 //! STORE, EXPUNGE, COPY here ──▶ ops of the sources
 //! ```
 //!
-//! Nothing of it is logged: opened again, the account derives them anew, with another UIDVALIDITY. Each is a [`Mailbox`] like any other, so views, numbers,
-//! modseqs and history are as ever; a message's row is always as its source's.
+//! Nothing of it is logged. They leave memory with the account, and the store keeps them beside it while there is room: nothing happens to an account that
+//! nobody has open, so they are true when it is opened again. Else it derives them anew, with another UIDVALIDITY. Each is a [`Mailbox`] like any other, so
+//! views, numbers, modseqs and history are as ever; a message's row is always as its source's.
 
 use super::messages::{message, names};
 use super::{Account, AccountError, Copied, StoreRequest};
@@ -41,7 +42,7 @@ pub struct Found {
 
 /// All of an account, by identities that no mailbox of the tree ever has.
 #[derive(Default)]
-pub(super) struct AllDerived {
+pub(crate) struct AllDerived {
     all: BTreeMap<MailboxId, Derived>,
     given: u32,
 }
@@ -66,6 +67,8 @@ struct Derived {
     as_of: i64,
     /// When time alone next changes what belongs here, at the earliest.
     turns: Option<i64>,
+    /// It was out of memory with its account: bodies may have moved meanwhile.
+    has_been_away: bool,
 }
 
 impl Derived {
@@ -81,6 +84,7 @@ impl Derived {
             tree_changed: true,
             as_of: i64::MAX,
             turns: None,
+            has_been_away: false,
         }
     }
 
@@ -205,7 +209,7 @@ impl AllDerived {
         self.all.values_mut().for_each(|derived| derived.forget(source));
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         let place = size_of::<(Uid, (MailboxId, Uid))>() + size_of::<(Uid, Uid)>();
         self.all.values().map(|derived| derived.mailbox.memory_bytes() + derived.places.len() * 2 * place).sum()
     }
@@ -344,16 +348,44 @@ impl Account {
     /// The bodies of a source's messages are elsewhere now.
     pub(crate) fn refresh_derived(&mut self, source: MailboxId) {
         let mut all = std::mem::take(&mut self.derived.all);
-        if let Some(mailbox) = self.mailbox(source) {
-            for derived in all.values_mut() {
-                for (there, here) in derived.uids.get(&source).into_iter().flatten() {
-                    if let Some(row) = mailbox.rows().find(*there) {
-                        derived.mailbox.body_is(*here, mailbox.fixed(row).body);
-                    }
-                }
+        all.values_mut().for_each(|derived| self.refresh(derived, source));
+        self.derived.all = all;
+    }
+
+    /// After all of its sources were loaded: where bodies are is looked up, if it was out of memory since that was last known.
+    pub fn refresh_bodies(&mut self, id: MailboxId) {
+        let Some(mut derived) = self.derived.all.remove(&id) else { return };
+        if std::mem::take(&mut derived.has_been_away) {
+            let sources: Vec<MailboxId> = derived.uids.keys().copied().collect();
+            sources.into_iter().for_each(|source| self.refresh(&mut derived, source));
+        }
+        self.derived.all.insert(id, derived);
+    }
+
+    fn refresh(&self, derived: &mut Derived, source: MailboxId) {
+        let Some(mailbox) = self.mailbox(source) else { return };
+        for (there, here) in derived.uids.get(&source).into_iter().flatten() {
+            if let Some(row) = mailbox.rows().find(*there) {
+                derived.mailbox.body_is(*here, mailbox.fixed(row).body);
             }
         }
-        self.derived.all = all;
+    }
+
+    /// Takes out all that there are, as the account leaves memory.
+    pub(crate) fn take_derived(&mut self) -> Option<AllDerived> {
+        let mut all = std::mem::take(&mut self.derived);
+        all.all.values_mut().for_each(|derived| derived.has_been_away = true);
+        (!all.all.is_empty()).then_some(all)
+    }
+
+    /// Puts back what was taken out. Nothing has happened to the account since, but that bodies may have moved.
+    pub(crate) fn put_derived(&mut self, all: AllDerived) {
+        self.derived = all;
+    }
+
+    /// A source is not what it was: what is shown of it goes, and it is looked through again.
+    pub(crate) fn distrust_derived(&mut self, source: MailboxId) {
+        self.derived.forget(source);
     }
 
     /// [`Account::store`] where this is a derived mailbox.

@@ -18,6 +18,7 @@ mod unload;
 mod usage;
 mod values;
 
+pub(crate) use derived::AllDerived;
 pub use derived::{DERIVED_MESSAGES_MAX, Found, TooMany};
 pub use error::AccountError;
 pub use journal::{Event, Missed};

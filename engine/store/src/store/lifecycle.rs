@@ -18,6 +18,10 @@ use std::rc::Rc;
 /// Accounts looked at between two breaths: about a tenth of a microsecond each.
 const ACCOUNTS_PER_BREATH: usize = 512;
 
+/// The part of the memory for accounts that derived mailboxes of closed ones may take: they are worth less than an open account, and more than
+/// nothing, as without them their clients read everything again.
+const DERIVED_PART: u64 = 8;
+
 /// What may stay in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OpenLimits {
@@ -40,7 +44,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
     /// Closes what nobody has used for a while, and more when the limits ask for it. Accounts in use stay whatever the
     /// limits say.
     pub async fn close_idle(&self, limits: &OpenLimits) {
-        let (mut unused, mut bytes, mut in_use) = (Vec::new(), 0, Vec::new());
+        let kept = self.0.derived.borrow_mut().trim(limits.memory_bytes_max / DERIVED_PART);
+        let (mut unused, mut bytes, mut in_use) = (Vec::new(), kept, Vec::new());
         for (i, id) in self.open_ids().into_iter().enumerate() {
             if i % ACCOUNTS_PER_BREATH == ACCOUNTS_PER_BREATH - 1 {
                 self.0.disk.breathe().await;
@@ -59,6 +64,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         }
         bytes = self.close_oldest(unused, bytes, limits);
         if bytes > limits.memory_bytes_max {
+            bytes = bytes.saturating_sub(kept) + self.0.derived.borrow_mut().trim(0);
             bytes = self.unload_unseen(&in_use, bytes);
         }
         self.count(|m| m.memory_bytes = bytes);
@@ -173,12 +179,16 @@ impl<D: Disk, C: Clock> Store<D, C> {
         if is_used(handle) || !safe {
             return false;
         }
+        let derived = handle.with_mut(|account| account.take_derived());
         let mut tail = self.0.tail.borrow_mut();
         tail.give_back(id, handle.take_tail());
         tail.names_bodies_from(id, handle.bodies_from());
         drop(tail);
         let closed = accounts.remove(&id);
         drop(accounts);
+        if let Some(derived) = derived {
+            self.0.derived.borrow_mut().put(id, derived);
+        }
         drop(closed);
         self.count(|m| m.accounts_closed += 1);
         true

@@ -82,6 +82,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
             Ok(handle) => {
                 // Not before: until then a drain sees by them what the account needs, and so does who tries again after a failure.
                 self.0.tail.borrow_mut().forget(id);
+                if let Some(derived) = self.0.derived.borrow_mut().take(id) {
+                    handle.with_mut(|account| account.put_derived(derived));
+                }
                 drop(self.0.accounts.borrow_mut().insert(id, Slot::Open(handle.clone())));
             }
             Err(_) => drop(self.0.accounts.borrow_mut().remove(&id)),
@@ -110,6 +113,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
                     match self.log_is_whole().await? {
                         true => self.replay_mailbox(handle.id(), (id, validity), LogPos::END).await?,
                         false => {
+                            handle.with_mut(|account| account.distrust_derived(id));
                             let damaged = handle.read(|account| Damaged::of(account, id, validity));
                             self.salvage_mailbox(handle.id(), damaged, &folder).await?
                         }
@@ -223,6 +227,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
         handle.changes_since_checkpoint.set(tail.iter().map(|record| op::changes(&record.ops)).sum());
         let is_new = handle.read(|account| account.user().is_none());
         let passed_over = !is_new && self.pass_over(&handle, lost_to).await?;
+        if salvaged || passed_over {
+            self.0.derived.borrow_mut().forget(id);
+        }
         if (salvaged || passed_over)
             && let Err(error) = self.checkpoint(&handle).await
         {

@@ -202,6 +202,8 @@ impl<D: Disk, C: Clock> Store<D, C> {
         Damaged { mailbox, validity, true_to, others, log_to, replayed }: Damaged,
         folder: &Path,
     ) -> Result<Mailbox, StoreError> {
+        // What they show of it was of messages that may be others now.
+        self.0.derived.borrow_mut().forget(id);
         let (named, guids) = self.named_elsewhere(id, &others, folder).await?;
         let mut found: BTreeMap<Guid, Found> = BTreeMap::new();
         for number in self.packs_in(folder).await? {

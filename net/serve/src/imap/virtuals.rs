@@ -116,6 +116,7 @@ impl Session {
         for source in self.account.read(|account| account.derived_sources(mailbox)) {
             self.store.load(&self.account, source).await?;
         }
+        self.account.with_mut(|account| account.refresh_bodies(mailbox));
         Ok(self.look(mailbox, |m| describe(m, view, (read_only, Rights::ALL))))
     }
 

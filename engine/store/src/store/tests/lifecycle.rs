@@ -1,11 +1,12 @@
 //! Which accounts leave memory, and when.
 
 use super::world::{SimStore, World, message};
+use crate::account::Found;
 use crate::account_handle::AccountHandle;
 use crate::error::StoreError;
 use crate::sim::{Faults, block_on};
 use crate::store::{OpenLimits, RestoreError};
-use skein_base::{MailboxId, UserName};
+use skein_base::{IdSet, MailboxId, ModSeq, UidValidity, UserName};
 use std::rc::Rc;
 
 const NO_LIMITS: OpenLimits = OpenLimits { idle_ms: 60_000, accounts_max: usize::MAX, memory_bytes_max: u64::MAX };
@@ -179,6 +180,79 @@ fn what_comes_while_a_snapshot_is_written_makes_the_next_one() {
     bring(&world, &store, &handle, 300);
     assert!(!store.wants_checkpoint(&handle));
     assert!(store.metrics().snapshots_written >= 4, "a tree and a mailbox, twice");
+}
+
+/// Nothing of a derived mailbox is on disk: with its account all that clients knew of it was gone, a minute after the last session.
+#[test]
+fn derived_mailboxes_are_kept_beside_a_closed_account() {
+    let world = World::new(8);
+    let store = store(&world);
+    let handle = open(&world, &store, 1);
+    bring(&world, &store, &handle, 2);
+    handle.with_mut(|account| account.derive("all", UidValidity(7)));
+    look(&handle);
+    let remove_first = handle.read(|account| account.remove(MailboxId::INBOX, &IdSet::one(1))).unwrap();
+    store.commit(&handle, &remove_first).unwrap();
+    bring(&world, &store, &handle, 1);
+    look(&handle);
+    let before = shown(&handle).expect("derived");
+    assert_eq!((before.0, &before.2[..]), (UidValidity(7), &[2, 3][..]));
+    drop(handle);
+    world.clock.advance_ms(61_000);
+    assert_eq!(close_idle(&store, NO_LIMITS), 0);
+    close_idle(&store, NO_LIMITS);
+    assert!(store.metrics().memory_bytes > 0, "what is kept counts");
+
+    let handle = open(&world, &store, 1);
+    assert_eq!(shown(&handle), Some(before));
+    block_on(store.load(&handle, MailboxId::INBOX)).unwrap();
+    look(&handle);
+    let id = handle.read(|account| account.derived("all")).expect("it is there");
+    block_on(store.checkpoint(&handle)).unwrap();
+    handle.with_mut(|account| account.refresh_bodies(id));
+    let bodies = |mailbox| {
+        handle.read(|account| {
+            let mailbox = account.mailbox(mailbox).unwrap();
+            mailbox.rows().from_rank(0).map(|row| mailbox.fixed(row).body).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(bodies(id), bodies(MailboxId::INBOX));
+    bring(&world, &store, &handle, 1);
+    look(&handle);
+    assert_eq!(shown(&handle).expect("derived").2, [2, 3, 4], "what comes is behind what was there");
+
+    // Without room it is made anew.
+    drop(handle);
+    world.clock.advance_ms(61_000);
+    let no_room = OpenLimits { memory_bytes_max: 1000, ..NO_LIMITS };
+    assert_eq!(close_idle(&store, no_room), 0);
+    close_idle(&store, no_room);
+    assert_eq!(store.metrics().memory_bytes, 0);
+    assert_eq!(shown(&open(&world, &store, 1)), None);
+}
+
+/// All of INBOX that is to be looked at belongs to the derived mailbox.
+fn look(handle: &AccountHandle) {
+    handle.with_mut(|account| {
+        let id = account.derived("all").unwrap();
+        let due = account.derive_from(id, &[MailboxId::INBOX].into());
+        let inbox = account.mailbox(MailboxId::INBOX).unwrap();
+        let all: IdSet = inbox.rows().from_rank(0).map(|row| row.uid.0).collect();
+        let found = |source| {
+            let (among, found) = (all.clone(), all.clone());
+            Found { source, modseq: inbox.modseq(), among, aged: IdSet::new(), found }
+        };
+        let found: Vec<Found> = due.iter().map(|(source, _)| found(*source)).collect();
+        account.take_found(id, &found).unwrap();
+    });
+}
+
+/// Of the derived mailbox: what clients remember.
+fn shown(handle: &AccountHandle) -> Option<(UidValidity, ModSeq, Vec<u32>)> {
+    handle.read(|account| {
+        let mailbox = account.mailbox(account.derived("all")?)?;
+        Some((mailbox.validity(), mailbox.modseq(), mailbox.rows().from_rank(0).map(|row| row.uid.0).collect()))
+    })
 }
 
 /// Messages arrive in one change.
