@@ -46,6 +46,7 @@ const ROWS: &[Row] = &[
     ("URL for somebody else", url_for_another),
     ("structure behind a URL", structure_behind_url),
     ("rights in nothing", rights_in_nothing),
+    ("quota of nothing", quota_of_nothing),
     ("STATUS of NOTIFY", status_of_notify),
     ("UID of NOTIFY", uid_of_notify),
     ("key of URLs", key_of_urls),
@@ -447,10 +448,12 @@ fn unreadable_url(difference: &mut Difference) {
 /// Dovecot lets the owner read what he gave to another.
 fn url_for_another(difference: &mut Difference) {
     let is_for_another = |line: &str| line.contains(";urlauth=user+bob") || line.contains(";urlauth=submit+");
-    difference.pairs(|ours, theirs| {
-        let url = ours.strip_suffix(" NIL").filter(|url| url.starts_with("URLFETCH ") && is_for_another(url));
-        url.is_some_and(|url| theirs.starts_with(url))
-    });
+    let nothing = |line: &String| line.starts_with("URLFETCH ") && line.ends_with(" NIL") && is_for_another(line);
+    if let Some(at) = difference.skein.iter().position(nothing) {
+        let line = difference.skein.remove(at);
+        let url = line.trim_end_matches(" NIL");
+        difference.dovecot.retain(|line| !line.starts_with(url));
+    }
 }
 
 /// Dovecot tells that of the whole part for its header, too, that of what is not decoded, and none of what is not there.
@@ -502,6 +505,15 @@ fn uid_of_notify(difference: &mut Difference) {
         matches!(words[..], ["FETCH", _, "UID", _])
     };
     difference.skein.retain(|line| !(is_news && is_uid(line)));
+}
+
+/// Dovecot has a quota root for a name that is none.
+fn quota_of_nothing(difference: &mut Difference) {
+    let (_, words) = difference.words();
+    let is_none = words.len() == 2 && NO_NAMES.contains(&words[1]);
+    if words[0] == "GETQUOTAROOT" && is_none && difference.tagged() == Some(("No", "Ok")) {
+        difference.explained();
+    }
 }
 
 /// Dovecot tells HIGHESTMODSEQ without FlagChange, too.
@@ -619,7 +631,8 @@ fn recent_of_client(difference: &mut Difference) {
 }
 
 fn flags_of_lsub(difference: &mut Difference) {
-    let bare = |line: &str| line.replace("\\haschildren", "").replace("\\hasnochildren", "");
+    const FLAGS: [&str; 5] = [" ", "\\haschildren", "\\hasnochildren", "\\drafts", "\\junk"];
+    let bare = |line: &str| FLAGS.iter().fold(line.to_owned(), |line, flag| line.replace(flag, ""));
     difference.pairs(|ours, theirs| ours.starts_with("LSUB") && bare(ours) == bare(theirs));
 }
 

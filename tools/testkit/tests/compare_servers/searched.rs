@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 
+use super::answer::Answer;
 use super::known;
 use super::pair::{Both, Session};
 
@@ -74,9 +75,12 @@ const ORDERS: [&str; 2] = ["no sent date", "ids behind a broken one"];
 const SETS: &str = "sets that are joined";
 const UNSEEN: &str = "OR of what is unseen";
 
+/// The row of messages that stand in another order when others are sorted with them.
+const NEIGHBOURS: &str = "order among others";
+
 /// Names of all rows.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().map(|(_, name, _)| *name).chain(ORDERS).chain([SETS, UNSEEN])
+    KEYS.iter().map(|(_, name, _)| *name).chain(ORDERS).chain([SETS, UNSEEN, NEIGHBOURS])
 }
 
 /// What differs in a search and is not allowed; `None` when `command` is no search, or one that either refused.
@@ -90,18 +94,17 @@ pub fn unexplained(session: &mut Session, command: &[u8], both: &Both) -> Option
     let mut alike = start.text.to_owned();
     for piece in pieces(keys) {
         let name = piece.split(' ').next().unwrap_or_default();
-        let Some((_, _, allows)) =
-            KEYS.iter().find(|(names, ..)| names.contains(&name) || is_set(name) && names.contains(&""))
-        else {
+        let row = KEYS.iter().find(|(names, ..)| names.contains(&name) || is_set(name) && names.contains(&""));
+        // What Dovecot finds alone and loses when it is joined with others (SETS, UNSEEN), it finds as UIDs.
+        let is_seen = ["SEEN", "UNSEEN", "NEW"].iter().any(|known| name.eq_ignore_ascii_case(known));
+        if row.is_none() && !is_seen {
             alike += piece;
             continue;
-        };
+        }
         let told = session.ask(format!("UID SEARCH CHARSET UTF-8 {}", piece.trim_end()).as_bytes());
         let (ours, theirs) = (told.skein.found(), told.dovecot.found());
         if ours == theirs {
-            // What Dovecot finds alone and loses when it is joined with others (SETS, UNSEEN), it finds as UIDs.
-            let is_lost = ["UID", "SEEN", "UNSEEN", "NEW"].contains(&name.to_ascii_uppercase().as_str());
-            match is_lost || is_set(name) {
+            match is_seen || name == "UID" || is_set(name) {
                 true => alike += &uid_key(&ours),
                 false => alike += piece.trim_end(),
             }
@@ -109,7 +112,7 @@ pub fn unexplained(session: &mut Session, command: &[u8], both: &Both) -> Option
             continue;
         }
         let found = Found { key: piece.trim_end(), ours, theirs, uids: &uids };
-        if !allows(session, &found) {
+        if !row.is_some_and(|(_, _, allows)| allows(session, &found)) {
             return Some(vec![format!("{}: - {:?} + {:?}", found.key, found.ours, found.theirs)]);
         }
         alike += &uid_key(&found.ours);
@@ -118,12 +121,37 @@ pub fn unexplained(session: &mut Session, command: &[u8], both: &Both) -> Option
     let dovecot = session.ask_dovecot(alike.as_bytes());
     let both = Both { skein: both.skein.clone(), dovecot, count: both.count };
     let differing = known::unexplained(command.as_bytes(), &both);
-    if differing.is_empty() || !start.is_ordered_by_header {
+    if differing.is_empty() || agrees_pair_by_pair(session, &start, &both) {
+        return Some(Vec::new());
+    }
+    if !start.is_ordered_by_header {
         return Some(differing);
     }
     let odd = session.with_odd_header();
     let both = session.ask(format!("{alike} NOT {}", uid_key(&odd)).as_bytes());
     Some(known::unexplained(command.as_bytes(), &both))
+}
+
+/// Both sort the same messages, and of any two neighbours in our order Dovecot tells the same when it is asked for these alone.
+fn agrees_pair_by_pair(session: &mut Session, start: &Start, both: &Both) -> bool {
+    let (Some(ours), Some(theirs)) = (sorted(&both.skein), sorted(&both.dovecot)) else { return false };
+    let set = |numbers: &[u32]| numbers.iter().copied().collect::<Uids>();
+    let uid = if start.text.starts_with("UID ") { "UID " } else { "" };
+    start.text.contains("SORT ")
+        && set(&ours) == set(&theirs)
+        && ours.windows(2).all(|pair| {
+            let told = session.ask_dovecot(format!("{}{uid}{},{}", start.text, pair[0], pair[1]).as_bytes());
+            sorted(&told).is_some_and(|told| told == pair)
+        })
+}
+
+/// All that was sorted, in its order.
+fn sorted(answer: &Answer) -> Option<Vec<u32>> {
+    let line = answer
+        .lines
+        .iter()
+        .find_map(|line| line.strip_prefix("SORT ").or_else(|| line.split_once("\"ALL\": \"[")?.1.split(']').next()))?;
+    line.split([' ', ',']).filter(|word| !word.is_empty()).map(|word| word.parse().ok()).collect()
 }
 
 /// What stands before the keys.
@@ -261,6 +289,14 @@ fn needle(key: &str) -> String {
 /// Without folding and capitals.
 fn plain(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+#[test]
+fn what_was_sorted_is_read_in_its_order() {
+    let read = |line: &str| sorted(&Answer { tagged: "Ok".into(), lines: vec![line.into()] });
+    assert_eq!(read("SORT 6 5 2"), Some(vec![6, 5, 2]));
+    assert_eq!(read(r#"ESEARCH UID {"ALL": "[6, 5, 2]", "COUNT": "3"}"#), Some(vec![6, 5, 2]));
+    assert_eq!(read(r#"ESEARCH UID {"COUNT": "3"}"#), None);
 }
 
 #[test]
