@@ -32,10 +32,10 @@ pub(crate) struct Client<'a> {
     pub certificate: Option<&'a str>,
 }
 
-/// What the machines may know of the connection, and whom the client's certificate names.
-pub(crate) fn channel(host: &Host, conn: &Conn) -> (Channel, Option<String>) {
+/// Whom the client's certificate names.
+pub(crate) fn certified(host: &Host, conn: &Conn) -> Option<String> {
     let wanted = host.auth().state().settings.certificate_user;
-    let certificate = match (conn.client_names(), conn.forwarded_tls()) {
+    match (conn.client_names(), conn.forwarded_tls()) {
         (Some(names), _) => match wanted {
             CertificateUser::Email => names.email,
             CertificateUser::CommonName => names.common_name,
@@ -43,10 +43,14 @@ pub(crate) fn channel(host: &Host, conn: &Conn) -> (Channel, Option<String>) {
         // A trusted proxy has verified it, and tells no other name.
         (None, Some(tls)) if wanted == CertificateUser::CommonName => tls.client_name.clone(),
         _ => None,
-    };
+    }
+}
+
+/// What the machines may know of the connection.
+pub(crate) fn channel(host: &Host, conn: &Conn) -> Channel {
     let bindings = conn.channel_bindings().filter(|seen| *seen != ChannelBindings::default());
     let bindings = bindings.map(|ChannelBindings { exporter, end_point }| Box::new(Bindings { exporter, end_point }));
-    (Channel { tls: conn.is_secure(), certified: certificate.is_some(), bindings }, certificate)
+    Channel { tls: conn.is_secure(), certified: certified(host, conn).is_some(), bindings }
 }
 
 /// Counts the connection for its address; false, with a word to the client, when the address has too many.

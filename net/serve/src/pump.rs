@@ -63,7 +63,7 @@ pub(crate) fn hand_over<M>(
 pub(crate) async fn start_tls(conn: &mut Conn, unread: usize) -> bool {
     let Some(tls) = conn.door().certificates().cloned() else { return false };
     let deadline = Deadline::after(Duration::from_secs(HANDSHAKE_SECONDS_MAX));
-    match conn.start_tls(tls.config(), unread, deadline).await {
+    match conn.start_tls(&tls.config(), unread, deadline).await {
         Ok(()) => {
             metrics::handshake_ended(conn.tls_info().map(|tls| tls.version).or(Some("unknown")));
             true

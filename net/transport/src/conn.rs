@@ -19,7 +19,8 @@ use futures_lite::{AsyncRead, AsyncWrite, Future};
 use glommio::net::TcpStream;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
-use rustls::{ServerConfig, ServerConnection};
+use rustls::server::{AcceptedAlert, Acceptor};
+use rustls::{ProtocolVersion, ServerConnection};
 use skein_base::limits::OUTPUT_BYTES_WATERMARK;
 use skein_runtime::{Deadline, Sleep, session_yield, sleep};
 
@@ -28,7 +29,7 @@ use crate::deflate::Deflate;
 use crate::endpoint::{Door, Endpoint, ForwardedTls};
 use crate::frozen::Frozen;
 use crate::limit::ConnectionSlot;
-use crate::tls::{ChannelBindings, ClientNames, Shown};
+use crate::tls::{Certificate, ChannelBindings, ClientNames, TlsConfig};
 
 /// Bytes received in one system call.
 const SCRATCH_BYTES: usize = 64 * 1024;
@@ -68,7 +69,7 @@ pub struct Conn {
     write_timeout: Duration,
     slot: Option<ConnectionSlot>,
     /// Which certificate the client was shown; forgotten when the connection moves, as logins are over by then.
-    shown: Option<Shown>,
+    shown: Option<Arc<Certificate>>,
     /// One of its address's connections.
     address_slot: Option<AddressSlot>,
     tap: Option<Box<dyn Tap>>,
@@ -169,7 +170,7 @@ impl Conn {
 
     /// What a login can be bound to; `None` on a plain connection. The certificate's part is known until the connection moves.
     pub fn channel_bindings(&self) -> Option<ChannelBindings> {
-        self.tls.as_deref().map(|tls| ChannelBindings::of(tls, self.shown.as_ref()))
+        self.tls.as_deref().map(|tls| ChannelBindings::of(tls, self.shown.as_deref()))
     }
 
     /// Whom the client's certificate names, when it has shown one that was accepted.
@@ -276,7 +277,7 @@ impl Conn {
                     Ok(ended) => self.ended |= ended,
                     Err(error) => {
                         self.send_alert(context);
-                        return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+                        return Poll::Ready(Err(invalid(error)));
                     }
                 },
             }
@@ -398,7 +399,7 @@ impl Conn {
     /// When the connection speaks TLS already.
     pub async fn start_tls(
         &mut self,
-        config: Arc<ServerConfig>,
+        config: &TlsConfig,
         unread: usize,
         deadline: Deadline,
     ) -> Result<(), StartTlsError> {
@@ -408,12 +409,61 @@ impl Conn {
         if pipelined > 0 {
             return Err(StartTlsError::PipelinedPlaintext { bytes: pipelined });
         }
-        let (config, shown) = Shown::noting(&config);
-        self.shown = Some(shown);
-        let mut tls = ServerConnection::new(config).map_err(|error| StartTlsError::Broken(io::Error::other(error)))?;
-        tls.set_buffer_limit(Some(OUTPUT_BYTES_WATERMARK));
-        self.tls = Some(Box::new(tls));
-        deadline.limit(self.handshake()).await.unwrap_or(Err(StartTlsError::TooSlow))
+        let agreed = async {
+            self.hear_hello(config).await?;
+            self.handshake().await
+        };
+        deadline.limit(agreed).await.unwrap_or(Err(StartTlsError::TooSlow))
+    }
+
+    /// Reads the client's first words, of which depends what is spoken, and has the answer ready.
+    async fn hear_hello(&mut self, config: &TlsConfig) -> Result<(), StartTlsError> {
+        let mut acceptor = Acceptor::default();
+        loop {
+            let sealed = poll_fn(|context| self.poll_sealed(context)).await.map_err(StartTlsError::Broken)?;
+            let mut rest = &sealed[..];
+            if rest.is_empty() {
+                return Err(StartTlsError::Broken(io::ErrorKind::UnexpectedEof.into()));
+            }
+            while !rest.is_empty() {
+                acceptor.read_tls(&mut rest).map_err(StartTlsError::Broken)?;
+                let accepted = match acceptor.accept() {
+                    Ok(Some(accepted)) => accepted,
+                    Ok(None) => continue,
+                    Err((error, alert)) => return Err(self.refuse_hello(error, alert).await),
+                };
+                let (settings, shown) = config.of_client(&accepted.client_hello());
+                self.shown = Some(shown.clone());
+                let mut tls = match accepted.into_connection(settings.clone()) {
+                    Ok(tls) => Box::new(tls),
+                    Err((error, alert)) => return Err(self.refuse_hello(error, alert).await),
+                };
+                tls.set_buffer_limit(Some(OUTPUT_BYTES_WATERMARK));
+                let tls = self.tls.insert(tls);
+                // Behind the hello, what comes early.
+                let behind = decrypt(tls, rest, &mut self.input);
+                self.ended |= behind.map_err(|error| StartTlsError::Broken(invalid(error)))?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// One receive of what the client sends before TLS is there; nothing at its end.
+    fn poll_sealed(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Vec<u8>>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let count = ready!(Pin::new(&mut self.stream).poll_read(context, &mut scratch[..EAGER_BYTES]))?;
+            Poll::Ready(Ok(scratch[..count].to_vec()))
+        })
+    }
+
+    /// The peer is told why, if it can be told at once.
+    async fn refuse_hello(&mut self, error: rustls::Error, mut alert: AcceptedAlert) -> StartTlsError {
+        let mut bytes = Vec::new();
+        // A Vec takes every write.
+        _ = alert.write_all(&mut bytes);
+        let told = poll_fn(|context| Poll::Ready(Pin::new(&mut self.stream).poll_write(context, &bytes).is_ready()));
+        told.await;
+        StartTlsError::Broken(invalid(error))
     }
 
     /// Speaks compressed from here on, after the reply to COMPRESS was written. `unread` is what the caller has read and not
@@ -453,7 +503,11 @@ impl Conn {
         if self.ended && self.unread() == 0 {
             return Err(StartTlsError::Broken(io::ErrorKind::UnexpectedEof.into()));
         }
-        self.flush_tls().await.map_err(StartTlsError::Broken)
+        match self.tls.as_ref().and_then(|tls| tls.protocol_version()) {
+            // Only the ticket is left, which leaves with the first answer: one segment less.
+            Some(ProtocolVersion::TLSv1_3) => Ok(()),
+            _ => self.flush_tls().await.map_err(StartTlsError::Broken),
+        }
     }
 
     /// The client has asked for the end, and so sends no more. What is written next, in one [`Conn::write_all`], is the last: TLS says so in the
@@ -593,6 +647,10 @@ fn decrypt(tls: &mut ServerConnection, mut sealed: &[u8], plain: &mut Vec<u8>) -
         read.expect("rustls holds as many bytes as it said");
     }
     Ok(ended)
+}
+
+fn invalid(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 fn into_descriptor(stream: TcpStream) -> OwnedFd {

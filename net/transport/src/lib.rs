@@ -38,6 +38,7 @@ pub use endpoint::{Door, DoorTls, Endpoint, ForwardedTls};
 pub use frozen::Frozen;
 pub use limit::{ConnectionLimit, ConnectionSlot};
 pub use listen::{BACKLOG, BindError, BoundSocket, Listener, Liveness, Place, Stopper, bind, register_metrics};
-pub use rustls::ServerConfig;
-pub use tls::{ChannelBindings, ClientNames, FreshTls, Tls, TlsFiles, TlsLoadError, TlsSettings, TlsVersion};
+pub use tls::{
+    ChannelBindings, ClientNames, FreshTls, Tls, TlsConfig, TlsFiles, TlsLoadError, TlsSettings, TlsVersion,
+};
 pub use unix::{UnixAccess, bind_unix, give_access, listen_unix};

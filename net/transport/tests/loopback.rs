@@ -6,9 +6,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use rustls::version::{TLS12, TLS13};
+use rustls::{CipherSuite, HandshakeKind};
 use sha2::{Digest, Sha256};
 use skein_transport::{BindError, BoundSocket, ChannelBindings, Place, bind};
-use support::{Server, Stream, client, plain, secure};
+use support::{Server, Stream, client, client_of, plain, secure};
 
 /// Answers from before and after a hop: from different shards, whichever accepted.
 fn expect_two_shards(stream: &mut dyn Stream, number: usize) {
@@ -92,6 +93,27 @@ fn both_tls_versions_carry_large_answers_and_long_input() {
         assert_eq!(stream.read(&mut [0]).unwrap(), 0, "the server says close_notify too");
     }
     assert_eq!(server.problems(), Vec::<String>::new());
+    server.stop();
+}
+
+/// The ticket comes with the first answer. Ciphers are taken in our order, but for who can not do AES well.
+#[test]
+fn sessions_are_resumed_and_ciphers_are_ours_to_choose() {
+    let server = Server::start("resume", true, 10);
+    let provider = rustls::crypto::ring::default_provider;
+    let mut chacha_first = provider();
+    chacha_first.cipher_suites.reverse();
+    let (aes, chacha) = (CipherSuite::TLS13_AES_128_GCM_SHA256, CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
+    for (provider, cipher) in [(provider(), aes), (chacha_first, chacha)] {
+        let config = client_of(provider, &[&TLS13]);
+        for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let mut stream = secure(plain(server.addr), &config);
+            stream.write_all(b"ECHO x\n").unwrap();
+            assert!(read_line(&mut stream).ends_with(" x\n"));
+            assert_eq!(stream.conn.handshake_kind(), Some(kind));
+            assert_eq!(stream.conn.negotiated_cipher_suite().unwrap().suite(), cipher);
+        }
+    }
     server.stop();
 }
 

@@ -12,7 +12,7 @@ mod update;
 
 use crate::commands;
 use crate::host::{Admitted, Host, HostSettings, Live, Service, ToShard};
-use crate::login::{self, Client, Verdict, admit_address, channel};
+use crate::login::{self, Client, Verdict, admit_address, certified, channel};
 use crate::metrics;
 use crate::pump::{self, KICKED, Moved, READ_BYTES, STOPPING, start_tls};
 use crate::sessions::Seat;
@@ -126,7 +126,7 @@ async fn accept(host: Host, mut conn: Conn, seat: Seat) -> Option<Box<Pump>> {
         seat.ends("TLS was not agreed");
         return None;
     }
-    let machine = Pop3::new(config(&host.settings(), &conn), channel(&host, &conn).0);
+    let machine = Pop3::new(config(&host.settings(), &conn), channel(&host, &conn));
     Some(Box::new(Pump::new(host, conn, machine, seat)))
 }
 
@@ -272,7 +272,7 @@ impl Pump {
                         self.seat.ends("TLS was not agreed");
                         return Ok(Some(End::Close));
                     }
-                    self.machine.tls_started(channel(&self.host, &self.conn).0);
+                    self.machine.tls_started(channel(&self.host, &self.conn));
                 }
                 Step::Close(why) => {
                     self.seat.ends(self.farewell.take().unwrap_or(words(why).into()));
@@ -322,7 +322,7 @@ impl Pump {
 
     /// Checks who it is here, where the connection was accepted; the session begins where the user lives.
     async fn check_login(&mut self, question: Question) -> Option<End> {
-        let (_, certificate) = channel(&self.host, &self.conn);
+        let certificate = certified(&self.host, &self.conn);
         let client = Client { service: "pop3", peer: self.conn.peer(), certificate: certificate.as_deref() };
         let (command, start) = (commands::login("pop3", &question), Instant::now());
         let verdict = self.host.authenticate(question, client).await;

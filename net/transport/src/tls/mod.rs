@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! files   from PEM; the self-signed default      names   which one a client is shown      error   why there is none
+//! config  what a connection begins with, as its client asks for it
 //! clients   those of clients, and whom they name      binding   what ties a login to its channel
 //! ```
 
 mod binding;
 mod clients;
+mod config;
 mod error;
 mod files;
 mod names;
@@ -14,18 +16,17 @@ mod names;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rustls::crypto::ring::{self, Ticketer};
-use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoClientAuth, ProducesTickets, ResolvesServerCert};
-use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
+use rustls::ServerConnection;
+use rustls::crypto::ring::Ticketer;
+use rustls::server::{NoClientAuth, ProducesTickets};
 
 pub use binding::ChannelBindings;
-pub(crate) use binding::Shown;
 pub use clients::ClientNames;
+pub use config::TlsConfig;
 pub use error::TlsLoadError;
 pub use files::TlsFiles;
 use names::ByName;
+pub(crate) use names::Certificate;
 
 /// The oldest version that is spoken.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// What TLS is made of. Ciphers are those that rustls finds good.
+/// What TLS is made of. Ciphers are those that rustls finds good, in the order of [`TlsConfig`].
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
     /// The certificate for clients that ask for no name, or for one that no certificate has.
@@ -60,11 +61,11 @@ impl From<TlsFiles> for TlsSettings {
 /// The TLS settings in force; replaced as a whole by [`Tls::install`] while connections keep what they started with.
 pub struct Tls {
     ticketer: Arc<dyn ProducesTickets>,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Arc<TlsConfig>>,
 }
 
 /// TLS read from its files and not in force yet.
-pub struct FreshTls(Arc<ServerConfig>);
+pub struct FreshTls(Arc<TlsConfig>);
 
 impl Tls {
     /// Reads certificates and keys.
@@ -78,7 +79,7 @@ impl Tls {
     }
 
     /// What a new connection uses.
-    pub fn config(&self) -> Arc<ServerConfig> {
+    pub fn config(&self) -> Arc<TlsConfig> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -96,7 +97,7 @@ impl Tls {
     }
 }
 
-fn read(settings: &TlsSettings, ticketer: &Arc<dyn ProducesTickets>) -> Result<Arc<ServerConfig>, TlsLoadError> {
+fn read(settings: &TlsSettings, ticketer: &Arc<dyn ProducesTickets>) -> Result<Arc<TlsConfig>, TlsLoadError> {
     let all = std::iter::once(&settings.default).chain(&settings.more);
     let certificates = all.map(TlsFiles::read).collect::<Result<Vec<_>, _>>()?;
     let clients = settings.client_ca.as_deref().map(clients::verifier).transpose()?;
@@ -106,27 +107,7 @@ fn read(settings: &TlsSettings, ticketer: &Arc<dyn ProducesTickets>) -> Result<A
         None => ticketer.clone(),
     };
     let clients = clients.unwrap_or_else(|| Arc::new(NoClientAuth));
-    Ok(server_config(Arc::new(ByName::new(certificates)), ticketer, clients, settings.version_min))
-}
-
-/// TLS with session tickets; `certificates` chooses by the name the client asks for, `clients` judges theirs.
-fn server_config(
-    certificates: Arc<dyn ResolvesServerCert>,
-    ticketer: Arc<dyn ProducesTickets>,
-    clients: Arc<dyn ClientCertVerifier>,
-    version_min: TlsVersion,
-) -> Arc<ServerConfig> {
-    let versions: &[&SupportedProtocolVersion] = match version_min {
-        TlsVersion::Tls12 => &[&TLS13, &TLS12],
-        TlsVersion::Tls13 => &[&TLS13],
-    };
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_protocol_versions(versions).expect("ring speaks both versions");
-    let mut config = builder.with_client_cert_verifier(clients).with_cert_resolver(certificates);
-    config.ticketer = ticketer;
-    // One is enough for clients that hold one connection; each costs a record in the handshake.
-    config.send_tls13_tickets = 1;
-    Arc::new(config)
+    Ok(Arc::new(TlsConfig::new(ByName::new(certificates), &ticketer, &clients, settings.version_min)))
 }
 
 // Connections move between threads together with their TLS state.

@@ -7,12 +7,22 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use webpki::EndEntityCert;
 
+use super::binding::end_point;
+
+/// A certificate that clients are shown.
+#[derive(Debug)]
+pub(crate) struct Certificate {
+    key: Arc<CertifiedKey>,
+    /// What a login can be bound to by it, made once.
+    pub end_point: Option<Vec<u8>>,
+}
+
 /// Certificates by the names they are valid for. Where several are, the first one is shown; where none is, the default.
 #[derive(Debug)]
 pub(super) struct ByName {
-    default: Arc<CertifiedKey>,
+    default: Arc<Certificate>,
     /// Lower case; a wildcard stands as `.example.org`.
-    named: HashMap<Box<str>, Arc<CertifiedKey>>,
+    named: HashMap<Box<str>, Arc<Certificate>>,
 }
 
 impl ByName {
@@ -21,17 +31,26 @@ impl ByName {
     /// # Panics
     /// Without any.
     pub fn new(certificates: Vec<CertifiedKey>) -> ByName {
-        let certificates: Vec<Arc<CertifiedKey>> = certificates.into_iter().map(Arc::new).collect();
+        let certificate = |key: CertifiedKey| {
+            let end_point = key.cert.first().and_then(|leaf| end_point(leaf));
+            Arc::new(Certificate { key: Arc::new(key), end_point })
+        };
+        let certificates: Vec<Arc<Certificate>> = certificates.into_iter().map(certificate).collect();
         let mut named = HashMap::new();
         for certificate in &certificates {
-            for name in names(certificate) {
+            for name in names(&certificate.key) {
                 named.entry(name).or_insert_with(|| certificate.clone());
             }
         }
         ByName { default: certificates.into_iter().next().expect("there is a default"), named }
     }
 
-    fn find(&self, name: &str) -> Option<&Arc<CertifiedKey>> {
+    /// What a client is shown that asks for this name.
+    pub fn shown(&self, name: Option<&str>) -> &Arc<Certificate> {
+        name.and_then(|name| self.find(name)).unwrap_or(&self.default)
+    }
+
+    fn find(&self, name: &str) -> Option<&Arc<Certificate>> {
         let name = name.to_ascii_lowercase();
         // A wildcard stands for exactly one label (RFC 9525 §6.3).
         let parent = || name.find('.').and_then(|dot| self.named.get(&name[dot..]));
@@ -48,7 +67,7 @@ fn names(certificate: &CertifiedKey) -> Vec<Box<str>> {
 
 impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(hello.server_name().and_then(|name| self.find(name)).unwrap_or(&self.default).clone())
+        Some(self.shown(hello.server_name()).key.clone())
     }
 }
 
@@ -75,8 +94,8 @@ mod tests {
         let leaves: Vec<_> = certificates.iter().map(|c| c.cert[0].clone()).collect();
         let by_name = ByName::new(certificates);
         let found = |name: &str| {
-            let shown = by_name.find(name).unwrap_or(&by_name.default);
-            leaves.iter().position(|leaf| *leaf == shown.cert[0])
+            let shown = by_name.shown(Some(name));
+            leaves.iter().position(|leaf| *leaf == shown.key.cert[0])
         };
         let expect = [
             ("default.example", 0),

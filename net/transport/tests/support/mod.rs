@@ -16,8 +16,8 @@ use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureSch
 use skein_base::ShardId;
 use skein_runtime::{Class, Deadline, Lanes, Shards, ShardsConfig, Side, session_yield, spawn, spawn_detached, start};
 use skein_transport::{
-    BACKLOG, BoundSocket, Conn, ConnectionLimit, Door, Frozen, Listener, Place, ServerConfig, StartTlsError, Stopper,
-    Tls, TlsFiles, bind,
+    BACKLOG, BoundSocket, Conn, ConnectionLimit, Door, Frozen, Listener, Place, StartTlsError, Stopper, Tls, TlsConfig,
+    TlsFiles, bind,
 };
 
 /// Bytes a session reads at once.
@@ -25,7 +25,7 @@ const READ_BYTES: usize = 4096;
 
 /// `ECHO x` answers `0 x` with the shard's number, `HOP` moves the connection to the other shard and answers nothing,
 /// `TLS` starts TLS, `RUSH` starts it with no patience, `FLOOD` sends 64 MB with little patience, `INFO` says what TLS agreed on,
-/// `BIND` what a login could be bound to, `BIG` sends a megabyte, `DEFLATE` compresses from there on, `REST` gives back what that
+/// `BIND` what a login could be bound to, `ENDS` its two ends, `BIG` sends a megabyte, `DEFLATE` compresses from there on, `REST` gives back what that
 /// holds, `QUIT` closes.
 pub struct Server {
     pub addr: SocketAddr,
@@ -46,7 +46,7 @@ type Problems = Arc<Mutex<Vec<String>>>;
 struct Home {
     id: ShardId,
     lanes: Lanes<Frozen>,
-    tls: Arc<ServerConfig>,
+    tls: Arc<TlsConfig>,
     problems: Problems,
 }
 
@@ -150,7 +150,7 @@ async fn accept(listener: Listener, home: Home, limit: ConnectionLimit, implicit
 }
 
 async fn start_tls(home: &Home, conn: &mut Conn, unread: usize) -> Result<(), StartTlsError> {
-    conn.start_tls(home.tls.clone(), unread, Deadline::after(Duration::from_secs(20))).await
+    conn.start_tls(&home.tls, unread, Deadline::after(Duration::from_secs(20))).await
 }
 
 fn serve(home: Home, conn: Conn) {
@@ -186,7 +186,7 @@ async fn lines(home: Home, mut conn: Conn) -> Result<(), Box<dyn std::error::Err
                     assert!(!conn.is_warm());
                 }
                 b"BIG\n" => conn.write_all(&vec![b'x'; 1 << 20]).await?,
-                b"RUSH\n" => conn.start_tls(home.tls.clone(), 0, Deadline::after(Duration::from_millis(20))).await?,
+                b"RUSH\n" => conn.start_tls(&home.tls, 0, Deadline::after(Duration::from_millis(20))).await?,
                 b"FLOOD\n" => {
                     conn.set_write_timeout(Duration::from_millis(20));
                     conn.write_all(&vec![b'x'; 64 << 20]).await?;
@@ -234,7 +234,15 @@ pub fn secure(stream: TcpStream, config: &Arc<ClientConfig>) -> TlsStream {
 }
 
 pub fn client(versions: &[&'static rustls::SupportedProtocolVersion]) -> Arc<ClientConfig> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    client_of(rustls::crypto::ring::default_provider(), versions)
+}
+
+/// One that names the provider's ciphers in their order.
+pub fn client_of(
+    provider: rustls::crypto::CryptoProvider,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider));
     let builder = builder.with_protocol_versions(versions).unwrap().dangerous();
     Arc::new(builder.with_custom_certificate_verifier(Arc::new(AnyCertificate)).with_no_client_auth())
 }
