@@ -15,8 +15,7 @@ fn line_ends(criterion: &mut Criterion) {
         let mut spare = Vec::new();
         bencher.iter(|| Crlf::new().normal(black_box(&message), &mut spare).len());
     });
-    let delivery =
-        [b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n", &message[..], b".\r\n"].concat();
+    let delivery = [b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n", &message[..], b".\r\n"].concat();
     group.bench_function("lmtp, with its envelope", |bencher| {
         let mut lmtp = connection();
         bencher.iter(|| talk(&mut lmtp, black_box(&delivery)));
