@@ -100,6 +100,7 @@ export SKEIN_BIN=${SKEIN_BIN:-$target/release/skein}
 
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
+cargo deny --version >/dev/null 2>&1 || [ -z "$long" ] || step "install cargo-deny" cargo install cargo-deny --locked
 if cargo deny --version >/dev/null 2>&1; then
   step "licences, bans, sources" cargo deny --config "$root/.cargo/deny.toml" check licenses bans sources
 else
