@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 
 static ACCOUNTS_OPEN: Gauge = Gauge::new("skein_accounts_open", "Accounts in memory.");
 static ACCOUNTS_CLOSED: Counter = Counter::new("skein_accounts_closed", "Idle accounts closed.");
-static ACCOUNTS_LOST: Counter =
-    Counter::new("skein_accounts_lost", "Accounts opened again because the log lost changes of theirs.");
+static ACCOUNTS_LOST: Counter = Counter::new(
+    "skein_accounts_lost",
+    "Accounts opened again because the log lost changes of theirs, or files of theirs are damaged.",
+);
 static ACCOUNTS_IN_TAIL: Gauge =
     Gauge::new("skein_accounts_in_tail", "Closed accounts with changes in the log that no snapshot has.");
 static MAILBOXES_UNLOADED: Counter =

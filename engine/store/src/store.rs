@@ -81,7 +81,7 @@ pub struct StoreMetrics {
     pub accounts_closed: u64,
     /// Accounts ended, with all their mail.
     pub accounts_ended: u64,
-    /// Accounts let go of because the log lost changes of theirs.
+    /// Accounts let go of because the log lost changes of theirs, or files of theirs are damaged.
     pub accounts_lost: u64,
     /// Mailboxes that left memory while their account stayed open.
     pub mailboxes_unloaded: u64,

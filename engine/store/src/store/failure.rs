@@ -34,6 +34,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
         self.0.caches.borrow_mut().forget_all();
         let lost: Vec<_> = self.0.accounts.borrow().values().filter_map(is_lost).collect();
         tracing::error!(accounts = lost.len(), "the log failed: accounts with changes that are lost are opened again");
+        self.count(|m| m.accounts_lost += lost.len() as u64);
         for (handle, why) in lost {
             self.let_go(&handle, why);
         }
@@ -67,6 +68,7 @@ impl<D: Disk, C: Clock> Store<D, C> {
     pub(super) async fn distrust(&self, handle: &Rc<AccountHandle>, why: &str) -> Result<(), StoreError> {
         if handle.lost().is_none() {
             tracing::error!(user = %handle.user(), why, "an account is opened again from what is left");
+            self.count(|m| m.accounts_lost += 1);
         }
         self.open_anew(handle, why).await
     }
@@ -97,7 +99,6 @@ impl<D: Disk, C: Clock> Store<D, C> {
         drop(tail);
         self.0.accounts.borrow_mut().insert(handle.id(), Slot::Lost(handle.clone()));
         handle.lose(Lost::Log(why));
-        self.count(|m| m.accounts_lost += 1);
     }
 
     /// Whether an account's slot is free. One that was let go of keeps it until its checkpoint has ended: two must not

@@ -33,6 +33,15 @@ struct Hurt {
     message: Option<Vec<u8>>,
 }
 
+/// Why an account is let go of: damage is told as such, and what was asked for is not.
+#[derive(Clone, Copy)]
+enum Why {
+    /// Some of its files can not be built on.
+    Unsound,
+    /// An operator wants its snapshots left aside.
+    Asked,
+}
+
 /// A mailbox after its rebuild.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Rebuilt {
@@ -61,8 +70,9 @@ impl<D: Disk, C: Clock> Store<D, C> {
         let folder = paths::account(&self.0.dir, handle.id());
         let mut bad = self.unsound(&handle, &folder).await?;
         handle.has_not_ended()?;
+        let why = if bad.is_empty() { Why::Asked } else { Why::Unsound };
         bad.extend(from_bodies.iter().map(|id| Some(*id)));
-        let handle = if bad.is_empty() { handle } else { self.open_again(handle, &folder, &bad).await? };
+        let handle = if bad.is_empty() { handle } else { self.open_again(handle, &folder, &bad, why).await? };
         let mailboxes: Vec<(MailboxId, String)> =
             handle.read(|account| account.mailboxes().map(|m| (m.id, m.name.to_owned())).collect());
         let mut rebuilt = Vec::new();
@@ -141,8 +151,15 @@ impl<D: Disk, C: Clock> Store<D, C> {
         handle: Rc<AccountHandle>,
         folder: &Path,
         bad: &BTreeSet<Option<MailboxId>>,
+        why: Why,
     ) -> Result<Rc<AccountHandle>, StoreError> {
-        self.distrust(&handle, "it is rebuilt").await?;
+        match why {
+            Why::Unsound => self.distrust(&handle, "it is rebuilt").await?,
+            Why::Asked => {
+                tracing::info!(user = %handle.user(), "an account is opened again, to be rebuilt from its bodies as asked");
+                self.open_anew(&handle, "it is rebuilt").await?;
+            }
+        }
         loop {
             let ended = handle.changed().notified();
             if !handle.checkpoint_runs.get() {
