@@ -206,7 +206,11 @@ impl Gathered {
             }
             "VANISHED" => match tail.strip_prefix("(EARLIER) ") {
                 Some(set) => self.lines.push(format!("VANISHED (EARLIER) {:?}", set_of(set)?)),
-                None => self.expunged.extend(view.vanished(&set_of(tail)?)?),
+                None => {
+                    let gone = view.vanished(&set_of(tail)?)?;
+                    self.left(gone.len());
+                    self.expunged.extend(gone);
+                }
             },
             "ESEARCH" => self.lines.push(format!("ESEARCH {}", esearch(tail)?)),
             "GENURLAUTH" | "URLFETCH" => {
@@ -239,6 +243,7 @@ impl Gathered {
             }
             "EXPUNGE" => {
                 self.expunged.insert(view.of(number)?);
+                self.left(1);
                 view.messages.remove(number - 1);
                 if number <= view.uids.len() {
                     view.uids.remove(number - 1);
@@ -250,6 +255,12 @@ impl Gathered {
                 self.fetch(id, bytes.strip_prefix(b"FETCH ").ok_or("unknown data")?, view)
             }
         }
+    }
+
+    /// Messages that were among those that EXISTS told of. What comes may be told before what goes (RFC 5465 §6.1.2: SELECTED-DELAYED holds
+    /// back EXPUNGE alone) or after it.
+    fn left(&mut self, count: usize) {
+        self.exists = self.exists.map(|exists| exists.saturating_sub(count));
     }
 
     /// Items of several responses for one message are one: the last word counts.

@@ -67,7 +67,18 @@ fn url(random: &mut Random) -> String {
         }
         5..=9 => "URLFETCH \"%url%\"".into(),
         10..=13 => format!("URLFETCH (\"%url%\" {})", random.word(&ITEMS)),
-        14 => format!("RESETKEY{}", random.word(&["", " INBOX", " box", " missing"])),
+        14 => format!(
+            "RESETKEY{}",
+            random.word(&[
+                "",
+                " INBOX",
+                " box",
+                " missing",
+                " INBOX internal",
+                " box X-OTHER",
+                " INBOX INTERNAL X-OTHER"
+            ])
+        ),
         _ => {
             const WRONG: [&str; 6] = [
                 "GENURLAUTH \"imap://%user%@localhost/INBOX/;uid=1;urlauth=authuser\"",
