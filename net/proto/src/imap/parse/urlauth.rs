@@ -3,7 +3,7 @@
 use super::cursor::{Cursor, utf8};
 use super::{Command, Wrong};
 use crate::imap::limits::URLS_MAX;
-use crate::imap::{Request, UrlItems};
+use crate::imap::{Code, Request, UrlItems};
 
 /// `GENURLAUTH 1*(SP url-rump SP mechanism)`
 pub(super) fn generate(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
@@ -18,11 +18,14 @@ pub(super) fn generate(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
     some(Request::GenUrlAuth { urls: urls.clone() }, urls.len())
 }
 
-/// `RESETKEY [SP mailbox *(SP mechanism)]`. There is one key for each mailbox, whatever the mechanism.
+/// `RESETKEY [SP mailbox *(SP mechanism)]`. A key is made for each mechanism that is named (RFC 4467 §7), and there is one that can be: what
+/// another one named was to take back would not be taken back by a reset of INTERNAL's.
 pub(super) fn reset(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
     let mailbox = if c.eat(b' ') && !c.at_end() { Some(c.mailbox()?) } else { None };
     while mailbox.is_some() && c.eat(b' ') && !c.at_end() {
-        c.atom("Missing mechanism")?;
+        if !c.atom("Missing mechanism")?.eq_ignore_ascii_case(b"INTERNAL") {
+            return Err(Wrong::No(Code::Cannot, "The only mechanism is INTERNAL"));
+        }
     }
     Ok(Command::Ask(Request::ResetKey { mailbox }))
 }
