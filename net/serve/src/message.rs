@@ -159,8 +159,10 @@ impl<'a> Message<'a> {
     /// A header block that holds at least the cached fields if `only_cached` says that they are enough, else all.
     pub async fn header(&mut self, only_cached: bool) -> Result<Cow<'_, [u8]>, StoreError> {
         if only_cached && self.cache().await.is_some_and(|cache| cache.header_lines().is_ok()) {
+            let account = self.account.id();
             let lines = self.cache().await.and_then(|cache| cache.header_lines().ok());
-            return Ok(Cow::Borrowed(lines.expect("looked a line above")));
+            // What is mapped may have been lost since the line above (engine/docs/healing.md).
+            return lines.map(Cow::Borrowed).ok_or(StoreError::Damaged { account, mailbox: None });
         }
         if self.whole.is_none()
             && let Some(header_bytes) = self.cache().await.map(|cache| cache.header_bytes())
