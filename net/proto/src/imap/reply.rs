@@ -226,6 +226,8 @@ pub struct SelectedInfo {
     pub read_only: bool,
     /// Identity of the mailbox, whatever its name; 0 when it has none to tell.
     pub mailbox_id: u64,
+    /// URLs of its messages can be authorized: URLMECH (RFC 4467 §8).
+    pub url_mech: bool,
 }
 
 /// What STATUS tells. The machine writes those that were asked; fill the others with 0 where they cost something.

@@ -132,6 +132,7 @@ fn selected(text: &str) -> SelectedInfo {
             }
             "read_only" => info.read_only = true,
             "id" => info.mailbox_id = id(value),
+            "urls" => info.url_mech = true,
             _ => panic!("{name}"),
         }
     }

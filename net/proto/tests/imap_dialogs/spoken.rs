@@ -208,6 +208,9 @@ fn selected(outcome: &str, untagged: &[String]) -> String {
             }
         }
     }
+    if untagged.iter().any(|line| line.starts_with("* OK [URLMECH ")) {
+        words.push("urls".to_string());
+    }
     if outcome.contains("[READ-ONLY]") {
         words.push("read_only".to_string());
     }

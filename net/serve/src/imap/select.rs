@@ -106,12 +106,14 @@ impl Session {
             self.account.with_mut(|account| account.mailbox_mut(mailbox).map(|m| m.see_apart(view, column)));
         }
         let keywords_told = self.look(mailbox, |m| m.keywords().len());
+        let url_key = self.url_key_of(mailbox).flatten();
         self.selected = Some(Selected {
             mailbox,
             view,
             read_only,
             keywords_told,
             permanent: changeable(rights),
+            url_key,
             saved: IdSet::new(),
             contexts: Vec::new(),
             batched: None,
@@ -123,7 +125,8 @@ impl Session {
         {
             return Err(error);
         }
-        Ok(self.look(mailbox, |m| describe(m, view, (read_only, rights))))
+        let url_mech = self.url_key_of(mailbox).is_some();
+        Ok(SelectedInfo { url_mech, ..self.look(mailbox, |m| describe(m, view, (read_only, rights))) })
     }
 
     /// What is unclaimed becomes `\Recent` in this session alone. The reply does not wait for it: lost, the same
@@ -154,6 +157,7 @@ pub(super) fn describe(mailbox: &Mailbox, view: ViewId, (read_only, rights): (bo
         highest_modseq: mailbox.modseq().0,
         read_only,
         mailbox_id: mailbox_id(mailbox.id(), mailbox.validity()),
+        url_mech: false,
     }
 }
 

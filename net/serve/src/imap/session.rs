@@ -9,6 +9,7 @@ use super::list;
 use super::metadata;
 use super::search::Context;
 use super::spaces::Spaces;
+use super::urlauth::Key;
 use super::virtuals::Shown;
 use super::visit::{Visits, groups_in};
 use super::watch::Watch;
@@ -39,6 +40,8 @@ pub(crate) struct Selected {
     pub keywords_told: usize,
     /// System flags that it may change, as far as the client has been told.
     pub permanent: Flags,
+    /// The key of its URLs, as far as the client has been told that it was reset.
+    pub url_key: Option<Key>,
     /// UIDs that `$` means (RFC 5182).
     pub saved: IdSet,
     /// Results that are kept up (RFC 5267).

@@ -21,6 +21,7 @@ impl Session {
         let told = self.told();
         self.tell_permanent(link);
         self.tell_keywords(link);
+        self.tell_key_reset(link.out());
         self.tell_lost(link.out());
         let Some(selected) = &self.selected else { return };
         let (id, view) = (selected.mailbox, selected.view);

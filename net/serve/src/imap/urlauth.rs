@@ -18,7 +18,7 @@ use crate::message::Message;
 use skein_base::limits::BODY_CHUNK_BYTES;
 use skein_base::{AccountId, Class, MailboxId, Uid, UidValidity, UserName};
 use skein_mime::{part_structure, structure};
-use skein_proto::imap::response::{literal_head, string};
+use skein_proto::imap::response::{self, literal_head, string};
 use skein_proto::imap::{Code, ImapUrl, Reply, SectionText, UrlAccess, UrlAuth, UrlItems};
 use skein_store::mailbox::{CacheAt, Fixed};
 use skein_store::{Actor, StoreError};
@@ -31,7 +31,7 @@ const KEY_BYTES: usize = 32;
 /// The first byte of a token: how the rest is made. 1 is a keyed BLAKE3 of the URL before the mechanism.
 const TOKEN_VERSION: u8 = 1;
 
-type Key = [u8; KEY_BYTES];
+pub(super) type Key = [u8; KEY_BYTES];
 
 impl Session {
     /// GENURLAUTH.
@@ -88,8 +88,29 @@ impl Session {
         self.account.read(|account| Key::try_from(&**account.metadata(Some(mailbox))?.get(KEY)?).ok())
     }
 
+    /// The key of a mailbox that this user can let others read by URLs, when it has one.
+    pub(super) fn url_key_of(&self, mailbox: MailboxId) -> Option<Option<Key>> {
+        (self.actor == Actor::Owner).then(|| self.known_key(mailbox))
+    }
+
+    /// Tells that URLs of the selected mailbox are authorized no more, since another session has reset the key (RFC 4467 §7). That there is a
+    /// first key is no news.
+    pub(super) fn tell_key_reset(&mut self, out: &mut Vec<u8>) {
+        let Some(selected) = &self.selected else { return };
+        let (told, key) = (selected.url_key, self.url_key_of(selected.mailbox).flatten());
+        if told == key {
+            return;
+        }
+        if let Some(selected) = &mut self.selected {
+            selected.url_key = key;
+        }
+        if told.is_some() {
+            response::url_mech(out);
+        }
+    }
+
     /// RESETKEY.
-    pub(super) fn reset_key(&self, mailbox: Option<&str>) -> Reply {
+    pub(super) fn reset_key(&mut self, mailbox: Option<&str>) -> Reply {
         let found: Vec<MailboxId> = self.account.read(|account| match mailbox {
             Some(name) => account.find(name).map(|named| named.id).into_iter().collect(),
             None => account.mailboxes().map(|named| named.id).collect(),
@@ -101,6 +122,12 @@ impl Session {
             let ops = found.iter().map(|id| account.set_metadata(Some(*id), &[(KEY.into(), None)]));
             Ok(ops.collect::<Result<Vec<_>, _>>()?.concat())
         });
+        // The tagged line tells this client.
+        if let Some(selected) =
+            self.selected.as_mut().filter(|selected| mailbox.is_some() && found.contains(&selected.mailbox))
+        {
+            selected.url_key = None;
+        }
         match forgotten {
             Ok(()) if mailbox.is_some() => Reply::DoneCode(Code::UrlMech),
             Ok(()) => Reply::Done,

@@ -107,6 +107,7 @@ impl Session {
             read_only,
             keywords_told: self.look(mailbox, |m| m.keywords().len()),
             permanent: Flags::ALL,
+            url_key: None,
             saved: IdSet::new(),
             contexts: Vec::new(),
             batched: None,

@@ -195,6 +195,8 @@ impl Gathered {
         }
         let name = first.to_ascii_uppercase();
         match name.as_str() {
+            // It is told with SELECT, and again when the mailbox's key was reset (RFC 4467 §7, §8).
+            "OK" if tail.starts_with("[URLMECH ") => {}
             "OK" => self.lines.extend(tail.strip_prefix('[').and_then(|t| code(t.split_once(']')?.0))),
             "NO" | "BAD" | "BYE" => self.lines.push(name),
             "FLAGS" => self.lines.push(format!("FLAGS {}", flags(tail, false))),

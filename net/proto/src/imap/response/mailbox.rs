@@ -243,9 +243,19 @@ pub fn selected(out: &mut Vec<u8>, info: &SelectedInfo, rev2: Option<(&str, Name
         code(out, &Code::MailboxId(info.mailbox_id));
         out.extend_from_slice(b" Its id.\r\n");
     }
+    if info.url_mech {
+        url_mech(out);
+    }
     if let Some((name, names)) = rev2 {
         list(out, &Listing::default(), name, names);
     }
+}
+
+/// `* OK [URLMECH ..]`: with SELECT, and when the key of the mailbox's URLs was reset (RFC 4467 §7, §8).
+pub fn url_mech(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"* OK ");
+    code(out, &Code::UrlMech);
+    out.extend_from_slice(b" For URLs.\r\n");
 }
 
 /// What may be changed for good, for PERMANENTFLAGS.

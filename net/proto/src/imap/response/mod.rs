@@ -19,7 +19,7 @@ mod text;
 pub use fetch::FetchLine;
 pub use mailbox::{
     ListAttributes, Listing, Namespaces, Permanent, SEPARATOR, exists, expunge, flags_in_use, list,
-    may_change_keywords, namespace, recent, selected, status, vanished,
+    may_change_keywords, namespace, recent, selected, status, url_mech, vanished,
 };
 pub use metadata::{MetadataLine, metadata_changed};
 pub(crate) use search::comparator;
