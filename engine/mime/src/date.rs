@@ -113,9 +113,9 @@ impl<'a> Reader<'a> {
         let hour = self.number(2)?;
         let minute = if self.pass(b':') || self.pass(b'.') { self.number(2)? } else { 0 };
         let second = if self.pass(b':') || self.pass(b'.') { self.number(2)? } else { 0 };
-        // 60 is a leap second.
+        // 60 is a leap second, which Unix time does not have: it must not become the first one of the next day.
         (hour < 24 && minute < 60 && second <= 60)
-            .then(|| Time { seconds: i64::from(hour * 3600 + minute * 60 + second) })
+            .then(|| Time { seconds: i64::from(hour * 3600 + minute * 60 + second.min(59)) })
     }
 
     /// Minutes east of UTC; 0 for what is missing or not known (RFC 5322 §4.3).
@@ -251,5 +251,7 @@ mod tests {
         let day = |text: &str| parse_date(text.as_bytes()).unwrap().day();
         assert_eq!(day("2 Jan 1970 00:30:00 +0100"), 1);
         assert_eq!(day("31 Dec 1969 23:30:00 -0500"), -1);
+        // A leap second is of the day that it is written in.
+        assert_eq!(day("31 Dec 1998 23:59:60 +0000"), 10_591);
     }
 }
