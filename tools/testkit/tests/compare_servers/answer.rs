@@ -96,6 +96,9 @@ struct Gathered {
     expunged: BTreeSet<u32>,
     exists: Option<usize>,
     recent: Option<String>,
+    /// What entered and left results that are kept up: by their tag, whether UIDs, the name, and how many were expunged before, since message
+    /// numbers are others then.
+    moved: BTreeMap<(String, bool, String, usize), BTreeSet<u32>>,
 }
 
 impl Answer {
@@ -123,6 +126,7 @@ impl Answer {
         }
         lines.extend(all.exists.map(|n| format!("EXISTS {n}")));
         lines.extend(all.expunged.iter().map(|id| format!("EXPUNGE #{id}")));
+        lines.extend(all.moved.iter().map(|((_, uid, name, _), set)| format!("ESEARCH {uid} {name} {set:?}")));
         for (id, items) in all.fetched {
             lines.extend(items.into_iter().map(|(name, value)| format!("FETCH #{id} {name} {value}")));
         }
@@ -214,7 +218,13 @@ impl Gathered {
                     self.expunged.extend(gone);
                 }
             },
-            "ESEARCH" => self.lines.push(format!("ESEARCH {}", esearch(tail)?)),
+            "ESEARCH" => match moved(tail)? {
+                // A command that takes its time may be heard of piece by piece (RFC 5267 §4.3.2).
+                Some((tag, uid, name, set)) => {
+                    self.moved.entry((tag, uid, name, self.expunged.len())).or_default().extend(set)
+                }
+                None => self.lines.push(format!("ESEARCH {}", esearch(tail)?)),
+            },
             "GENURLAUTH" | "URLFETCH" => {
                 self.lines.extend(urls(&name, rest.get(first.len() + 1..).unwrap_or_default())?)
             }
@@ -312,16 +322,7 @@ fn numbers(tail: &str) -> BTreeSet<u64> {
 
 /// The results in the order of their names; sets are written out, for there are many ways to write one.
 fn esearch(tail: &str) -> Result<String, String> {
-    let rest = match tail.split_once(") ") {
-        Some((tag, rest)) if tag.starts_with("(TAG") => rest,
-        _ if tail.starts_with("(TAG") => "",
-        _ => tail,
-    };
-    let (uid, rest) = match rest.strip_prefix("UID") {
-        Some(rest) => ("UID ", rest.trim_start()),
-        None => ("", rest),
-    };
-    let values = Value::parse_all(rest.as_bytes()).ok_or("bad grammar")?;
+    let (_, uid, values) = correlated(tail)?;
     let mut results = BTreeMap::new();
     for pair in values.chunks(2) {
         let [name, value] = pair else { return Err("a result without a value".into()) };
@@ -337,7 +338,35 @@ fn esearch(tail: &str) -> Result<String, String> {
         };
         results.insert(name.to_owned(), value);
     }
-    Ok(format!("{uid}{results:?}"))
+    Ok(format!("{}{results:?}", if uid { "UID " } else { "" }))
+}
+
+/// Which command an ESEARCH belongs to, whether it tells UIDs, and what.
+fn correlated(tail: &str) -> Result<(&str, bool, Vec<Value>), String> {
+    let (tag, rest) = match tail.split_once(") ") {
+        Some((tag, rest)) if tag.starts_with("(TAG") => (tag, rest),
+        _ if tail.starts_with("(TAG") => (tail, ""),
+        _ => ("", tail),
+    };
+    let (uid, rest) = match rest.strip_prefix("UID") {
+        Some(rest) => (true, rest.trim_start()),
+        None => (false, rest),
+    };
+    Ok((tag, uid, Value::parse_all(rest.as_bytes()).ok_or("bad grammar")?))
+}
+
+/// What entered or left a result without an order of its own: positions are 0 then (RFC 5267 §4.3.3).
+fn moved(tail: &str) -> Result<Option<(String, bool, String, Vec<u32>)>, String> {
+    let (tag, uid, values) = correlated(tail)?;
+    let [name, Value::List(pairs)] = &values[..] else { return Ok(None) };
+    let (Some(name @ ("ADDTO" | "REMOVEFROM")), true) =
+        (name.text(), pairs.chunks(2).all(|p| p[0].text() == Some("0")))
+    else {
+        return Ok(None);
+    };
+    let sets = pairs.chunks(2).map(|pair| set_of(pair.get(1).and_then(Value::text).unwrap_or_default()));
+    let set = sets.collect::<Result<Vec<_>, _>>()?.concat();
+    Ok(Some((tag.to_owned(), uid, name.to_owned(), set)))
 }
 
 /// Attributes sorted, without whether there may be news (RFC 3501 §7.2.2: a server may not know).
