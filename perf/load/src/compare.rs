@@ -26,7 +26,7 @@ pub struct Options {
     /// Messages, clients and seconds times this; figures are told to be of another scale, and no targets are held against them.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
-    /// Which servers.
+    /// Which servers: skein, dovecot, floor. The last, in the place of skein, is what the kernel alone costs.
     #[arg(long, value_delimiter = ',', default_value = "skein,dovecot")]
     servers: Vec<String>,
     /// Files of scenarios and folders of them.
@@ -64,13 +64,14 @@ pub fn run(options: &Options) -> Result<(), String> {
     let chosen = scenario::choose(all, &options.scenarios)?;
     let sides: Vec<Side> = options.servers.iter().map(|name| side(name)).collect::<Result<_, _>>()?;
     let peer = sides.iter().find(|(kind, _)| *kind == Kind::Dovecot).map_or("-", |(_, name)| name);
-    let head = format!("{}\n{}", ledger::run().replace('\t', ", "), table::head("skein", peer));
+    let own = if sides.iter().any(|(kind, _)| *kind == Kind::Skein) { "skein" } else { "floor" };
+    let head = format!("{}\n{}", ledger::run().replace('\t', ", "), table::head(own, peer));
     println!("{head}");
     let (mut measured, mut stages, mut lines, mut failed) = (Measured::new(), Stages::new(), Vec::new(), Vec::new());
     for (at, scenario) in chosen.iter().enumerate() {
         let began = Instant::now();
         let result = rounds(scenario, &sides, options, &mut stages, &mut measured);
-        let more = figures(scenario, &measured, peer, options);
+        let more = figures(scenario, &measured, [own, peer], options);
         more.iter().for_each(|line| println!("{line}"));
         lines.extend(more);
         match result {
@@ -102,7 +103,8 @@ fn side(name: &str) -> Result<Side, String> {
             let version = String::from_utf8_lossy(&version.stdout);
             Ok((Kind::Dovecot, format!("dovecot {}", version.split([' ', '\n']).next().unwrap_or_default())))
         }
-        other => Err(format!("no server is called {other}: skein, dovecot")),
+        "floor" => Ok((Kind::Floor, "floor".to_owned())),
+        other => Err(format!("no server is called {other}: skein, dovecot, floor")),
     }
 }
 
@@ -118,7 +120,7 @@ fn rounds(
         return Ok(false);
     }
     for round in 1..=options.rounds {
-        for (kind, name) in sides.iter().filter(|(kind, _)| *kind == Kind::Skein || !scenario.alone) {
+        for (kind, name) in sides.iter().filter(|(kind, _)| *kind != Kind::Dovecot || !scenario.alone) {
             eprintln!("{}: round {round} of {}, {name}", scenario.name, options.rounds);
             let figures = on_stage(scenario, *kind, stages).map_err(|why| format!("{name}: {why}"))?;
             for (question, value) in figures.0 {
@@ -162,6 +164,7 @@ fn settings(scenario: &Scenario, kind: Kind) -> &str {
     match kind {
         Kind::Skein => &scenario.skein,
         Kind::Dovecot => &scenario.dovecot,
+        Kind::Floor => &scenario.floor,
     }
 }
 
@@ -181,19 +184,19 @@ fn play(stage: &mut Stage, load: &Load) -> Result<Figures, String> {
 }
 
 /// The lines of a scenario.
-fn figures(scenario: &Scenario, measured: &Measured, peer: &str, options: &Options) -> Vec<Line> {
+fn figures(scenario: &Scenario, measured: &Measured, [own, peer]: [&str; 2], options: &Options) -> Vec<Line> {
     let of = |scenario: &str, figure: &str, server: &str| {
         let servers = measured.get(&(scenario.to_owned(), figure.to_owned()));
         servers.and_then(|servers| servers.get(server)).cloned().unwrap_or_default()
     };
     let line = |figure: scenario::Figure| {
         let (beside, peer) = match &figure.against {
-            Some(other) => (format!(" (beside {other})"), of(other, &figure.of, "skein")),
+            Some(other) => (format!(" (beside {other})"), of(other, &figure.of, own)),
             None => (String::new(), of(&scenario.name, &figure.of, peer)),
         };
         let question = format!("{}{beside}: {}", scenario.title, figure.of);
         let target = if options.scale == 1.0 { figure.target() } else { Target::None };
-        Line { question, ours: of(&scenario.name, &figure.of, "skein"), peer, target }
+        Line { question, ours: of(&scenario.name, &figure.of, own), peer, target }
     };
     let lines = scenario.figures().into_iter().map(line);
     lines.filter(|line| !line.ours.is_empty() || !line.peer.is_empty()).collect()

@@ -13,7 +13,9 @@
 //! lmtp, idle, push ─▶ crowd: one epoll loop, many connections      meter: CPU, memory, flushes of the disk
 //! ```
 //!
-//! Never here: code of a server. The figures are of a machine that also runs the load; compare only what ran in one run.
+//! compare ─▶ floor: a server of canned answers, what the kernel alone costs
+//!
+//! Never here: code of a server, but for that one. The figures are of a machine that also runs the load; compare only what ran in one run.
 
 mod accounts;
 mod cgroup;
@@ -24,6 +26,7 @@ mod corpus;
 mod crowd;
 mod disk;
 mod fill;
+mod floor;
 mod histogram;
 mod idle;
 mod imaptest;
@@ -63,6 +66,8 @@ struct Args {
 enum Command {
     /// Skein and Dovecot in alternation; prints one table and appends to perf/results/compare.tsv.
     Compare(compare::Options),
+    /// A server that only answers, as `compare --servers floor` starts it: what the kernel alone costs.
+    Floor(floor::Options),
     /// Deliveries a second by LMTP.
     Lmtp {
         /// Where the server listens for LMTP.
@@ -130,6 +135,7 @@ fn main() -> ExitCode {
         Command::Lmtp { addr, pid, load } => lmtp::run(addr, pid, &load).map(|r| println!("{r}")),
         Command::Idle { addr, pid, load } => idle::run(addr, pid, &load).map(|r| println!("{r}")),
         Command::Stress { profile, load } => stress(profile.as_deref(), load),
+        Command::Floor(options) => floor::run(&options),
         Command::Scripted { load } => scripted::run(&load),
         Command::Push { load } => push::run(&load),
         Command::Accounts { load } => accounts::run(&load),

@@ -35,6 +35,9 @@ pub struct Scenario {
     /// What follows the settings of Dovecot.
     #[serde(default)]
     pub dovecot: String,
+    /// What the floor answers to commands for each message, as `skein-load floor --help` says it.
+    #[serde(default)]
+    pub floor: String,
     /// Skein alone: the figures are held against another scenario, or a bound.
     #[serde(default)]
     pub alone: bool,

@@ -34,6 +34,8 @@ pub enum Kind {
     Skein,
     /// Debian's Dovecot, to check the tests and to compare with.
     Dovecot,
+    /// Canned answers from the running program itself (`skein-load floor`): IMAP and LMTP, and what the kernel alone costs.
+    Floor,
 }
 
 impl Kind {
@@ -131,7 +133,7 @@ impl Server {
         let ports = Ports::free();
         let settings = match kind {
             Kind::Skein => skein::settings(&folder, &ports, more),
-            Kind::Dovecot => more.to_owned(),
+            Kind::Dovecot | Kind::Floor => more.to_owned(),
         };
         Server { kind, ports, folder, child: None, settings, _own_folder: own }
     }
@@ -151,6 +153,7 @@ impl Server {
         let mut command = match self.kind {
             Kind::Skein => skein::command(&self.folder, &self.settings),
             Kind::Dovecot => dovecot::command(&self.folder, &self.ports, &self.settings),
+            Kind::Floor => floor_command(&self.folder, &self.ports, &self.settings),
         };
         self.child = Some(spawn_logged(&mut command, &self.log_path()));
         self.wait_ready();
@@ -316,13 +319,31 @@ impl Server {
     fn wait_ready(&mut self) {
         let answers = |addr: SocketAddr| imap::Client::connect_unread(addr).is_ok();
         let mut ended = None;
+        let listens = match self.kind {
+            Kind::Floor => vec![self.ports.imap, self.ports.lmtp],
+            Kind::Skein | Kind::Dovecot => self.ports.mail().to_vec(),
+        };
         let ready = wait::until(PATIENCE, || {
             ended = self.child.as_mut().and_then(|c| c.try_wait().expect("our own child"));
-            ended.is_some()
-                || self.ports.mail().into_iter().all(answers) && imap::Client::connect(self.ports.imap).is_ok()
+            ended.is_some() || listens.iter().copied().all(answers) && imap::Client::connect(self.ports.imap).is_ok()
         });
         assert!(ready && ended.is_none(), "the server did not start (ended: {ended:?})");
     }
+}
+
+/// The program that runs now, as a server that gives the `answers`.
+fn floor_command(folder: &Path, ports: &Ports, answers: &str) -> Command {
+    let file = folder.join("answers");
+    fs::write(&file, answers).expect("the folder is writable");
+    let mut command = Command::new(std::env::current_exe().expect("the program that runs"));
+    command.arg("floor").args([
+        "--imap".to_owned(),
+        ports.imap.to_string(),
+        "--lmtp".to_owned(),
+        ports.lmtp.to_string(),
+    ]);
+    command.arg("--answers").arg(file).arg("--data").arg(folder.join("data"));
+    command
 }
 
 impl Drop for Server {
