@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
         let month = month(self.word())?;
         self.pass(b'-');
         let year = self.year()?;
-        let time = self.time()?;
+        let time = self.time();
         let zone = self.zone();
         build(year, month, day, time, zone)
     }
@@ -63,7 +63,7 @@ impl<'a> Reader<'a> {
     fn month_first(&mut self, month: u32) -> Option<SentDate> {
         let day = self.number(2)?;
         self.pass(b',');
-        let time = self.time()?;
+        let time = self.time();
         let zone = self.zone();
         let year = self.year()?;
         build(year, month, day, time, zone)
@@ -105,11 +105,19 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// `hour:minute[:second]`, dots instead of colons allowed; midnight when there is none.
-    fn time(&mut self) -> Option<Time> {
+    /// `hour:minute[:second]`, dots instead of colons allowed; midnight when there is none, or one that no clock shows (RFC 5256 §2.2).
+    fn time(&mut self) -> Time {
         if !self.skip() || !self.cursor.peek().is_some_and(|b| b.is_ascii_digit()) {
-            return Some(Time { seconds: 0 });
+            return Time { seconds: 0 };
         }
+        self.clock().unwrap_or_else(|| {
+            // What is left of it is no zone.
+            self.cursor.run(|b| b.is_ascii_digit() || b == b':' || b == b'.');
+            Time { seconds: 0 }
+        })
+    }
+
+    fn clock(&mut self) -> Option<Time> {
         let hour = self.number(2)?;
         let minute = if self.pass(b':') || self.pass(b'.') { self.number(2)? } else { 0 };
         let second = if self.pass(b':') || self.pass(b'.') { self.number(2)? } else { 0 };
@@ -224,6 +232,17 @@ mod tests {
         check("Mar, 21 Nov 1997 09:55:06 -0600", Some((880_127_706, -360)));
     }
 
+    /// RFC 5256 §2.2: a time that is none is midnight, and the date stands.
+    #[test]
+    fn a_date_stands_without_its_time() {
+        check("21 Nov 1997 24:00", Some((880_070_400, 0)));
+        check("21 Nov 1997 1:60 +0100", Some((880_066_800, 60)));
+        check("Fri, 21 Nov 1997 095506 -0600", Some((880_092_000, -360)));
+        check("21 Nov 1997 09::06 +0100", Some((880_066_800, 60)));
+        check("Fri Nov 21 25:55:06 1997", Some((880_070_400, 0)));
+        check("Fri Nov 21 25:55:06 PST 1997", Some((880_099_200, -480)));
+    }
+
     #[test]
     fn what_is_no_date_is_none() {
         for text in [
@@ -236,8 +255,6 @@ mod tests {
             "0 Jan 2000",
             "1 Jan",
             "1 Jan 20000",
-            "1 Jan 2000 24:00",
-            "1 Jan 2000 1:60",
             "(",
             "99999999999999 Jan 2000",
             "Jan",
