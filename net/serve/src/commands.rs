@@ -72,7 +72,7 @@ pub(crate) fn imap(request: &imap::Request) -> Option<Command> {
         Request::Resync(_) => None,
         Request::Fetch { .. } => command!("imap", "FETCH"),
         Request::Store { .. } => command!("imap", "STORE"),
-        Request::Search { .. } => command!("imap", "SEARCH"),
+        Request::Search { .. } | Request::ForgetSaved { .. } => command!("imap", "SEARCH"),
         Request::Sort { .. } => command!("imap", "SORT"),
         Request::Thread { .. } => command!("imap", "THREAD"),
         Request::MultiSearch { .. } => command!("imap", "ESEARCH"),

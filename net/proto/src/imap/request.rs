@@ -4,7 +4,7 @@
 //! not logged in   Login Sasl
 //! logged in       Select Create Delete Rename Subscribe Unsubscribe List Namespace Status Append* Idle Enable Sync
 //!                 GetMetadata SetMetadata EnableMetadata MultiSearch Notify Unauthenticate
-//! selected        Unselect Close Fetch Store Search Sort Thread CancelUpdate UidBatches Copy Move Expunge
+//! selected        Unselect Close Fetch Store Search ForgetSaved Sort Thread CancelUpdate UidBatches Copy Move Expunge
 //! either          Extension
 //! any             Logout
 //! ```
@@ -12,7 +12,7 @@
 //! Mailbox names are UTF-8 with `/` between levels; the wire's modified UTF-7 never gets here. INBOX arrives as
 //! `INBOX` in whatever case the client wrote it, also as the first level (`INBOX/x`); only LIST's reference and pattern keep the client's case.
 
-use super::{Argument, Comparator, ImapUrl, MailboxFilter, ResultRange, Returns, SeqSet};
+use super::{Argument, Code, Comparator, ImapUrl, MailboxFilter, ResultRange, Returns, SeqSet};
 use crate::sasl::Question;
 use skein_base::{Collation, Flags, ModSeq, Secret, SpecialUse};
 
@@ -203,6 +203,13 @@ pub enum Request {
         needs_modseq: bool,
         /// RETURN was given (RFC 4731).
         returns: Option<Returns>,
+    },
+    /// A search that was to be saved can not be done: `$` means nothing from now on (RFC 5182 §2.1). Reply: `No`, of these.
+    ForgetSaved {
+        /// Why not.
+        code: Code,
+        /// The same in words.
+        text: &'static str,
     },
     /// SORT or UID SORT (RFC 5256). The line is [`response::sort`](super::response::sort). Reply: `Done`.
     Sort {

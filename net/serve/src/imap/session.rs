@@ -221,6 +221,12 @@ impl Session {
             Request::Search { uid, key, needs_modseq, returns } => {
                 Box::pin(self.search(uid, key, needs_modseq, returns, link)).await?
             }
+            Request::ForgetSaved { code, text } => {
+                if let Some(selected) = &mut self.selected {
+                    selected.saved = IdSet::new();
+                }
+                Reply::No { code: Some(code), text: text.into() }
+            }
             Request::Sort { uid, by, key, needs_modseq, returns } => {
                 Box::pin(self.sort(uid, by, key, needs_modseq, returns, link)).await?
             }

@@ -160,6 +160,7 @@ impl Visits {
             | Request::Fetch { .. }
             | Request::Store { .. }
             | Request::Search { .. }
+            | Request::ForgetSaved { .. }
             | Request::Sort { .. }
             | Request::Thread { .. }
             | Request::CancelUpdate { .. }

@@ -34,6 +34,11 @@ impl<'a> Cursor<'a> {
         self.bytes.get(self.at).copied()
     }
 
+    /// Nobody asks for what is left.
+    pub(crate) fn skip_rest(&mut self) {
+        self.at = self.bytes.len();
+    }
+
     pub(crate) fn at_end(&self) -> bool {
         self.at == self.bytes.len()
     }

@@ -18,8 +18,21 @@ use skein_base::{Collation, Flags, ModSeq};
 pub(super) fn search(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
     c.space()?;
     let returns = maybe_returns(c)?;
-    let (key, needs_modseq) = program(c)?;
-    Ok(Command::Ask(Request::Search { uid: verb.is_uid(), key, needs_modseq, returns }))
+    let saves = returns.as_ref().is_some_and(|returns| returns.save);
+    let request =
+        program(c).map(|(key, needs_modseq)| Request::Search { uid: verb.is_uid(), key, needs_modseq, returns });
+    asked(c, saves, request)
+}
+
+/// What is refused with NO, but not with BAD, leaves nothing saved (RFC 5182 §2.1).
+fn asked(c: &mut Cursor<'_>, saves: bool, request: Result<Request, Wrong>) -> Result<Command, Wrong> {
+    match request {
+        Err(Wrong::No(code, text)) if saves => {
+            c.skip_rest();
+            Ok(Command::Ask(Request::ForgetSaved { code, text }))
+        }
+        request => request.map(Command::Ask),
+    }
 }
 
 /// `ESEARCH [IN (filter ..)] [RETURN (option ..)] [CHARSET name] key ..` (RFC 7377 §4)
@@ -30,8 +43,9 @@ pub(super) fn multi_search(c: &mut Cursor<'_>) -> Result<Command, Wrong> {
     if returns.save && sources.iter().any(|source| *source != MailboxFilter::Selected) {
         return Err(Wrong::Bad("SAVE goes with the selected mailbox alone"));
     }
-    let (key, needs_modseq) = program(c)?;
-    Ok(Command::Ask(Request::MultiSearch { sources, key, needs_modseq, returns }))
+    let (saves, program) = (returns.save, program(c));
+    let request = program.map(|(key, needs_modseq)| Request::MultiSearch { sources, key, needs_modseq, returns });
+    asked(c, saves, request)
 }
 
 /// `IN (filter ..)` when it is there.
@@ -142,10 +156,11 @@ pub(super) fn sort(c: &mut Cursor<'_>, verb: Verb) -> Result<Command, Wrong> {
         return Err(Wrong::Bad("REVERSE needs a sort criterion"));
     }
     c.space()?;
-    charset(c)?;
-    c.space()?;
-    let (key, needs_modseq) = search_keys(c)?;
-    Ok(Command::Ask(Request::Sort { uid: verb.is_uid(), by, key, needs_modseq, returns }))
+    let saves = returns.as_ref().is_some_and(|returns| returns.save);
+    let program = charset(c).and_then(|()| c.space()).and_then(|()| search_keys(c));
+    let request =
+        program.map(|(key, needs_modseq)| Request::Sort { uid: verb.is_uid(), by, key, needs_modseq, returns });
+    asked(c, saves, request)
 }
 
 /// `THREAD algorithm charset key ..` (RFC 5256 §3)
