@@ -393,6 +393,27 @@ impl Mailbox {
     ///
     /// New messages become `\Recent` here; unless the view is read-only the caller logs a `ClaimRecent`.
     pub fn sync(&mut self, id: ViewId, expunges: bool) -> Changes {
+        let mut changes = self.sync_known(id, expunges);
+        let view = self.view(id);
+        let (known, uid_next, first_recent) = (view.uid_next, self.uid_next, self.first_recent);
+        if known < uid_next {
+            let view = self.view_mut(id);
+            view.uid_next = uid_next;
+            let first = known.max(first_recent);
+            if first < uid_next && !view.hides_recent {
+                view.recent.push_range(first.0, uid_next.0 - 1);
+            }
+            if self.rows.rank(uid_next) > self.rows.rank(known) {
+                changes.exists = Some(self.exists(id));
+                changes.first_new = Some(known);
+                changes.recent = (!self.view(id).hides_recent).then(|| self.recent(id));
+            }
+        }
+        changes
+    }
+
+    /// The same without what arrived: it stays unknown to the view, as does what becomes of it, until [`Mailbox::sync`].
+    pub fn sync_known(&mut self, id: ViewId, expunges: bool) -> Changes {
         let mut changes = Changes::default();
         if !self.is_behind(id) {
             return changes;
@@ -427,23 +448,11 @@ impl Mailbox {
                 changes.flags = changes.flags.union(&seen).union(&answered.difference(&view.answered.uids));
             }
         }
-        let (modseq, uid_next, first_recent) = (self.modseq, self.uid_next, self.first_recent);
+        let modseq = self.modseq;
         let view = self.view_mut(id);
         view.told = modseq;
         view.own.clear();
         view.answered = Answered::default();
-        if known < uid_next {
-            view.uid_next = uid_next;
-            let first = known.max(first_recent);
-            if first < uid_next && !view.hides_recent {
-                view.recent.push_range(first.0, uid_next.0 - 1);
-            }
-            if self.rows.rank(uid_next) > self.rows.rank(known) {
-                changes.exists = Some(self.exists(id));
-                changes.first_new = Some(known);
-                changes.recent = (!self.view(id).hides_recent).then(|| self.recent(id));
-            }
-        }
         changes
     }
 

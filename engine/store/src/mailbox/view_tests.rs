@@ -1,6 +1,6 @@
 //! Views against the simplest client there is: one that keeps a list of UIDs and does what it is told.
 
-use super::{Mailbox, SEEN_APART, UNSEEN_APART, ViewId};
+use super::{Changes, Mailbox, SEEN_APART, UNSEEN_APART, ViewId};
 use crate::account::StoreRequest;
 use crate::body::{BodyAddr, Place};
 use crate::op::{NewMessage, Op, StoreMode, ValueRun};
@@ -32,6 +32,11 @@ enum Step {
         slot: usize,
         expunges: bool,
     },
+    /// One that leaves out what arrived.
+    SyncKnown {
+        slot: usize,
+        expunges: bool,
+    },
     /// FETCH of what changed since so many changes ago.
     Fetch {
         slot: usize,
@@ -54,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0usize..4, any::<bool>()).prop_map(|(slot, read_only)| Step::Open { slot, read_only }),
         (0usize..4).prop_map(|slot| Step::Close { slot }),
         (0usize..4, any::<bool>()).prop_map(|(slot, expunges)| Step::Sync { slot, expunges }),
+        (0usize..4, any::<bool>()).prop_map(|(slot, expunges)| Step::SyncKnown { slot, expunges }),
         (0usize..4, 1u32..60, 0u32..20, 0u64..5).prop_map(|(slot, first, len, back)| Step::Fetch {
             slot,
             first,
@@ -150,8 +156,21 @@ impl World {
     }
 
     fn sync(&mut self, slot: usize, expunges: bool) {
-        let Some(mut client) = self.clients[slot].take() else { return };
+        let Some(client) = self.clients[slot].take() else { return };
         let changes = self.mailbox.sync(client.view, expunges);
+        assert!(!self.mailbox.is_behind(client.view) || !expunges);
+        assert!(!self.mailbox.has_news(client.view, expunges));
+        self.told(slot, client, changes, expunges);
+    }
+
+    fn sync_known(&mut self, slot: usize, expunges: bool) {
+        let Some(client) = self.clients[slot].take() else { return };
+        let changes = self.mailbox.sync_known(client.view, expunges);
+        assert!(changes.exists.is_none());
+        self.told(slot, client, changes, expunges);
+    }
+
+    fn told(&mut self, slot: usize, mut client: Client, changes: Changes, expunges: bool) {
         assert!(expunges || changes.expunged.is_empty());
         for seq in &changes.expunged {
             let uid = client.list.remove(seq.0 as usize - 1);
@@ -185,8 +204,6 @@ impl World {
                 assert_eq!(row.flags, *flags, "flags of {uid}");
             }
         }
-        assert!(!self.mailbox.is_behind(client.view) || !expunges);
-        assert!(!self.mailbox.has_news(client.view, expunges));
         assert_eq!(changes.first_new.is_some(), changes.exists.is_some());
         self.clients[slot] = Some(client);
     }
@@ -247,6 +264,7 @@ proptest! {
                 Step::Open { slot, read_only } => world.open(slot, read_only),
                 Step::Close { slot } => world.close(slot),
                 Step::Sync { slot, expunges } => world.sync(slot, expunges),
+                Step::SyncKnown { slot, expunges } => world.sync_known(slot, expunges),
                 Step::Fetch { slot, first, len, back } => world.fetch(slot, &IdSet::range(first, first + len), back),
             }
             world.check();

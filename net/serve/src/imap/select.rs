@@ -114,6 +114,7 @@ impl Session {
             keywords_told,
             permanent: changeable(rights),
             url_key,
+            untold: IdSet::new(),
             saved: IdSet::new(),
             contexts: Vec::new(),
             batched: None,

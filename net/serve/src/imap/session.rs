@@ -42,6 +42,8 @@ pub(crate) struct Selected {
     pub permanent: Flags,
     /// The key of its URLs, as far as the client has been told that it was reset.
     pub url_key: Option<Key>,
+    /// Messages whose flags changed while NOTIFY said that this is not to be told.
+    pub untold: IdSet,
     /// UIDs that `$` means (RFC 5182).
     pub saved: IdSet,
     /// Results that are kept up (RFC 5267).

@@ -25,9 +25,16 @@ impl Session {
         self.tell_lost(link.out());
         let Some(selected) = &self.selected else { return };
         let (id, view) = (selected.mailbox, selected.view);
-        let changes =
-            self.account.with_mut(|account| account.mailbox_mut(id).map(|m| m.sync(view, expunges || told.immediate)));
-        let Some(changes) = changes.filter(|changes| !changes.is_empty()) else { return };
+        let expunges = expunges || told.immediate;
+        // What nobody told the client of has no number yet that EXPUNGE or ESEARCH could name (RFC 5465 §5: NONE is a snapshot).
+        let changes = self.account.with_mut(|account| {
+            account
+                .mailbox_mut(id)
+                .map(|m| if told.messages { m.sync(view, expunges) } else { m.sync_known(view, expunges) })
+        });
+        let Some(mut changes) = changes else { return };
+        self.hold_flags(told.flags, &mut changes.flags);
+        let Some(selected) = self.selected.as_ref().filter(|_| !changes.is_empty()) else { return };
         if changes.exists.is_some()
             && !selected.read_only
             && let Err(error) = self.claim_recent(id)
@@ -43,7 +50,7 @@ impl Session {
             true => response::vanished(out, false, &changes.vanished),
             false => changes.expunged.iter().for_each(|seq| response::expunge(out, *seq)),
         }
-        if let Some(exists) = changes.exists.filter(|_| told.messages) {
+        if let Some(exists) = changes.exists {
             response::exists(out, exists);
         }
         if let Some(recent) = changes.recent.filter(|_| told.messages) {
@@ -51,12 +58,25 @@ impl Session {
         }
         self.look(id, |mailbox| {
             let mut seen = Vec::new();
-            let flags = if told.flags { changes.flags } else { IdSet::new() };
-            mailbox.visible(view, &flags, Uid(1), usize::MAX / 2, &mut seen);
+            mailbox.visible(view, &changes.flags, Uid(1), usize::MAX / 2, &mut seen);
             seen.iter().for_each(|seen| line.write(mailbox, view, seen, out));
         });
         if let Some(first) = changes.first_new {
             self.note_fresh(IdSet::range(first.0, u32::MAX - 1));
+        }
+    }
+
+    /// Keeps back what NOTIFY does not name, and adds what was kept back before once it does (RFC 5465 §3.1: NOTIFY SET returns what has
+    /// accumulated).
+    fn hold_flags(&mut self, are_told: bool, flags: &mut IdSet) {
+        let Some(selected) = &mut self.selected else { return };
+        if are_told && selected.untold.is_empty() {
+            return;
+        }
+        let all = std::mem::take(&mut selected.untold).union(flags);
+        match are_told {
+            true => *flags = all,
+            false => (selected.untold, *flags) = (all, IdSet::new()),
         }
     }
 

@@ -108,6 +108,7 @@ impl Session {
             keywords_told: self.look(mailbox, |m| m.keywords().len()),
             permanent: Flags::ALL,
             url_key: None,
+            untold: IdSet::new(),
             saved: IdSet::new(),
             contexts: Vec::new(),
             batched: None,
