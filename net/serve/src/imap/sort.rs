@@ -52,7 +52,13 @@ impl Session {
         };
         let Found { numbers, mut failed, highest, .. } = match self.found(key, link).await? {
             Ok(found) => found,
-            Err(refusal) => return Ok(refusal),
+            Err(refusal) => {
+                // Of what is refused with NO nothing is saved (RFC 5182 §2.1).
+                if let Some(returns) = &returns {
+                    self.remember(returns, IdSet::new(), 0);
+                }
+                return Ok(refusal);
+            }
         };
         let numbers = self.ordered(&numbers, (uid, &by), &mut failed, link).await?;
         let highest = highest.filter(|_| needs_modseq);

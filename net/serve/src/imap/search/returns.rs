@@ -26,7 +26,7 @@ impl Session {
     }
 
     /// After a NO nothing is saved (RFC 5182 §2.1).
-    pub(super) fn remember(&mut self, returns: &Returns, uids: IdSet, failed: u32) {
+    pub(in crate::imap) fn remember(&mut self, returns: &Returns, uids: IdSet, failed: u32) {
         if let Some(selected) = self.selected.as_mut().filter(|_| returns.save) {
             selected.saved = if failed > 0 { IdSet::new() } else { uids };
         }
