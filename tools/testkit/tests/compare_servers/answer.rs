@@ -355,8 +355,11 @@ fn correlated(tail: &str) -> Result<(&str, bool, Vec<Value>), String> {
     Ok((tag, uid, Value::parse_all(rest.as_bytes()).ok_or("bad grammar")?))
 }
 
+/// Tag, whether by UID, ADDTO or REMOVEFROM, and which messages.
+type Moved = (String, bool, String, Vec<u32>);
+
 /// What entered or left a result without an order of its own: positions are 0 then (RFC 5267 §4.3.3).
-fn moved(tail: &str) -> Result<Option<(String, bool, String, Vec<u32>)>, String> {
+fn moved(tail: &str) -> Result<Option<Moved>, String> {
     let (tag, uid, values) = correlated(tail)?;
     let [name, Value::List(pairs)] = &values[..] else { return Ok(None) };
     let (Some(name @ ("ADDTO" | "REMOVEFROM")), true) =
