@@ -4,7 +4,7 @@
 # Installs what the tests drive (Debian, as root; others: install it yourself, what is missing is skipped), checks format and
 # lints, builds the server in release mode and runs all tests, end to end ones included.
 # --long: 200 crash rounds instead of 10, 100 streams of commands compared with Dovecot instead of 20, fifteen minutes of imaptest (when $IMAPTEST or imaptest is there), longer property tests,
-# an hour of fuzzing for each target that reads what anyone can send and a minute for the others, SKEIN_FUZZ_SECONDS for each instead (a normal run only
+# a look at licences, an hour of fuzzing for each target that reads what anyone can send and a minute for the others, SKEIN_FUZZ_SECONDS for each instead (a normal run only
 # replays their corpora, among the tests).
 set -uo pipefail
 cd "$(dirname "$0")/.."
